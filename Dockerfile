@@ -1,7 +1,7 @@
-# Tidewaiter's image. `make image` builds it with whichever of docker, podman and buildah is there.
+# Tidewaiter's image. `make image` builds it with docker, podman or buildah.
 #
-# The base is pinned by its tag, for Debian's security updates come in by rebuilding. Who wants the same bytes for ever
-# passes a digest: --build-arg PYTHON=3.13-slim-trixie@sha256:...
+# The base is pinned by its tag, so that a rebuild brings Debian's security updates. For the same bytes each time,
+# pass a digest: --build-arg PYTHON=3.13-slim-trixie@sha256:...
 ARG PYTHON=3.13-slim-trixie
 
 FROM python:${PYTHON} AS build
@@ -10,7 +10,7 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
 
-# What changes rarely comes first, so that a change of the code rebuilds little.
+# Layers that rarely change come first, so that a change of the code rebuilds little.
 COPY config/locks/release.txt config/locks/runtime.txt config/locks/
 RUN python -m venv /opt/build \
  && /opt/build/bin/pip install --require-hashes -r config/locks/release.txt \
@@ -21,7 +21,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY config/bill-of-materials.sh config/
 COPY app app
 COPY migrations migrations
-# Nothing is installed in a container that runs, so pip stays behind. The check finds a lock that lacks something.
+# Nothing is installed in a running container, so pip is removed. The check fails if a lock file is incomplete.
 RUN /opt/build/bin/python -m hatchling build --target wheel \
  && /opt/venv/bin/pip install --no-deps --no-index dist/*.whl \
  && /opt/venv/bin/pip check \
@@ -38,7 +38,7 @@ LABEL org.opencontainers.image.title="tidewaiter" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 
-# A number, for Kubernetes cannot tell from a name that it is not root's (runAsNonRoot).
+# A number, because Kubernetes cannot check a name for runAsNonRoot.
 RUN groupadd --gid 65532 tidewaiter \
  && useradd --key UID_MAX=65532 --uid 65532 --gid 65532 --home-dir /var/lib/tidewaiter --no-create-home \
       --shell /usr/sbin/nologin tidewaiter \
@@ -54,7 +54,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /var/lib/tidewaiter
 USER 65532:65532
 VOLUME ["/var/lib/tidewaiter"]
-# The HTTP API with its page, and the listener for callbacks: where the examples put them.
+# The HTTP API with its page, and the listener for callbacks, as in the examples.
 EXPOSE 8090 8091
 
 STOPSIGNAL SIGTERM

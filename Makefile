@@ -5,7 +5,7 @@ UV_VERSION := 0.13.8
 LOCKS := config/locks
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-# Pure functions, and what runs in one process without a server, a daemon or a database.
+# Pure functions, and tests in one process without a server, a daemon or a database.
 FAST := tests/arch tests/config tests/domain tests/log tests/providers tests/test_patterns.py tests/test_recurrence.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -37,7 +37,7 @@ chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: 
 	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) \
 		$(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
 
-check: lint types arch docs test chaos-short ## Run all that must pass before a change lands, as CI does
+check: lint types arch docs test chaos-short ## Run everything that must pass before a change is merged, as CI does
 
 fmt: .venv/dev.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only
@@ -58,7 +58,7 @@ arch: .venv/dev.stamp ## Check that imports only point down, and that no Python 
 bench: .venv/dev.stamp ## Run the benchmarks
 	$(BIN)/python -m tests.bench
 
-docs: .venv/dev.stamp ## Build the documentation in dist/site; a link that leads nowhere is an error
+docs: .venv/dev.stamp ## Build the documentation in dist/site; a broken link is an error
 	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --doctree-dir dist/doctrees docs dist/site
 
 docs-events: .venv/runtime.stamp ## Write docs/events.md from the catalogue of log events
@@ -83,13 +83,13 @@ build: .venv/release.stamp ## Build the wheel and its bill of materials (Cyclone
 	$(BIN)/python -m hatchling build --target wheel && \
 	config/bill-of-materials.sh $(BIN)/cyclonedx-py dist/tidewaiter.cdx.json
 
-audit: .venv/release.stamp ## Ask the OSV database what is known against the locked libraries
+audit: .venv/release.stamp ## Look up known vulnerabilities of the locked libraries in the OSV database
 	PIP_AUDIT=$(BIN)/pip-audit config/audit.sh
 
 image: ## Build the container image, with docker, podman or buildah
 	config/deploy/build-image.sh
 
-# Pins stay as they are where they still fit; `make lock LOCK_ARGS=--upgrade` moves them all.
+# Pins stay if they still fit; `make lock LOCK_ARGS=--upgrade` updates all of them.
 # The development lock comes first and bounds the others, so that a version is the same in each.
 lock: .venv/bin/pip ## Write the lock files from pyproject.toml
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && set -e && \

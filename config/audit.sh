@@ -1,16 +1,16 @@
 #!/bin/sh
 # Asks the OSV database which vulnerabilities are known in the locked versions of the libraries.
 #
-# usage: audit.sh [LOCK...]     LOCK is config/locks/runtime.txt and config/locks/release.txt where it is left out
+# usage: audit.sh [LOCK...]     LOCK is config/locks/runtime.txt and config/locks/release.txt by default
 #
 # PIP_AUDIT names the program (pip-audit), OSV_URL another database with the same interface.
-# Exit codes: 0 nothing is known, 1 something is known and listed, 69 the database could not be asked, so nothing is shown.
+# Exit codes: 0 nothing is known, 1 something is known and listed, 69 the database could not be reached, so nothing is shown.
 set -eu
 cd "$(dirname "$0")/.."
 audit=${PIP_AUDIT:-pip-audit}
 [ $# -gt 0 ] || set -- config/locks/runtime.txt config/locks/release.txt
 
-# The hashes are what pip verifies at each installation, so here only the versions are asked about.
+# pip verifies the hashes at each installation, so here only the versions are checked.
 set -- $(printf -- '-r %s ' "$@")
 found=$(mktemp)
 said=$(mktemp)

@@ -3,14 +3,14 @@
 #
 # usage: bill-of-materials.sh CYCLONEDX_PY FILE
 #
-# The same lock file gives the same bytes; SOURCE_DATE_EPOCH, where it is set, is the time in it.
+# The same lock file gives the same bytes; SOURCE_DATE_EPOCH, if set, is the time in it.
 set -eu
 tool=$(realpath "$1")
 mkdir -p "$(dirname "$2")"
 file=$(realpath -m "$2")
 cd "$(dirname "$0")/.."
 
-# The version stands in the package, and the tool reads pyproject.toml only.
+# The version is in the package, but the tool reads only pyproject.toml.
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' app/tidewaiter/__init__.py)
 project=$(mktemp)
 trap 'rm -f "$project"' EXIT

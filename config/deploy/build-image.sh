@@ -1,9 +1,9 @@
 #!/bin/sh
 # Builds the container image with the first of docker, podman and buildah that works.
 #
-# usage: build-image.sh [TAG]        TAG is tidewaiter:VERSION where it is left out
+# usage: build-image.sh [TAG]        TAG is tidewaiter:VERSION by default
 #
-# PYTHON_IMAGE, where it is set, is the tag of the base image, most often with a digest: 3.13-slim-trixie@sha256:...
+# PYTHON_IMAGE, if set, is the tag of the base image, most often with a digest: 3.13-slim-trixie@sha256:...
 set -eu
 cd "$(dirname "$0")/../.."
 

@@ -1,4 +1,4 @@
-"""Pauses of accounts, hints from callbacks, answers that jobs share, and how many records a file holds."""
+"""Pauses of accounts, wake-ups by callbacks, results that jobs share, and how many records a file has."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,7 +24,7 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("hinted", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.add_column("jobs", sa.Column("moved_at", sa.Double()))
     op.add_column("artifacts", sa.Column("count", sa.BigInteger()))
-    # On PostgreSQL a handle stands in an index as its digest: an entry has at most 2704 bytes.
+    # On PostgreSQL the index has a digest of the handle: an entry has at most 2704 bytes.
     digest: str | sa.TextClause = sa.text("md5(handle)") if op.get_bind().dialect.name == "postgresql" else "handle"
     _index("jobs_followers", ["account", "operation", digest], where="handle IS NOT NULL")
     _index("jobs_callback", ["callback_hash"], where="callback_hash IS NOT NULL", unique=True)

@@ -1,4 +1,4 @@
-"""Schedules: how far each of them is."""
+"""Schedules: the last tick of each."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Notifications: what receivers are to be told of jobs, until they have taken it or it is given up."""
+"""Notifications: messages about jobs to endpoints, until they are delivered or given up."""
 
 import sqlalchemy as sa
 from alembic import op

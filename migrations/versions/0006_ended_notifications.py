@@ -1,4 +1,4 @@
-"""Notifications that have ended, by when: what is kept for a while is then found without a walk over all of them."""
+"""An index of ended notifications by the time of their end, so that old ones are found without reading all rows."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What bounds repetition: unknown submits, expired links, polls since the submit; and what a landed file was."""
+"""Counters that limit repetition (unknown submits, expired links, polls since the submit); identities of files."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Sessions of browsers that were ended before their time; and what people have done, beside the history of jobs."""
+"""Browser sessions that were ended early; and what people have done, in addition to the history of jobs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -30,7 +30,7 @@ class Scenario:
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order."""
-        return [asked.route for asked in self.api.asked]
+        return [asked.route for asked in self.api.requests]
 
     async def landed(self, job: Job) -> Any:
         """What the only file of a job holds, as JSON."""

@@ -88,9 +88,9 @@ class CallbackDaemon:
     async def calls(self, number: int) -> list[int | None]:
         """The answers to that many calls, when they have been made."""
         async with asyncio.timeout(30):
-            while len(self.api.callbacks.posted) < number:  # noqa: ASYNC110  # the emulator tells nobody
+            while len(self.api.callbacks.sent) < number:  # noqa: ASYNC110  # the emulator tells nobody
                 await asyncio.sleep(0.02)
-        return [posted.status for posted in self.api.callbacks.posted]
+        return [posted.status for posted in self.api.callbacks.sent]
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
@@ -133,7 +133,7 @@ async def test_a_call_ends_the_wait(opened: Open, provider: str) -> None:
     async with callback_daemon.daemon() as service:
         ended = await callback_daemon.ended(service, await callback_daemon.submit(service))
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
-    (posted,) = callback_daemon.api.callbacks.posted
+    (posted,) = callback_daemon.api.callbacks.sent
     token = posted.url.rpartition("/")[2]
     assert len(token) == 43
     assert token not in callback_daemon.output.getvalue()
@@ -186,7 +186,7 @@ async def test_a_lost_call(opened: Open, provider: str) -> None:
             while (now := await service.jobs.get(job.id)) is None or now.handle is None:  # noqa: ASYNC110  # tells nobody
                 await asyncio.sleep(0.02)
         await callback_daemon.api.callbacks.settle()
-    assert callback_daemon.api.callbacks.posted == []
+    assert callback_daemon.api.callbacks.sent == []
     assert now.state is State.POLLING
     assert now.due_at is not None
     assert now.due_at - now.created_at <= 1800

@@ -32,7 +32,7 @@ async def test_each_sample_request_succeeds(name: str, tmp_path: Path) -> None:
             key: {} for key in ("database", "storage", "worker", "retention", "log", "providers")
         }
         config = Config.model_validate({**others, **tables})
-        for wish in served.wishes:
+        for wish in served.samples:
             job, artifacts = await run_once(
                 config, "emulated", wish.operation, wish.params, out=tmp_path, on_change=_unheard, log=log
             )

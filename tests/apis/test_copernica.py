@@ -41,14 +41,14 @@ class Scenario:
 
     async def landed_whole(self, job: Job, place: int = -1) -> bool:
         """Whether the job's one file is, byte for byte, what a request (the last unless told) results in."""
-        body = self.api.file(self.api.requests[place])
+        body = self.api.file(self.api.data_requests[place])
         return job.state is State.SUCCEEDED and await self.environment.file_of(job) == b"".join(
             body.chunks(0, body.size)
         )
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order; a status that is asked for again is left out."""
-        routes = [asked.route for asked in self.api.asked]
+        routes = [asked.route for asked in self.api.requests]
         return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
 
 
@@ -73,9 +73,9 @@ def _run_scenario(
     async def scenario(environment: Environment) -> T:
         (api,) = servers
         result = await story(Scenario(environment, api))
-        assert all(_ACCESS_TOKEN not in f"{asked.path_qs}{asked.headers}{asked.body!r}" for asked in api.asked)
-        assert all("Authorization" not in asked.headers for asked in api.login.asked)
-        environment.secrets = [*environment.secrets, *(token.jwt for token in api.login.given)]
+        assert all(_ACCESS_TOKEN not in f"{asked.path_qs}{asked.headers}{asked.body!r}" for asked in api.requests)
+        assert all("Authorization" not in asked.headers for asked in api.login.requests)
+        environment.secrets = [*environment.secrets, *(token.jwt for token in api.login.issued)]
         return result
 
     return in_environment(template, build, scenario, schedule={"deadline_s": deadline_s})
@@ -102,9 +102,9 @@ def test_the_data_of_a_person(template: Path, kind: str, of: str, path: str) -> 
         job = await scenario.run(f"{kind}_data", id=of)
         assert await scenario.landed_whole(job)
         assert scenario.asked() == ["create", "status", "data"]
-        assert scenario.api.asked[0].path_qs == path
-        (token,) = scenario.login.given
-        assert all(asked.headers["Authorization"] == f"Bearer {token.jwt}" for asked in scenario.api.asked)
+        assert scenario.api.requests[0].path_qs == path
+        (token,) = scenario.login.issued
+        assert all(asked.headers["Authorization"] == f"Bearer {token.jwt}" for asked in scenario.api.requests)
         (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert artifact.name.startswith(f"{kind}_")
         assert artifact.name.endswith(".json")
@@ -160,7 +160,7 @@ def test_every_form_of_a_token(template: Path, form: TokenForm, *, signed: bool)
 
     async def story(scenario: Scenario) -> None:
         assert await scenario.landed_whole(await scenario.run())
-        assert len(scenario.login.given) == 1
+        assert len(scenario.login.issued) == 1
 
     _run_scenario(template, story, login=LoginVariants(form=form, member="the_token", signed=signed))
 
@@ -171,9 +171,9 @@ def test_a_token_is_renewed_ahead_of_its_end(template: Path) -> None:
     async def story(scenario: Scenario) -> None:
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        assert len(scenario.login.given) >= 3
+        assert len(scenario.login.issued) >= 3
         assert all(
-            scenario.login.holds(token.jwt) or token.expires_at > token.issued_at for token in scenario.login.given
+            scenario.login.holds(token.jwt) or token.expires_at > token.issued_at for token in scenario.login.issued
         )
         assert not scenario.environment.events("account.refused")
         assert job.failures == 0
@@ -190,8 +190,8 @@ def test_a_revoked_token(template: Path, refusal: int, route: str) -> None:
         scenario.api.faults.add(route, InjectedFault(FaultKind.REVOKED))
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        assert len(scenario.login.given) == 2
-        assert (job.failures, job.submits, len(scenario.api.requests)) == (0, 1, 1)
+        assert len(scenario.login.issued) == 2
+        assert (job.failures, job.submits, len(scenario.api.data_requests)) == (0, 1, 1)
         assert not scenario.environment.events("account.refused")
 
     _run_scenario(template, story, token_refusal=refusal)
@@ -219,12 +219,12 @@ def test_a_refused_login(template: Path, refusal: int) -> None:
         async with scenario.environment.daemon():
             job = await scenario.environment.submit(_OPERATION, _WANTED)
             await scenario.environment.clock.sleep(400)
-            assert scenario.api.asked == []
+            assert scenario.api.requests == []
             assert scenario.environment.events("account.refused")
             scenario.login.access_token = _ACCESS_TOKEN
             await scenario.environment.resume()
             assert await scenario.landed_whole(await scenario.environment.ended(job))
-        assert len(scenario.api.requests) == 1
+        assert len(scenario.api.data_requests) == 1
 
     _run_scenario(template, story, login=LoginVariants(refusal=refusal))
 
@@ -238,7 +238,7 @@ def test_a_login_host_that_is_down(template: Path) -> None:
         scenario.login.faults.add("login", InjectedFault(FaultKind.RESET_AFTER))
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        assert len(scenario.api.requests) == 1
+        assert len(scenario.api.data_requests) == 1
 
     _run_scenario(template, story)
 
@@ -255,7 +255,7 @@ def test_every_place_of_an_identifier(template: Path, place: IdentifierPlace, *,
     async def story(scenario: Scenario) -> None:
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        assert job.handle == scenario.api.requests[0].id
+        assert job.handle == scenario.api.data_requests[0].id
 
     _run_scenario(template, story, identifier=place, absolute=absolute, numbers=numbers)
 
@@ -269,9 +269,9 @@ def test_a_file_that_expires_before_it_is_fetched(template: Path, form: str, mis
         async with scenario.environment.daemon():
             job = await scenario.environment.submit(_OPERATION, _WANTED)
             await scenario.environment.clock.sleep(61)
-            scenario.api.requests[0].fate = InjectedFault(FaultKind.GONE)
+            scenario.api.data_requests[0].fate = InjectedFault(FaultKind.GONE)
             assert await scenario.landed_whole(await scenario.environment.ended(job))
-        assert (await scenario.environment.job(job)).submits == len(scenario.api.requests) == 2
+        assert (await scenario.environment.job(job)).submits == len(scenario.api.data_requests) == 2
 
     _run_scenario(template, story, settings={"form": form}, missing=missing, build_s=300)
 
@@ -284,7 +284,7 @@ def test_files_that_expire_at_once(template: Path, form: str) -> None:
         job = await scenario.run()
         assert job.state is State.FAILED
         assert "There is no data request with this ID" in (job.reason or "")
-        assert len(scenario.api.requests) == 2
+        assert len(scenario.api.data_requests) == 2
 
     _run_scenario(template, story, settings={"form": form}, keep_s=0)
 
@@ -296,7 +296,7 @@ def test_data_that_are_missing_for_a_moment(template: Path) -> None:
         scenario.api.faults.add("data", InjectedFault(FaultKind.GONE), times=3)
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        assert len(scenario.api.requests) == 1
+        assert len(scenario.api.data_requests) == 1
 
     _run_scenario(template, story)
 
@@ -308,7 +308,7 @@ def test_not_available_for_good(template: Path) -> None:
         job = await scenario.run()
         assert job.state is State.EXPIRED
         assert job.remote_status == "not available"
-        assert len(scenario.api.requests) == 1
+        assert len(scenario.api.data_requests) == 1
 
     _run_scenario(template, story, deadline_s=900, keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
 
@@ -330,7 +330,7 @@ def test_an_order_that_has_moved(template: Path) -> None:
         job = await scenario.run()
         assert job.state is State.FAILED
         assert "base_url" in (job.reason or "")
-        assert scenario.api.requests == []
+        assert scenario.api.data_requests == []
 
     _run_scenario(template, story, moved=("create",))
 
@@ -349,7 +349,7 @@ def test_an_outage_of_minutes(template: Path, form: str, code: int) -> None:
             scenario.api.faults.add("*", down, times=None)
             job = await scenario.environment.submit(_OPERATION, _WANTED)
             await scenario.environment.clock.sleep(600)
-            assert len(scenario.api.asked) < 60
+            assert len(scenario.api.requests) < 60
             scenario.api.faults.clear()
             # Submits of unknown outcome come ever more slowly; the fourth at least is after the outage.
             await scenario.environment.clock.sleep(1500)
@@ -370,10 +370,10 @@ def test_asked_too_often(template: Path) -> None:
             scenario.api.faults.add(route, slow_down)
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        times = [asked.at for asked in scenario.api.asked]
+        times = [asked.at for asked in scenario.api.requests]
         pauses = [later - earlier for earlier, later in pairwise(times)]
         assert sum(pause >= 120 for pause in pauses) >= 3
-        assert len(scenario.api.requests) == 1
+        assert len(scenario.api.data_requests) == 1
 
     _run_scenario(template, story)
 
@@ -385,7 +385,7 @@ def test_a_lost_reply_to_an_order(template: Path) -> None:
         scenario.api.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        assert (job.submits, len(scenario.api.requests)) == (2, 2)
+        assert (job.submits, len(scenario.api.data_requests)) == (2, 2)
         assert any("harmless" in (entry.detail or "") for entry in await scenario.environment.history(job))
 
     _run_scenario(template, story)
@@ -424,7 +424,7 @@ def test_a_download_that_breaks(template: Path, kind: FaultKind) -> None:
     async def story(scenario: Scenario) -> None:
         scenario.api.faults.add("data", InjectedFault(kind), times=2)
         assert await scenario.landed_whole(await scenario.run())
-        assert len(scenario.api.requests) == 1
+        assert len(scenario.api.data_requests) == 1
 
     _run_scenario(template, story, mime_bytes=300_000)
 
@@ -490,7 +490,7 @@ def test_a_file_that_no_memory_should_hold(template: Path, form: str) -> None:
 
     async def story(scenario: Scenario) -> None:
         assert await scenario.landed_whole(await scenario.run())
-        assert scenario.api.requests[0].id
+        assert scenario.api.data_requests[0].id
 
     _run_scenario(template, story, settings={"form": form}, mime_bytes=20_000_000)
 

@@ -49,8 +49,8 @@ def test_a_303_that_names_the_request(template: Path, place: IdentifierPlace) ->
     async def story(environment: Environment, api: CopernicaEmulator) -> None:
         async with environment.daemon():
             job = await environment.run("subprofile_data", {"id": "17"})
-        assert (job.state, job.submits, len(api.requests)) == (State.SUCCEEDED, 1, 1)
-        assert {asked.route for asked in api.asked} == {"create", "bare"}
+        assert (job.state, job.submits, len(api.data_requests)) == (State.SUCCEEDED, 1, 1)
+        assert {asked.route for asked in api.requests} == {"create", "bare"}
 
     _copernica(template, story, identifier=place)
 
@@ -63,7 +63,7 @@ def test_the_access_token_itself(template: Path, auth: str) -> None:
         async with environment.daemon():
             job = await environment.run("subprofile_data", {"id": "17", "report": "jane@example.org"})
         assert job.state is State.SUCCEEDED
-        assert (api.login.asked, api.requests[0].report) == ([], "jane@example.org")
+        assert (api.login.requests, api.data_requests[0].report) == ([], "jane@example.org")
 
     _copernica(template, story, auth, direct=True)
 
@@ -123,7 +123,7 @@ def test_the_url_of_a_result(template: Path, form: UrlForm) -> None:
         async with environment.daemon():
             job = await environment.run("statistics", {"export_type": "OPENED"})
         assert job.state is State.SUCCEEDED
-        assert json.loads(made[0].asked[0].body)["exportType"] == "OPENED"
+        assert json.loads(made[0].requests[0].body)["exportType"] == "OPENED"
 
     in_environment(template, build, story)
 
@@ -158,7 +158,7 @@ def test_a_template_that_is_not_in_the_document(template: Path) -> None:
             new = await scenario.environment.run("button_create", {**NEW_PAGE, "button_template": "sp_wa_large"})
             await scenario.environment.run("button_create", {**NEW_PAGE, "button_template": "SP_FB_small"})
         assert new.state is State.SUCCEEDED
-        assert json.loads(scenario.api.asked[0].body)["button_template"] == "sp_wa_large"
+        assert json.loads(scenario.api.requests[0].body)["button_template"] == "sp_wa_large"
         (warned,) = scenario.environment.events("job.warned")
         assert (warned["key"], warned["level"], warned["job"]) == ("button_template", "warning", new.id)
 

@@ -57,7 +57,7 @@ class Scenario:
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order; a snapshot that is asked for again is left out."""
-        routes = [asked.route for asked in self.api.asked]
+        routes = [asked.route for asked in self.api.requests]
         return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
 
 
@@ -96,10 +96,10 @@ def test_a_snapshot(template: Path) -> None:
         assert scenario.asked() == ["initiate", "snapshot"]
         assert scenario.api.count("initiate") == job.submits == 1
         assert scenario.api.count("snapshot") == job.polls
-        assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in scenario.api.asked)
+        assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in scenario.api.requests)
         (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert (artifact.name, artifact.media_type) == (f"{_MESSAGE}.json", "application/json")
-        order = json.loads(scenario.api.asked[0].body)
+        order = json.loads(scenario.api.requests[0].body)
         assert order == {"request": {"analytics": {"sharing": {"sharing_message_token": _MESSAGE}}}}
 
     _run_scenario(template, story)
@@ -312,8 +312,8 @@ def test_the_list_of_all_snapshots(template: Path) -> None:
         entries = json.loads(await scenario.environment.file_of(job))
         assert [entry["sharing_analytics_snapshot_token"] for entry in entries] == made
         assert scenario.asked() == ["list"]
-        assert [asked.query["page"] for asked in scenario.api.asked] == ["1", "2", "3"]
-        assert {asked.query["entries_per_page"] for asked in scenario.api.asked} == {"250"}
+        assert [asked.query["page"] for asked in scenario.api.requests] == ["1", "2", "3"]
+        assert {asked.query["entries_per_page"] for asked in scenario.api.requests} == {"250"}
 
     _run_scenario(template, story)
 
@@ -506,8 +506,8 @@ def test_asked_too_often(template: Path, route: str) -> None:
         scenario.api.faults.add(route, InjectedFault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))
         job = await scenario.run()
         assert await scenario.landed_whole(job)
-        times = [asked.at for asked in scenario.api.asked if asked.route == route]
-        after = times[1] if len(times) > 1 else scenario.api.asked[1].at
+        times = [asked.at for asked in scenario.api.requests if asked.route == route]
+        after = times[1] if len(times) > 1 else scenario.api.requests[1].at
         assert after - times[0] >= 90
 
     _run_scenario(template, story)

@@ -42,7 +42,7 @@ def test_what_is_answered_at_once(
         async with scenario.environment.daemon():
             job = await scenario.environment.run(operation, params)
         assert (job.state, scenario.asked()) == (State.SUCCEEDED, [route])
-        (asked,) = scenario.api.asked
+        (asked,) = scenario.api.requests
         assert (asked.method, KEY in asked.path_qs, json.loads(asked.body)["key"]) == ("POST", False, KEY)
         (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert artifact.name == name
@@ -75,7 +75,7 @@ def test_what_a_save_does(template: Path) -> None:
         assert [variant["twitter_message"] for variant in entry.variants["twitter"]] == ["Two {LINK}"]
         assert entry.options["customize_params"] == {"param": "source", "e": "mail"}
         assert entry.options["prompt"] == "Share!"
-        sent = json.loads(scenario.api.asked[0].body)["advanced_options"]
+        sent = json.loads(scenario.api.requests[0].body)["advanced_options"]
         assert "custom_params" not in sent
         assert "Reef" not in scenario.titles()
 
@@ -95,7 +95,7 @@ def test_a_whole_index(template: Path, pages: int, requests: int) -> None:
         rows = await scenario.landed(job)
         assert [row["id"] for row in rows] == list(range(9 + pages, 9, -1))
         assert scenario.asked() == ["page_index"] * requests
-        assert KEY not in "".join(asked.path_qs for asked in scenario.api.asked)
+        assert KEY not in "".join(asked.path_qs for asked in scenario.api.requests)
 
     run_scenario(template, story, pages=pages)
 

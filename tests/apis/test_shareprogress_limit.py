@@ -54,7 +54,7 @@ def test_newer_than_the_job(template: Path) -> None:
             fresh = await scenario.environment.run("page_analytics", {"id": 10, "fresh": True})
         assert (stale.state, fresh.state) == (State.SUCCEEDED, State.SUCCEEDED)
         assert scenario.asked() == ["page_analytics"] * 2
-        assert 300 <= scenario.api.asked[1].at - wanted_at <= 330
+        assert 300 <= scenario.api.requests[1].at - wanted_at <= 330
         assert await scenario.environment.file_of(stale) != await scenario.environment.file_of(fresh)
 
     run_scenario(template, story)
@@ -69,7 +69,7 @@ def test_a_burst_keeps_within_the_limit(template: Path) -> None:
             ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
         assert len(scenario.asked()) == 100
-        times = [asked.at for asked in scenario.api.asked]
+        times = [asked.at for asked in scenario.api.requests]
         assert 180 <= times[-1] - times[0] <= 200
         assert "account.paused" not in scenario.environment.output.getvalue()
 
@@ -101,7 +101,7 @@ def test_others_with_the_same_key(template: Path, skew_s: float) -> None:
             ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
         assert len(scenario.asked()) <= 60
-        times = [asked.at for asked in scenario.api.asked]
+        times = [asked.at for asked in scenario.api.requests]
         assert times[-1] - times[0] <= 600
 
     run_scenario(template, story, pages=40, skew_s=skew_s, spent_by_others=20)

@@ -44,7 +44,7 @@ class Scenario:
 
     def asked(self) -> list[str]:
         """The routes that were asked for, in order."""
-        return [asked.route for asked in self.gateway.asked]
+        return [asked.route for asked in self.gateway.requests]
 
 
 def _run_scenario(

@@ -51,11 +51,11 @@ async def test_an_account_that_vanished(setup: DaemonSetup) -> None:
         (line,) = await setup.logged("account.vanished")
         assert (line["level"], line["account"], line["jobs"]) == ("warning", "shop", 3)
         assert [line["account"] for line in await setup.logged("lane.given_back")] == ["shop"]
-        asked = len(setup.emulator.asked)
+        asked = len(setup.emulator.requests)
         setup.emulator.faults.clear()
         (other,) = await setup.until(await setup.submit("other"))
         assert other.state is State.SUCCEEDED
-        polls = {request.path_qs for request in setup.emulator.asked[asked:] if request.route == "status"}
+        polls = {request.path_qs for request in setup.emulator.requests[asked:] if request.route == "status"}
         assert len(polls) == 1  # those of the other's job
         setup.write(setup.account("shop"), setup.account("other"))
         await setup.reload()
@@ -82,7 +82,7 @@ async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str)
                 assert (await setup.reload())["lanes"] == 1
             await setup.asked("status", 30)
         assert setup.emulator.busiest_window(period_s) == requests
-        times = [asked.at for asked in setup.emulator.asked]
+        times = [asked.at for asked in setup.emulator.requests]
         # A lane that began with a full window, or an empty one, would have lost or overdrawn whole periods.
         assert len(times) >= 0.75 * requests * (times[-1] - times[0]) / period_s
         assert len(setup.lines("lane.taken")) == 1

@@ -120,7 +120,7 @@ async def test_schedules_and_retention(setup: DaemonSetup) -> None:
         assert line["jobs"] == 1
         database = Database.open(setup.database_url, SystemClock())
         async with asyncio.timeout(20):
-            while "nightly" not in await ScheduleStore(database).ticked():  # noqa: ASYNC110  # a row has no event
+            while "nightly" not in await ScheduleStore(database).progress():  # noqa: ASYNC110  # a row has no event
                 await asyncio.sleep(0.01)
         await database.close()
 

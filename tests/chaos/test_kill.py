@@ -115,7 +115,7 @@ async def _watch(run: ChaosRun, enough: Callable[[set[str | None]], bool], withi
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s), run.store() as (_, lanes):
             while True:
-                owners = {row.owner for row in await lanes.every()}
+                owners = {row.owner for row in await lanes.all_lanes()}
                 if enough(owners):
                     break
                 await asyncio.sleep(0.1)

@@ -37,7 +37,9 @@ def test_a_healthy_place(shell: CommandShell) -> None:
 def test_a_dead_provider(shell: CommandShell) -> None:
     """A failure ends it with 1, and has one fix below it."""
     text = shell("doctor", code=ExitCode.FAILED).stdout
-    assert re.search(r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 takes no connection: .*\n +fix: see that accounts", text)
+    assert re.search(
+        r"(?m)^failure  tls +shop: 127\.0\.0\.1:9 accepts no connection: .*\n +fix: check that accounts", text
+    )
     assert "Connection refused" in text
 
 

@@ -151,9 +151,9 @@ def test_the_demo(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(re.findall(r"✓ succeeded .* ✓ yes", out)) == 11
     for output in (
         "expired",
-        "told 207",
+        "received 207",
         "a callback ended the wait",
-        "logins kept a token alive",
+        "logins renewed a token",
         "never more than 3",
     ):
         assert output in out

@@ -273,7 +273,7 @@ def test_half_of_the_callbacks(tmp_path: Path) -> None:
 def test_two_variables_for_one_key(tmp_path: Path) -> None:
     """Variables that differ only in case contradict each other; neither wins silently."""
     faults = faults_of(write(tmp_path, ""), TIDEWAITER__WORKER__POLLS="1", tidewaiter__worker__polls="2")
-    assert faults["worker.polls"].reason == "is given by TIDEWAITER__WORKER__POLLS, too"
+    assert faults["worker.polls"].reason == "is also given by TIDEWAITER__WORKER__POLLS"
 
 
 @pytest.mark.parametrize(

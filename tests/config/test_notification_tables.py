@@ -75,7 +75,7 @@ def test_where_private_addresses_are_meant(tmp_path: Path, url: str, allowed: bo
         ('secret = ""', "secret", "is empty"),
         ('states = ["done"]', "states", "'done' is no state that can be notified; there are parked, succeeded, failed"),
         ('states = ["polling"]', "states", "'polling' is no state that can be notified"),
-        ("states = []", "states", "names none, so nothing would ever be sent; leave it out for the default"),
+        ("states = []", "states", "is empty, so nothing would ever be sent; leave it out for the default"),
         ("states = 3", "states", "must be an array of names in quotes"),
         ("accounts = [1]", "accounts", "must be an array of names in quotes"),
         ('allow_private = "canary"', "allow_private", "must be true or false"),

@@ -17,7 +17,7 @@ from tidewaiter.domain.job import State
 
 async def test_an_empty_database_has_an_empty_dashboard(stores: Stores, clock: StandingClock) -> None:
     """Every state has a number, every minute of the hour is there, and nothing is due."""
-    picture = await Dashboard(DashboardStore(stores.jobs).picture, clock).look()
+    picture = await Dashboard(DashboardStore(stores.jobs).snapshot, clock).snapshot()
     assert set(picture.counts.values()) == {0}
     assert len(picture.minutes) == 60
     assert not any(minute.ended or minute.delays_s for minute in picture.minutes)
@@ -52,7 +52,7 @@ async def test_landed_files_are_counted_by_the_minute(stores: Stores, clock: Sta
     files = (artifact(1), replace(artifact(2), key="acme/two.csv", size=24))
     job = await stores.accepted(job, o.Stored(files), now=NOW + 72.5)
     clock.at = NOW + 75.0
-    picture = await Dashboard(DashboardStore(stores.jobs).picture, clock).look()
+    picture = await Dashboard(DashboardStore(stores.jobs).snapshot, clock).snapshot()
     minute = picture.minutes[-1]
     assert minute.ended == {State.SUCCEEDED: 1}
     assert minute.delays_s == [12.5]
@@ -62,12 +62,12 @@ async def test_landed_files_are_counted_by_the_minute(stores: Stores, clock: Sta
 
 async def test_a_dashboard_is_read_once_for_concurrent_callers(stores: Stores, clock: StandingClock) -> None:
     """Within a second everybody gets the same picture; after that it is drawn anew."""
-    view = Dashboard(DashboardStore(stores.jobs).picture, clock)
-    first = await view.look()
+    view = Dashboard(DashboardStore(stores.jobs).snapshot, clock)
+    first = await view.snapshot()
     await stores.add()
-    assert await view.look() is first
+    assert await view.snapshot() is first
     clock.at += 1.5
-    assert (await view.look()).counts[State.QUEUED] == 1
+    assert (await view.snapshot()).counts[State.QUEUED] == 1
 
 
 async def test_the_dashboard_of_one_account(stores: Stores, clock: StandingClock) -> None:
@@ -79,21 +79,21 @@ async def test_the_dashboard_of_one_account(stores: Stores, clock: StandingClock
     stores.lane = lane
     failed = await stores.accepted(await stores.polling("r-2", account="other"), o.Refused("no such period"))
     store = DashboardStore(stores.jobs)
-    ours, theirs = await store.picture(NOW + 1.0, "acme"), await store.picture(NOW + 1.0, "other")
+    ours, theirs = await store.snapshot(NOW + 1.0, "acme"), await store.snapshot(NOW + 1.0, "other")
     assert [(one.job.id, one.name) for one in ours.arrivals] == [(job.id, "2.csv")]
     assert (ours.minutes[-1].ended, ours.failures) == ({State.SUCCEEDED: 1}, [])
     assert [one.id for one in theirs.failures] == [failed.id]
     assert (theirs.minutes[-1].ended, theirs.arrivals) == ({State.FAILED: 1}, [])
-    assert len((await store.picture(NOW + 1.0)).minutes[-1].ended) == 2
+    assert len((await store.snapshot(NOW + 1.0)).minutes[-1].ended) == 2
 
 
 async def test_daemons_are_listed_with_their_last_heartbeat(stores: Stores, clock: StandingClock) -> None:
     """A daemon that lives is there with the end of its lease, one whose lease is over is not."""
-    await stores.lanes.beat("a1", "tide-1", 4711, "1.0", 15.0)
+    await stores.lanes.heartbeat("a1", "tide-1", 4711, "1.0", 15.0)
     (alive,) = await stores.lanes.workers()
     assert (alive.host, alive.pid) == ("tide-1", 4711)
     assert alive.lease_until - alive.started_at == pytest.approx(15.0, abs=1.0)
-    await stores.lanes.beat("a2", "tide-2", 4712, "1.0", -1.0)
+    await stores.lanes.heartbeat("a2", "tide-2", 4712, "1.0", -1.0)
     assert [one.owner for one in await stores.lanes.workers()] == ["a1"]
 
 
@@ -101,27 +101,27 @@ async def test_many_jobs_are_not_counted_for_every_dashboard(stores: Stores, mon
     """How many jobs there are in each state may be seconds old, the more the more of them there are; never older."""
     monkeypatch.setattr(dashboard_store, "_STALE_S_PER_JOB", 2.0)
     store = DashboardStore(stores.jobs)
-    assert (await store.picture(NOW)).counts[State.QUEUED] == 0
+    assert (await store.snapshot(NOW)).counts[State.QUEUED] == 0
     await stores.add()
-    assert (await store.picture(NOW + 0.5)).counts[State.QUEUED] == 1
+    assert (await store.snapshot(NOW + 0.5)).counts[State.QUEUED] == 1
     await stores.add()
-    assert (await store.picture(NOW + 2.0)).counts[State.QUEUED] == 1
-    assert (await store.picture(NOW + 2.5)).counts[State.QUEUED] == 2
-    assert (await store.picture(NOW)).counts[State.QUEUED] == 2
+    assert (await store.snapshot(NOW + 2.0)).counts[State.QUEUED] == 1
+    assert (await store.snapshot(NOW + 2.5)).counts[State.QUEUED] == 2
+    assert (await store.snapshot(NOW)).counts[State.QUEUED] == 2
 
 
 async def test_a_database_that_is_gone_is_not_asked_by_everybody(clock: StandingClock, tmp_path: Path) -> None:
     """One look finds out that it cannot be reached; for two seconds the others are told so at once."""
     (tmp_path / "gone.db").mkdir()
     database = Database.open(f"sqlite:///{tmp_path / 'gone.db'}", clock)
-    overview = Dashboard(DashboardStore(JobStore(database)).picture, clock)
+    overview = Dashboard(DashboardStore(JobStore(database)).snapshot, clock)
     with pytest.raises(StoreUnavailableError):
-        await overview.look()
+        await overview.snapshot()
     (tmp_path / "gone.db").rmdir()
     await asyncio.to_thread(migrate.upgrade, f"sqlite:///{tmp_path / 'gone.db'}")
     with pytest.raises(StoreUnavailableError):
-        await overview.look()
+        await overview.snapshot()
     clock.at += 2.0
-    picture = await overview.look()
+    picture = await overview.snapshot()
     assert overview.last is picture
     await database.close()

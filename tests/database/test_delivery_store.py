@@ -133,17 +133,17 @@ async def test_giving_back(deliveries: Deliveries) -> None:
 async def test_burying_what_nobody_knows(deliveries: Deliveries) -> None:
     """Only what waits for an endpoint that is not configured dies, and only when no daemon has cared for a while."""
     await deliveries.add_notifications(2)
-    assert await deliveries.deliveries.bury(["a"], 3600.0, "gone", 10) == []
+    assert await deliveries.deliveries.give_up(["a"], 3600.0, "gone", 10) == []
     await deliveries.later(3601)
-    (buried,) = await deliveries.deliveries.bury(["a"], 3600.0, "endpoint b is not configured", 1)
+    (buried,) = await deliveries.deliveries.give_up(["a"], 3600.0, "endpoint b is not configured", 1)
     assert (buried.endpoint, buried.status, buried.last_error) == (
         "b",
         DeliveryStatus.DEAD,
         "endpoint b is not configured",
     )
-    assert len(await deliveries.deliveries.bury(["a"], 3600.0, "gone", 10)) == 1
-    assert await deliveries.deliveries.bury(["a"], 3600.0, "gone", 10) == []
-    assert len(await deliveries.deliveries.bury([], 3600.0, "gone", 10)) == 2
+    assert len(await deliveries.deliveries.give_up(["a"], 3600.0, "gone", 10)) == 1
+    assert await deliveries.deliveries.give_up(["a"], 3600.0, "gone", 10) == []
+    assert len(await deliveries.deliveries.give_up([], 3600.0, "gone", 10)) == 2
     assert {one.status for one in await deliveries.notifications.find()} == {DeliveryStatus.DEAD}
 
 

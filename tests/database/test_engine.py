@@ -73,9 +73,9 @@ async def test_transaction_is_all_or_nothing(database: Database) -> None:
 
     with pytest.raises(ZeroDivisionError):
         await fail()
-    assert await LaneStore(database).every() == []
+    assert await LaneStore(database).all_lanes() == []
     await LaneStore(database).ensure({"a": 1})
-    assert len(await LaneStore(database).every()) == 1
+    assert len(await LaneStore(database).all_lanes()) == 1
 
 
 async def test_cancelled_transaction(database: Database) -> None:
@@ -98,7 +98,7 @@ async def test_cancelled_transaction(database: Database) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert await LaneStore(database).every() == []
+        assert await LaneStore(database).all_lanes() == []
     await LaneStore(database).ensure({"a": 1})
 
 
@@ -107,22 +107,22 @@ async def test_reading_never_waits_for_the_writer(database: Database) -> None:
     async with database.writing() as connection:
         await connection.execute(text("INSERT INTO lanes (account, shard) VALUES ('a', 0)"))
         async with asyncio.timeout(2):
-            assert await LaneStore(database).every() == []
-    assert len(await LaneStore(database).every()) == 1
+            assert await LaneStore(database).all_lanes() == []
+    assert len(await LaneStore(database).all_lanes()) == 1
 
 
 async def test_who_looks_keeps_nobody_waiting(database: Database) -> None:
     """While every reader for lookers is taken, the daemon reads and writes; lookers see and write the same tables."""
-    lent = database.for_lookers
+    lent = database.for_readers
     async with lent.reading() as one, lent.reading() as other:
         async with asyncio.timeout(5):
             await LaneStore(database).ensure({"a": 1})
-            assert len(await LaneStore(database).every()) == 1
+            assert len(await LaneStore(database).all_lanes()) == 1
         assert (await other.execute(text("SELECT count(*) FROM lanes"))).scalar() == 1
         if database.dialect == "postgresql":
             assert (await one.execute(text("SHOW statement_timeout"))).scalar() == "8s"
     await LaneStore(lent).ensure({"b": 1})
-    assert len(await LaneStore(lent).every()) == 2
+    assert len(await LaneStore(lent).all_lanes()) == 2
 
 
 async def test_readers_cannot_write_on_sqlite(sqlite_url: str, clock: StandingClock) -> None:
@@ -145,7 +145,7 @@ async def test_sqlite_is_durable_and_takes_turns(sqlite_url: str, clock: Standin
             ]
         assert pragmas == [2, "wal", 1, 5000]
     await asyncio.gather(*(LaneStore(database).ensure({f"a{number}": 1}) for number in range(50)))
-    assert len(await LaneStore(database).every()) == 50
+    assert len(await LaneStore(database).all_lanes()) == 50
     await database.close()
 
 
@@ -231,7 +231,7 @@ async def test_sqlite_held_by_another_program(
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailableError, match="is held by another program: database is locked"):
         await LaneStore(database).ensure({"a": 1})
-    assert await LaneStore(database).every() == []
+    assert await LaneStore(database).all_lanes() == []
     other.execute("ROLLBACK")
     other.close()
     await LaneStore(database).ensure({"a": 1})
@@ -317,13 +317,13 @@ async def test_bounced_postgresql(postgres: Postgres, clock: StandingClock) -> N
     database = Database.open(postgres.url(name), clock)
     lanes = LaneStore(database)
     await lanes.ensure({"a": 3})
-    await asyncio.gather(*(lanes.every() for _ in range(5)))
+    await asyncio.gather(*(lanes.all_lanes() for _ in range(5)))
     await asyncio.to_thread(postgres.kill)
     with pytest.raises(StoreUnavailableError):
-        await lanes.every()
+        await lanes.all_lanes()
     await asyncio.to_thread(postgres.start)
 
-    assert len(await lanes.every()) == 3
+    assert len(await lanes.all_lanes()) == 3
     assert len(await lanes.take(OWNER, 3, 30.0, force=False, accounts=["a"])) == 3
     await database.close()
     postgres.drop(name)
@@ -351,8 +351,8 @@ async def test_silent_network(postgres: Postgres, clock: StandingClock, monkeypa
         await lanes.ensure({"a": 1})
         line.silent = True
         with pytest.raises(StoreUnavailableError, match="does not answer"):
-            await lanes.every()
+            await lanes.all_lanes()
         line.silent = False
-        assert len(await lanes.every()) == 1
+        assert len(await lanes.all_lanes()) == 1
         await database.close()
     postgres.drop(name)

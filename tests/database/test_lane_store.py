@@ -69,10 +69,10 @@ async def test_lanes_with_jobs_share_the_limits_beyond_the_number_of_shards(stor
     await stores.lanes.ensure({"acme": 4})
     numbers = await stores.lanes.ids("acme")
     taken = await stores.lanes.take("x", 4, LEASE_S, force=True, accounts=["acme"])
-    assert {lane.of for lane in taken} == {1}
+    assert {lane.lane_count for lane in taken} == {1}
     await stores.jobs.add(new_job(), numbers[2], NOW)
     taken = await stores.lanes.take("y", 4, LEASE_S, force=True, accounts=["acme"])
-    assert {lane.of for lane in taken} == {3}
+    assert {lane.lane_count for lane in taken} == {3}
 
 
 async def test_take_what_is_free(store: LaneStore) -> None:
@@ -168,14 +168,14 @@ async def test_give_back_is_clean(store: LaneStore) -> None:
 async def test_share_counts_live_workers(store: LaneStore, let_pass: Callable[[float], Awaitable[None]]) -> None:
     """Workers count while their heartbeat is fresh; those that say goodbye or fall silent do not."""
     for owner in ("a", "b", "c"):
-        await store.beat(owner, "host", 1, "1.0", LEASE_S)
+        await store.heartbeat(owner, "host", 1, "1.0", LEASE_S)
     assert await store.share(ACCOUNTS) == LaneShare(lanes=3, workers=3)
     assert await store.share(["acme"]) == LaneShare(lanes=2, workers=3)
     assert await store.share([]) == LaneShare(lanes=0, workers=3)
 
-    await store.forget("c")
+    await store.remove_worker("c")
     await let_pass(LEASE_S - 1.0)
-    await store.beat("a", "host", 1, "1.0", LEASE_S)
+    await store.heartbeat("a", "host", 1, "1.0", LEASE_S)
     await let_pass(2.0)
     assert await store.share(ACCOUNTS) == LaneShare(lanes=3, workers=1)
 
@@ -184,26 +184,26 @@ async def test_workers_that_died_long_ago_leave_the_list(
     database: Database, store: LaneStore, let_pass: Callable[[float], Awaitable[None]]
 ) -> None:
     """Every boot has a name of its own, so the list would grow for ever."""
-    await store.beat("a", "host", 1, "1.0", LEASE_S)
+    await store.heartbeat("a", "host", 1, "1.0", LEASE_S)
     await let_pass(100_000.0)
-    await store.beat("b", "host", 1, "1.0", LEASE_S)
+    await store.heartbeat("b", "host", 1, "1.0", LEASE_S)
     async with database.reading() as connection:
         assert list((await connection.execute(workers.select())).scalars()) == ["b"]
 
 
 async def test_every_lane_as_it_stands(store: LaneStore, let_pass: Callable[[float], Awaitable[None]]) -> None:
     """The status shows owner and host, whether the lease holds, and why an account is closed."""
-    await store.beat("a", "host-1", 1, "1.0", LEASE_S)
+    await store.heartbeat("a", "host-1", 1, "1.0", LEASE_S)
     lane, _ = await store.take("a", 2, LEASE_S, force=False, accounts=["acme"])
     await store.renew("a", LEASE_S, {lane.id: LaneState(1, (), 12.5, "bad credentials")})
-    first, second, free = await store.every()
+    first, second, free = await store.all_lanes()
     assert (first.account, first.shard, first.owner, first.host, first.epoch) == ("acme", 0, "a", "host-1", 1)
     assert (first.closed_until, first.closed_reason) == (12.5, "bad credentials")
     assert [lane.leased for lane in (first, second, free)] == [True, True, False]
     assert (free.owner, free.host, free.lease_until) == (None, None, None)
 
     await let_pass(LEASE_S + 1.0)
-    assert [lane.leased for lane in await store.every()] == [False, False, False]
+    assert [lane.leased for lane in await store.all_lanes()] == [False, False, False]
 
 
 async def test_leases_count_by_the_databases_clock(database: Database, store: LaneStore) -> None:
@@ -211,7 +211,7 @@ async def test_leases_count_by_the_databases_clock(database: Database, store: La
     await _take(store, "a", 1)
     async with database.reading() as connection:
         now = (await connection.execute(DatabaseNow().select())).scalar_one()
-    lease_until = max(lane.lease_until or 0.0 for lane in await store.every())
+    lease_until = max(lane.lease_until or 0.0 for lane in await store.all_lanes())
     assert lease_until == pytest.approx(now + LEASE_S, abs=5.0)
 
 
@@ -224,13 +224,13 @@ async def test_two_takers_at_once(database_url: str, store: LaneStore, clock: St
     for _ in range(3):
         taken = await asyncio.gather(*(_take(takers[number % 3], owner, 3) for number, owner in enumerate(owners)))
         for owner, rows in zip(owners, taken, strict=True):
-            held = {lane.id for lane in await store.every() if lane.owner == owner}
+            held = {lane.id for lane in await store.all_lanes() if lane.owner == owner}
             assert {row.id for row in rows} <= held
-    ids = [lane.id for lane in await store.every() if lane.owner is not None]
+    ids = [lane.id for lane in await store.all_lanes() if lane.owner is not None]
     for one in databases:
         await one.close()
     assert len(ids) == 41
-    assert {lane.epoch for lane in await store.every()} == {1}
+    assert {lane.epoch for lane in await store.all_lanes()} == {1}
 
 
 @pytest.fixture

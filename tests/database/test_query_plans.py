@@ -32,7 +32,7 @@ async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
 async def test_cancel_requests_use_their_own_index(stores: Stores) -> None:
     """Who wants to stop is found without looking at anybody else."""
     await fill(stores)
-    plan = await plan_of(stores, lambda: stores.jobs.wishes([stores.lane.id]))
+    plan = await plan_of(stores, lambda: stores.jobs.cancel_requests([stores.lane.id]))
     assert "jobs_wishes" in plan
     assert not walks(plan), plan
 
@@ -41,7 +41,7 @@ async def test_callbacks_are_looked_up(stores: Stores) -> None:
     """A flood of forged tokens costs one look into an index each, however many jobs there are."""
     await fill(stores)
     job = await stores.accepted(await stores.add(), o.Intended("intent", "ab" * 32))
-    plan = await plan_of(stores, lambda: WakeUpStore(stores.database).note("ab" * 32, NOW))
+    plan = await plan_of(stores, lambda: WakeUpStore(stores.database).wake_up("ab" * 32, NOW))
     assert "jobs_callback" in plan
     assert not walks(plan), plan
     assert (await stores.stored(job)).hinted
@@ -77,7 +77,7 @@ async def test_lists_are_read_from_an_index(stores: Stores, job_filter: JobFilte
     await stores.add(unique_key="night-1")
     lists = JobList(stores.jobs)
     plan = await plan_of(
-        stores, lambda: lists.page(job_filter, 50, offered={"acme": ["statistics"], "dock": ["listing"]})
+        stores, lambda: lists.page(job_filter, 50, operations_by_account={"acme": ["statistics"], "dock": ["listing"]})
     )
     # PostgreSQL knows how many rows there are and may choose another; what is sorted in the end is a page or a few.
     assert index in plan or stores.database.dialect == "postgresql", plan
@@ -90,12 +90,12 @@ async def test_a_list_of_an_operation_is_made_of_its_accounts(stores: Stores) ->
     lists, job_filter = JobList(stores.jobs), JobFilter(operation="rare")
     for offered in ({}, {"acme": ["statistics"]}):
         with statements_run(stores.database._reader.sync_engine) as statements:
-            assert await lists.page(job_filter, 50, offered=offered) == []
+            assert await lists.page(job_filter, 50, operations_by_account=offered) == []
         assert not [statement for statement, _ in statements if "jobs.operation =" in statement]
     rare = [await stores.add(operation="rare") for _ in range(3)]
-    found = await lists.page(job_filter, 2, offered={"acme": ["rare"], "dock": ["rare"]})
+    found = await lists.page(job_filter, 2, operations_by_account={"acme": ["rare"], "dock": ["rare"]})
     assert [job.id for job in found] == [rare[2].id, rare[1].id]
-    older = await lists.page(job_filter, 2, found[-1].id, offered={"acme": ["rare"], "dock": ["rare"]})
+    older = await lists.page(job_filter, 2, found[-1].id, operations_by_account={"acme": ["rare"], "dock": ["rare"]})
     assert [job.id for job in older] == [rare[0].id]
 
 

@@ -7,24 +7,24 @@ from tidewaiter.database.schedule_store import ScheduleProgress, ScheduleStore
 async def test_ticks_are_remembered(database: Database) -> None:
     """The last tick and the last job are kept, each schedule by itself."""
     store = ScheduleStore(database)
-    assert await store.ticked() == {}
-    await store.note("nightly", 100.0, None)
-    await store.note("hourly", 50.0, 7)
-    await store.note("nightly", 200.0, 8)
-    assert await store.ticked() == {"nightly": ScheduleProgress(200.0, 8), "hourly": ScheduleProgress(50.0, 7)}
+    assert await store.progress() == {}
+    await store.save_tick("nightly", 100.0, None)
+    await store.save_tick("hourly", 50.0, 7)
+    await store.save_tick("nightly", 200.0, 8)
+    assert await store.progress() == {"nightly": ScheduleProgress(200.0, 8), "hourly": ScheduleProgress(50.0, 7)}
 
 
 async def test_an_older_tick_changes_nothing(database: Database) -> None:
     """A daemon that comes late does not turn back what another has served."""
     store = ScheduleStore(database)
-    await store.note("nightly", 200.0, 8)
-    await store.note("nightly", 100.0, 9)
-    assert await store.ticked() == {"nightly": ScheduleProgress(200.0, 8)}
+    await store.save_tick("nightly", 200.0, 8)
+    await store.save_tick("nightly", 100.0, 9)
+    assert await store.progress() == {"nightly": ScheduleProgress(200.0, 8)}
 
 
 async def test_a_tick_without_a_job_keeps_the_last(database: Database) -> None:
     """Ticks that were let go do not forget the job of the last that was served."""
     store = ScheduleStore(database)
-    await store.note("nightly", 100.0, 8)
-    await store.note("nightly", 300.0, None)
-    assert await store.ticked() == {"nightly": ScheduleProgress(300.0, 8)}
+    await store.save_tick("nightly", 100.0, 8)
+    await store.save_tick("nightly", 300.0, None)
+    assert await store.progress() == {"nightly": ScheduleProgress(300.0, 8)}

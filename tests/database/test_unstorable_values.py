@@ -72,7 +72,7 @@ async def test_a_number_that_is_too_large(postgres_url: str) -> None:
     assert recorded.accepted == {one.id, two.id}
     ((number, reason),) = recorded.unwritable
     assert number == bad.id
-    assert reason.startswith("the database does not take it: ")
+    assert reason.startswith("the database does not accept it: ")
     assert (await stores.stored(bad)).version == bad.version
     await database.close()
 
@@ -112,7 +112,9 @@ async def test_an_outcome_that_cannot_be_written_fails_its_job(postgres: Postgre
     stored = await stores.stored(bad)
     if encoding == "LATIN1":
         assert (verdicts[0], stored.state) == (CommitResult.UNWRITABLE, State.FAILED)
-        assert (stored.reason or "").startswith("what the step learned cannot be stored: the database does not take it")
+        assert (stored.reason or "").startswith(
+            "what the step learned cannot be stored: the database does not accept it"
+        )
         assert "job.failed" in log
     else:
         assert (verdicts[0], stored.state, stored.remote_status) == (CommitResult.ACCEPTED, State.POLLING, CHINESE)

@@ -18,8 +18,8 @@ PAUSE = Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", 0.0, 60.0, None)
         (Healthy(), CheckStatus.OK, "the provider knows the account"),
         (Unauthorized("HTTP 401"), CheckStatus.FAILURE, "the provider refuses the credentials: HTTP 401"),
         (Refused("HTTP 404"), CheckStatus.FAILURE, "the provider refuses the probe: HTTP 404"),
-        (Retry("HTTP 500"), CheckStatus.FAILURE, "the provider is in trouble: HTTP 500"),
-        (Throttled("HTTP 429"), CheckStatus.WARNING, "the provider cannot be asked now: HTTP 429"),
+        (Retry("HTTP 500"), CheckStatus.FAILURE, "the provider has a fault: HTTP 500"),
+        (Throttled("HTTP 429"), CheckStatus.WARNING, "the provider accepts no request now: HTTP 429"),
     ],
 )
 def test_answers(answer: Probed, status: CheckStatus, message: str) -> None:

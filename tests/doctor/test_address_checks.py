@@ -103,7 +103,7 @@ def test_one_blocked_address_is_enough() -> None:
         ("10.0.0.1", (network_of("10.1.0.0/16"),), "name its network in allow_private, if it is meant to be there"),
         ("169.254.169.254", True, "name its network in allow_private, if it is meant to be there"),
         ("64:ff9b::a00:1", False, "set allow_private = true, if it is meant to be there"),
-        ("fe80::1%eth0", True, "see that DNS gives its public address"),
+        ("fe80::1%eth0", True, "check that DNS gives its public address"),
     ],
 )
 def test_what_permits_it(address: str, private_ok: PermittedNetworks, mend: str) -> None:
@@ -122,7 +122,7 @@ async def test_without_tls(server: Server) -> None:
     """A server without TLS is reached, and it is said that it has none."""
     found = await looked_at(server.origin)
     assert found["tls"].status is CheckStatus.OK
-    assert found["tls"].message == f"127.0.0.1:{server.port} takes connections, without TLS"
+    assert found["tls"].message == f"127.0.0.1:{server.port} accepts connections, without TLS"
 
 
 async def test_a_dead_port() -> None:
@@ -131,7 +131,7 @@ async def test_a_dead_port() -> None:
         bound.bind(("127.0.0.1", 0))
         found = await looked_at(f"http://127.0.0.1:{bound.getsockname()[1]}")
     assert found["tls"].status is CheckStatus.FAILURE
-    assert found["tls"].message.endswith("takes no connection: Connection refused")
+    assert found["tls"].message.endswith("accepts no connection: Connection refused")
 
 
 async def test_a_good_certificate(authority: Authority) -> None:

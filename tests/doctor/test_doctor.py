@@ -98,8 +98,8 @@ async def test_a_clock_that_is_wrong(tmp_path: Path) -> None:
 async def test_a_provider_in_trouble(tmp_path: Path) -> None:
     """A provider that fails, throttles, or hangs up is told apart from credentials that are refused."""
     for answer, status, text in (
-        (reply(500), CheckStatus.FAILURE, "the provider is in trouble"),
-        (reply(429, b"", "Retry-After: 60"), CheckStatus.WARNING, "the provider cannot be asked now"),
+        (reply(500), CheckStatus.FAILURE, "the provider has a fault"),
+        (reply(429, b"", "Retry-After: 60"), CheckStatus.WARNING, "the provider accepts no request now"),
         (reply(404), CheckStatus.FAILURE, "the provider refuses the probe"),
         (b"nonsense\r\n\r\n", CheckStatus.FAILURE, "not an HTTP reply"),
     ):
@@ -138,7 +138,7 @@ async def test_a_closed_account_is_left_alone(tmp_path: Path) -> None:
 
 async def test_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that a daemon has just made count; where there is no room for another, none is sent."""
-    monkeypatch.setattr("tidewaiter.bootstrap.run_checks._LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr("tidewaiter.bootstrap.configured_checks._LONGEST_WAIT_S", 0.05)
     with database(tmp_path) as connection:
         connection.execute("UPDATE lanes SET request_window = ?", (f"[{time.time() - 1}]",))
     connection.close()
@@ -147,7 +147,7 @@ async def test_the_limit_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         found = await consulted(tmp_path, text)
         assert server.asked == []
     assert found["shop", "login"].status is CheckStatus.WARNING
-    assert "no room" in found["shop", "login"].message
+    assert "permitted no request" in found["shop", "login"].message
 
 
 async def test_offline(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ async def test_offline(tmp_path: Path) -> None:
     assert {subject for subject, _ in found} == {"database", "storage"}
     remote = '[database]\nurl = "postgresql://nowhere.invalid/x"\n[storage]\nurl = "s3://nowhere"\n'
     found = await consulted(tmp_path, remote, offline=True)
-    assert {one.message for one in found.values()} == {"not asked (--offline)"}
+    assert {one.message for one in found.values()} == {"not checked (--offline)"}
     assert set(found) == {("database", "database"), ("storage", "storage")}
 
 

@@ -25,7 +25,7 @@ async def test_an_entry_serves(name: str, clock: ManualClock) -> None:
     assert (written["provider"], written["settings"]) == (name, account.settings)
     assert written.get("schedule", {}) == account.schedule
     assert account.secrets <= set(account.settings)
-    assert served.wishes
+    assert served.samples
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -36,7 +36,7 @@ def caller(client: aiohttp.ClientSession, copernica: CopernicaEmulator) -> Calle
 
 
 def _whole(copernica: CopernicaEmulator, place: int = 0) -> str:
-    body = copernica.file(copernica.requests[place])
+    body = copernica.file(copernica.data_requests[place])
     return b"".join(body.chunks(0, body.size)).decode()
 
 
@@ -63,9 +63,9 @@ async def test_a_request_from_order_to_file(
     found = json.loads(whole)
     assert found["info"] == info
     assert all(isinstance(row, list) for row in found["data"])
-    assert len(copernica.login.given) == 1
-    assert all("access" not in asked.path_qs for asked in copernica.asked)
-    (request,) = copernica.requests
+    assert len(copernica.login.issued) == 1
+    assert all("access" not in asked.path_qs for asked in copernica.requests)
+    (request,) = copernica.data_requests
     assert (request.id, request.polls, request.fetches) == (request_id, 2, 1)
 
 
@@ -94,7 +94,7 @@ async def test_each_order_makes_a_request(copernica: CopernicaEmulator, caller: 
 async def test_whom_nobody_knows(copernica: CopernicaEmulator, caller: Caller, path: str) -> None:
     """400 with a message, and no request."""
     status, _, text = await caller.ask("POST", f"{path}/datarequest")
-    assert (status, list(json.loads(text)["error"]), copernica.requests) == (400, ["message"], [])
+    assert (status, list(json.loads(text)["error"]), copernica.data_requests) == (400, ["message"], [])
 
 
 @pytest.mark.parametrize("path", ["/datarequest/abc/status", "/datarequest/abc/data", "/datarequest/abc", "/nothing"])
@@ -111,7 +111,7 @@ async def test_a_bad_token(copernica: CopernicaEmulator, client: aiohttp.ClientS
     for headers in ({"Authorization": f"Bearer {token}"}, {}, {"X-Token": ACCESS}):
         async with client.post(f"{url}?access_token=x", headers=headers) as reply:
             assert (reply.status, "token" in (await reply.text())) == (401, True)
-    assert copernica.requests == []
+    assert copernica.data_requests == []
 
 
 async def test_who_one_is(caller: Caller) -> None:
@@ -148,7 +148,7 @@ async def test_the_rate_limit(clock: ManualClock, login: CopernicaLogin, client:
         await caller.create()
         clock.at += 20.5
         status, headers, _ = await caller.ask("POST", "/profile/1/datarequest")
-    assert (status, headers["Retry-After"], len(copernica.requests)) == (429, "40", 1)
+    assert (status, headers["Retry-After"], len(copernica.data_requests)) == (429, "40", 1)
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ async def test_a_report_by_mail(copernica: CopernicaEmulator, caller: Caller, cl
     mail, other = copernica.mails()
     assert (mail.at, mail.address, mail.request_id, mail.attached) == (start + 100, "example@example.com", first, True)
     assert other.address == "other@example.com"
-    assert copernica.callbacks.posted == []
+    assert copernica.callbacks.sent == []
 
 
 async def test_a_report_that_is_too_large_for_a_mail(
@@ -217,4 +217,4 @@ async def test_spoiled_reports(copernica: CopernicaEmulator, caller: Caller, clo
 async def test_a_report_to_nowhere(copernica: CopernicaEmulator, caller: Caller) -> None:
     """What is neither kind of address is refused."""
     status, _, _ = await caller.ask("POST", "/profile/1/datarequest", {"report": "nowhere"})
-    assert (status, copernica.requests) == (400, [])
+    assert (status, copernica.data_requests) == (400, [])

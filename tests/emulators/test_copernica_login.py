@@ -37,7 +37,7 @@ async def test_every_form_of_a_token(client: aiohttp.ClientSession, login: Coper
     """The token is the whole body, a JSON string, or a member of an object whose name can be told."""
     login.variants = LoginVariants(form=form, member="jwt")
     status, content_type, text = await _ask(client, login, access_token=ACCESS)
-    (given,) = login.given
+    (given,) = login.issued
     wanted = {
         TokenForm.RAW: ("text/plain", given.jwt),
         TokenForm.STRING: ("application/json", json.dumps(given.jwt)),
@@ -91,7 +91,7 @@ async def test_a_refused_login(
     login.variants = LoginVariants(refusal=refusal)
     status, _, text = await _ask(client, login, **form)
     assert (status, json.loads(text)) == (refusal, {"error": {"message": "Invalid access token"}})
-    assert login.given == []
+    assert login.issued == []
 
 
 async def test_the_token_belongs_in_a_form(client: aiohttp.ClientSession, login: CopernicaLogin) -> None:
@@ -100,11 +100,11 @@ async def test_the_token_belongs_in_a_form(client: aiohttp.ClientSession, login:
         assert reply.status == 401
     async with client.post(f"{login.origin}/?access_token=x") as reply:
         assert reply.status == 401
-    assert login.given == []
+    assert login.issued == []
 
 
 async def test_a_login_host_that_is_down(client: aiohttp.ClientSession, login: CopernicaLogin) -> None:
     """A page of HTML in place of a token."""
     login.faults.add("login", InjectedFault(FaultKind.UNAVAILABLE, status=502))
     status, content_type, _ = await _ask(client, login, access_token=ACCESS)
-    assert (status, content_type, login.given) == (502, "text/html", [])
+    assert (status, content_type, login.issued) == (502, "text/html", [])

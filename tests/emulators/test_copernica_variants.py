@@ -65,7 +65,7 @@ async def test_every_place_of_an_identifier(
     expected = 303 if place.value.startswith("303") else 201
     caller = await opened(identifier=place, absolute=absolute, numbers=numbers)
     status, headers, text = await caller.ask("POST", "/profile/1/datarequest")
-    (request,) = caller.copernica.requests
+    (request,) = caller.copernica.data_requests
     before = caller.copernica.base_url if absolute else "/v4"
     if place in {IdentifierPlace.X_LOCATION, IdentifierPlace.LOCATION, IdentifierPlace.SEE_OTHER_LOCATION}:
         wanted: object = f"{before}/datarequest/{request.id}"
@@ -144,7 +144,7 @@ async def test_a_call_that_has_moved(opened: Open, clock: ManualClock, route: st
     method = "POST" if route == "create" else "GET"
     status, headers, _ = await caller.ask(method, path)
     assert (status, headers["Location"]) == (301, f"/v4/moved{path}")
-    assert len(caller.copernica.requests) == 1
+    assert len(caller.copernica.data_requests) == 1
     assert (await caller.ask(method, f"/moved{path}"))[0] in {200, 201}
 
 
@@ -154,7 +154,7 @@ async def test_variants_over_the_control_endpoint(opened: Open) -> None:
     url = f"{caller.copernica.origin}/_control/variants"
     async with caller.client.patch(url, json={"identifier": "text", "moved": ["bare"]}) as reply:
         assert (reply.status, (await reply.json())["identifier"]) == (200, "text")
-    assert (await caller.ask("POST", "/profile/1/datarequest"))[2] == caller.copernica.requests[0].id
+    assert (await caller.ask("POST", "/profile/1/datarequest"))[2] == caller.copernica.data_requests[0].id
     async with caller.client.patch(f"{caller.copernica.login.origin}/_control/variants", json={"form": "?"}) as reply:
         assert reply.status == 400
 
@@ -186,7 +186,7 @@ async def test_asked_too_often(opened: Open) -> None:
         "30",
         {"error": {"message": "Too many requests"}},
     )
-    assert caller.copernica.requests == []
+    assert caller.copernica.data_requests == []
 
 
 async def test_a_lost_reply_leaves_a_request(opened: Open) -> None:
@@ -195,7 +195,7 @@ async def test_a_lost_reply_leaves_a_request(opened: Open) -> None:
     caller.copernica.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
     with pytest.raises(aiohttp.ClientConnectionError):
         await caller.create()
-    assert len(caller.copernica.requests) == 1
+    assert len(caller.copernica.data_requests) == 1
 
 
 async def test_a_request_that_never_ends(opened: Open, clock: ManualClock) -> None:
@@ -286,7 +286,7 @@ async def test_a_large_file_over_the_wire(opened: Open, client: aiohttp.ClientSe
     """Twenty megabytes arrive as they were made, with their length told."""
     caller = await opened(build_s=0, mime_bytes=20_000_000)
     request_id = await caller.create()
-    wanted = caller.copernica.file(caller.copernica.requests[0])
+    wanted = caller.copernica.file(caller.copernica.data_requests[0])
     _, headers, text = await caller.ask("GET", f"/datarequest/{request_id}/data")
     assert int(headers["Content-Length"]) == wanted.size
     assert text.encode() == b"".join(wanted.chunks(0, wanted.size))

@@ -306,7 +306,7 @@ async def test_no_pingback_for_what_does_not_end(opened: Open, fate: FaultKind) 
         await caller.start(pingback_uri=receiver.url)
         await caller.oneall.callbacks.settle()
         assert receiver.waiting == 0
-    assert caller.oneall.callbacks.posted == []
+    assert caller.oneall.callbacks.sent == []
 
 
 async def test_no_pingback_for_what_was_deleted(opened: Open, clock: ManualClock) -> None:
@@ -319,4 +319,4 @@ async def test_no_pingback_for_what_was_deleted(opened: Open, clock: ManualClock
         caller.oneall.callbacks.start()
         await caller.oneall.callbacks.settle()
         assert receiver.waiting == 0
-    assert caller.oneall.callbacks.posted == []
+    assert caller.oneall.callbacks.sent == []

@@ -46,7 +46,7 @@ async def test_a_callback_goes_out_when_it_is_due(herald: Herald, receiver: Rece
     assert (received.path, received.content_type, received.body) == ("/pingback/s3cret", "application/json", b'"done"')
     assert received.authorization is None
     await herald.callbacks.settle()
-    (posted,) = herald.callbacks.posted
+    (posted,) = herald.callbacks.sent
     assert (posted.at, posted.name, posted.url, posted.status) == (start + 100, "news", receiver.url, 200)
     assert receiver.waiting == 0
 
@@ -76,7 +76,7 @@ async def test_a_lost_callback(herald: Herald, receiver: Receiver) -> None:
     herald.owe(receiver.url, payload="second")
     assert (await receiver.next()).body == b'"second"'
     await herald.callbacks.settle()
-    assert (receiver.waiting, len(herald.callbacks.posted)) == (0, 1)
+    assert (receiver.waiting, len(herald.callbacks.sent)) == (0, 1)
 
 
 async def test_a_duplicate_callback(herald: Herald, receiver: Receiver, clock: ManualClock) -> None:
@@ -85,7 +85,7 @@ async def test_a_duplicate_callback(herald: Herald, receiver: Receiver, clock: M
     herald.owe(receiver.url)
     assert await receiver.next() == await receiver.next()
     await herald.callbacks.settle()
-    first, second = herald.callbacks.posted
+    first, second = herald.callbacks.sent
     assert (second.at - first.at, receiver.waiting) == (30, 0)
 
 
@@ -124,7 +124,7 @@ async def test_a_refused_callback_is_not_repeated(herald: Herald, receiver: Rece
     herald.owe(receiver.url)
     await receiver.next()
     await herald.callbacks.settle()
-    assert [posted.status for posted in herald.callbacks.posted] == [status]
+    assert [posted.status for posted in herald.callbacks.sent] == [status]
     assert receiver.waiting == 0
 
 
@@ -133,7 +133,7 @@ async def test_nobody_there(herald: Herald, url: str) -> None:
     """An address where nobody answers, or that is none, is recorded without a status and harms nothing."""
     herald.owe(url)
     await herald.callbacks.settle()
-    assert [posted.status for posted in herald.callbacks.posted] == [None]
+    assert [posted.status for posted in herald.callbacks.sent] == [None]
 
 
 async def test_nothing_is_sent_for_what_is_not_owed_any_more(herald: Herald, clock: ManualClock) -> None:
@@ -147,7 +147,7 @@ async def test_nothing_is_sent_for_what_is_not_owed_any_more(herald: Herald, clo
     due = clock.at + 5
     herald.callbacks.plan(Callback("news", "http://127.0.0.1:1/", due, compose))
     await herald.callbacks.settle()
-    assert (asked_at, herald.callbacks.posted) == ([due], [])
+    assert (asked_at, herald.callbacks.sent) == ([due], [])
 
 
 async def test_what_is_owed_over_a_stop(clock: ManualClock, receiver: Receiver) -> None:
@@ -158,7 +158,7 @@ async def test_what_is_owed_over_a_stop(clock: ManualClock, receiver: Receiver) 
         await receiver.next()
         await herald.callbacks.settle()
         herald.owe(receiver.url, in_s=100, payload="planned just before the stop")
-    assert (receiver.waiting, len(herald.callbacks.posted)) == (0, 1)
+    assert (receiver.waiting, len(herald.callbacks.sent)) == (0, 1)
     async with herald:
         assert (await receiver.next()).body == b'"planned just before the stop"'
         await herald.callbacks.settle()

@@ -36,7 +36,7 @@ class Notebook(EmulatedServer):
         ]
 
     def _note(self, call: EmulatedCall) -> Reply:
-        self.notes.append(call.asked.body)
+        self.notes.append(call.request.body)
         return json_reply(_REPLY)
 
     def _big(self, _call: EmulatedCall) -> Reply:
@@ -79,7 +79,7 @@ async def test_a_clock_of_its_own(clock: ManualClock, client: aiohttp.ClientSess
         async with _note(client, server) as reply:
             assert parsedate_to_datetime(reply.headers["Date"]).timestamp() == clock.at - 60
             assert parsedate_to_datetime(reply.headers["Retry-After"]).timestamp() == clock.at - 30
-        assert (server.told_now(), server.asked[0].at) == (clock.at - 60, clock.at)
+        assert (server.server_now(), server.requests[0].at) == (clock.at - 60, clock.at)
 
 
 async def test_the_record(server: Notebook, client: aiohttp.ClientSession, clock: ManualClock) -> None:
@@ -87,7 +87,7 @@ async def test_the_record(server: Notebook, client: aiohttp.ClientSession, clock
     clock.at = 5.0
     url = URL(f"{server.origin}/notes/a%2Fb?x=1%3D&x=2&y=", encoded=True)
     await client.post(url, data=b"hello", headers={"X-Thing": "1"})
-    (asked,) = server.asked
+    (asked,) = server.requests
     assert (asked.at, asked.method, asked.route, asked.body) == (5.0, "POST", "note", b"hello")
     assert asked.path_qs == "/notes/a%2Fb?x=1%3D&x=2&y="
     assert asked.headers["x-thing"] == "1"
@@ -100,7 +100,7 @@ async def test_a_slow_route(server: Notebook, client: aiohttp.ClientSession, clo
     start = clock.at
     async with client.post(f"{server.origin}/slow", data=b"hello") as reply:
         assert (reply.status, clock.slept, server.notes) == (200, [5], [b"hello"])
-    assert server.asked[0].at == start
+    assert server.requests[0].at == start
 
 
 async def test_the_busiest_window(server: Notebook, client: aiohttp.ClientSession, clock: ManualClock) -> None:
@@ -113,7 +113,7 @@ async def test_the_busiest_window(server: Notebook, client: aiohttp.ClientSessio
     assert server.busiest_window(60) == 5
     assert server.busiest_window(1_000) == 7
     assert server.busiest_window(0.1) == 1
-    server.asked.clear()
+    server.requests.clear()
     for clock.at in (start, start + 60):
         await _noted(client, server)
     assert (server.busiest_window(60), server.busiest_window(60.1)) == (1, 2)
@@ -145,7 +145,7 @@ async def test_an_outage(server: Notebook, client: aiohttp.ClientSession) -> Non
     await server.start()
     async with client.get(f"{origin}/big") as reply:
         assert reply.status == 200
-    assert [asked.route for asked in server.asked] == ["note", "big"]
+    assert [asked.route for asked in server.requests] == ["note", "big"]
 
 
 def test_no_origin_before_the_start(clock: ManualClock) -> None:
@@ -216,7 +216,7 @@ async def test_reset_before_has_no_effect(server: Notebook, client: aiohttp.Clie
     with pytest.raises(aiohttp.ClientConnectionError):
         await _noted(client, server)
     assert server.notes == []
-    assert [asked.body for asked in server.asked] == [b""]
+    assert [asked.body for asked in server.requests] == [b""]
 
 
 async def test_reset_after_has_the_effect(server: Notebook, client: aiohttp.ClientSession) -> None:
@@ -362,7 +362,7 @@ async def test_the_control_endpoint_sets_faults(server: Notebook, client: aiohtt
         assert await reply.json() == []
     async with _note(client, server) as reply:
         assert reply.status == 200
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 async def test_the_control_endpoint_refuses_nonsense(server: Notebook, client: aiohttp.ClientSession) -> None:

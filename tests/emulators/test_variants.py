@@ -69,4 +69,4 @@ async def test_the_control_endpoint(clock: ManualClock, client: aiohttp.ClientSe
             assert await reply.json() == {"greeting": "hello", "bows": 2}
         async with client.get(host.origin) as reply:
             assert await reply.json() == ["hello", "hello"]
-        assert [asked.route for asked in host.asked] == ["greet"]
+        assert [asked.route for asked in host.requests] == ["greet"]

@@ -162,10 +162,10 @@ def test_the_level_can_be_changed() -> None:
     bound = stream.log.bind(account="shop")
     stream.log.reconfigure(LogTable(level="debug"))
     bound.emit("job.waited", job=1)
-    assert stream.log.says("job.waited")
+    assert stream.log.is_printed("job.waited")
     stream.log.reconfigure(LogTable(level="error"))
     bound.emit("lane.lost", lane=1)
-    assert not bound.says("lane.lost")
+    assert not bound.is_printed("lane.lost")
     assert stream.names == ["job.waited"]
 
 
@@ -338,7 +338,7 @@ def test_folds_are_bounded() -> None:
     stream = LogStream()
     for job in range(10_000):
         stream.log.emit("job.troubled", job=job, reason="x")
-    assert len(stream.log._press._folds) <= 4097
+    assert len(stream.log._printer._folds) <= 4097
 
 
 # --- other people's logging -------------------------------------------------------------------------------------------
@@ -414,7 +414,7 @@ def test_a_closed_output_is_survived() -> None:
 
 def test_a_stalled_reader_loses_lines_which_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """A full pipe holds the daemon up once and briefly; when it is read again, the log says how much is missing."""
-    monkeypatch.setattr("tidewaiter.log.line_output._PATIENCE_S", 0.01)
+    monkeypatch.setattr("tidewaiter.log.line_output._WAIT_S", 0.01)
     reading, writing = os.pipe()
     with open(writing, "w") as stream, open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # descriptors
         log = configure("json", "info", clock=Hands(), stream=stream)

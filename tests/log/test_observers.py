@@ -49,7 +49,7 @@ def test_folding_is_for_the_output() -> None:
 
 def test_lost_lines_are_counted_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
     """The log's count of lost lines goes on after the log has told of some; the telling reaches observers, too."""
-    monkeypatch.setattr("tidewaiter.log.line_output._PATIENCE_S", 0.01)
+    monkeypatch.setattr("tidewaiter.log.line_output._WAIT_S", 0.01)
     observed: list[tuple[str, object]] = []
     reading, writing = os.pipe()
     with open(writing, "w") as stream, open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # descriptors

@@ -112,8 +112,8 @@ def test_a_secret_that_the_bound_divides_leaves_no_beginning() -> None:
 def test_secrets_come_and_go() -> None:
     """A session's tokens are known until it brings others, a callback's for some thousands of others."""
     redactor = Redactor(["standing-secret"])
-    redactor.add_passing("session 1", {"token-number-one", "standing-secret"})
-    redactor.add_passing("session 1", {"token-number-two"})
+    redactor.add_temporary("session 1", {"token-number-one", "standing-secret"})
+    redactor.add_temporary("session 1", {"token-number-two"})
     redactor.add_recent("token-of-a-callback")
     assert redactor.clean("token-number-one") == "token-number-one"
     for known in ("token-number-two", "standing-secret", "token-of-a-callback"):
@@ -124,7 +124,7 @@ def test_an_account_knows_what_the_process_knows() -> None:
     """A redactor that has joined another knows its secrets, of today and of later, and brings its own."""
     shared, own = Redactor(["of-the-process"]), Redactor(["of-the-account"])
     own.join(shared)
-    shared.add_passing("session 1", {"a-live-token"})
+    shared.add_temporary("session 1", {"a-live-token"})
     for text in ("of-the-process", "of-the-account", "a-live-token"):
         assert own.clean(text) == REDACTED
         assert shared.clean(text) == REDACTED

@@ -16,7 +16,7 @@ OPERATIONS = {"shop": ["report"]}
 def served(now: DaemonReading | None = None) -> Metrics:
     """Metrics of a daemon with one account."""
     metrics = Metrics()
-    metrics.born("1.2.3", 1_790_000_000.0)
+    metrics.set_start("1.2.3", 1_790_000_000.0)
     metrics.serve(OPERATIONS, lambda: now or DaemonReading())
     return metrics
 

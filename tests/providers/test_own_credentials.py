@@ -109,7 +109,7 @@ def test_a_token_of_a_header_is_known_by_its_value() -> None:
     assert bound.auth.session is not None
     own = OwnCredentials.of(bound.origin, bound.auth.session.credentials(Token("", 0, 0)), bound.auth.session, redactor)
     assert own.without(f"{OWN}/1?access_token=fresh-token&n=1") == f"{OWN}/1?access_token=fresh-token&n=1"
-    redactor.add_passing("session 1", {"", "fresh-token"})
+    redactor.add_temporary("session 1", {"", "fresh-token"})
     assert own.without(f"{OWN}/1?access_token=fresh-token&n=1") == f"{OWN}/1?n=1"
     assert own.without(f"{OWN}/1?access_token=&n=1") == f"{OWN}/1?access_token=&n=1"
 

@@ -109,7 +109,7 @@ def _bytes_of(source: object) -> bytes:
 
 def _rate_limit_held(world: World) -> list[str]:
     """Invariant 8: no window ever held more requests than all accounts together may send."""
-    times = sorted(asked.at for asked in world.emulator.asked)
+    times = sorted(asked.at for asked in world.emulator.requests)
     allowed = _REQUESTS * len(ACCOUNTS)
     first = 0
     for last, at in enumerate(times):

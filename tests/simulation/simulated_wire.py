@@ -109,7 +109,7 @@ class SimulatedWire:
         if chance() < weather.slow:
             await self._clock.sleep(5.0)
         breaks = fault.kind in (FaultKind.TRUNCATE, FaultKind.STALL) or chance() < weather.broken_body
-        date = formatdate(server.told_now(), usegmt=True)
+        date = formatdate(server.server_now(), usegmt=True)
         yield SimulatedReply(spoiled(reply, fault), request.url, date, breaks=breaks)
 
     def _answer(self, request: WireRequest) -> tuple[EmulatedServer, InjectedFault, Reply]:
@@ -123,7 +123,7 @@ class SimulatedWire:
         fault = server.faults.take(route.name)
         headers = CIMultiDict(request.headers)
         asked = RecordedRequest(self._clock.now(), request.method, path_qs, route.name, headers, request.body or b"")
-        server.asked.append(asked)
+        server.requests.append(asked)
         if fault.kind is FaultKind.RESET_BEFORE:
             return server, fault, page_reply(500, "never seen")
         refused = server._refused(fault)

@@ -82,7 +82,7 @@ def test_24_retry_after_of_every_kind(template: Path, asked: RetryAfter) -> None
     """However a server words its 429, the next request comes neither at once nor never, and no attempt is charged."""
     told = tell(template, throttled(asked))
     assert told.job.state is State.SUCCEEDED
-    times = [asked.at for asked in told.world.emulator.asked if asked.route == "status"]
+    times = [asked.at for asked in told.world.emulator.requests if asked.route == "status"]
     wait_s = times[1] - times[0]
     assert 1.0 <= wait_s <= 3700.0
     if asked is RetryAfter.SECONDS:
@@ -95,7 +95,7 @@ def test_25_a_storm_opens_the_breaker(template: Path) -> None:
     """Errors in a row open the account's breaker: the storm is met with few requests, and the job waits unharmed."""
     told = tell(template, fault("status", FaultKind.UNAVAILABLE, 12, status=502))
     assert told.job.state is State.SUCCEEDED
-    times = [asked.at for asked in told.world.emulator.asked if asked.route == "status"]
+    times = [asked.at for asked in told.world.emulator.requests if asked.route == "status"]
     assert times[12] - times[0] > 600.0
 
 
@@ -113,7 +113,7 @@ def test_26_refused_credentials_pause_the_account(template: Path) -> None:
     assert [line["level"] for line in told.events("account.refused")] == ["error"]
     assert told.events("account.resumed")
     assert (told.job.failures, told.job.crashes) == (0, 0)
-    times = [asked.at for asked in told.world.emulator.asked if asked.route == "status"]
+    times = [asked.at for asked in told.world.emulator.requests if asked.route == "status"]
     assert times[1] - times[0] > 2300
     assert told.job.deadline_at - told.job.created_at == pytest.approx(1200 + times[1] - times[0], abs=60)
 
@@ -130,7 +130,7 @@ def test_26_a_paused_account_is_left_alone(template: Path) -> None:
     refused = fault("status", FaultKind.UNAUTHORIZED, 1)
     told = tell(template, refused, lives_s=(900.0, 900.0), resume_after_s=900.0, patience_s=300.0)
     assert told.job.state is State.SUCCEEDED
-    times = sorted(asked.at for asked in told.world.emulator.asked)
+    times = sorted(asked.at for asked in told.world.emulator.requests)
     assert max(later - earlier for earlier, later in pairwise(times)) > 2.8 * 900
     assert len(told.events("account.refused")) == 3
 
@@ -147,7 +147,7 @@ def test_a_persons_pause_stops_everything(template: Path) -> None:
     """From one watcher round after the pause nothing is requested until somebody resumes the account."""
     told = tell(template, pause_after_s=30.0, resume_after_s=1800.0, patience_s=300.0)
     assert told.job.state is State.SUCCEEDED
-    times = sorted(asked.at for asked in told.world.emulator.asked)
+    times = sorted(asked.at for asked in told.world.emulator.requests)
     assert max(later - earlier for earlier, later in pairwise(times)) > 1700
     assert [line["by"] for line in told.events("account.paused")] == ["person"]
 

@@ -74,8 +74,8 @@ async def test_a_dead_process_does_nothing_more(sqlite_url: str) -> None:
     with pytest.raises(exc.OperationalError, match="the process is dead"):
         await die_in_the_middle()
     with pytest.raises(exc.OperationalError, match="the process is dead"):
-        await LaneStore(database).every()
+        await LaneStore(database).all_lanes()
 
     after = Database.open(sqlite_url, StandingClock(), sqlite_connect=lambda: connect_inline(_path(sqlite_url)))
-    assert len(await LaneStore(after).every()) == 1
+    assert len(await LaneStore(after).all_lanes()) == 1
     await after.close()

@@ -261,7 +261,7 @@ async def serving(
             vitals = ProcessStatus(stop)
             health = health_of(config, vitals, metrics, database, clock=clock, log=log)
             site = web_listener(
-                LiveConfig(bind(config)), health, vitals, seams, log, news=news, listening=bound, stop=stop
+                LiveConfig(bind(config)), health, vitals, seams, log, change_feed=news, listening=bound, stop=stop
             )
             async with site, aiohttp.ClientSession() as session:
                 base = f"http://127.0.0.1:{bound.getsockname()[1]}"

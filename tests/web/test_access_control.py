@@ -141,10 +141,10 @@ async def test_only_real_sessions_are_noted_as_ended(app: ProtectedApp) -> None:
     for made_up in ("", "boss.99999999999.id.signature", cookie[:-2], "x" * 5000):
         await app.access.sign_out(made_up)
     store = SessionStore(app.database)
-    assert await store.forget(1e12) == 0
+    assert await store.delete_expired(1e12) == 0
     await app.access.sign_out(cookie)
-    assert await store.forget(app.clock.now()) == 0
-    assert await store.forget(app.clock.now() + SESSION_S + 1) == 1
+    assert await store.delete_expired(app.clock.now()) == 0
+    assert await store.delete_expired(app.clock.now() + SESSION_S + 1) == 1
 
 
 async def test_without_the_database_a_session_opens_nothing() -> None:

@@ -365,9 +365,9 @@ async def test_no_token_in_an_error(setup: ClientSetup, api: Api) -> None:
 
 async def test_a_passing_secret_of_one_lane_outlives_that_of_another(setup: ClientSetup) -> None:
     """Shards of an account may be given the same token: the log knows it as long as one of them has it."""
-    setup.log.add_passing_secrets("session 7", ["canary-shared"])
-    setup.log.add_passing_secrets("session 8", ["canary-shared"])
-    setup.log.add_passing_secrets("session 7", ["canary-next"])
+    setup.log.add_temporary_secrets("session 7", ["canary-shared"])
+    setup.log.add_temporary_secrets("session 8", ["canary-shared"])
+    setup.log.add_temporary_secrets("session 7", ["canary-next"])
     assert setup.log.redactor.clean("canary-shared") == "[redacted]"
 
 

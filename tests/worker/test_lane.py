@@ -182,7 +182,7 @@ def test_a_wake_up_in_the_middle_of_a_step(sqlite_url: str) -> None:
 
         daemon.executor.step = step
         await site.clock.sleep(1.0)
-        await WakeUpStore(site.database).hurry(job.id, site.clock.now())
+        await WakeUpStore(site.database).poll_now(job.id, site.clock.now())
         daemon.lane.wake_up(job.id)
         done.set()
         await site.clock.sleep(2.0)

@@ -31,10 +31,10 @@ async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Pat
             await setup.logged("lane.taken", more_than=1)
             database = Database.open(postgres_url, SystemClock())
             async with refusing(postgres_url, "BEFORE UPDATE ON lanes FOR EACH ROW WHEN (NEW.owner IS NULL)"):
-                await LaneStore(database).beat("another", "elsewhere", 2, "1", lease_s=60.0)
+                await LaneStore(database).heartbeat("another", "elsewhere", 2, "1", lease_s=60.0)
                 (refused,) = await setup.logged("store.unavailable")
                 assert "shutting down" in str(refused["reason"])
-                await LaneStore(database).forget("another")
+                await LaneStore(database).remove_worker("another")
             await database.close()
             (given_back,) = await setup.logged("lane.given_back")
             (*_, taken) = await setup.logged("lane.taken", more_than=2)
@@ -60,7 +60,7 @@ def test_the_database_goes_away_while_a_lane_is_given_back(sqlite_template: Path
         stop = asyncio.Event()
         life = asyncio.ensure_future(daemon.run(stop))
         await world.clock.sleep(10.0)
-        await LaneStore(database).beat("another", "elsewhere", 2, "1", lease_s=60.0)
+        await LaneStore(database).heartbeat("another", "elsewhere", 2, "1", lease_s=60.0)
         await world.clock.sleep(15.0)  # the second round waits for a step by now, whose outcome will find no database
         day.disk.broken = True
         for _ in range(10):

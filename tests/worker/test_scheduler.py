@@ -93,7 +93,7 @@ async def test_one_job_for_each_tick(site: Site) -> None:
     ]
     assert {job.params["day"] for job in jobs} == {"2025-06-14"}
     assert [line["late_s"] for line in site.lines("schedule.ticked")] == [0.0, 0.0, 0.0]
-    assert (await site.store.ticked())["hourly"].job_id == jobs[0].id
+    assert (await site.store.progress())["hourly"].job_id == jobs[0].id
 
 
 async def test_two_daemons_ask_once(site: Site) -> None:
@@ -105,7 +105,7 @@ async def test_two_daemons_ask_once(site: Site) -> None:
 
 async def test_a_death_between_the_job_and_the_note(site: Site) -> None:
     """A daemon that died after asking asks again, and gets the same job."""
-    await site.store.note("hourly", NOW, None)
+    await site.store.save_tick("hourly", NOW, None)
     before, _ = await site.submit("acme", "statistics", {}, HOURLY.key_at(HOURLY.next_tick(NOW) or 0.0))
     await site.serve(RunningClock(NOW + HOUR), HOURLY)
     (job,) = await site.jobs.find()
@@ -116,7 +116,7 @@ async def test_a_death_between_the_job_and_the_note(site: Site) -> None:
 async def test_a_downtime_is_caught_up(site: Site) -> None:
     """After a night without a daemon the policy decides, and what is let go is told."""
     last = Schedule("last", "acme", "statistics", "0 * * * *", ZoneInfo("UTC"), {}, CatchUp.LAST)
-    await site.store.note("last", NOW - 8 * HOUR, None)
+    await site.store.save_tick("last", NOW - 8 * HOUR, None)
     await site.serve(RunningClock(NOW + 60.0), last)
     assert len(await site.jobs.find()) == 1
     (missed,) = site.lines("schedule.missed")
@@ -138,7 +138,7 @@ async def test_a_clock_that_is_set_is_followed(site: Site) -> None:
 async def test_a_refused_job_is_logged_and_the_schedule_goes_on(site: Site) -> None:
     """A job that the service refuses is an error in the log, once for each tick."""
     site.refused = True
-    await site.store.note("hourly", NOW, None)
+    await site.store.save_tick("hourly", NOW, None)
     await site.serve(RunningClock(NOW + 2 * HOUR), HOURLY)
     assert len(site.lines("schedule.refused")) == 2
     assert await site.jobs.find() == []
@@ -160,7 +160,7 @@ async def test_other_schedules_are_followed_at_once(site: Site) -> None:
     await asyncio.wait([keeping], timeout=0.05)
     calendar.reconfigure(SchedulerSettings([HOURLY], site.submit))
     async with asyncio.timeout(20):
-        while "hourly" not in await site.store.ticked():  # noqa: ASYNC110  # a row has no event to wait for
+        while "hourly" not in await site.store.progress():  # noqa: ASYNC110  # a row has no event to wait for
             await asyncio.sleep(0.01)
     keeping.cancel()
     await asyncio.wait([keeping])

@@ -47,7 +47,7 @@ from tidewaiter.worker.work_watcher import WorkWatcher
 def daemon_readings(
     leases: Leases, pauses: Pauses, committer: Committer, gate: StorageGate, clock: Clock
 ) -> Callable[[], DaemonReading]:
-    """Returns what reads the state of these parts, each time that it is called."""
+    """Returns a function that reads the state of these parts."""
 
     def now() -> DaemonReading:
         return DaemonReading(
@@ -85,10 +85,10 @@ class Assembled:
     async def prepare(self, bound: BoundConfig, changed: Collection[str]) -> LanePlan:
         """The lanes for another configuration; each that :meth:`Daemon.replace_lanes` will build is built on trial.
 
-        Nothing is changed but that the lanes of new accounts exist.
+        Only the lanes of new accounts are created; nothing else changes.
 
         Raises:
-            Exception: a lane cannot be built; the daemon goes on as it is.
+            Exception: a lane cannot be built; the daemon continues unchanged.
             StoreUnavailableError: the database cannot be used.
         """
         plan = lane_plan(bound, self.shared)
@@ -222,5 +222,5 @@ async def assemble(
         Reloadable(scheduler, lambda bound: scheduler_settings(bound, seams, log)),
         Reloadable(dispatcher, dispatcher_settings),
         Reloadable(jobs, lambda bound: subscriptions_of(bound.config)),
-    )  # lanes are not in it: they are built anew
+    )  # without lanes, which are built again
     return Assembled(daemon, shared, reloadables)

@@ -42,7 +42,7 @@ class SharedParts:
 
 
 def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Lease], Lane]:
-    """What builds the lanes of these accounts."""
+    """Returns a function that builds the lanes of these accounts."""
     config = bound.config
     clock, rand, log = shared.seams.clock, shared.seams.rand, shared.log
     metrics = shared.seams.metrics
@@ -68,7 +68,7 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
 
     def make_lane(row: LaneRow, lease: Lease) -> Lane:
         account, settings = bound.accounts[row.account], config.accounts[row.account]
-        limits = account.limits.share(max(settings.shards, row.of))
+        limits = account.limits.share(max(settings.shards, row.lane_count))
         budget = Budget(clock, rand, limits, row.request_window, full=not row.clean)
         if row.closed_until is not None:
             budget.close(row.closed_until, row.closed_reason or "closed by the lane's last owner")

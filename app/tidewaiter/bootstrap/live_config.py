@@ -1,8 +1,8 @@
-"""A configuration with its accounts bound, and the parts that get another one's settings while the process runs.
+"""A configuration with its accounts bound, and the parts that receive new settings while the process runs.
 
-A reload replaces the configuration as a whole. Every part that reads some of it is listed once, as a
-:class:`Reloadable`: the part, and where its settings stand in the configuration. The settings of all parts are derived
-before the first part gets its own, so either all of them change or none.
+A reload replaces the configuration as a whole. Each part that uses some of it is listed once, as a
+:class:`Reloadable`: the part, and how its settings are read from the configuration. The settings of all parts are
+derived before the first part receives its own, so either all of them change or none.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class BoundConfig:
         return {name: account.operations.keys() for name, account in self.accounts.items()}
 
     def accounts_with_changed_lanes(self, other: "BoundConfig") -> frozenset[str]:
-        """The accounts whose lanes have to be built anew, including those that only one of the two has."""
+        """The accounts whose lanes have to be built again, including those that only one of the two has."""
         every = {*self.accounts, *other.accounts}
         if _settings_of_every_lane(self.config) != _settings_of_every_lane(other.config):
             return frozenset(every)
@@ -71,7 +71,7 @@ def bind(config: Config) -> BoundConfig:
         accounts = bind_accounts(config, providers)
         read_schedules(config, accounts)
     except ConfigError as error:
-        raise error.joined_by(faults) from None
+        raise error.with_faults(faults) from None
     if faults:
         raise ConfigError.of(faults)
     return BoundConfig(config, accounts, providers, _certificate_in(config))
@@ -101,7 +101,7 @@ class Reloadable(Generic[S]):
 class LiveConfig:
     """The configuration that the process uses now, and every part that is to be reconfigured with it.
 
-    Read ``bound`` anew each time. Hold ``changing`` while you build something from it or replace it.
+    Read ``bound`` each time. Hold ``changing`` while you build something from it or replace it.
 
     Args:
         bound: the configuration at the start.

@@ -95,7 +95,7 @@ def jobs_of(config: Config, database: Database) -> JobStore:
 
 
 async def rekeyed(config: Config, *, decrypt: bool) -> tuple[int, int]:
-    """Write every stored link anew; see :func:`tidewaiter.database.rekey.rekey`.
+    """Encrypt every stored link again, or decrypt it; see :func:`tidewaiter.database.rekey.rekey`.
 
     Raises as :func:`open_job_service` does.
     """

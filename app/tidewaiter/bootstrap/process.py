@@ -82,26 +82,26 @@ def handle_signals(
 def metrics_of_process(clock: Clock, log: EventLog) -> Metrics:
     """The metrics of this process, which begins now; they count what it logs."""
     metrics = Metrics()
-    metrics.born(__version__, clock.now())
+    metrics.set_start(__version__, clock.now())
     log.observe(metrics.observe)
     return metrics
 
 
 def health_of(
-    config: Config, vitals: ProcessStatus, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
+    config: Config, status: ProcessStatus, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
 ) -> HealthRoutes:
     """The routes ``/healthz``, ``/readyz`` and ``/metrics``."""
-    lent = database.for_lookers
-    jobs = JobStore(lent)
-    soundings = CachedProbes(
+    readers = database.for_readers
+    jobs = JobStore(readers)
+    probes = CachedProbes(
         database.check_schema,
         jobs=jobs,
         overview=DashboardStore(jobs),
-        lanes=LaneStore(lent),
+        lanes=LaneStore(readers),
         free_bytes=FreeSpace(None if config.storage.url else config.storage.root),
         clock=clock,
     )
-    return HealthRoutes(vitals, metrics, soundings, version=__version__, lines_lost=lambda: log.lost, clock=clock)
+    return HealthRoutes(status, metrics, probes, version=__version__, lines_lost=lambda: log.lost, clock=clock)
 
 
 _STANDBY_S = 1.0
@@ -145,23 +145,32 @@ async def serve(
         clock = SystemClock()
         await prepare_database(config)
         database = Database.open(config.database.url, clock)
-        reloading = Reloader(running, environ or {}, database, clock, log)
+        reloader = Reloader(running, environ or {}, database, clock, log)
         try:
             await database.check_schema()
             own = OwnListeners()
             with listening_socket(config, "http") as web_socket, own.listening(web_socket):
-                vitals = ProcessStatus(stop)
+                status = ProcessStatus(stop)
                 metrics = metrics_of_process(clock, log)
                 running.join(
                     Reloadable(log, lambda bound: bound.config.log), Reloadable(metrics, lambda bound: bound.operations)
                 )
-                health = health_of(config, vitals, metrics, database, clock=clock, log=log)
-                news = ChangeFeed(log.follower_failed)
+                health = health_of(config, status, metrics, database, clock=clock, log=log)
+                change_feed = ChangeFeed(log.follower_failed)
                 async with AiohttpWire(own) as wire:
-                    seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, news.publish)
-                    site = web_listener(running, health, vitals, seams, log, news=news, listening=web_socket, stop=stop)
-                    async with site as serving, reloading.on_request(reload, stop) as reloads:
-                        code = await _take_over(running, reloading, seams, log, stop=stop, vitals=vitals, own=own)
+                    seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, change_feed.publish)
+                    site = web_listener(
+                        running,
+                        health,
+                        status,
+                        seams,
+                        log,
+                        change_feed=change_feed,
+                        listening=web_socket,
+                        stop=stop,
+                    )
+                    async with site as serving, reloader.on_request(reload, stop) as reloads:
+                        code = await _take_over(running, reloader, seams, log, stop=stop, status=status, own=own)
                         has_died = [_has_died(task, log) for task in (serving, reloads)]
                         return EXIT_FAILED if any(has_died) else code
         finally:
@@ -197,21 +206,21 @@ def listening_socket(config: Config, table: Literal["callbacks", "http"]) -> Ite
 
 async def _take_over(
     running: LiveConfig,
-    reloading: Reloader,
+    reloader: Reloader,
     seams: Seams,
     log: EventLog,
     *,
     stop: asyncio.Event,
-    vitals: ProcessStatus,
+    status: ProcessStatus,
     own: OwnListeners,
 ) -> int:
     """Serve when no other daemon uses the database."""
     config = running.bound.config
-    async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, vitals=vitals) as locked:
+    async with _daemon_lock(config, seams.database, seams.clock, log, stop=stop, status=status) as locked:
         if not locked:
             return EXIT_OK
         with listening_socket(config, "callbacks") as listening, own.listening(listening):
-            return await _serve(running, reloading, seams, log, stop=stop, listening=listening, vitals=vitals)
+            return await _serve(running, reloader, seams, log, stop=stop, listening=listening, status=status)
 
 
 def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
@@ -225,20 +234,20 @@ def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
 
 async def _serve(
     running: LiveConfig,
-    reloading: Reloader,
+    reloader: Reloader,
     seams: Seams,
     log: EventLog,
     *,
     stop: asyncio.Event,
     listening: socket.socket | None,
-    vitals: ProcessStatus,
+    status: ProcessStatus,
 ) -> int:
     async with running.changing:
         assembled = await assemble(running.bound, seams, log, listening)
-        reloading.begin(assembled)
+        reloader.begin(assembled)
     _relieve_garbage_collector()
     sys.setswitchinterval(_SWITCH_S)
-    vitals.enter(Phase.SERVING)
+    status.enter(Phase.SERVING)
     try:
         await assembled.daemon.run(stop)
     except* Exception as group:  # noqa: BLE001  # the last stop before the exit code
@@ -262,7 +271,13 @@ def _relieve_garbage_collector() -> None:
 
 @asynccontextmanager
 async def _daemon_lock(
-    config: Config, database: Database, clock: Clock, log: EventLog, *, stop: asyncio.Event, vitals: ProcessStatus
+    config: Config,
+    database: Database,
+    clock: Clock,
+    log: EventLog,
+    *,
+    stop: asyncio.Event,
+    status: ProcessStatus,
 ) -> AsyncIterator[bool]:
     """Hold the database's daemon lock, waiting while another daemon holds it; ``False`` if asked to stop first."""
     lock = DaemonLock.of(config.database.url)
@@ -271,7 +286,7 @@ async def _daemon_lock(
         return
     if not lock.try_acquire():
         log.emit("daemon.waited", database=database.name)
-        vitals.enter(Phase.STANDBY)
+        status.enter(Phase.STANDBY)
         while not lock.try_acquire():
             if stop.is_set():
                 yield False

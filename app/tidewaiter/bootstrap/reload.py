@@ -1,9 +1,9 @@
-"""Reloading: the configuration is read anew while the daemon runs, checked whole, and replaced whole or not at all.
+"""Reloading: the configuration is read again while the daemon runs, checked whole, and replaced whole or not at all.
 
 Nothing changes before everything was checked: file, environment and secret files are read, accounts bound, schedules
 and access checked, every lane that will be built is built once on trial, and the settings of every reloadable part are
 derived. From then on only the database can fail, and the replacement waits for it, as everything else does. If
-something fails all the same, the old configuration is put back; if even that fails the daemon ends, because half a
+something else fails, the old configuration is put back; if even that fails the daemon ends, because half a
 daemon is worse than none.
 """
 
@@ -26,7 +26,7 @@ from tidewaiter.worker.leases import LanePlan
 _STORE_RETRY_S = 1.0
 
 
-class HalfSwappedError(Exception):
+class HalfReplacedError(Exception):
     """Neither the new configuration nor the old one could be applied: the daemon must end, to be restarted."""
 
 
@@ -34,11 +34,11 @@ class Reloader:
     """Replaces the configuration that the process uses.
 
     Args:
-        running: the configuration in use; it is read from the same file again.
+        running: the configuration in use; it is read again from the same file.
         environ: the environment.
-        database: where the jobs of accounts are counted that are gone.
+        database: counts the jobs of removed accounts.
         clock: the time.
-        log: takes the result.
+        log: receives the result.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Reloader:
         self._assembled: Assembled | None = None
 
     def begin(self, assembled: Assembled) -> None:
-        """There is a daemon from now on, which every new configuration replaces the lanes of."""
+        """There is a daemon from now on, whose lanes each new configuration replaces."""
         self._assembled = assembled
         self._running.join(*assembled.reloadables)
 
@@ -85,13 +85,13 @@ class Reloader:
         """Use the new configuration, or log what is wrong with it."""
         began_at = self._clock.monotonic()
         try:
-            await self._swap(await self._read(), began_at)
+            await self._replace(await self._read(), began_at)
         except ConfigError as error:
             for fault in error.faults:
                 self._log.emit("config.refused", file=fault.origin, key=fault.key or None, reason=fault.reason)
-        except HalfSwappedError:
+        except HalfReplacedError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever it is, the daemon goes on with the configuration it has
+        except Exception as error:  # noqa: BLE001  # after any error the daemon keeps its present configuration
             file = str(self._running.bound.config.path)
             self._log.emit("config.refused", file=file, reason=f"{type(error).__name__}: {error}")
 
@@ -108,11 +108,11 @@ class Reloader:
             if error.rest is None:
                 raise
             self._log.add_secrets(error.rest.secrets)
-            raise error.joined_by(await asyncio.to_thread(faults_of, error.rest)) from None
+            raise error.with_faults(await asyncio.to_thread(faults_of, error.rest)) from None
         self._log.add_secrets(config.secrets)
         return await asyncio.to_thread(bind, config)
 
-    async def _swap(self, new: BoundConfig, began_at: float) -> None:
+    async def _replace(self, new: BoundConfig, began_at: float) -> None:
         old = self._running.bound
         changes = changes_between(old.config, new.config)
         if changes.kept:
@@ -125,7 +125,7 @@ class Reloader:
         changed = list(changes.changed)
         if new.certificate != old.certificate and "http.tls_certificate" not in changed:
             changed.append("http.tls_certificate")  # another one in the same file
-        lanes = await self._exchange(old, new) if changed or specs else 0
+        lanes = await self._replace_everywhere(old, new) if changed or specs else 0
         self._log.emit(
             "config.reloaded",
             changed=changed,
@@ -134,27 +134,27 @@ class Reloader:
             lanes=lanes,
             took_s=round(self._clock.monotonic() - began_at, 3),
         )
-        await self._log_vanished(old, new)
+        await self._log_removed(old, new)
 
-    async def _exchange(self, old: BoundConfig, new: BoundConfig) -> int:
+    async def _replace_everywhere(self, old: BoundConfig, new: BoundConfig) -> int:
         """Replace the old configuration everywhere; returns how many lanes were drained for that."""
         if self._assembled is None:
             self._running.replace(new)
             return 0
-        concerned = old.accounts_with_changed_lanes(new)
+        changed_accounts = old.accounts_with_changed_lanes(new)
         before = await self._prepared(self._assembled, old, ())
-        plan = await self._prepared(self._assembled, new, concerned)
+        plan = await self._prepared(self._assembled, new, changed_accounts)
         # Both are derived before either is applied, so that going back needs no file that may have changed.
         forward, back = self._running.ready(new), self._running.ready(old)
         try:
             forward()
-            return await self._assembled.daemon.replace_lanes(plan, concerned)
+            return await self._assembled.daemon.replace_lanes(plan, changed_accounts)
         except Exception as error:
             try:
                 back()
-                await self._assembled.daemon.replace_lanes(before, concerned)
+                await self._assembled.daemon.replace_lanes(before, changed_accounts)
             except Exception as again:
-                raise HalfSwappedError(f"{error}; putting the old configuration back: {again}") from again
+                raise HalfReplacedError(f"{error}; putting the old configuration back: {again}") from again
             raise
 
     async def _prepared(self, assembled: Assembled, bound: BoundConfig, changed: Collection[str]) -> LanePlan:
@@ -166,15 +166,15 @@ class Reloader:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)
                 await self._clock.sleep(_STORE_RETRY_S)
 
-    async def _log_vanished(self, old: BoundConfig, new: BoundConfig) -> None:
-        vanished = sorted(old.accounts.keys() - new.accounts.keys())
-        if not vanished:
+    async def _log_removed(self, old: BoundConfig, new: BoundConfig) -> None:
+        removed = sorted(old.accounts.keys() - new.accounts.keys())
+        if not removed:
             return
         try:
             live = await self._accounts.live_jobs()
         except StoreUnavailableError as error:
             self._log.emit("store.unavailable", reason=str(error), waiting=0)
             return
-        for name in vanished:
+        for name in removed:
             if jobs := sum(live.get(name, {}).values()):
                 self._log.emit("account.vanished", account=name, jobs=jobs)

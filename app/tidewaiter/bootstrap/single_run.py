@@ -1,4 +1,4 @@
-"""One export without a standing daemon."""
+"""One export without a running daemon."""
 
 import asyncio
 import tempfile
@@ -33,7 +33,7 @@ async def run_once(
     on_change: Callable[[Job], None],
     log: EventLog,
 ) -> tuple[Job, list[Artifact]]:
-    """One export without a standing daemon: on a scratch database, into ``out``.
+    """One export without a running daemon: on a scratch database, into ``out``.
 
     Files land in a folder with the job's number. The number is taken from the clock, so no earlier run and no
     daemon has used it, and files that are in ``out`` already stay as they are.
@@ -45,7 +45,7 @@ async def run_once(
         params: the parameters as they were given.
         out: the folder that takes the files.
         on_change: called after each change of the job.
-        log: takes the daemon's lines.
+        log: receives the daemon's lines.
 
     Returns:
         The job as it ended, and its files below ``out``.

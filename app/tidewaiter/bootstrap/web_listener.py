@@ -55,7 +55,7 @@ def bind_access(config: Config, clock: Clock, log: EventLog, database: Database)
         open_paths=_OPEN_PATHS,
         clock=clock,
         log=log,
-        sessions=SessionStore(database.for_lookers),
+        sessions=SessionStore(database.for_readers),
     )
 
 
@@ -159,11 +159,11 @@ class LiveServices:
 async def web_listener(
     running: LiveConfig,
     health: HealthRoutes,
-    vitals: ProcessStatus,
+    status: ProcessStatus,
     seams: Seams,
     log: EventLog,
     *,
-    news: ChangeFeed,
+    change_feed: ChangeFeed,
     listening: socket.socket | None,
     stop: asyncio.Event,
 ) -> AsyncIterator[asyncio.Task[None] | None]:
@@ -172,10 +172,10 @@ async def web_listener(
     Args:
         running: the configuration; a new one is used as soon as it replaces it.
         health: the routes about the health of the process.
-        vitals: what the process does.
+        status: what the process does.
         seams: time, chance, database and storage.
         log: takes requests that change something, and refused ones.
-        news: changes of jobs in this process.
+        change_feed: changes of jobs in this process.
         listening: the socket; ``None`` if none is configured.
         stop: asks the process to end.
 
@@ -187,11 +187,11 @@ async def web_listener(
         return
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
-    present = LiveServices(running, seams, log)
-    context = _api_context(present, seams, log)
-    news.subscribe(context.watch.on_change)
-    news.subscribe(context.feed.on_change)
-    frame = PageRenderer(access, vitals, seams.clock)
+    services = LiveServices(running, seams, log)
+    context = _api_context(services, seams, log)
+    change_feed.subscribe(context.watch.on_change)
+    change_feed.subscribe(context.feed.on_change)
+    frame = PageRenderer(access, status, seams.clock)
     page = page_routes(
         frame,
         PageContext(
@@ -200,7 +200,7 @@ async def web_listener(
             context.schedules,
             context.job_lists,
             context.overview,
-            shards=present.shards,
+            shards=services.shards,
             storage_trouble=health.storage_trouble,
             is_secure=lambda: is_secure(running.bound.config),
         ),
@@ -229,17 +229,17 @@ def _tls(running: LiveConfig) -> ssl.SSLContext | None:
     return certificate.context
 
 
-def _api_context(present: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
-    lent = seams.database.for_lookers
-    lists, notifications = JobList(JobStore(lent)), NotificationStore(lent)
-    overviews = Dashboards(DashboardStore(JobStore(lent)), seams.clock)
+def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
+    database = seams.database.for_readers
+    lists, notifications = JobList(JobStore(database)), NotificationStore(database)
+    dashboards = Dashboards(DashboardStore(JobStore(database)), seams.clock)
     return ApiContext(
-        jobs=lambda request: present.jobs().limited_to(scope_of(request)),
-        accounts=lambda request: present.accounts().limited_to(scope_of(request)),
-        schedules=lambda request: present.schedules().limited_to(scope_of(request)),
-        providers=present.providers,
+        jobs=lambda request: services.jobs().limited_to(scope_of(request)),
+        accounts=lambda request: services.accounts().limited_to(scope_of(request)),
+        schedules=lambda request: services.schedules().limited_to(scope_of(request)),
+        providers=services.providers,
         job_lists=lambda request: lists.limited_to(scope_of(request)),
-        overview=lambda request: overviews.of(scope_of(request)),
+        overview=lambda request: dashboards.of(scope_of(request)),
         storage=seams.storage,
         notifications=lambda request: notifications.limited_to(scope_of(request)),
         watch=JobWatch(lists, seams.clock),

@@ -1,4 +1,4 @@
-"""Outbound webhooks as the configuration has them: which jobs each endpoint is notified about, where it is, one test.
+"""Outbound webhooks of the configuration: the jobs that each endpoint is notified about, its address, and a test.
 
 Also the addresses on which a daemon of this configuration listens, which other requests must not reach.
 """

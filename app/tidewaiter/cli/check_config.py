@@ -10,7 +10,7 @@ from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
 from tidewaiter.config import Config, ConfigError, ConfigFault
-from tidewaiter.config.cautions import cautions
+from tidewaiter.config.config_warnings import config_warnings
 from tidewaiter.config.table_keys import table_in
 
 
@@ -33,7 +33,7 @@ def check_config(invocation: Invocation, /, *, file: Path | None, strict: bool, 
     if file is not None:
         invocation.config = file
     config, faults = _read(invocation)
-    warnings = () if config is None else cautions(config, known_settings(config))
+    warnings = () if config is None else config_warnings(config, known_settings(config))
     failed = bool(faults) or (strict and bool(warnings))
     if as_json:
         summary = None if config is None or faults else {**_counts(config), "listens": _listens(config)}

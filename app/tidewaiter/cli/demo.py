@@ -215,7 +215,7 @@ def _show_summary(rows: Sequence[DemoRow], verified: Mapping[str, bool], scene: 
     click.echo()
     show_table(summary(rows, verified))
     click.echo()
-    for remark in scene.told():
+    for remark in scene.summary():
         click.echo(f"- {remark}")
 
 
@@ -255,7 +255,7 @@ async def _watched(service: JobService, scene: DemoScene, daemon: DemoDaemon, cl
 
 
 async def _submitted(service: JobService, part: DemoJob) -> Job:
-    job, _ = await service.submit(part.account, part.wish.operation, part.wish.params, actor=current_user())
+    job, _ = await service.submit(part.account, part.sample.operation, part.sample.params, actor=current_user())
     return job
 
 

@@ -73,7 +73,7 @@ def _table_of(rows: Sequence[DemoRow], elapsed_s: float) -> RenderableType:
     made.add_column("file", justify="right", no_wrap=True, min_width=7)
     for row in rows:
         job = row.job
-        export = Text.assemble(row.part.wish.title, (f"\n{row.part.what}", "dim"))
+        export = Text.assemble(row.part.sample.title, (f"\n{row.part.what}", "dim"))
         state = Text.assemble(_state(job), (f"\n{counted(job.polls, 'poll')}", "dim"))
         landed = size(sum(artifact.size for artifact in row.artifacts)) if row.artifacts else ""
         made.add_row(str(job.id), row.part.account, export, state, _remote(job), landed)

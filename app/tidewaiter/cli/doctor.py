@@ -13,7 +13,7 @@ from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
 from tidewaiter.config import Config, ConfigError, ConfigFault
-from tidewaiter.config.cautions import cautions
+from tidewaiter.config.config_warnings import config_warnings
 from tidewaiter.doctor.findings import CheckStatus, Finding
 from tidewaiter.domain.formatting import counted, printable
 
@@ -70,7 +70,7 @@ def _configuration(invocation: Invocation) -> tuple[Config | None, list[Finding]
         return None, [_fault(one) for one in error.faults]
     if faults:
         return None, [_fault(one) for one in faults]
-    found = [_caution(one) for one in cautions(config, known_settings(config))]
+    found = [_warning(one) for one in config_warnings(config, known_settings(config))]
     if not found:
         number = len(config.accounts)
         summary = f"{counted(number, 'account')}, no warnings"
@@ -90,7 +90,7 @@ def _fault(fault: ConfigFault) -> Finding:
     return Finding("configuration", fault.key, CheckStatus.FAILURE, fault.reason, f"correct it in {fault.origin}", 0.0)
 
 
-def _caution(fault: ConfigFault) -> Finding:
+def _warning(fault: ConfigFault) -> Finding:
     reason, _, remedy = fault.reason.rpartition("; ")
     return Finding("configuration", fault.key, CheckStatus.WARNING, reason or remedy, remedy, 0.0)
 

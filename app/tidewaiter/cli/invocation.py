@@ -61,7 +61,7 @@ class Invocation:
                 raise
             from tidewaiter.bootstrap import faults_of  # noqa: PLC0415
 
-            raise error.joined_by(faults_of(error.rest)) from None
+            raise error.with_faults(faults_of(error.rest)) from None
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":
@@ -193,7 +193,7 @@ async def note_action(store: "NotificationStore", action: str, target: str) -> N
     from tidewaiter.services import audit_fields  # noqa: PLC0415
 
     now = SystemClock().now()
-    await ActionStore(store.database).leave(audit_fields(current_user(), action, target, "done", now), now)
+    await ActionStore(store.database).add_line(audit_fields(current_user(), action, target, "done", now), now)
 
 
 def next_page(path: str, query: Mapping[str, Sequence[object]], page: Sequence[Any]) -> str:

@@ -113,7 +113,7 @@ class _Observer:
 
         began, now, account = self._clock.monotonic(), self._clock.now(), self.state.account
         try:
-            snapshot = await self._overview.picture(now, account)
+            snapshot = await self._overview.snapshot(now, account)
         except StoreUnavailableError as error:
             self.state = replace(self.state, now=now, trouble=str(error))
             return self.state

@@ -12,7 +12,7 @@ _Key: TypeAlias = tuple[str, ...]
 
 _APPLIED: Final = frozenset({"accounts", "callbacks", "http", "log", "notifications", "providers", "retention",
                                 "schedules", "tokens", "worker"})  # fmt: skip
-"""Tables that a running daemon applies. A table that is not named here, a new one too, waits for a restart."""
+"""Tables that a running daemon applies. Any other table, a new one too, waits for a restart."""
 
 _KEPT: Final = frozenset({("callbacks", "listen"), ("http", "listen"), ("log", "format"), ("worker", "lease_s")})
 """Keys of them that wait for a restart: sockets are bound at the start, other daemons rely on the lease time."""

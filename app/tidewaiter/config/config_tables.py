@@ -1,7 +1,7 @@
 """The tables of the configuration file: which keys there are, what they may hold, and their defaults.
 
 Each key's description is the only place where the key is explained: the sample file, the reference and the schema for
-editors are made from it. The tables of storage and notifications stand in files of their own.
+editors are made from it. The tables of storage and notifications are in separate files.
 """
 
 from collections.abc import Mapping
@@ -146,7 +146,7 @@ class WorkerTable(TomlTable):
     )
     polls: Count = Field(default=64, description="requests in flight at once, for each account")
     downloads: Count = Field(default=4, description="files downloaded at once, for each account")
-    lookout_s: Positive = Field(default=1.0, description="seconds between two looks for new jobs in the database")
+    lookout_s: Positive = Field(default=1.0, description="seconds between two reads of new jobs from the database")
     heartbeat_s: FromOne = Field(default=60.0, description="seconds between two log lines about its status")
 
 
@@ -190,7 +190,7 @@ class CallbacksTable(TomlTable):
     @classmethod
     def _with_listen(cls, public_url: str | None, info: ValidationInfo) -> str | None:
         if "listen" not in info.data:
-            return public_url  # listen has a fault of its own
+            return public_url  # listen has a fault, which is reported already
         if public_url is None and info.data["listen"] is not None:
             raise ValueError("is required where listen is given: it is the address that providers call")
         if public_url is not None and info.data["listen"] is None:
@@ -208,7 +208,7 @@ class HttpTable(TomlTable):
     )
     public_url: PublicUrl | None = Field(
         default=None,
-        description="the address that people and programs use, where it is another one: usually a proxy's",
+        description="the address that people and programs use, if it differs from listen: usually a proxy's",
         examples=["https://tide.example.com"],
     )
     tls_certificate: ResolvedPath | None = Field(
@@ -223,7 +223,7 @@ class HttpTable(TomlTable):
     )
     trusted_proxies: Networks = Field(
         default=(),
-        description="networks of proxies whose X-Forwarded-For or Forwarded header is believed",
+        description="networks of proxies whose X-Forwarded-For or Forwarded header is used",
         examples=[["10.0.0.0/8"]],
     )
 

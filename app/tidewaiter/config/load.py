@@ -24,8 +24,8 @@ from tidewaiter.toml_file import TomlError, parse, read_regular, read_text
 class ConfigError(Exception):
     """The configuration cannot be used; ``faults`` is all that is wrong with it, ``str()`` a line for each.
 
-    ``rest`` is the configuration without what is wrong, if that is still a configuration. Other floors look for their
-    own faults in it, so that a person sees all faults at once.
+    ``rest`` is the configuration without what is wrong, if that is still a configuration. Other packages check it
+    for further faults, so that a person sees all faults at once.
     """
 
     def __init__(self, faults: Iterable[ConfigFault], rest: Config | None = None) -> None:
@@ -38,7 +38,7 @@ class ConfigError(Exception):
         """The error for faults that were found outside ``load``, such as a provider's in its settings."""
         return cls(faults)
 
-    def joined_by(self, others: Iterable[ConfigFault]) -> Self:
+    def with_faults(self, others: Iterable[ConfigFault]) -> Self:
         """The error with more faults that were found in ``rest``; for each key only the first fault counts."""
         known = {fault.key.removesuffix("_file") for fault in self.faults}
         return type(self)([*self.faults, *(fault for fault in others if fault.key not in known)])
@@ -165,7 +165,7 @@ def _environment_layer(environ: Mapping[str, str], file: _Layer, faults: list[Co
             continue
         key = _as_spelled(names, spelled)
         if key in layer:
-            faults.append(ConfigFault(variable, ".".join(key), f"is given by {layer[key].origin.name}, too"))
+            faults.append(ConfigFault(variable, ".".join(key), f"is also given by {layer[key].origin.name}"))
         layer[key] = _Value(value, ValueOrigin(ValueSource.ENVIRONMENT, variable))
     return layer
 

@@ -38,7 +38,7 @@ def _known_states(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _some(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names:
-        raise ValueError("names none, so nothing would ever be sent; leave it out for the default")
+        raise ValueError("is empty, so nothing would ever be sent; leave it out for the default")
     return names
 
 

@@ -72,7 +72,7 @@ and `seconds`.
 | `http` | whether the HTTP listener answers; `dns` and `tls` check its public address |
 
 Checks of accounts run at the same time, each with its own time limit. The probe counts against the account's rate limit
-like any other request. The doctor knows a daemon's requests from the database, which is some seconds behind.
+like any other request. The doctor reads a daemon's requests from the database, which is some seconds late.
 """
 
 
@@ -99,8 +99,8 @@ def _table(table: TableKeys, schema: dict[str, Any]) -> Iterator[str]:
     described = _properties(table.path, schema)
     for name, key in table.keys.items():
         secret = "; secret parts are never shown" if is_secret(key) else ""
-        said = (key.description or "").replace("|", "\\|")
-        yield f"| `{name}` | {_type_in_words(described[name])} | {_default(key)} | {said}{secret} |"
+        description = (key.description or "").replace("|", "\\|")
+        yield f"| `{name}` | {_type_in_words(described[name])} | {_default(key)} | {description}{secret} |"
     yield ""
 
 

@@ -83,11 +83,11 @@ def _account(provider: Provider, tables: Sequence[TableKeys]) -> Iterator[str]:
 
 def _key(name: str, key: FieldInfo) -> tuple[str, str]:
     """The line of a key, and its explanation."""
-    said = f"{key.description}{'; required' if key.is_required() else ''}"
+    explanation = f"{key.description}{'; required' if key.is_required() else ''}"
     shown = _shown(key)
     if shown is None:
-        return f"#{toml_key(f'{name}_file')} = {toml_value(f'{_SECRETS}/{name}')}", said
-    return f"#{toml_key(name)} = {toml_value(shown)}", said
+        return f"#{toml_key(f'{name}_file')} = {toml_value(f'{_SECRETS}/{name}')}", explanation
+    return f"#{toml_key(name)} = {toml_value(shown)}", explanation
 
 
 def _shown(key: FieldInfo) -> object:
@@ -101,13 +101,13 @@ def _shown(key: FieldInfo) -> object:
 
 
 def _setting(account: str, name: str, setting: SettingSpec, defaults: Mapping[str, object]) -> tuple[str, str]:
-    said = "; ".join(_explanations(setting))
+    explanation = "; ".join(_explanations(setting))
     mark = "" if setting.required and setting.default is None and holds(setting.when, defaults) else "#"
     if setting.secret:
         path = f"{_SECRETS}/{account}-{name.replace('_', '-')}"
-        return f"{mark}{toml_key(f'{name}_file')} = {toml_value(path)}", said
+        return f"{mark}{toml_key(f'{name}_file')} = {toml_value(path)}", explanation
     shown = next(one for one in (setting.default, setting.example, _ANY[setting.type]) if one is not None)
-    return f"{mark}{toml_key(name)} = {toml_value(shown)}", said
+    return f"{mark}{toml_key(name)} = {toml_value(shown)}", explanation
 
 
 def _explanations(setting: SettingSpec) -> Iterator[str]:
@@ -129,11 +129,11 @@ def _word(value: object) -> str:
 def _beside(lines: Sequence[tuple[str, str]]) -> Iterator[str]:
     """Lines with their explanations behind them, in a column; an explanation that is too long stands above its line."""
     column = max((len(line) for line, _ in lines if len(line) <= _COLUMN), default=0) + 2
-    for line, said in lines:
-        if max(column, len(line) + 2) + len(said) + 2 <= _WIDTH:
-            yield f"{line.ljust(column - 1) if len(line) < column else f'{line} '} # {said}"
+    for line, explanation in lines:
+        if max(column, len(line) + 2) + len(explanation) + 2 <= _WIDTH:
+            yield f"{line.ljust(column - 1) if len(line) < column else f'{line} '} # {explanation}"
         else:
-            yield from _wrapped(said)
+            yield from _wrapped(explanation)
             yield line
 
 

@@ -17,7 +17,7 @@ Schema: TypeAlias = dict[str, Any]
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _ACCOUNT: Final = "AccountTable"
 _WEB: Final = "^[Hh][Tt][Tt][Pp][Ss]?://"
-# pydantic writes a constraint as it is named in Python where a check of our own stands before it.
+# pydantic writes a constraint as it is named in Python if our own check runs before it.
 _CONSTRAINTS: Final = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 
 
@@ -26,8 +26,8 @@ def config_schema(providers: Iterable[Provider] = ()) -> Schema:
     made: Schema = Config.model_json_schema()
     definitions = {name: _plain(one) for name, one in made.pop("$defs").items()}
     for one in definitions.values():
-        _open_to_files(one)
-    _hold_to_specs(definitions, list(providers))
+        _allow_files(one)
+    _add_specs(definitions, list(providers))
     tables = _plain(made)["properties"]
     for name, key in Config.model_fields.items():
         tables[name].pop("default", None)
@@ -67,8 +67,8 @@ def _plain(node: Any) -> Any:
     return {name: value if name in ("default", "examples", "enum") else _plain(value) for name, value in node.items()}
 
 
-def _open_to_files(table: Schema) -> None:
-    """Let every value of a table be given by ``KEY_file``, beside which the key itself must not stand."""
+def _allow_files(table: Schema) -> None:
+    """Let every value of a table be given by ``KEY_file``, which must not be given together with the key."""
     keys: dict[str, Schema] = table.get("properties", {})
     values = [name for name, key in keys.items() if "$ref" not in key and key.get("type") != "object"]
     for name in values:
@@ -85,22 +85,24 @@ def _file_instead_of(name: str) -> Schema:
 
 
 def _one_of_both(name: str) -> Schema:
-    # Not `anyOf`, of which editors say no more than that neither fits.
+    # Not `anyOf`: editors would only report that neither fits.
     return {"if": {"not": {"required": [f"{name}_file"]}}, "then": {"required": [name]}}
 
 
-def _hold_to_specs(definitions: dict[str, Schema], providers: list[Provider]) -> None:
+def _add_specs(definitions: dict[str, Schema], providers: list[Provider]) -> None:
     account = definitions[_ACCOUNT]
     account["properties"]["provider"]["anyOf"] = [{"enum": [one.name for one in providers]}, {"type": "string"}]
     for provider in providers:
         name = f"settings of {provider.name}"
         definitions[name] = _settings(provider.title, provider.spec.account)
         reference = {"$ref": f"#/$defs/{name.replace(' ', '%20')}"}
-        needs = any(one.required and one.default is None and not one.when for one in provider.spec.account.values())
+        has_required = any(
+            one.required and one.default is None and not one.when for one in provider.spec.account.values()
+        )
         account.setdefault("allOf", []).append(
             {
                 "if": {"properties": {"provider": {"const": provider.name}}, "required": ["provider"]},
-                "then": {"properties": {"settings": reference}, **({"required": ["settings"]} if needs else {})},
+                "then": {"properties": {"settings": reference}, **({"required": ["settings"]} if has_required else {})},
             }
         )
 
@@ -113,7 +115,7 @@ def _settings(title: str, settings: Mapping[str, SettingSpec]) -> Schema:
         "required": [name for name, one in settings.items() if one.required and one.default is None and not one.when],
         "additionalProperties": False,
     }
-    _open_to_files(made)
+    _allow_files(made)
     return made
 
 

@@ -144,17 +144,17 @@ class StorageTable(TomlTable):
     @classmethod
     def _options_of_the_bucket(cls, options: StorageOptionsTable, info: ValidationInfo) -> StorageOptionsTable:
         url: str | None = info.data.get("url")
-        if "url" not in info.data:  # which has a fault of its own
+        if "url" not in info.data:  # it has a fault, which is reported already
             return options
         if url is None:
             if options.given:
                 raise ValueError("belong to a url; a folder has none")
             return options
         scheme = url.partition(":")[0]
-        strange = sorted(set(options.given) - _OF_BUCKETS[scheme] - _OF_ANY_BUCKET)
-        if strange:
+        unknown = sorted(set(options.given) - _OF_BUCKETS[scheme] - _OF_ANY_BUCKET)
+        if unknown:
             known = ", ".join(sorted(_OF_BUCKETS[scheme] | _OF_ANY_BUCKET))
-            raise ValueError(f"{strange[0]} is no option of {scheme}://; it has {known}")
+            raise ValueError(f"{unknown[0]} is no option of {scheme}://; it has {known}")
         if (options.endpoint or "").startswith("http://") and not options.allow_http:
             raise ValueError("endpoint is not encrypted; allow_http = true permits that")
         return options
@@ -169,5 +169,5 @@ class StorageTable(TomlTable):
 
     @property
     def place(self) -> str:
-        """What stands before a key and a slash: the folder's path or the bucket's URL."""
+        """The prefix of every key: the folder's path or the bucket's URL."""
         return str(self.root) if self.url is None else self.url

@@ -145,7 +145,7 @@ def _public_url(text: str) -> str:
 
 
 def _account_names(value: object) -> object:
-    """Names of accounts; one text, as in an environment variable, may name several, parted by commas."""
+    """Names of accounts; one text, as in an environment variable, may name several, separated by commas."""
     names = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names or not all(isinstance(one, str) and one for one in names):
         raise ValueError('must be an array of names of accounts, such as ["newsletter"]; leave it out for all accounts')
@@ -153,7 +153,7 @@ def _account_names(value: object) -> object:
 
 
 def _networks(value: object) -> object:
-    """Networks in CIDR notation; one text, as in an environment variable, may name several, parted by commas."""
+    """Networks in CIDR notation; one text, as in an environment variable, may name several, separated by commas."""
     given = [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
     if not isinstance(given, list | tuple):
         raise ValueError('must be an array of networks, such as ["10.0.0.0/8"]')  # noqa: TRY004  # pydantic collects these

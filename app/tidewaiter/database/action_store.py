@@ -27,10 +27,10 @@ class ActionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, job: int, outcome: str, detail: str, now: float) -> None:
+    async def add(self, job: int, outcome: str, detail: str, now: float) -> None:
         """Store what a person asked for, with the job's present version and state, at that epoch second."""
         async with self._database.writing() as connection:
-            await connection.execute(_NOTE, {"job": job, "noted": outcome, "said": detail, "now": now})
+            await connection.execute(_ADD, {"job": job, "action_outcome": outcome, "action_detail": detail, "now": now})
 
     async def of_job(self, job: int) -> list[HistoryEntry]:
         """A job's requests, oldest first, as entries of its history."""
@@ -41,24 +41,24 @@ class ActionStore:
             for number, version, at, state, outcome, detail in rows
         ]
 
-    async def leave(self, line: Mapping[str, object], now: float) -> None:
+    async def add_line(self, line: Mapping[str, object], now: float) -> None:
         """Store a line for a daemon to log, because nobody keeps this process's log."""
         async with self._database.writing() as connection:
-            await connection.execute(_LEAVE, {"said": json.dumps(line), "now": now})
+            await connection.execute(_ADD_LINE, {"action_detail": json.dumps(line), "now": now})
 
-    async def collect(self) -> list[dict[str, Any]]:
+    async def take_lines(self) -> list[dict[str, Any]]:
         """The lines that are not logged yet; the caller must log them."""
         async with self._database.reading() as connection:
-            if (await connection.execute(_ANY)).first() is None:
+            if (await connection.execute(_ANY_LINE)).first() is None:
                 return []
         async with self._database.writing() as connection:
-            rows = (await connection.execute(_COLLECT)).all()
+            rows = (await connection.execute(_TAKE_LINES)).all()
         return [json.loads(text) for _, text in sorted(rows)]
 
-    async def forget(self, now: float) -> int:
+    async def delete_old(self, now: float) -> int:
         """Delete lines that were logged a week ago; rows of a job are deleted with the job."""
         async with self._database.writing() as connection:
-            return (await connection.execute(_FORGET, {"now": now - _KEPT_S})).rowcount
+            return (await connection.execute(_DELETE_OLD, {"now": now - _KEPT_S})).rowcount
 
 
 def with_actions(history: Sequence[HistoryEntry], asked: Sequence[HistoryEntry]) -> list[HistoryEntry]:
@@ -74,23 +74,23 @@ def with_actions(history: Sequence[HistoryEntry], asked: Sequence[HistoryEntry])
 
 _JOB: Final = bindparam("job", type_=BigInteger())
 _NOW: Final[Any] = bindparam("now", type_=Double())
-_SAID: Final = bindparam("said", type_=Text())
-_NOTE: Final = insert(actions).from_select(
+_DETAIL: Final = bindparam("action_detail", type_=Text())
+_ADD: Final = insert(actions).from_select(
     ["job_id", "version", "at", "state", "outcome", "detail", "logged"],
-    select(jobs.c.id, jobs.c.version, _NOW, jobs.c.state, bindparam("noted", type_=Text()), _SAID, true()).where(
-        jobs.c.id == _JOB
-    ),
+    select(
+        jobs.c.id, jobs.c.version, _NOW, jobs.c.state, bindparam("action_outcome", type_=Text()), _DETAIL, true()
+    ).where(jobs.c.id == _JOB),
 )
 _OF_JOB: Final = (
     select(actions.c.job_id, actions.c.version, actions.c.at, actions.c.state, actions.c.outcome, actions.c.detail)
     .where(actions.c.job_id == _JOB)
     .order_by(actions.c.id)
 )
-_LEAVE: Final = insert(actions).values(
-    job_id=null(), version=0, at=_NOW, state=literal(""), outcome=literal("line"), detail=_SAID, logged=false()
+_ADD_LINE: Final = insert(actions).values(
+    job_id=null(), version=0, at=_NOW, state=literal(""), outcome=literal("line"), detail=_DETAIL, logged=false()
 )
-_ANY: Final = select(actions.c.id).where(actions.c.logged == false()).limit(1)
-_COLLECT: Final = (
+_ANY_LINE: Final = select(actions.c.id).where(actions.c.logged == false()).limit(1)
+_TAKE_LINES: Final = (
     update(actions).where(actions.c.logged == false()).values(logged=true()).returning(actions.c.id, actions.c.detail)
 )
-_FORGET: Final = delete(actions).where(actions.c.job_id.is_(None), actions.c.logged, actions.c.at < _NOW)
+_DELETE_OLD: Final = delete(actions).where(actions.c.job_id.is_(None), actions.c.logged, actions.c.at < _NOW)

@@ -45,9 +45,9 @@ class DaemonLock:
             make_folders(self.path.parent)
             descriptor = self._open(os.O_CREAT)
         except OSError as error:
-            raise self._unopened(error) from error
+            raise self._not_opened(error) from error
         try:
-            self._keep_others_out(descriptor)
+            self._remove_other_permissions(descriptor)
             is_ours = _locked(descriptor)
         except BaseException:  # close the descriptor after any error
             os.close(descriptor)
@@ -71,7 +71,7 @@ class DaemonLock:
         except FileNotFoundError:
             return False
         except OSError as error:
-            raise self._unopened(error) from error
+            raise self._not_opened(error) from error
         try:
             self._check_owner(os.fstat(descriptor))
             return not _locked(descriptor)
@@ -89,7 +89,7 @@ class DaemonLock:
         flags |= os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         return os.open(self.path, flags, FILE_MODE)
 
-    def _unopened(self, error: OSError) -> StoreUnavailableError:
+    def _not_opened(self, error: OSError) -> StoreUnavailableError:
         if self.path.is_symlink():
             return self._refused("is a symbolic link, which is not followed", "remove it")
         return self._refused(
@@ -105,11 +105,11 @@ class DaemonLock:
         # The owner of the folder could replace the file anyway.
         if found.st_uid not in (os.geteuid(), _ROOT, self.path.parent.stat().st_uid):
             raise self._refused(
-                f"belongs to another user (number {found.st_uid}), who could keep every daemon out",
+                f"belongs to another user (number {found.st_uid}), who could block every daemon",
                 "remove it while no daemon runs, or give it to the user of the daemon (chown)",
             )
 
-    def _keep_others_out(self, descriptor: int) -> None:
+    def _remove_other_permissions(self, descriptor: int) -> None:
         """Make sure that no other user can open the file: read permission is enough to lock it, see `flock(2)`."""
         found = os.fstat(descriptor)
         self._check_owner(found)
@@ -119,7 +119,7 @@ class DaemonLock:
             os.fchmod(descriptor, FILE_MODE)
         if os.fstat(descriptor).st_mode & OTHERS:
             raise self._refused(
-                "can be opened by other users, who could keep every daemon out",
+                "can be opened by other users, who could block every daemon",
                 "let its owner remove that permission (chmod 600), or use a file system with permissions",
             )
 

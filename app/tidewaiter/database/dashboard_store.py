@@ -51,6 +51,7 @@ _FRESH_S: Final = 1.0
 _STALE_S_PER_JOB: Final = 1e-5  # ten seconds for a million
 _SHARE_OF_TIME: Final = 20.0
 _FAULTY_S: Final = 2.0
+_MOST_DASHBOARDS: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class DashboardStore:
         self._counted = _Census(0.0, {}, {})
         self.notifications = notification_store.NotificationStore(jobs.database)
 
-    async def picture(self, now: float, account: str | None = None) -> DashboardSnapshot:
+    async def snapshot(self, now: float, account: str | None = None) -> DashboardSnapshot:
         """The whole snapshot at ``now`` (epoch seconds).
 
         With an account, ended jobs, failures and parked jobs are only this account's, and landed files those of a day.
@@ -145,7 +146,7 @@ class DashboardStore:
         return DashboardSnapshot(
             now,
             (await self._census(now)).states,
-            await self.lanes.every(),
+            await self.lanes.all_lanes(),
             await self.lanes.workers(),
             await self.accounts.paused(),
             await self.backlogs(now),
@@ -207,24 +208,24 @@ class Dashboard:
     """One snapshot for many readers.
 
     Args:
-        draw: reads a snapshot at a time in epoch seconds.
+        read: reads a snapshot at a time in epoch seconds.
         clock: the time.
     """
 
-    def __init__(self, draw: Callable[[float], Awaitable[DashboardSnapshot]], clock: Clock) -> None:
-        self._draw = draw
+    def __init__(self, read: Callable[[float], Awaitable[DashboardSnapshot]], clock: Clock) -> None:
+        self._read = read
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._picture: DashboardSnapshot | None = None
+        self._snapshot: DashboardSnapshot | None = None
         self._fault: str | None = None
         self._good_until = 0.0
 
     @property
     def last(self) -> DashboardSnapshot | None:
         """The last snapshot, of any age; ``None`` before the first."""
-        return self._picture
+        return self._snapshot
 
-    async def look(self) -> DashboardSnapshot:
+    async def snapshot(self) -> DashboardSnapshot:
         """A snapshot that is at most a second old, or as old as twenty times the duration of its reading.
 
         Raises:
@@ -234,17 +235,76 @@ class Dashboard:
             began = self._clock.monotonic()
             if began < self._good_until and self._fault is not None:
                 raise StoreUnavailableError(self._fault)
-            if began < self._good_until and self._picture is not None:
-                return self._picture
+            if began < self._good_until and self._snapshot is not None:
+                return self._snapshot
             try:
-                self._picture = await self._draw(self._clock.now())
+                self._snapshot = await self._read(self._clock.now())
             except StoreUnavailableError as error:
                 # A database that does not answer costs seconds, and many callers may be waiting here.
                 self._fault, self._good_until = str(error), self._clock.monotonic() + _FAULTY_S
                 raise
             ended = self._clock.monotonic()
             self._fault, self._good_until = None, ended + max(_FRESH_S, _SHARE_OF_TIME * (ended - began))
-            return self._picture
+            return self._snapshot
+
+
+class Dashboards:
+    """One dashboard for each scope in use: for each limited token, and one for all accounts.
+
+    Args:
+        store: reads their snapshots.
+        clock: the time.
+    """
+
+    def __init__(self, store: DashboardStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._made: dict[Scope, Dashboard] = {}
+
+    def of(self, scope: Scope) -> Dashboard:
+        """The dashboard of these accounts."""
+        if scope not in self._made and len(self._made) >= _MOST_DASHBOARDS:  # a reload may add scopes
+            self._made.clear()
+        return self._made.setdefault(scope, Dashboard(partial(limited_snapshot, self._store, scope=scope), self._clock))
+
+
+async def limited_snapshot(store: DashboardStore, now: float, scope: Scope) -> DashboardSnapshot:
+    """The snapshot of the accounts of ``scope`` at ``now`` (epoch seconds).
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached.
+    """
+    if scope.accounts is None:
+        return await store.snapshot(now)
+    names = sorted(scope.accounts)
+    lanes = [lane for lane in await store.lanes.all_lanes() if lane.account in scope]
+    numbers = {lane.id for lane in lanes}
+    pauses, backlogs = await store.accounts.paused(), await store.backlogs(now)
+    arrivals = [await store.arrivals(account=name) for name in names]
+    parked = [await store.jobs.find(account=name, states=[State.PARKED], limit=MOST_TROUBLES) for name in names]
+    failures = [await store.failures(now, name) for name in names]
+    return DashboardSnapshot(
+        now,
+        await store.counts(names),
+        lanes,
+        await store.lanes.workers(),
+        {name: pause for name, pause in pauses.items() if name in scope},
+        {number: backlog for number, backlog in backlogs.items() if number in numbers},
+        _added_minutes([await store.minutes(now, name) for name in names]),
+        list(islice(merge(*arrivals, key=lambda one: -(one.job.finished_at or 0.0)), MOST_RECENT)),
+        list(islice(merge(*parked, key=lambda job: -job.id), MOST_TROUBLES)),
+        list(islice(merge(*failures, key=lambda job: -(job.finished_at or 0.0)), MOST_TROUBLES)),
+        await store.notifications.limited_to(scope).backlogs(),
+    )
+
+
+def _added_minutes(of_accounts: Collection[list[Minute]]) -> list[Minute]:
+    """The minutes of several accounts in one list: outcomes added, delays together."""
+    made: list[Minute] = []
+    for same in zip(*of_accounts, strict=True):
+        ended = {state: sum(one.ended.get(state, 0) for one in same) for one in same for state in one.ended}
+        made.append(Minute(same[0].at, ended, sorted(delay for one in same for delay in one.delays_s)))
+    return made
 
 
 _NOW: Final[BindParameter[float]] = bindparam("now", type_=Double())
@@ -304,65 +364,3 @@ _FAILURES: Final = (
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )
-
-
-_MOST_DASHBOARDS: Final = 64
-
-
-class Dashboards:
-    """One dashboard for each scope in use: for each limited token, and one for all accounts.
-
-    Args:
-        store: reads their snapshots.
-        clock: the time.
-    """
-
-    def __init__(self, store: DashboardStore, clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
-        self._made: dict[Scope, Dashboard] = {}
-
-    def of(self, scope: Scope) -> Dashboard:
-        """The dashboard of these accounts."""
-        if scope not in self._made and len(self._made) >= _MOST_DASHBOARDS:  # a reload may add scopes
-            self._made.clear()
-        return self._made.setdefault(scope, Dashboard(partial(limited_snapshot, self._store, scope=scope), self._clock))
-
-
-async def limited_snapshot(store: DashboardStore, now: float, scope: Scope) -> DashboardSnapshot:
-    """The snapshot of the accounts of ``scope`` at ``now`` (epoch seconds).
-
-    Raises:
-        StoreUnavailableError: the database cannot be reached.
-    """
-    if scope.accounts is None:
-        return await store.picture(now)
-    names = sorted(scope.accounts)
-    lanes = [lane for lane in await store.lanes.every() if lane.account in scope]
-    numbers = {lane.id for lane in lanes}
-    pauses, backlogs = await store.accounts.paused(), await store.backlogs(now)
-    arrivals = [await store.arrivals(account=name) for name in names]
-    parked = [await store.jobs.find(account=name, states=[State.PARKED], limit=MOST_TROUBLES) for name in names]
-    failures = [await store.failures(now, name) for name in names]
-    return DashboardSnapshot(
-        now,
-        await store.counts(names),
-        lanes,
-        await store.lanes.workers(),
-        {name: pause for name, pause in pauses.items() if name in scope},
-        {number: backlog for number, backlog in backlogs.items() if number in numbers},
-        _added_minutes([await store.minutes(now, name) for name in names]),
-        list(islice(merge(*arrivals, key=lambda one: -(one.job.finished_at or 0.0)), MOST_RECENT)),
-        list(islice(merge(*parked, key=lambda job: -job.id), MOST_TROUBLES)),
-        list(islice(merge(*failures, key=lambda job: -(job.finished_at or 0.0)), MOST_TROUBLES)),
-        await store.notifications.limited_to(scope).backlogs(),
-    )
-
-
-def _added_minutes(of_accounts: Collection[list[Minute]]) -> list[Minute]:
-    """The minutes of several accounts in one list: outcomes added, delays together."""
-    made: list[Minute] = []
-    for same in zip(*of_accounts, strict=True):
-        ended = {state: sum(one.ended.get(state, 0) for one in same) for one in same for state in one.ended}
-        made.append(Minute(same[0].at, ended, sorted(delay for one in same for delay in one.delays_s)))
-    return made

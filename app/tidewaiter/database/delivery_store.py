@@ -114,18 +114,18 @@ class DeliveryStore:
         async with self._database.writing() as connection:
             await connection.execute(self._release, {PARAMETER: encode(rows)})
 
-    async def bury(self, known: Collection[str], overdue_s: float, reason: str, limit: int) -> list[Notification]:
+    async def give_up(self, known: Collection[str], overdue_s: float, reason: str, limit: int) -> list[Notification]:
         """Give up notifications for unknown endpoints that are overdue for this many seconds.
 
         The delay is for daemons with another configuration, such as while a new one is rolled out.
         """
-        forgotten = _forgotten(sorted(known))
+        overdue = _overdue(sorted(known))
         # There is rarely one, and a read locks nothing.
-        if not await self._rows(forgotten.limit(1), overdue_s=overdue_s):
+        if not await self._rows(overdue.limit(1), overdue_s=overdue_s):
             return []
         async with self._database.writing() as connection:
             asked = {"overdue_s": overdue_s, "why": reason, "most": limit}
-            return [notification_of(row) for row in await connection.execute(_bury(forgotten), asked)]
+            return [notification_of(row) for row in await connection.execute(_give_up(overdue), asked)]
 
     async def delete_ended(self, status: DeliveryStatus, kept_s: float, limit: int) -> int:
         """Delete up to ``limit`` notifications that were delivered, or died, longer ago than ``kept_s`` seconds.
@@ -177,24 +177,24 @@ def _next_due(dialect: str) -> Executable:
 
 def _settle(dialect: str) -> Executable:
     kinds: list[tuple[str, TypeEngine[Any]]] = [("delivered", Boolean()), ("error", Text()), ("again_in_s", Double())]
-    said = rows_of(dialect, [*_CLAIM_COLUMNS, *kinds])
+    results = rows_of(dialect, [*_CLAIM_COLUMNS, *kinds])
     still_claimed = and_(
-        notifications.c.status == DeliveryStatus.WAITING.value, notifications.c.attempts == said.c.attempts
+        notifications.c.status == DeliveryStatus.WAITING.value, notifications.c.attempts == results.c.attempts
     )
     undelivered = notifications.c.status != DeliveryStatus.DELIVERED.value
-    ends = or_(said.c.delivered, said.c.again_in_s.is_(None))
+    ends = or_(results.c.delivered, results.c.again_in_s.is_(None))
     return (
         update(notifications)
-        .where(notifications.c.id == said.c.id, or_(still_claimed, and_(said.c.delivered, undelivered)))
+        .where(notifications.c.id == results.c.id, or_(still_claimed, and_(results.c.delivered, undelivered)))
         .values(
             status=case(
-                (said.c.delivered, DeliveryStatus.DELIVERED.value),
-                (said.c.again_in_s.is_(None), DeliveryStatus.DEAD.value),
+                (results.c.delivered, DeliveryStatus.DELIVERED.value),
+                (results.c.again_in_s.is_(None), DeliveryStatus.DEAD.value),
                 else_=DeliveryStatus.WAITING.value,
             ),
-            due_at=case((ends, null()), else_=DatabaseNow() + said.c.again_in_s),
+            due_at=case((ends, null()), else_=DatabaseNow() + results.c.again_in_s),
             ended_at=case((ends, DatabaseNow()), else_=null()),
-            last_error=case((said.c.delivered, notifications.c.last_error), else_=said.c.error),
+            last_error=case((results.c.delivered, notifications.c.last_error), else_=results.c.error),
         )
         .returning(notifications.c.id)
     )
@@ -223,13 +223,13 @@ def _claim() -> Executable:
     )
 
 
-def _forgotten(known: Sequence[str]) -> Select[int]:
+def _overdue(known: Sequence[str]) -> Select[int]:
     overdue = notifications.c.due_at < _NOW - _number("overdue_s")
     return select(notifications.c.id).where(_WAITS, overdue, notifications.c.endpoint.not_in(known))
 
 
-def _bury(forgotten: Select[int]) -> Executable:
-    chosen = _locked(forgotten)
+def _give_up(overdue: Select[int]) -> Executable:
+    chosen = _locked(overdue)
     return (
         update(notifications)
         .where(notifications.c.id == chosen.c.id)

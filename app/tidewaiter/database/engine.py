@@ -33,8 +33,8 @@ _OLDEST_SQLITE: Final = (3, 35)
 _BUSY_MS: Final = 5_000
 _READERS: Final = 2
 _CACHE_KIB: Final = 65_536
-_LOOKERS: Final = 2
-_LOOKERS_CACHE_KIB: Final = 8_192
+_OTHER_READERS: Final = 2
+_OTHER_CACHE_KIB: Final = 8_192
 _LARGEST_JOURNAL: Final = 67_108_864
 # A page that several groups change is then written back once.
 _CHECKPOINT_PAGES: Final = 1000
@@ -44,7 +44,7 @@ _POOL_WAIT_S: Final = 10.0
 # Longer than the server's own limits, which end a statement without closing the connection.
 _ANSWER_S: Final = 20.0
 _STATEMENT_S: Final = 15
-_LOOKERS_STATEMENT_S: Final = 8
+_OTHER_STATEMENT_S: Final = 8
 _SERVER_OPTIONS: Final = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c default_transaction_isolation=read\\ committed"
 )
@@ -62,7 +62,7 @@ class Database:
     """One database, SQLite or PostgreSQL, through pools of connections that are opened on first use.
 
     On SQLite there is one writing connection, which holds the write lock from the beginning of a transaction, and
-    readers that never wait for it (WAL). Pages, lists and scrapes have readers of their own, see :attr:`for_lookers`.
+    readers that never wait for it (WAL). Pages, lists and scrapes have separate readers, see :attr:`for_readers`.
     Every transaction has a time limit: a database that does not answer is unavailable, and does not block the daemon.
 
     ``name`` is the URL without its secret parts. ``exclusive`` says that only one daemon at a time can serve the
@@ -70,15 +70,15 @@ class Database:
     """
 
     def __init__(
-        self, name: str, reader: AsyncEngine, writer: AsyncEngine, *, looker: AsyncEngine, exclusive: bool
+        self, name: str, reader: AsyncEngine, writer: AsyncEngine, *, other_reader: AsyncEngine, exclusive: bool
     ) -> None:
         self.name = name
         self.exclusive = exclusive
         self.dialect = writer.dialect.name
         self._reader = reader
         self._writer = writer
-        self._looker = looker
-        for engine in (reader, writer, looker):
+        self._other_reader = other_reader
+        for engine in (reader, writer, other_reader):
             event.listen(engine.sync_engine, "before_cursor_execute", _make_storable, retval=True)
         # Otherwise several tasks would wait for the one connection inside the pool, which has a time limit.
         self._one_writer: AbstractAsyncContextManager[object] = asyncio.Lock() if exclusive else nullcontext()
@@ -99,25 +99,27 @@ class Database:
         address = DatabaseAddress.parse(url)
         if address.file is None:
             engine = _postgresql_engine(address, _STATEMENT_S, pool_size=_POOL, max_overflow=_POOL)
-            looker = _postgresql_engine(address, _LOOKERS_STATEMENT_S, pool_size=_LOOKERS, max_overflow=0)
-            reader, looker = (one.execution_options(isolation_level="AUTOCOMMIT") for one in (engine, looker))
-            return cls(address.name, reader, engine, looker=looker, exclusive=False)
+            other_reader = _postgresql_engine(address, _OTHER_STATEMENT_S, pool_size=_OTHER_READERS, max_overflow=0)
+            reader, other_reader = (
+                one.execution_options(isolation_level="AUTOCOMMIT") for one in (engine, other_reader)
+            )
+            return cls(address.name, reader, engine, other_reader=other_reader, exclusive=False)
         _prepare_file(address.file)
         reader = _sqlite_readers(address, clock, sqlite_connect, _READERS, _CACHE_KIB)
-        looker = _sqlite_readers(address, clock, sqlite_connect, _LOOKERS, _LOOKERS_CACHE_KIB)
+        other_reader = _sqlite_readers(address, clock, sqlite_connect, _OTHER_READERS, _OTHER_CACHE_KIB)
         writer = _sqlite_writer(address, clock, sqlite_connect)
-        return cls(address.name, reader, writer, looker=looker, exclusive=True)
+        return cls(address.name, reader, writer, other_reader=other_reader, exclusive=True)
 
     @property
-    def for_lookers(self) -> "Database":
-        """The same database for pages, lists and scrapes, which read through connections of their own.
+    def for_readers(self) -> "Database":
+        """The same database for pages, lists and scrapes, which read through separate connections.
 
         So many callers or a long list never use the daemon's readers. On PostgreSQL their statements have a shorter
         time limit. Writes use the common connection. It is closed together with this database.
         """
-        lent = copy.copy(self)
-        lent._reader = self._looker
-        return lent
+        database = copy.copy(self)
+        database._reader = self._other_reader
+        return database
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -146,10 +148,10 @@ class Database:
             async with asyncio.timeout(_ANSWER_S):
                 yield
         except Exception as error:
-            told = unavailable(error)
-            if told is None:
+            failure = unavailable(error)
+            if failure is None:
                 raise
-            raise told from error
+            raise failure from error
 
     async def schema_version(self) -> str | None:
         """The revision of the database's tables; ``None`` if it has no tables yet."""
@@ -194,7 +196,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._reader.dispose()
-        await self._looker.dispose()
+        await self._other_reader.dispose()
         await self._writer.dispose()
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import exc
 
-_SQLITE_OUTSIDE: Final = {
+_SQLITE_FAILURES: Final = {
     sqlite3.SQLITE_BUSY: "is held by another program",
     sqlite3.SQLITE_LOCKED: "is held by another program",
     sqlite3.SQLITE_FULL: "has no room left",
@@ -21,14 +21,14 @@ _SQLITE_OUTSIDE: Final = {
 _SQLITE_PRIMARY_CODE = 0xFF
 
 # Classes and codes of https://www.postgresql.org/docs/current/errcodes-appendix.html
-_POSTGRESQL_OUTSIDE: Final = {
+_POSTGRESQL_FAILURES: Final = {
     "08": "cannot be reached",
     "28": "refuses the login",
     "3D": "does not exist",
     "40": "was busy with a conflicting transaction",
     "53": "has run out of resources",
     "57": "has ended the request",
-    "58": "has a failing system beneath it",
+    "58": "has a failing disk or operating system",
     "XX": "is damaged",
     "25006": "may not be written",
     "25P03": "has ended the request",
@@ -67,7 +67,7 @@ def unavailable(error: BaseException) -> StoreUnavailableError | None:
     if isinstance(error, exc.DBAPIError) and error.orig is not None:
         return _from_driver(error.orig)
     if isinstance(error, exc.TimeoutError):
-        return StoreUnavailableError("The database has no connection free: every one is waiting for an answer.")
+        return StoreUnavailableError("The database has no connection free: every one is in use.")
     if isinstance(error, asyncio.TimeoutError):
         return StoreUnavailableError("The database does not answer.")
     if isinstance(error, OSError):
@@ -86,20 +86,20 @@ def unwritable(error: BaseException) -> str | None:
     is_data = isinstance(error, exc.DataError | exc.IntegrityError)
     if not is_data and (not isinstance(state, str) or state[:2] not in _POSTGRESQL_DATA):
         return None
-    return f"the database does not take it: {_first_line(error.orig)}"
+    return f"the database does not accept it: {_first_line(error.orig)}"
 
 
 def _from_driver(error: BaseException) -> StoreUnavailableError | None:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY_CODE
-        what = _SQLITE_OUTSIDE.get(code)
+        what = _SQLITE_FAILURES.get(code)
         return None if what is None else _sentence(what, error, full=code == sqlite3.SQLITE_FULL)
     import psycopg  # noqa: PLC0415  # needs 10 MB, and a daemon on SQLite does not use it
 
     if isinstance(error, psycopg.Error):
         if error.sqlstate is None:
             return _sentence("cannot be reached", error) if isinstance(error, psycopg.OperationalError) else None
-        what = _POSTGRESQL_OUTSIDE.get(error.sqlstate) or _POSTGRESQL_OUTSIDE.get(error.sqlstate[:2])
+        what = _POSTGRESQL_FAILURES.get(error.sqlstate) or _POSTGRESQL_FAILURES.get(error.sqlstate[:2])
         return None if what is None else _sentence(what, error, full=error.sqlstate == _DISK_FULL)
     return None
 

@@ -143,13 +143,13 @@ class GroupCommit:
         self._outbox = outbox
         self._seal = seal
         changed = rows_of(dialect, _UPDATE)
-        self._staying = _staying_update(changed)
-        self._moving = _moving_update(changed)
-        self._decision = _decision(changed)
-        self._known = _known_by_stamp(rows_of(dialect, _FENCE))
-        self._history = _history_insert(dialect)
-        self._artifacts = _artifact_upsert(dialect)
-        self._forget = _artifact_delete(dialect)
+        self._update_staying = _staying_update(changed)
+        self._update_moving = _moving_update(changed)
+        self._decide = _decision(changed)
+        self._find_written = _find_by_stamp(rows_of(dialect, _FENCE))
+        self._insert_history = _history_insert(dialect)
+        self._write_artifacts = _artifact_upsert(dialect)
+        self._delete_artifacts = _artifact_delete(dialect)
 
     async def write(self, connection: AsyncConnection, group: Sequence[FencedUpdate], owner: str) -> frozenset[int]:
         """Write every update of the group that the fence permits.
@@ -161,16 +161,16 @@ class GroupCommit:
             IntegrityError: one of them has a handle that another job has.
         """
         staying = [one for one in group if one.update.state_from is one.update.job.state]
-        accepted = await self._write_through(connection, self._staying, staying, owner)
+        accepted = await self._write_through(connection, self._update_staying, staying, owner)
         moving = [one for one in group if one.update.job.id not in accepted]
-        accepted |= await self._write_through(connection, self._moving, moving, owner)
+        accepted |= await self._write_through(connection, self._update_moving, moving, owner)
         await self._write_details(connection, [one for one in group if one.update.job.id in accepted])
         left = [one for one in group if one.update.job.id not in accepted]
         return accepted | await self._written_before(connection, left)
 
     async def decide(self, connection: AsyncConnection, decision: Update) -> bool:
         """Write a person's decision if the job is still parked, at the version that the person saw."""
-        result = await connection.execute(self._decision, {PARAMETER: encode([self._row(decision, 0, None)])})
+        result = await connection.execute(self._decide, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
             await self.write_history(connection, [(*_entry(decision.entry), None)])
@@ -179,7 +179,7 @@ class GroupCommit:
 
     async def write_history(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
         """Write history rows: the fields of an entry, and the stamp."""
-        await connection.execute(self._history, {PARAMETER: encode(rows)})
+        await connection.execute(self._insert_history, {PARAMETER: encode(rows)})
 
     async def _write_through(
         self, connection: AsyncConnection, statement: Executable, group: Sequence[FencedUpdate], owner: str
@@ -192,18 +192,18 @@ class GroupCommit:
         return frozenset(result.scalars().all())
 
     async def _write_details(self, connection: AsyncConnection, accepted: Sequence[FencedUpdate]) -> None:
-        told = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
-        if told:
-            await self.write_history(connection, told)
-        whole = [
+        entries = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
+        if entries:
+            await self.write_history(connection, entries)
+        stored = [
             (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
         ]
-        if whole:
-            await connection.execute(self._forget, {PARAMETER: encode(whole)})
+        if stored:
+            await connection.execute(self._delete_artifacts, {PARAMETER: encode(stored)})
         landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
         if landed:
-            await connection.execute(self._artifacts, {PARAMETER: encode(landed)})
-        if told:
+            await connection.execute(self._write_artifacts, {PARAMETER: encode(landed)})
+        if entries:
             await self._outbox.write(connection, [one.update for one in accepted if one.update.entry is not None])
 
     async def encoded(self, group: Sequence[FencedUpdate]) -> str:
@@ -212,8 +212,8 @@ class GroupCommit:
         def text() -> str:
             return encode([self._row(one.update, one.epoch, one.stamp) for one in group])
 
-        links = sum(len(one.update.job.links) for one in group if isinstance(one.update.job.links, tuple))
-        return text() if links <= _MANY_LINKS else await asyncio.to_thread(text)
+        link_count = sum(len(one.update.job.links) for one in group if isinstance(one.update.job.links, tuple))
+        return text() if link_count <= _MANY_LINKS else await asyncio.to_thread(text)
 
     def _row(self, change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:
         """A row of ``_UPDATE``."""
@@ -225,7 +225,7 @@ class GroupCommit:
         if not group:
             return frozenset()
         rows = [(one.update.job.id, one.update.expected, one.stamp) for one in group]
-        return frozenset((await connection.execute(self._known, {PARAMETER: encode(rows)})).scalars().all())
+        return frozenset((await connection.execute(self._find_written, {PARAMETER: encode(rows)})).scalars().all())
 
 
 def _fenced_update(changed: Subquery) -> SqlUpdate:
@@ -241,14 +241,16 @@ def _fenced_update(changed: Subquery) -> SqlUpdate:
     """
     held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
     held_lanes = held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
-    asked_meanwhile = and_(jobs.c.cancel_requested, not_(changed.c.cancel_requested), jobs.c.due_at < changed.c.due_at)
+    requested_meanwhile = and_(
+        jobs.c.cancel_requested, not_(changed.c.cancel_requested), jobs.c.due_at < changed.c.due_at
+    )
     hinted_meanwhile = and_(jobs.c.hinted, not_(changed.c.saw_wake_up), changed.c.finished_at.is_(None))
-    hurried = or_(asked_meanwhile, and_(hinted_meanwhile, jobs.c.due_at < changed.c.due_at))
+    due_earlier = or_(requested_meanwhile, and_(hinted_meanwhile, jobs.c.due_at < changed.c.due_at))
     return (
         _versioned_update(changed)
         .where(held_lanes.c.id == jobs.c.lane, held_lanes.c.epoch == changed.c.epoch)
         .values(
-            due_at=case((hurried, jobs.c.due_at), else_=changed.c.due_at),
+            due_at=case((due_earlier, jobs.c.due_at), else_=changed.c.due_at),
             hinted=case((hinted_meanwhile, true()), else_=changed.c.hinted),
         )
     )
@@ -298,12 +300,14 @@ def _indexed(changed: Subquery) -> dict[str, ColumnElement[Any]]:
     return {name: changed.c[name] for name in (*_INDEXED, "track")}
 
 
-def _known_by_stamp(asked: Subquery) -> Executable:
+def _find_by_stamp(updates: Subquery) -> Executable:
     """The jobs whose update was written before; the history still has the stamp when the job has changed again."""
-    next_version = asked.c.expected + 1
-    on_job = and_(jobs.c.id == asked.c.id, jobs.c.version == next_version, jobs.c.stamp == asked.c.stamp)
-    on_entry = and_(history.c.job_id == asked.c.id, history.c.version == next_version, history.c.stamp == asked.c.stamp)
-    return union(select(asked.c.id).join(jobs, on_job), select(asked.c.id).join(history, on_entry))
+    next_version = updates.c.expected + 1
+    on_job = and_(jobs.c.id == updates.c.id, jobs.c.version == next_version, jobs.c.stamp == updates.c.stamp)
+    on_entry = and_(
+        history.c.job_id == updates.c.id, history.c.version == next_version, history.c.stamp == updates.c.stamp
+    )
+    return union(select(updates.c.id).join(jobs, on_job), select(updates.c.id).join(history, on_entry))
 
 
 def _history_insert(dialect: str) -> Executable:
@@ -313,7 +317,7 @@ def _history_insert(dialect: str) -> Executable:
 
 
 def _last_of(update: Update) -> int:
-    """The highest file number of a job with all its files: rows with a higher number are no files any more."""
+    """The highest file number of a job with all its files: rows with a higher number belong to no file any more."""
     return max((one.number for one in update.artifacts), default=-1)
 
 

@@ -4,14 +4,14 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Executable, Integer, Text, literal_column, select, text
+from sqlalchemy import Executable, Integer, Text, bindparam, literal_column, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.group_commit import GroupCommit
 from tidewaiter.database.row_codec import JOB_COLUMNS, PARAMETER, encode, job_of, rows_of
 from tidewaiter.database.tables import jobs
-from tidewaiter.domain.job import Job, NewJob, State, track_of
+from tidewaiter.domain.job import TERMINAL, Job, NewJob, State, track_of
 
 _CHUNK: Final = 2_000
 _FIRST_VERSION: Final = 1
@@ -54,25 +54,35 @@ class JobInsert:
     ) -> list[tuple[Job, bool]]:
         """Add jobs with their lanes; the results are in the order of ``news``."""
         # Every batch uses the unique keys in one order, so that two batches never wait for each other in a circle.
-        asked = sorted(((place, new, lane) for place, (new, lane) in enumerate(news)), key=_by_key)
-        answers: dict[int, tuple[Job, bool]] = {}
-        for start in range(0, len(asked), _CHUNK):
-            left = asked[start : start + _CHUNK]
+        numbered = sorted(((place, new, lane) for place, (new, lane) in enumerate(news)), key=_by_key)
+        results: dict[int, tuple[Job, bool]] = {}
+        for start in range(0, len(numbered), _CHUNK):
+            left = numbered[start : start + _CHUNK]
             # A round that adds nothing and finds nothing met a job that was deleted in between: try again.
             while left:
-                answers |= await self._insert_new(connection, left, now, detail)
-                left = [one for one in left if one[0] not in answers]
-                answers |= await self._find_existing(connection, left)
-                left = [one for one in left if one[0] not in answers]
-        return [answers[place] for place in range(len(asked))]
+                results |= await self._insert_new(connection, left, now, detail)
+                left = [one for one in left if one[0] not in results]
+                results |= await self._find_existing(connection, left)
+                left = [one for one in left if one[0] not in results]
+        return [results[place] for place in range(len(numbered))]
+
+    async def add_again(
+        self, connection: AsyncConnection, new: NewJob, lane: int, now: float, detail: str | None
+    ) -> tuple[Job, bool]:
+        """Add a job that repeats another; if such a repetition is under way, return that."""
+        await connection.execute(_LOCK_JOB, {"id": new.retry_of})  # otherwise two processes could both add one
+        if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
+            return job_of(row), False
+        (added,) = await self.add(connection, [(new, lane)], now, detail)
+        return added
 
     async def _insert_new(
-        self, connection: AsyncConnection, asked: Sequence[_NewRow], now: float, detail: str | None
+        self, connection: AsyncConnection, new_rows: Sequence[_NewRow], now: float, detail: str | None
     ) -> dict[int, tuple[Job, bool]]:
-        numbers = await self._next_ids(connection, len(asked))
+        numbers = await self._next_ids(connection, len(new_rows))
         fresh = {
             number: (place, _job(number, new, lane, now))
-            for number, (place, new, lane) in zip(numbers, sorted(asked, key=_place), strict=True)
+            for number, (place, new, lane) in zip(numbers, sorted(new_rows, key=_place), strict=True)
         }
         rows = [_row(job) for _, job in sorted(fresh.values(), key=lambda one: _key(one[1]))]
         added = list((await connection.execute(self._insert, {PARAMETER: encode(rows)})).scalars())
@@ -83,11 +93,11 @@ class JobInsert:
         return {fresh[number][0]: (fresh[number][1], True) for number in added}
 
     async def _find_existing(
-        self, connection: AsyncConnection, asked: Sequence[_NewRow]
+        self, connection: AsyncConnection, new_rows: Sequence[_NewRow]
     ) -> dict[int, tuple[Job, bool]]:
-        if not asked:
+        if not new_rows:
             return {}
-        rows = [(place, new.account, new.unique_key) for place, new, _ in asked]
+        rows = [(place, new.account, new.unique_key) for place, new, _ in new_rows]
         found = (await connection.execute(self._existing, {PARAMETER: encode(rows)})).all()
         return {place: (job_of(columns), False) for place, *columns in found}
 
@@ -99,18 +109,29 @@ class JobInsert:
         return sorted((await connection.execute(_NEXT_IDS_ON_POSTGRESQL, {"number": number})).scalars())
 
 
+_LOCK_JOB: Final = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update()
+_AGAIN: Final = (
+    select(*JOB_COLUMNS)
+    .where(
+        jobs.c.id > bindparam("id"),
+        jobs.c.retry_of == bindparam("id"),
+        jobs.c.state.not_in([state.value for state in TERMINAL]),
+    )
+    .order_by(jobs.c.id)
+    .limit(1)
+)
 _LAST_ID_ON_SQLITE: Final = text("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
 _NEXT_IDS_ON_POSTGRESQL: Final = text(
     "SELECT nextval(pg_get_serial_sequence('jobs', 'id')) FROM generate_series(1, :number)"
 )
 
 
-def _place(asked: _NewRow) -> int:
-    return asked[0]
+def _place(row: _NewRow) -> int:
+    return row[0]
 
 
-def _by_key(asked: _NewRow) -> tuple[str, str]:
-    return _key(asked[1])
+def _by_key(row: _NewRow) -> tuple[str, str]:
+    return _key(row[1])
 
 
 def _key(job: NewJob | Job) -> tuple[str, str]:
@@ -166,6 +187,6 @@ def _job_insert(dialect: str) -> Executable:
 
 
 def _existing_jobs(dialect: str) -> Executable:
-    asked = rows_of(dialect, [("place", Integer()), ("account", Text()), ("unique_key", Text())])
-    same = (jobs.c.account == asked.c.account) & (jobs.c.unique_key == asked.c.unique_key)
-    return select(asked.c.place, *JOB_COLUMNS).join(jobs, same)
+    keys = rows_of(dialect, [("place", Integer()), ("account", Text()), ("unique_key", Text())])
+    same = (jobs.c.account == keys.c.account) & (jobs.c.unique_key == keys.c.unique_key)
+    return select(keys.c.place, *JOB_COLUMNS).join(jobs, same)

@@ -61,36 +61,36 @@ class JobList:
 
     async def page(
         self,
-        wanted: JobFilter,
+        conditions: JobFilter,
         limit: int,
         before_id: int | None = None,
-        offered: Mapping[str, Collection[str]] | None = None,
+        operations_by_account: Mapping[str, Collection[str]] | None = None,
     ) -> list[Job]:
         """Jobs, the newest first.
 
         Args:
-            wanted: the conditions; an operation without an account, a key or a search is looked up in the accounts of
-                ``offered`` that have it.
+            conditions: which jobs; an operation without an account, a key or a search is looked up in the accounts of
+                ``operations_by_account`` that have it.
             limit: how many at most.
             before_id: the last id of the previous page.
-            offered: the existing operations, by account.
+            operations_by_account: the existing operations, by account.
         """
-        offered = offered or {}
-        fits = await self._fitting(wanted, before_id)
-        if wanted.search is not None:
-            named = frozenset(name for operations in offered.values() for name in operations)
-            found: Any = _searched(self._database.dialect, wanted.search, named, fits, limit)
-        elif wanted.unique_key is not None:
-            found = _page(_ids(*fits), limit)
-        elif wanted.account is None and wanted.operation is not None:
-            having = [name for name, operations in offered.items() if wanted.operation in operations]
-            found = await self._newest_of([name for name in having if name in self._scope], wanted, fits, limit)
-        elif wanted.account is None and self._scope.accounts is not None:
-            found = await self._newest_of(sorted(self._scope.accounts), wanted, fits, limit)
-        elif wanted.account is not None or wanted.states:
-            found = _by_state(wanted, fits, limit)
+        operations_by_account = operations_by_account or {}
+        matching = await self._matching(conditions, before_id)
+        if conditions.search is not None:
+            named = frozenset(name for operations in operations_by_account.values() for name in operations)
+            found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
+        elif conditions.unique_key is not None:
+            found = _page(_ids(*matching), limit)
+        elif conditions.account is None and conditions.operation is not None:
+            having = [name for name, operations in operations_by_account.items() if conditions.operation in operations]
+            found = await self._newest_of([name for name in having if name in self._scope], conditions, matching, limit)
+        elif conditions.account is None and self._scope.accounts is not None:
+            found = await self._newest_of(sorted(self._scope.accounts), conditions, matching, limit)
+        elif conditions.account is not None or conditions.states:
+            found = _by_state(conditions, matching, limit)
         else:
-            return await self._jobs(_page(select(*JOB_COLUMNS).where(*fits), limit))
+            return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         return await self._jobs(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(found)), limit))
 
     async def keyed(self, unique_keys: Sequence[str]) -> dict[tuple[str, str], Job]:
@@ -111,35 +111,35 @@ class JobList:
         return [] if self._scope.accounts is None else [jobs.c.account.in_(sorted(self._scope.accounts))]
 
     async def _newest_of(
-        self, accounts: Sequence[str], wanted: JobFilter, fits: Sequence[ColumnElement[bool]], limit: int
+        self, accounts: Sequence[str], conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int
     ) -> list[int]:
         """The ids of the newest jobs of these accounts; the caller then reads only the jobs of the page."""
         newest: list[int] = []
         for name in accounts:
-            page = _by_state(wanted, [*fits, jobs.c.account == name], limit)
+            page = _by_state(conditions, [*matching, jobs.c.account == name], limit)
             async with self._database.reading() as connection:
                 newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
         return newest
 
-    async def _fitting(self, wanted: JobFilter, before_id: int | None) -> list[ColumnElement[bool]]:
-        fits: list[ColumnElement[bool]] = self._within()
+    async def _matching(self, conditions: JobFilter, before_id: int | None) -> list[ColumnElement[bool]]:
+        matching: list[ColumnElement[bool]] = self._within()
         if before_id is not None:
-            fits.append(jobs.c.id < before_id)
-        if wanted.account is not None:
-            fits.append(jobs.c.account == wanted.account)
-        if wanted.operation is not None:
-            fits.append(jobs.c.operation == wanted.operation)
-        if wanted.states:
-            fits.append(jobs.c.state.in_(sorted(wanted.states)))
-        if wanted.unique_key is not None:
-            fits.append(jobs.c.unique_key == wanted.unique_key)
-        if wanted.created_after is not None:
-            fits.append(jobs.c.created_at > wanted.created_after)
-            fits.append(jobs.c.id >= await self._first_since(wanted.created_after - _SKEW_S))
-        if wanted.created_before is not None:
-            fits.append(jobs.c.created_at < wanted.created_before)
-            fits.append(jobs.c.id < await self._first_since(wanted.created_before + _SKEW_S))
-        return fits
+            matching.append(jobs.c.id < before_id)
+        if conditions.account is not None:
+            matching.append(jobs.c.account == conditions.account)
+        if conditions.operation is not None:
+            matching.append(jobs.c.operation == conditions.operation)
+        if conditions.states:
+            matching.append(jobs.c.state.in_(sorted(conditions.states)))
+        if conditions.unique_key is not None:
+            matching.append(jobs.c.unique_key == conditions.unique_key)
+        if conditions.created_after is not None:
+            matching.append(jobs.c.created_at > conditions.created_after)
+            matching.append(jobs.c.id >= await self._first_since(conditions.created_after - _SKEW_S))
+        if conditions.created_before is not None:
+            matching.append(jobs.c.created_at < conditions.created_before)
+            matching.append(jobs.c.id < await self._first_since(conditions.created_before + _SKEW_S))
+        return matching
 
     async def _first_since(self, at: float) -> int:
         """About the first id of jobs created at ``at`` or later, by a search over the ids, which needs no index."""
@@ -179,17 +179,17 @@ def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
     return select(jobs.c.id).where(*conditions)
 
 
-def _by_state(wanted: JobFilter, fits: Sequence[ColumnElement[bool]], limit: int) -> Any:
+def _by_state(conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int) -> Any:
     """A page of ids from each state: with several states in one condition, the database would sort all rows."""
     pages = [
-        _page(_ids(jobs.c.state == state.value, *fits), limit).subquery()
-        for state in sorted(wanted.states or frozenset(State))
+        _page(_ids(jobs.c.state == state.value, *matching), limit).subquery()
+        for state in sorted(conditions.states or frozenset(State))
     ]
     return union_all(*(select(page.c.id) for page in pages))
 
 
 def _searched(
-    dialect: str, text: str, operations: Collection[str], fits: Sequence[ColumnElement[bool]], limit: int
+    dialect: str, text: str, operations: Collection[str], matching: Sequence[ColumnElement[bool]], limit: int
 ) -> Any:
     """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own."""
     at_least, at_most = ("~>=~", "~<=~") if dialect == "postgresql" else (">=", "<=")
@@ -210,5 +210,5 @@ def _searched(
         meanings.append(jobs.c.id == int(text))
     if named := sorted(name for name in operations if name.startswith(text)):
         meanings.append(jobs.c.operation.in_(named))
-    pages = [_page(_ids(meaning, *fits), limit).subquery() for meaning in meanings]
+    pages = [_page(_ids(meaning, *matching), limit).subquery() for meaning in meanings]
     return union(*(select(page.c.id) for page in pages))

@@ -1,4 +1,4 @@
-"""Jobs in the database: adding, reading, the group commit, cancelling, retention."""
+"""Jobs in the database: they are added, read, changed, cancelled and deleted."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,6 @@ from tidewaiter.domain.job import (
     CANCELLED_AT_ONCE,
     LIVE,
     REMOTE,
-    TERMINAL,
     HistoryEntry,
     Job,
     NewJob,
@@ -72,8 +71,8 @@ class JobStore:
 
     Args:
         database: where they are.
-        subscriptions: who is notified about what; the notification is committed with the change of state.
-        seal: encrypts the links that are stored; without it they are stored in plain.
+        subscriptions: which endpoint is notified about what; a notification is committed with the change of state.
+        seal: encrypts the stored links; without it they are stored as plain text.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class JobStore:
         self.seal = seal or Seal()
         self._outbox = Outbox(database.dialect, subscriptions)
         self._group = GroupCommit(database.dialect, self._outbox, self.seal)
-        self._adding = JobInsert(database.dialect, self._group)
+        self._insert = JobInsert(database.dialect, self._group)
 
     def reconfigure(self, subscriptions: Sequence[Subscription]) -> None:
         """Notify these endpoints from the next commit on, and no others."""
@@ -108,16 +107,12 @@ class JobStore:
     ) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
         async with self.database.writing() as connection:
-            return await self._adding.add(connection, news, now, detail)
+            return await self._insert.add(connection, news, now, detail)
 
     async def add_again(self, new: NewJob, lane: int, now: float, detail: str | None = None) -> tuple[Job, bool]:
         """Store a job that repeats another, as :meth:`add` does; if such a repetition is under way, return that."""
         async with self.database.writing() as connection:
-            await connection.execute(_LOCK_JOB, {"id": new.retry_of})  # otherwise two processes could both add one
-            if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
-                return job_of(row), False
-            (added,) = await self._adding.add(connection, [(new, lane)], now, detail)
-            return added
+            return await self._insert.add_again(connection, new, lane, now, detail)
 
     async def get(self, number: int) -> Job | None:
         """The job with that id."""
@@ -154,7 +149,7 @@ class JobStore:
         """The files that the job has landed, by number."""
         return [artifact_of(row) for row in await self._rows(_ARTIFACTS, id=number)]
 
-    async def answer(self, job: Job, since: float) -> StoredResult | None:
+    async def stored_result(self, job: Job, since: float) -> StoredResult | None:
         """The last result that this job may share, if another job asked for it at ``since`` or later."""
         same = {"account": job.account, "operation": job.operation, "answer_key": job.answer_key, "since": since}
         found = await self._rows(_STORED_RESULT, **same)
@@ -208,14 +203,14 @@ class JobStore:
             async with self.database.writing() as connection:
                 return GroupResult(await self._group.write(connection, updates, owner))
         except DBAPIError as error:
-            is_taken, why = _is_handle_taken(error), unwritable(error)
-            if why is None:
+            is_taken, reason = _is_handle_taken(error), unwritable(error)
+            if reason is None:
                 raise
         if len(updates) == 1:
             (one,) = updates
             if is_taken:
                 return GroupResult(frozenset(), (await self._conflict(one.update),))
-            return GroupResult(frozenset(), unwritable=((one.update.job.id, why),))
+            return GroupResult(frozenset(), unwritable=((one.update.job.id, reason),))
         # One update is refused, and the database does not say which: halve the group.
         middle = len(updates) // 2
         first, second = await self.record(updates[:middle], owner), await self.record(updates[middle:], owner)
@@ -255,7 +250,7 @@ class JobStore:
             result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
             return result.rowcount == 1
 
-    async def wishes(self, numbers: Collection[int]) -> list[Job]:
+    async def cancel_requests(self, numbers: Collection[int]) -> list[Job]:
         """The jobs of these lanes with a cancel request that can stop without a request to the provider."""
         return await jobs_of(await self._rows(_CANCEL_REQUESTS.where(jobs.c.lane.in_(numbers))))
 
@@ -265,12 +260,12 @@ class JobStore:
 
     async def followers_of(self, job: Job, handle: str) -> list[OtherJob]:
         """The other jobs of its account and operation that follow this remote job, ended ones too."""
-        asked = {"account": job.account, "operation": job.operation, "handle": handle, "id": job.id}
+        followed = {"account": job.account, "operation": job.operation, "handle": handle, "id": job.id}
         found: dict[int, OtherJob] = {}
-        for number, state, shared, deadline_at, told in await self._rows(_FOLLOWERS, **asked):
+        for number, state, shared, deadline_at, outcome in await self._rows(_FOLLOWERS, **followed):
             before = found[number].ended_by if number in found else frozenset()
-            known = before if told is None else before | {told}
-            found[number] = OtherJob(number, State(state), bool(shared), deadline_at, known)
+            outcomes = before if outcome is None else before | {outcome}
+            found[number] = OtherJob(number, State(state), bool(shared), deadline_at, outcomes)
         return list(found.values())
 
     async def counts(self, accounts: Collection[str] | None = None) -> dict[State, int]:
@@ -292,9 +287,9 @@ class JobStore:
         async with self.database.reading() as connection:
             return (await connection.execute(statement, parameters)).all()
 
-    async def _conflict(self, change: Update) -> tuple[int, str]:
-        """Which job has the handle of an update."""
-        job = change.job
+    async def _conflict(self, update: Update) -> tuple[int, str]:
+        """The update's job, and the reason: which other job has its handle."""
+        job = update.job
         of_job = (jobs.c.account == job.account, jobs.c.operation == job.operation, jobs.c.handle == job.handle)
         rows = await self._rows(select(jobs.c.id).where(*of_job, jobs.c.finished_at.is_(None), jobs.c.id != job.id))
         holder = f"job {rows[0][0]}" if rows else "another job"
@@ -319,17 +314,6 @@ _OF_STREAM: Final[tuple[ColumnElement[bool], ...]] = (
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _LIMIT: Final = bindparam("limit", type_=Integer())
 
-_LOCK_JOB: Final = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update()
-_AGAIN: Final = (
-    select(*JOB_COLUMNS)
-    .where(
-        jobs.c.id > bindparam("id"),
-        jobs.c.retry_of == bindparam("id"),
-        jobs.c.state.not_in([state.value for state in TERMINAL]),
-    )
-    .order_by(jobs.c.id)
-    .limit(1)
-)
 _GET: Final = select(*JOB_COLUMNS).where(jobs.c.id == bindparam("id", type_=BigInteger()))
 _HISTORY: Final = (
     select(*ENTRY_COLUMNS).where(history.c.job_id == bindparam("id", type_=BigInteger())).order_by(history.c.version)

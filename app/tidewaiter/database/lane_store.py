@@ -40,7 +40,7 @@ from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.tables import DatabaseNow, accounts, jobs, lanes, workers
 from tidewaiter.domain.job import State
 
-_FORGOTTEN_S: Final = 86_400.0
+_DEAD_FOR_S: Final = 86_400.0
 
 _OWNER: Final = bindparam("holder", type_=Text())
 _LEASE_S: Final[BindParameter[float]] = bindparam("lease_s", type_=Double())
@@ -75,8 +75,8 @@ class LaneRow:
     """A lane that was taken.
 
     ``clean`` says that the previous owner gave it back, or that there was none: then ``request_window`` is complete.
-    After an expired lease it is not. ``of`` is how many lanes share the account's limits, by its jobs: all lanes up to
-    the last one that has a live job.
+    After an expired lease it is not. ``lane_count`` is how many lanes share the account's limits: all lanes up to the
+    last one that has a live job.
     """
 
     id: int
@@ -87,7 +87,7 @@ class LaneRow:
     closed_reason: str | None
     request_window: tuple[float, ...]
     clean: bool
-    of: int = 1
+    lane_count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,11 @@ class LaneStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        handed = rows_of(database.dialect, _STATE_COLUMNS)
-        self._renew = _write_states(handed, lease_until=DatabaseNow() + _LEASE_S)
-        self._give_back = _write_states(handed, owner=null(), lease_until=null(), clean=true())
+        given = rows_of(database.dialect, _STATE_COLUMNS)
+        self._renew = _write_states(given, lease_until=DatabaseNow() + _LEASE_S)
+        self._give_back = _write_states(given, owner=null(), lease_until=null(), clean=true())
         self._ensure = _lane_insert(database.dialect)
-        self._beat = _worker_upsert(database.dialect)
+        self._heartbeat = _worker_upsert(database.dialect)
 
     async def ensure(self, shards: Mapping[str, int]) -> None:
         """Create missing lanes, by account and its number of shards. Lanes beyond that number stay."""
@@ -159,12 +159,12 @@ class LaneStore:
         async with self._database.reading() as connection:
             return list((await connection.execute(_IDS, {"account": account})).scalars())
 
-    async def beat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
+    async def heartbeat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
         """Store that a worker is alive for the next ``lease_s`` seconds."""
         worker = {"holder": owner, "host": host, "pid": pid, "version": version, "lease_s": lease_s}
         async with self._database.writing() as connection:
-            await connection.execute(self._beat, worker)
-            await connection.execute(_FORGET_DEAD)
+            await connection.execute(self._heartbeat, worker)
+            await connection.execute(_REMOVE_DEAD)
 
     async def take(
         self,
@@ -195,8 +195,8 @@ class LaneStore:
             result = await connection.execute(statement, {"holder": owner, "lease_s": lease_s, "most": most})
             rows = result.all()
             sharing = (await connection.execute(_SHARING)).all() if rows else ()
-        of = {row[0]: row[1] for row in sharing}
-        return sorted((_taken(row, of) for row in rows), key=lambda lane: lane.id)
+        lane_counts = {row[0]: row[1] for row in sharing}
+        return sorted((_taken(row, lane_counts) for row in rows), key=lambda lane: lane.id)
 
     async def renew(self, owner: str, lease_s: float, states: Mapping[int, LaneState]) -> set[int]:
         """Extend the leases of these lanes and store their states, in one statement.
@@ -220,14 +220,14 @@ class LaneStore:
             row = (await connection.execute(select(number_of_lanes, _LIVE_WORKERS))).one()
         return LaneShare(*row)
 
-    async def forget(self, owner: str) -> None:
+    async def remove_worker(self, owner: str) -> None:
         """Remove a worker that ends."""
-        await self._write(_FORGET, holder=owner)
+        await self._write(_REMOVE_WORKER, holder=owner)
 
-    async def every(self) -> list[LaneStatus]:
+    async def all_lanes(self) -> list[LaneStatus]:
         """The state of every lane, by account and shard."""
         async with self._database.reading() as connection:
-            return [_status(row) for row in await connection.execute(_EVERY)]
+            return [_status(row) for row in await connection.execute(_ALL_LANES)]
 
     async def workers(self) -> list[WorkerStatus]:
         """The live daemons by the database's clock, the oldest first."""
@@ -256,10 +256,10 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
     )
 
 
-def _taken(row: Sequence[Any], sharing: Mapping[str, int]) -> LaneRow:
+def _taken(row: Sequence[Any], lane_counts: Mapping[str, int]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
-    stamps, of = tuple(json.loads(window)), sharing.get(account, 1)
-    return LaneRow(number, account, shard, epoch, closed_until, closed_reason, stamps, clean, of)
+    stamps, lane_count = tuple(json.loads(window)), lane_counts.get(account, 1)
+    return LaneRow(number, account, shard, epoch, closed_until, closed_reason, stamps, clean, lane_count)
 
 
 def _status(row: Sequence[Any]) -> LaneStatus:
@@ -276,20 +276,20 @@ def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
     return which.order_by(lanes.c.id).with_for_update(key_share=True, skip_locked=skip).cte(name)
 
 
-def _write_states(handed: Subquery, **values: Any) -> Executable:
+def _write_states(given: Subquery, **values: Any) -> Executable:
     """Write states to the lanes that are still held at the given epochs."""
     held = _locked(select(lanes.c.id).where(lanes.c.owner == _OWNER), "held")
     opened_since = (
         select(literal_column("1"))
-        .where(accounts.c.name == lanes.c.account, accounts.c.resumed_at > func.coalesce(handed.c.reopened_at, 0.0))
-        .correlate(lanes, handed)
+        .where(accounts.c.name == lanes.c.account, accounts.c.resumed_at > func.coalesce(given.c.reopened_at, 0.0))
+        .correlate(lanes, given)
         .exists()
     )
-    closing = {name: case((opened_since, null()), else_=handed.c[name]) for name in ("closed_until", "closed_reason")}
-    states = {"request_window": handed.c.request_window, **closing}
+    closing = {name: case((opened_since, null()), else_=given.c[name]) for name in ("closed_until", "closed_reason")}
+    states = {"request_window": given.c.request_window, **closing}
     return (
         update(lanes)
-        .where(lanes.c.id == held.c.id, lanes.c.id == handed.c.id, lanes.c.epoch == handed.c.epoch)
+        .where(lanes.c.id == held.c.id, lanes.c.id == given.c.id, lanes.c.epoch == given.c.epoch)
         .where(lanes.c.owner == _OWNER)
         .values(**states, **values)
         .returning(lanes.c.id)
@@ -356,9 +356,9 @@ _SHARING: Final = (
 )
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)
 _LIVE_WORKERS: Final = select(func.count()).where(workers.c.lease_until > DatabaseNow()).scalar_subquery()
-_FORGET: Final = delete(workers).where(workers.c.owner == _OWNER)
-_FORGET_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _FORGOTTEN_S)
-_EVERY: Final = (
+_REMOVE_WORKER: Final = delete(workers).where(workers.c.owner == _OWNER)
+_REMOVE_DEAD: Final = delete(workers).where(workers.c.lease_until < DatabaseNow() - _DEAD_FOR_S)
+_ALL_LANES: Final = (
     select(
         lanes.c.id,
         lanes.c.account,

@@ -19,43 +19,6 @@ from tidewaiter.database.sqlite_files import make_private
 from tidewaiter.database.tables import metadata
 
 _MODIFIED: Final = {"modify_type": "type", "modify_nullable": "nullability", "modify_default": "default"}
-
-
-def differences_in(found: Iterable[Any]) -> Iterator[str]:
-    """A sentence for each difference.
-
-    Args:
-        found: the result of ``alembic.autogenerate.compare_metadata``: tuples that begin with an operation's name, and
-            lists of tuples that change one column.
-    """
-    for one in found:
-        if isinstance(one, list):
-            yield from differences_in(one)
-        else:
-            yield _sentence(one)
-
-
-def _sentence(found: tuple[Any, ...]) -> str:
-    match found:
-        case (("add_table" | "remove_table") as operation, table):
-            return f"table {table.name} {_how(operation)}"
-        case (("add_column" | "remove_column") as operation, _, table, column):
-            return f"column {column.name} of {table} {_how(operation)}"
-        case (("add_index" | "remove_index") as operation, index):
-            return f"index {index.name} on {index.table.name} {_how(operation)}"
-        case (("add_constraint" | "remove_constraint" | "add_fk" | "remove_fk") as operation, constraint):
-            name = f"{constraint.name} " if constraint.name else ""
-            return f"constraint {name}on {constraint.table.name} {_how(operation)}"
-        case (operation, _, table, column, *_) if operation in _MODIFIED:
-            return f"column {column} of {table} has another {_MODIFIED[operation]}"
-        case _:
-            return str(found)
-
-
-def _how(operation: str) -> str:
-    return "is missing" if operation.startswith("add_") else "is not known to this program"
-
-
 _BUSY_S: Final = 60.0
 _CONNECT_S: Final = 10
 # Any number that no other program uses in the same database: "tidewait" in ASCII.
@@ -101,6 +64,41 @@ def check(url: str) -> list[str]:
         return list(differences_in(compare_metadata(context, metadata)))
 
 
+def differences_in(found: Iterable[Any]) -> Iterator[str]:
+    """A sentence for each difference.
+
+    Args:
+        found: the result of ``alembic.autogenerate.compare_metadata``: tuples that begin with an operation's name, and
+            lists of tuples that change one column.
+    """
+    for one in found:
+        if isinstance(one, list):
+            yield from differences_in(one)
+        else:
+            yield _sentence(one)
+
+
+def _sentence(found: tuple[Any, ...]) -> str:
+    match found:
+        case (("add_table" | "remove_table") as operation, table):
+            return f"table {table.name} {_how(operation)}"
+        case (("add_column" | "remove_column") as operation, _, table, column):
+            return f"column {column.name} of {table} {_how(operation)}"
+        case (("add_index" | "remove_index") as operation, index):
+            return f"index {index.name} on {index.table.name} {_how(operation)}"
+        case (("add_constraint" | "remove_constraint" | "add_fk" | "remove_fk") as operation, constraint):
+            name = f"{constraint.name} " if constraint.name else ""
+            return f"constraint {name}on {constraint.table.name} {_how(operation)}"
+        case (operation, _, table, column, *_) if operation in _MODIFIED:
+            return f"column {column} of {table} has another {_MODIFIED[operation]}"
+        case _:
+            return str(found)
+
+
+def _how(operation: str) -> str:
+    return "is missing" if operation.startswith("add_") else "is not known to this program"
+
+
 def _refuse_newer(found: str | None) -> None:
     if found is not None and found not in (known := known_revisions()):
         raise SchemaError(
@@ -131,10 +129,10 @@ def _transaction(url: str) -> Iterator[Connection]:
         with engine.begin() as connection:
             yield connection
     except Exception as error:
-        told = unavailable(error)
-        if told is None:
+        failure = unavailable(error)
+        if failure is None:
             raise
-        raise told from error
+        raise failure from error
     finally:
         engine.dispose()
 

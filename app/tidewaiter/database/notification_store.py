@@ -20,9 +20,60 @@ from tidewaiter.domain.notification import MOST_LISTED, DeliveryStatus, Subscrip
 from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.state_machine import Update
 
+__all__ = [
+    "NOTIFICATION_COLUMNS",
+    "DeliveryStatus",
+    "EndpointBacklog",
+    "Notification",
+    "NotificationStore",
+    "notification_of",
+]
+
 # Making and encoding bodies blocks the event loop: a group has hundreds of jobs, each with files.
 _JOBS_AT_ONCE: Final = 64
 _GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body")
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """A message to an endpoint: a job has reached ``state`` at ``at`` (times are epoch seconds).
+
+    ``message_id`` names the event for the receiver. ``due_at`` is the time of the next attempt, ``None`` if there is
+    none; ``ended_at`` is when it was delivered or given up. ``attempts`` counts attempts that were begun.
+    """
+
+    id: int
+    endpoint: str
+    message_id: str
+    job_id: int
+    account: str
+    state: State
+    at: float
+    status: DeliveryStatus
+    due_at: float | None
+    attempts: int
+    attempted_at: float | None
+    last_error: str | None
+    ended_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointBacklog:
+    """What an endpoint has not received: how many wait, when the next one is due (epoch seconds), how many are dead."""
+
+    waiting: int = 0
+    due_at: float | None = None
+    dead: int = 0
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Notification))
+NOTIFICATION_COLUMNS: Final = tuple(notifications.c[name] for name in _FIELDS)
+
+
+def notification_of(row: Sequence[Any]) -> Notification:
+    """The notification of a row of ``NOTIFICATION_COLUMNS``."""
+    values = dict(zip(_FIELDS, row, strict=True))
+    return Notification(**{**values, "state": State(values["state"]), "status": DeliveryStatus(values["status"])})
 
 
 class Outbox:
@@ -42,14 +93,14 @@ class Outbox:
         """Write the notifications about these updates, which were accepted in this transaction."""
         if not self.subscriptions:
             return
-        heard = [(update, names) for update in updates if (names := self._wanted_by(update))]
-        for start in range(0, len(heard), _JOBS_AT_ONCE):
-            some = heard[start : start + _JOBS_AT_ONCE]
+        reported = [(update, names) for update in updates if (names := self._endpoints_for(update))]
+        for start in range(0, len(reported), _JOBS_AT_ONCE):
+            some = reported[start : start + _JOBS_AT_ONCE]
             files = await self._files_by_job(connection, [update.job.id for update, _ in some])
             rows = [row for update, names in some for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
             await connection.execute(self._insert, {PARAMETER: encode(rows)})
 
-    def _wanted_by(self, update: Update) -> list[str]:
+    def _endpoints_for(self, update: Update) -> list[str]:
         """The endpoints that are notified about an update: it must have brought the job into its state."""
         if update.state_from is update.job.state:
             return []
@@ -83,12 +134,12 @@ def _as_stored(job: Job) -> Job:
 def _notification_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, [(name, notifications.c[name].type) for name in _GIVEN])
     # Due by the database's clock, like all times of notifications that several daemons use.
-    made = select(*rows.c, literal(DeliveryStatus.WAITING.value, notifications.c.status.type), DatabaseNow())
-    return notifications.insert().from_select([*_GIVEN, "status", "due_at"], made)
+    new = select(*rows.c, literal(DeliveryStatus.WAITING.value, notifications.c.status.type), DatabaseNow())
+    return notifications.insert().from_select([*_GIVEN, "status", "due_at"], new)
 
 
 def _files_of_jobs(dialect: str) -> Executable:
-    asked = rows_of(dialect, [("job_id", BigInteger())])
+    job_ids = rows_of(dialect, [("job_id", BigInteger())])
     columns: list[Any] = [artifacts.c[field.name] for field in fields(Artifact)]
     of_job = artifacts.c.job_id
     ranked = (
@@ -98,52 +149,10 @@ def _files_of_jobs(dialect: str) -> Executable:
             func.row_number().over(partition_by=of_job, order_by=artifacts.c.number).label("place"),
             *columns,
         )
-        .join(asked, asked.c.job_id == artifacts.c.job_id)
+        .join(job_ids, job_ids.c.job_id == artifacts.c.job_id)
         .subquery("ranked")
     )
     return select(ranked).where(ranked.c.place <= MOST_LISTED).order_by(ranked.c.job_id, ranked.c.place)
-
-
-__all__ = [
-    "NOTIFICATION_COLUMNS",
-    "DeliveryStatus",
-    "EndpointBacklog",
-    "Notification",
-    "NotificationStore",
-    "notification_of",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """A message to an endpoint: a job has reached ``state`` at ``at`` (times are epoch seconds).
-
-    ``message_id`` names the event for the receiver. ``due_at`` is the time of the next attempt, ``None`` if there is
-    none; ``ended_at`` is when it was delivered or given up. ``attempts`` counts attempts that were begun.
-    """
-
-    id: int
-    endpoint: str
-    message_id: str
-    job_id: int
-    account: str
-    state: State
-    at: float
-    status: DeliveryStatus
-    due_at: float | None
-    attempts: int
-    attempted_at: float | None
-    last_error: str | None
-    ended_at: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointBacklog:
-    """What an endpoint has not received: how many wait, when the next one is due (epoch seconds), how many died."""
-
-    waiting: int = 0
-    due_at: float | None = None
-    dead: int = 0
 
 
 class NotificationStore:
@@ -203,7 +212,7 @@ class NotificationStore:
             return sorted((await connection.execute(statement)).scalars())
 
     async def retry_dead(self, endpoint: str | None = None) -> int:
-        """Deliver all that died again, of one endpoint or of all.
+        """Deliver all dead ones again, of one endpoint or of all.
 
         Returns:
             Their number.
@@ -217,16 +226,6 @@ class NotificationStore:
     async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
         async with self.database.reading() as connection:
             return (await connection.execute(statement)).all()
-
-
-_FIELDS: Final = tuple(field.name for field in fields(Notification))
-NOTIFICATION_COLUMNS: Final = tuple(notifications.c[name] for name in _FIELDS)
-
-
-def notification_of(row: Sequence[Any]) -> Notification:
-    """The notification of a row of ``NOTIFICATION_COLUMNS``."""
-    values = dict(zip(_FIELDS, row, strict=True))
-    return Notification(**{**values, "state": State(values["state"]), "status": DeliveryStatus(values["status"])})
 
 
 _WAITING: Final = (

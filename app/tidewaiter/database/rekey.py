@@ -1,4 +1,4 @@
-"""Rekey: every stored link is encrypted again, or decrypted, while daemons work."""
+"""Encrypts every stored link again with another key, or decrypts it, while daemons work."""
 
 from typing import Final
 
@@ -29,7 +29,7 @@ async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, 
     Args:
         database: where they are.
         seal: has the keys; the first one encrypts.
-        decrypt: whether to store them in plain.
+        decrypt: whether to store them as plain text.
 
     Returns:
         The number of jobs whose links were written, and the number whose links no key decrypts.
@@ -45,11 +45,11 @@ async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, 
             return written, unreadable
         changes = []
         for number, before in rows:
-            plain = seal.opened(before)
+            plain = seal.unsealed(before)
             if plain is None:
                 unreadable += 1
             else:
-                changes.append({"number": number, "before": before, "links": plain if decrypt else seal.closed(plain)})
+                changes.append({"number": number, "before": before, "links": plain if decrypt else seal.sealed(plain)})
         if changes:
             async with database.writing() as connection:
                 for change in changes:

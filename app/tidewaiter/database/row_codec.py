@@ -24,6 +24,18 @@ PARAMETER: Final = "batch"
 _NUL_ESCAPED = "\\u0000"
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
+JOB_FIELDS: Final = tuple(field.name for field in fields(Job))
+JOB_COLUMNS: Final = tuple(jobs.c[name] for name in JOB_FIELDS)
+ENTRY_COLUMNS: Final = tuple(history.c[field.name] for field in fields(HistoryEntry))
+ARTIFACT_COLUMNS: Final = tuple(artifacts.c[field.name] for field in fields(Artifact))
+
+_STATES: Final = {state.value: state for state in State}
+_PARAMS: Final = JOB_FIELDS.index("params")
+_STATE: Final = JOB_FIELDS.index("state")
+_LINKS: Final = JOB_FIELDS.index("links")
+_LARGE_TEXT: Final = 262_144
+_WITH_HANDLE: Final = "handle "
+
 
 def encode(rows: Sequence[Sequence[object]]) -> str:
     """Rows as JSON text for the parameter of :func:`rows_of`.
@@ -77,19 +89,6 @@ def _is_utf8(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-JOB_FIELDS: Final = tuple(field.name for field in fields(Job))
-JOB_COLUMNS: Final = tuple(jobs.c[name] for name in JOB_FIELDS)
-ENTRY_COLUMNS: Final = tuple(history.c[field.name] for field in fields(HistoryEntry))
-ARTIFACT_COLUMNS: Final = tuple(artifacts.c[field.name] for field in fields(Artifact))
-
-_STATES: Final = {state.value: state for state in State}
-_PARAMS: Final = JOB_FIELDS.index("params")
-_STATE: Final = JOB_FIELDS.index("state")
-_LINKS: Final = JOB_FIELDS.index("links")
-_LARGE_TEXT: Final = 262_144
-_WITH_HANDLE: Final = "handle "
 
 
 def job_of(row: Sequence[Any]) -> Job:

@@ -28,15 +28,15 @@ class ScheduleStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._note = _upsert(database.dialect)
+        self._save = _upsert(database.dialect)
 
-    async def ticked(self) -> Mapping[str, ScheduleProgress]:
+    async def progress(self) -> Mapping[str, ScheduleProgress]:
         """The progress of every schedule, by name."""
         async with self._database.reading() as connection:
             rows = (await connection.execute(select(schedules))).all()
         return {name: ScheduleProgress(at, job_id) for name, at, job_id in rows}
 
-    async def note(self, name: str, at: float, job_id: int | None) -> None:
+    async def save_tick(self, name: str, at: float, job_id: int | None) -> None:
         """Store the last tick of a schedule; an earlier tick than the stored one changes nothing.
 
         Args:
@@ -45,7 +45,7 @@ class ScheduleStore:
             job_id: the job of the tick; ``None`` keeps the previous one.
         """
         async with self._database.writing() as connection:
-            await connection.execute(self._note, {"schedule": name, "tick_at": at, "job": job_id})
+            await connection.execute(self._save, {"schedule": name, "tick_at": at, "job": job_id})
 
 
 _NAME: Final = bindparam("schedule", type_=Text())

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, text
 import tidewaiter
 from tidewaiter.database.database_url import DatabaseAddress
 
-_NEEDED: Final = "UTF8"
-_ASKED: Final = text("SELECT current_setting('server_encoding'), current_database()")
+_ENCODING: Final = "UTF8"
+_READ_ENCODING: Final = text("SELECT current_setting('server_encoding'), current_database()")
 
 
 def encoding_fault(connection: Connection) -> str | None:
@@ -21,13 +21,13 @@ def encoding_fault(connection: Connection) -> str | None:
     A database in another encoding (https://www.postgresql.org/docs/current/multibyte.html) refuses a text with a
     character that it does not have. SQL_ASCII accepts any bytes and has no characters.
     """
-    encoding, name = connection.execute(_ASKED).one()
-    if encoding == _NEEDED:
+    encoding, name = connection.execute(_READ_ENCODING).one()
+    if encoding == _ENCODING:
         return None
     return (
-        f"The database {name} has the encoding {encoding}, which cannot hold every text that a provider sends: "
-        "create another one in UTF8 (createdb -E UTF8 -T template0 NAME), run `tidewaiter db upgrade` on it, copy what "
-        "is to be kept (pg_dump --data-only --encoding=UTF8), and let database.url name it."
+        f"The database {name} has the encoding {encoding}, which cannot store every text that a provider sends: "
+        "create another one in UTF8 (createdb -E UTF8 -T template0 NAME), run `tidewaiter db upgrade` on it, copy the "
+        "data that you want to keep (pg_dump --data-only --encoding=UTF8), and let database.url name it."
     )
 
 
@@ -62,4 +62,4 @@ def is_fresh(url: str) -> bool:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return bool(connection.execute("SELECT count(*) = 0 FROM sqlite_master").fetchone()[0])
     except sqlite3.Error:
-        return False  # whatever opens it reports the error
+        return False  # the code that opens it reports the error

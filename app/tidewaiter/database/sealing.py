@@ -42,13 +42,13 @@ class Seal:
         """The stored text of links; links that are already sealed do not change."""
         if isinstance(links, SealedLinks):
             return links.text
-        return self.closed(json.dumps([link.to_json() for link in links])) if links else "[]"
+        return self.sealed(json.dumps([link.to_json() for link in links])) if links else "[]"
 
-    def closed(self, text: str) -> str:
+    def sealed(self, text: str) -> str:
         """The stored form of a plain text."""
         return text if self._fernet is None else f"{_ENVELOPE}{self._fernet.encrypt(text.encode()).decode()}"
 
-    def opened(self, text: str) -> str | None:
+    def unsealed(self, text: str) -> str | None:
         """The plain text of a stored text; ``None`` if no key decrypts it."""
         if not is_sealed(text):
             return text
@@ -63,7 +63,7 @@ class Seal:
 
     def links(self, sealed: SealedLinks) -> tuple[Link, ...] | None:
         """The links; ``None`` if no key decrypts them."""
-        text = self.opened(sealed.text)
+        text = self.unsealed(sealed.text)
         return None if text is None else links_of(text)
 
 

@@ -31,13 +31,13 @@ class SessionStore:
         async with self._database.reading() as connection:
             return (await connection.execute(_FIND, {"session": session})).first() is not None
 
-    async def forget(self, now: float) -> int:
+    async def delete_expired(self, now: float) -> int:
         """Delete those that would have expired at ``now`` (epoch seconds); returns their number."""
         async with self._database.writing() as connection:
-            return (await connection.execute(_FORGET, {"ends": now})).rowcount
+            return (await connection.execute(_DELETE_EXPIRED, {"ends": now})).rowcount
 
 
 _ID: Final = bindparam("session", type_=Text())
 _UNTIL: Final[BindParameter[float]] = bindparam("ends", type_=Double())
 _FIND: Final = select(ended_sessions.c.id).where(ended_sessions.c.id == _ID)
-_FORGET: Final = delete(ended_sessions).where(ended_sessions.c.until < _UNTIL)
+_DELETE_EXPIRED: Final = delete(ended_sessions).where(ended_sessions.c.until < _UNTIL)

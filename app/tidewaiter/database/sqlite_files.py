@@ -22,6 +22,14 @@ OTHERS: Final = 0o077
 _PERMISSIONS: Final = 0o777
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
+# https://www.sqlite.org/wal.html: all processes that use a WAL database must be on the same host computer.
+_OVER_NETWORK: Final = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
+)
+_IN_USER_SPACE_OVER_NETWORK: Final = ("ceph", "gluster", "goofys", "nfs", "rclone", "s3fs", "smb", "sshfs")
+
 
 def make_private(file: Path) -> None:
     """Create a database file and its folder if they are missing, and remove other users' permissions.
@@ -48,7 +56,7 @@ def make_private(file: Path) -> None:
     # An existing file is never opened here: closing it would end this process's locks on it, see
     # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     for each in files_of(file):
-        _tighten(each)
+        _remove_other_permissions(each)
 
 
 def make_folders(folder: Path) -> None:
@@ -89,21 +97,12 @@ def _create(file: Path) -> None:
             os.close(descriptor)
 
 
-def _tighten(file: Path) -> None:
+def _remove_other_permissions(file: Path) -> None:
     # The file is gone, or the file system has no permissions: then its mount options decide.
     with suppress(OSError):
         found = file.lstat()
         if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & OTHERS:
             file.chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
-
-
-_MOUNTS: Final = Path("/proc/self/mountinfo")
-_ESCAPED: Final = re.compile(r"\\([0-7]{3})")
-# https://www.sqlite.org/wal.html: all processes that use a WAL database must be on the same host computer.
-_OVER_NETWORK: Final = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
-)
-_IN_USER_SPACE_OVER_NETWORK: Final = ("ceph", "gluster", "goofys", "nfs", "rclone", "s3fs", "smb", "sshfs")
 
 
 def kind_of(path: Path) -> str | None:

@@ -12,14 +12,14 @@ from tidewaiter.domain.job import LIVE, State
 
 @dataclass(frozen=True, slots=True)
 class WakeUp:
-    """The live job whose callback came; ``noted`` says that the job was not woken up before, and is due now."""
+    """The live job whose callback came; ``is_new`` says that it was not woken up before, and is due now."""
 
     job: int
     lane: int
     account: str
     operation: str
     state: State
-    noted: bool
+    is_new: bool
 
 
 class WakeUpStore:
@@ -32,11 +32,11 @@ class WakeUpStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def note(self, callback_hash: str, now: float) -> WakeUp | None:
+    async def wake_up(self, callback_hash: str, now: float) -> WakeUp | None:
         """Wake up the job whose callback address has this hash.
 
         The job's version does not change, so a step under way is not undone, and the outcome of that step does not
-        remove the wake-up. A job that was woken up already, or that has no use for it, is not written.
+        remove the wake-up. A job that was woken up already, or that does not use wake-ups in its state, is not written.
 
         Args:
             callback_hash: of the token in the address.
@@ -50,40 +50,44 @@ class WakeUpStore:
         if row is None:
             return None
         number, lane, account, operation, state, hinted = row
-        noted = False
-        if not hinted and state in _OF_USE:
+        is_new = False
+        if not hinted and state in _USING_WAKE_UPS:
             async with self._database.writing() as connection:
-                result = await connection.execute(_NOTE, {"hash_called": callback_hash, "now": now})
-                noted = result.rowcount == 1
-        return WakeUp(number, lane, account, operation, State(state), noted)
+                result = await connection.execute(_WAKE_UP, {"called_hash": callback_hash, "now": now})
+                is_new = result.rowcount == 1
+        return WakeUp(number, lane, account, operation, State(state), is_new)
 
-    async def hurry(self, number: int, now: float) -> bool:
+    async def poll_now(self, number: int, now: float) -> bool:
         """Make a live job due at ``now`` (epoch seconds); a job in POLLING is polled once more.
 
-        The version does not change, as in :meth:`note`. Only POLLING sets the flag: in any other state the flag proves
-        that the submit arrived, and a person's request does not prove that.
+        The version does not change, as in :meth:`wake_up`. The flag is set only in POLLING: in any other state it
+        proves that the submit arrived, and a person's request does not prove that.
 
         Returns:
             Whether the job is live.
         """
         async with self._database.writing() as connection:
-            return (await connection.execute(_HURRY, {"number": number, "now": now})).rowcount == 1
+            return (await connection.execute(_POLL_NOW, {"number": number, "now": now})).rowcount == 1
 
 
 # In PARKED no step uses it, but the person who decides sees that there is a remote job.
-_OF_USE: Final = sorted(state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING, State.PARKED))
+_USING_WAKE_UPS: Final = sorted(
+    state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING, State.PARKED)
+)
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _FIND: Final = select(jobs.c.id, jobs.c.lane, jobs.c.account, jobs.c.operation, jobs.c.state, jobs.c.hinted).where(
     jobs.c.callback_hash == bindparam("callback_hash", type_=Text()), jobs.c.finished_at.is_(None)
 )
-_NOTE: Final = (
+_WAKE_UP: Final = (
     update(jobs)
     .where(
-        jobs.c.callback_hash == bindparam("hash_called", type_=Text()), not_(jobs.c.hinted), jobs.c.state.in_(_OF_USE)
+        jobs.c.callback_hash == bindparam("called_hash", type_=Text()),
+        not_(jobs.c.hinted),
+        jobs.c.state.in_(_USING_WAKE_UPS),
     )
     .values(hinted=true(), due_at=case((jobs.c.due_at > _NOW, _NOW), else_=jobs.c.due_at))
 )
-_HURRY: Final = (
+_POLL_NOW: Final = (
     update(jobs)
     .where(
         jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.state.in_(sorted(state.value for state in LIVE))

@@ -29,7 +29,7 @@ _MOST_SKEW_S: Final = 30.0
 class CheckedAccount:
     """An account to check.
 
-    ``private_ok`` is the account's ``allow_private``. ``pause_result`` says that the database could be read. It gives
+    ``private_ok`` is the account's ``allow_private``. ``pause_known`` says that the database could be read. It has
     ``pause``, and ``closed``: why no request may be sent now.
     """
 
@@ -38,14 +38,14 @@ class CheckedAccount:
     private_ok: PermittedNetworks
     probe: Probe | None
     ask: Ask
-    standing: bool = False
+    pause_known: bool = False
     pause: Pause | None = None
     closed: str | None = None
 
 
 async def check_account(notes: Notes, account: CheckedAccount, clock: Clock) -> None:
     """Note whether an account is paused, and whether it works."""
-    if account.standing:
+    if account.pause_known:
         notes.add("account", pause_result(account.name, account.pause))
     key = f"accounts.{account.name}.settings"
     permit = f"set accounts.{account.name}.allow_private = true"
@@ -71,10 +71,10 @@ async def _check_login(notes: Notes, account: CheckedAccount, probe: Probe, cloc
         notes.add("login", probe_result(reply, account.name, account.pause))
         return
     notes.add("login", probe_result(probe.read(reply, now), account.name, account.pause))
-    said = reply.headers.get("date")
-    theirs = None if said is None else parse_http_date(said.strip(), now)
-    if theirs is not None:
-        notes.add("clock", provider_clock_result(theirs - now))
+    date = reply.headers.get("date")
+    provider_now = None if date is None else parse_http_date(date.strip(), now)
+    if provider_now is not None:
+        notes.add("clock", provider_clock_result(provider_now - now))
 
 
 # --- results ----------------------------------------------------------------------------------------------------------
@@ -85,42 +85,42 @@ def pause_result(name: str, pause: Pause | None) -> CheckResult:
     if pause is None:
         return ok("is open")
     by = "a person" if pause.by is PauseCause.PERSON else f"its daemon ({pause.by.value})"
-    told = f"is paused by {by}, so its jobs wait: {pause.reason}"
+    message = f"is paused by {by}, so its jobs wait: {pause.reason}"
     if pause.by is PauseCause.TLS:
-        return warning(told, "repair what the check tls below reports; the daemon tries again every five minutes")
-    mend = f"tidewaiter accounts resume {name}"
+        return warning(message, "repair what the check tls below reports; the daemon tries again every five minutes")
+    remedy = f"tidewaiter accounts resume {name}"
     if pause.by is PauseCause.CREDENTIALS:
-        return failure(told, f"correct the credentials in accounts.{name}.settings, then: {mend}")
-    return warning(told, f"once the reason is gone: {mend}")
+        return failure(message, f"correct the credentials in accounts.{name}.settings, then: {remedy}")
+    return warning(message, f"once the reason is gone: {remedy}")
 
 
-def probe_result(told: Probed, name: str, pause: Pause | None = None) -> CheckResult:
+def probe_result(reply: Probed, name: str, pause: Pause | None = None) -> CheckResult:
     """Whether the account works, by the provider's reply to the probe."""
     resume = "" if pause is None else f", then: tidewaiter accounts resume {name}"
-    match told:
+    match reply:
         case Healthy():
             return ok("the provider knows the account")
         case Unauthorized(reason):
-            mend = f"correct the credentials in accounts.{name}.settings, or have the provider permit them{resume}"
-            return failure(f"the provider refuses the credentials: {reason}", mend)
+            remedy = f"correct the credentials in accounts.{name}.settings, or have the provider permit them{resume}"
+            return failure(f"the provider refuses the credentials: {reason}", remedy)
         case Throttled(reason):
-            return warning(f"the provider cannot be asked now: {reason}", "try again later")
+            return warning(f"the provider accepts no request now: {reason}", "try again later")
         case Retry(reason):
-            return failure(f"the provider is in trouble: {reason}", "wait, or contact the provider")
+            return failure(f"the provider has a fault: {reason}", "wait, or contact the provider")
         case Refused(reason):
-            mend = f"see that accounts.{name}.settings name the right server and account"
-            return failure(f"the provider refuses the probe: {reason}", mend)
+            remedy = f"check that accounts.{name}.settings name the right server and account"
+            return failure(f"the provider refuses the probe: {reason}", remedy)
 
 
 def failed_probe_result(error: TransportError) -> CheckResult:
-    """What to look at after a request without a reply; the text holds no secret."""
-    mend = "look at the certificate" if isinstance(error, TlsError) else "look at the network, and at any proxy in it"
-    return failure(str(error).rstrip("."), mend)
+    """What to check after a request without a reply; the text has no secret."""
+    remedy = "check the certificate" if isinstance(error, TlsError) else "check the network, and any proxy in it"
+    return failure(str(error).rstrip("."), remedy)
 
 
 def provider_clock_result(seconds: float) -> CheckResult:
     """Whether a difference of the provider's clock from ours would break signatures and expiries."""
     if abs(seconds) <= _MOST_SKEW_S:
         return ok("the provider's clock and this machine's agree")
-    told = f"the provider's clock is {abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
-    return warning(told, "let this machine set its clock by NTP; if it does, the provider's is wrong")
+    message = f"the provider's clock is {abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
+    return warning(message, "let this machine set its clock by NTP; if it does, the provider's is wrong")

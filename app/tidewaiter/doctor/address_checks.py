@@ -21,8 +21,13 @@ from tidewaiter.transport.wire import Timeouts, TransportError, Wire
 _DAY_S: Final = 86_400.0
 _FEW_DAYS: Final = 14
 _CONNECT_S: Final = 15.0
-_HANDSHAKE_S: Final = 10.0  # of these
+_HANDSHAKE_S: Final = 10.0  # part of _CONNECT_S
 _PORTS: Final = {"http": 80, "https": 443}
+_TIMEOUTS: Final = Timeouts(connect_s=10.0, overall_s=20.0)
+_MOST_READ: Final = 1024
+_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # its address on this machine
+_FREE_THE_PORT: Final = "set another port in http.listen, or end that program"
+_OURS: Final = "tidewaiter"
 
 # https://docs.openssl.org/3.0/man1/openssl-verification-options: the codes of X509_verify_cert_error_string.
 _NOT_YET_VALID: Final = 9
@@ -57,7 +62,7 @@ async def check_endpoint(
     """Note whether an endpoint can be reached and its certificate is valid; returns whether it is usable.
 
     Args:
-        notes: take the results.
+        notes: collects the results.
         endpoint: what is checked.
         clock: for the expiry of certificates.
         private_ok: which private addresses it may have.
@@ -77,8 +82,8 @@ async def check_name(
     try:
         addresses = await resolve(endpoint)
     except OSError as error:
-        told = f"{endpoint.host} has no address: {error.strerror or 'unknown'}"
-        notes.add("dns", failure(told, f"see that {key} is right, and DNS works"))
+        message = f"{endpoint.host} has no address: {error.strerror or 'unknown'}"
+        notes.add("dns", failure(message, f"check that {key} is right, and DNS works"))
         return ()
     verdict = addresses_result(endpoint.host, addresses, private_ok=private_ok, permit=permit)
     if verdict.status is CheckStatus.OK and addresses == [endpoint.host]:
@@ -95,20 +100,20 @@ async def resolve(endpoint: NetworkEndpoint) -> list[str]:
 def addresses_result(host: str, addresses: Sequence[str], *, private_ok: PermittedNetworks, permit: str) -> CheckResult:
     """Whether each of a host's addresses may be reached."""
     guard = Guard(private_ok)
-    refused = next((told for one in addresses if (told := guard.refusal(one, 0)) is not None), None)
+    refused = next((found for one in addresses if (found := guard.refusal(one, 0)) is not None), None)
     if refused is None:
         return ok(f"{host} has the address {', '.join(addresses)}")
     if not permit or refused.permit is None:
-        mend = "see that DNS gives its public address"
+        remedy = "check that DNS gives its public address"
     elif not private_ok and refused.permit == "allow_private = true":
-        mend = f"{permit}, if it is meant to be there"
+        remedy = f"{permit}, if it is meant to be there"
     else:
-        mend = "name its network in allow_private, if it is meant to be there"
-    return failure(f"{host} has the address {refused.address}, {refused.kind}, to which nothing is sent", mend)
+        remedy = "name its network in allow_private, if it is meant to be there"
+    return failure(f"{host} has the address {refused.address}, {refused.kind}, to which nothing is sent", remedy)
 
 
 async def _connect(endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str) -> CheckResult:
-    """Connect to the first address that takes a connection."""
+    """Connect to the first address that accepts a connection."""
     error: OSError = OSError("no address")
     for address in addresses:
         try:
@@ -117,15 +122,15 @@ async def _connect(endpoint: NetworkEndpoint, addresses: Sequence[str], clock: C
         except ssl.SSLError as refused:
             return tls_result(refused, endpoint.host, key)
         except ConnectionAbortedError:
-            told = f"{endpoint} does not answer the TLS handshake"
-            return failure(told, f"see that {key} is https where it should be, and that the server works")
+            message = f"{endpoint} does not answer the TLS handshake"
+            return failure(message, f"check that {key} is https where it should be, and that the server works")
         except OSError as failed:  # TimeoutError is one, too
             error = failed
     if isinstance(error, TimeoutError):
-        told = f"{endpoint} takes no connection within {_CONNECT_S:g} s"
+        message = f"{endpoint} accepts no connection within {_CONNECT_S:g} s"
     else:
-        told = f"{endpoint} takes no connection: {os.strerror(error.errno) if error.errno else error}"
-    return failure(told, f"see that {key} is right, the server is up, and no firewall stands between")
+        message = f"{endpoint} accepts no connection: {os.strerror(error.errno) if error.errno else error}"
+    return failure(message, f"check that {key} is right, the server is up, and no firewall blocks it")
 
 
 async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock) -> CheckResult:
@@ -137,10 +142,10 @@ async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock) -> C
     )
     try:
         if context is None:
-            return ok(f"{endpoint} takes connections, without TLS")
-        shaken: ssl.SSLObject = writer.get_extra_info("ssl_object")
-        certificate = shaken.getpeercert() or {}
-        return certificate_result(str(certificate["notAfter"]), clock.now(), shaken.version() or "TLS")
+            return ok(f"{endpoint} accepts connections, without TLS")
+        connected: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        certificate = connected.getpeercert() or {}
+        return certificate_result(str(certificate["notAfter"]), clock.now(), connected.version() or "TLS")
     finally:
         writer.transport.abort()
 
@@ -155,37 +160,30 @@ def _trusted_authorities() -> ssl.SSLContext:
 def certificate_result(not_after: str, now: float, version: str) -> CheckResult:
     """For how long a valid certificate stays valid; ``now`` is epoch seconds."""
     days = int((ssl.cert_time_to_seconds(not_after) - now) // _DAY_S)
-    told = f"{version}; the certificate is valid for {days:,} more day{'s' * (days != 1)}"
+    message = f"{version}; the certificate is valid for {days:,} more day{'s' * (days != 1)}"
     if days < _FEW_DAYS:
-        return warning(told, "see that the server's operator renews it in time")
-    return ok(told)
+        return warning(message, "check that the server's operator renews it in time")
+    return ok(message)
 
 
 def tls_result(error: ssl.SSLError, host: str, key: str) -> CheckResult:
     """What is wrong with the certificate or the protocol, after a handshake that failed."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         reason = (error.reason or "unknown").replace("_", " ").lower()
-        mend = f"see that {key} is https where it should be, and that the server speaks TLS 1.2 or newer"
-        return failure(f"the TLS handshake failed: {reason}", mend)
+        remedy = f"check that {key} is https where it should be, and that the server speaks TLS 1.2 or newer"
+        return failure(f"the TLS handshake failed: {reason}", remedy)
     code = error.verify_code
     if code == _EXPIRED:
         return failure("its certificate has expired", "the server's operator must renew it")
     if code == _NOT_YET_VALID:
         return failure("its certificate is not valid yet", "check this machine's clock, then the server's")
     if code in _OTHER_NAME:
-        mend = f"write the name of the certificate into {key}, or get a certificate for this name"
-        return failure(f"its certificate is not for {host}", mend)
+        remedy = f"write the name of the certificate into {key}, or get a certificate for this name"
+        return failure(f"its certificate is not for {host}", remedy)
     if code in _UNKNOWN_AUTHORITY:
-        mend = "if that is right, add it to the authorities of this machine, or to a file that SSL_CERT_FILE names"
-        return failure(f"its certificate is from an unknown authority ({error.verify_message})", mend)
+        remedy = "if that is right, add it to the authorities of this machine, or to a file that SSL_CERT_FILE names"
+        return failure(f"its certificate is from an unknown authority ({error.verify_message})", remedy)
     return failure(f"its certificate was refused: {error.verify_message}", "the server's operator must repair it")
-
-
-_TIMEOUTS: Final = Timeouts(connect_s=10.0, overall_s=20.0)
-_MOST_READ: Final = 1024
-_ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # its address on this machine
-_ELSEWHERE: Final = "set another port in http.listen, or end that program"
-_OURS: Final = "tidewaiter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +207,7 @@ async def check_http(notes: Notes, listen: tuple[str, int], wire: Wire) -> bool:
         async with wire.open(request, private_ok=True, timeouts=_TIMEOUTS, stream=False) as reply:
             body, _ = await reply.read(_MOST_READ)
     except TransportError as error:
-        notes.add("http", failure(f"{own} is held by another program: {str(error).rstrip('.')}", _ELSEWHERE))
+        notes.add("http", failure(f"{own} is held by another program: {str(error).rstrip('.')}", _FREE_THE_PORT))
     else:
         notes.add("http", health_result(body, str(own)))
     return True
@@ -222,7 +220,7 @@ async def check_callbacks(notes: Notes, public_url: str, listen: tuple[str, int]
     try:
         answer = await _ask(f"{public_url}{CALLBACK_PATH}", wire)
     except TransportError as error:
-        notes.add("callbacks", warning(str(error).rstrip("."), _mend(listen)))
+        notes.add("callbacks", warning(str(error).rstrip("."), _remedy(listen)))
     else:
         notes.add("callbacks", callback_result(answer, public_url, listen))
 
@@ -231,7 +229,7 @@ async def check_public_url(notes: Notes, table: str, public_url: str, listen: tu
     """Note whether a public address of ours can be reached, if the daemon listens; returns whether it can.
 
     Args:
-        notes: take the results.
+        notes: collects the results.
         table: the configuration table with both addresses.
         public_url: the address that others use.
         listen: where the daemon listens.
@@ -266,14 +264,14 @@ async def _ask(url: str, wire: Wire) -> PublicReply:
 def health_result(body: bytes, own: str) -> CheckResult:
     """Whether the reply of the daemon's own address is a Tidewaiter's, and its status."""
     try:
-        told = json.loads(body)
+        health = json.loads(body)
     except ValueError:
-        told = None
-    if not isinstance(told, dict) or not {"status", "phase"} <= told.keys():
-        return failure(f"{own} is held by another program", _ELSEWHERE)
-    if told["status"] != "ok":
-        return failure(f"{own} answers: {told['status']}", "look at the log of the daemon, and start it again")
-    return ok(f"{own} answers: {told['phase']}")
+        health = None
+    if not isinstance(health, dict) or not {"status", "phase"} <= health.keys():
+        return failure(f"{own} is held by another program", _FREE_THE_PORT)
+    if health["status"] != "ok":
+        return failure(f"{own} answers: {health['status']}", "read the log of the daemon, and start it again")
+    return ok(f"{own} answers: {health['phase']}")
 
 
 def callback_result(answer: PublicReply, public_url: str, listen: tuple[str, int]) -> CheckResult:
@@ -283,9 +281,9 @@ def callback_result(answer: PublicReply, public_url: str, listen: tuple[str, int
     if answer.status == 404 and answer.is_empty:
         return ok(f"a request to {public_url} is answered as a Tidewaiter does, through {answer.server or 'a proxy'}")
     by = f" by {answer.server}" if answer.server else ""
-    return warning(f"{public_url} answers HTTP {answer.status}{by}, and not as a Tidewaiter does", _mend(listen))
+    return warning(f"{public_url} answers HTTP {answer.status}{by}, and not as a Tidewaiter does", _remedy(listen))
 
 
-def _mend(listen: tuple[str, int]) -> str:
+def _remedy(listen: tuple[str, int]) -> str:
     host, port = listen
     return f"let the proxy forward POST {CALLBACK_PATH}... to {NetworkEndpoint(host, port, tls=False)}"

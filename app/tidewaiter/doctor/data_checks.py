@@ -21,31 +21,32 @@ Version: TypeAlias = tuple[int, ...]
 # https://www.sqlite.org/wal.html#walresetbug: from 3.7.0 on, where two connections write or checkpoint at the same
 # moment, a database in WAL mode can be damaged. Fixed in 3.51.3, and in two older branches.
 _FAULT_SINCE: Final = (3, 7, 0)
-_MENDED_SINCE: Final = (3, 51, 3)
-_MENDED_BRANCHES: Final = ((3, 44, 6), (3, 50, 7))
+_FIXED_SINCE: Final = (3, 51, 3)
+_FIXED_BRANCHES: Final = ((3, 44, 6), (3, 50, 7))
 
 _LITTLE_SPACE: Final = 1_000_000_000
 _NO_SPACE: Final = 100_000_000
+_MOST_SKEW_S: Final = 5.0
 
 
 def sqlite_result(version: Version) -> CheckResult:
     """Whether a version of the SQLite library has the WAL-reset bug."""
-    told = ".".join(map(str, version))
-    is_mended = version >= _MENDED_SINCE or any(
-        version >= mend and version[:2] == mend[:2] for mend in _MENDED_BRANCHES
+    message = ".".join(map(str, version))
+    is_fixed = version >= _FIXED_SINCE or any(
+        version >= remedy and version[:2] == remedy[:2] for remedy in _FIXED_BRANCHES
     )
-    if is_mended or version < _FAULT_SINCE:
-        return ok(f"SQLite {told}")
+    if is_fixed or version < _FAULT_SINCE:
+        return ok(f"SQLite {message}")
     return warning(
-        f"SQLite {told} has the WAL-reset bug: two programs that write at the same moment can, very rarely, "
+        f"SQLite {message} has the WAL-reset bug: two programs that write at the same moment can, very rarely, "
         "damage the database",
-        f"{_mend_of(version)} (unless your distribution has fixed {told} itself), or use PostgreSQL",
+        f"{_remedy_for(version)} (unless your distribution has fixed {message} itself), or use PostgreSQL",
     )
 
 
-def _mend_of(version: Version) -> str:
-    branch = next((mend for mend in _MENDED_BRANCHES if version[:2] == mend[:2]), None)
-    newest = ".".join(map(str, _MENDED_SINCE))
+def _remedy_for(version: Version) -> str:
+    branch = next((remedy for remedy in _FIXED_BRANCHES if version[:2] == remedy[:2]), None)
+    newest = ".".join(map(str, _FIXED_SINCE))
     if branch is None:
         return f"run Tidewaiter with SQLite {newest} or newer"
     return f"run Tidewaiter with SQLite {'.'.join(map(str, branch))}, or with {newest} or newer"
@@ -57,18 +58,18 @@ def file_system_result(kind: str | None, file: Path) -> CheckResult:
         return info(f"the kind of file system of {file} is not known")
     if is_over_network(kind):
         return warning(
-            f"{file} lies on a network file system ({kind}), where SQLite's locks cannot be relied on",
+            f"{file} is on a network file system ({kind}), where SQLite's locks are not reliable",
             "put the database on a disk of this machine, or use PostgreSQL",
         )
-    return ok(f"{file} lies on {kind}")
+    return ok(f"{file} is on {kind}")
 
 
 def free_space_result(free: int, place: Path) -> CheckResult:
     """Whether this many free bytes are enough."""
-    told = f"{free / 1e9:,.1f} GB are free at {place}"
+    message = f"{free / 1e9:,.1f} GB are free at {place}"
     if free < _NO_SPACE:
         return failure(f"only {free / 1e6:,.0f} MB are free at {place}", "free some space, or move it to a larger disk")
-    return warning(told, "free some space before it is full") if free < _LITTLE_SPACE else ok(told)
+    return warning(message, "free some space before it is full") if free < _LITTLE_SPACE else ok(message)
 
 
 async def check_free_space(notes: Notes, place: Path) -> None:
@@ -82,8 +83,8 @@ async def check_file_system(notes: Notes, file: Path) -> None:
 
 
 def _free_space_at(place: Path) -> CheckResult:
-    there = nearest_existing(place)
-    return free_space_result(shutil.disk_usage(there).free, there)
+    existing = nearest_existing(place)
+    return free_space_result(shutil.disk_usage(existing).free, existing)
 
 
 def nearest_existing(path: Path) -> Path:
@@ -124,21 +125,21 @@ async def check_folder(notes: Notes, storage: Storage, root: Path) -> None:
         await asyncio.to_thread(_remove_empty, partial)
 
 
-async def check_storage(notes: Notes, storage: Storage, place: str, mend: str) -> None:
+async def check_storage(notes: Notes, storage: Storage, place: str, remedy: str) -> None:
     """Note whether a small file can be written, synced and deleted.
 
     Args:
-        notes: take the results.
+        notes: collects the results.
         storage: what is checked.
         place: its name.
-        mend: how to repair it if it does not work.
+        remedy: how to repair it if it does not work.
     """
     try:
         await storage.check()
     except StorageFullError as error:
-        notes.add("storage", failure(_told(error), "free some space, or raise the quota"))
+        notes.add("storage", failure(_sentence(error), "free some space, or raise the quota"))
     except StorageError as error:
-        notes.add("storage", failure(_told(error), mend))
+        notes.add("storage", failure(_sentence(error), remedy))
     else:
         notes.add("storage", ok(f"a file was written to {place}, synced and deleted"))
 
@@ -148,15 +149,12 @@ def _remove_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _told(error: StorageError) -> str:
+def _sentence(error: StorageError) -> str:
     return str(error).rstrip(".")
 
 
-_MOST_SKEW_S: Final = 5.0
-
-
 async def check_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
-    """Note what can be learned about an SQLite file without opening it; nothing is created."""
+    """Note what is known about an SQLite file without opening it; nothing is created."""
     notes.add("sqlite", sqlite_result(sqlite3.sqlite_version_info))
     await check_file_system(notes, file)
     await check_free_space(notes, file)
@@ -166,8 +164,8 @@ async def check_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
     try:
         is_held = await asyncio.to_thread(lock.is_held)
     except StoreUnavailableError as error:
-        told, _, mend = str(error).rpartition(": ")
-        notes.add("daemon", failure(told, mend.rstrip(".")))
+        message, _, remedy = str(error).rpartition(": ")
+        notes.add("daemon", failure(message, remedy.rstrip(".")))
         return
     notes.add("daemon", info("a daemon is running" if is_held else "no daemon is running"))
 
@@ -179,8 +177,8 @@ def _open_to_others(file: Path) -> list[Path]:
 
 def _permissions(open_to_others: list[Path]) -> CheckResult:
     names = " ".join(map(str, open_to_others))
-    told = f"other users may use {names}, and a database holds parameters and links"
-    return warning(told, f"as the owner: chmod 600 {names}")
+    message = f"other users may use {names}, and a database holds parameters and links"
+    return warning(message, f"as the owner: chmod 600 {names}")
 
 
 async def check_missing_file(notes: Notes, file: Path) -> None:
@@ -193,23 +191,23 @@ async def check_database(notes: Notes, database: Database, clock: Clock) -> None
     try:
         await database.check_schema()
     except SchemaError as error:
-        told, _, mend = str(error).rpartition(": ")
-        notes.add("database", failure(told, mend.rstrip(".")))
+        message, _, remedy = str(error).rpartition(": ")
+        notes.add("database", failure(message, remedy.rstrip(".")))
         return
     except StoreUnavailableError as error:
-        mend = f"see that {database.name} is up, that this user may use it, and that database.url is right"
-        notes.add("database", failure(str(error).rstrip("."), mend))
+        remedy = f"check that {database.name} is up, that this user may use it, and that database.url is right"
+        notes.add("database", failure(str(error).rstrip("."), remedy))
         return
     notes.add("database", ok(f"{database.name} is at revision {await database.schema_version()}"))
     if not database.exclusive:
         before = clock.now()
-        theirs = await database.now()
-        notes.add("database clock", database_clock_result(theirs - (before + clock.now()) / 2))
+        database_now = await database.now()
+        notes.add("database clock", database_clock_result(database_now - (before + clock.now()) / 2))
 
 
 def database_clock_result(seconds: float) -> CheckResult:
     """Whether the difference of a database's clock from this machine's is acceptable."""
     if abs(seconds) <= _MOST_SKEW_S:
         return ok(f"{abs(seconds):.1f} s from this machine's")
-    told = f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
-    return warning(told, "let both machines set their clocks by NTP")
+    message = f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} this machine's"
+    return warning(message, "let both machines set their clocks by NTP")

@@ -57,14 +57,14 @@ class Notes:
         """Measure from now on, without the time that the check has waited."""
         self._since = self._clock.monotonic()
 
-    def add(self, check: str, verdict: CheckResult) -> CheckStatus:
+    def add(self, check: str, result: CheckResult) -> CheckStatus:
         """Note a result; returns its status."""
         now = self._clock.monotonic()
         seconds, self._since = round(now - self._since, 3), now
         self.findings.append(
-            Finding(check, self.subject, verdict.status, verdict.message, verdict.mend, seconds),
+            Finding(check, self.subject, result.status, result.message, result.mend, seconds),
         )
-        return verdict.status
+        return result.status
 
 
 def ok(message: str) -> CheckResult:
@@ -77,14 +77,14 @@ def info(message: str) -> CheckResult:
     return CheckResult(CheckStatus.INFO, message)
 
 
-def warning(message: str, mend: str) -> CheckResult:
+def warning(message: str, remedy: str) -> CheckResult:
     """It works, but there is a risk."""
-    return CheckResult(CheckStatus.WARNING, message, mend)
+    return CheckResult(CheckStatus.WARNING, message, remedy)
 
 
-def failure(message: str, mend: str) -> CheckResult:
+def failure(message: str, remedy: str) -> CheckResult:
     """It does not work."""
-    return CheckResult(CheckStatus.FAILURE, message, mend)
+    return CheckResult(CheckStatus.FAILURE, message, remedy)
 
 
 AT_ONCE: Final = 8
@@ -98,24 +98,24 @@ class Check:
 
     name: str
     subject: str
-    look: Callable[[Notes], Awaitable[None]]
+    run: Callable[[Notes], Awaitable[None]]
     limit_s: float = 60.0
 
 
-async def run_all(checks: Sequence[Check], clock: Clock, tell: OnFindings, *, at_once: int = AT_ONCE) -> None:
-    """Run the checks, ``at_once`` at a time; ``tell`` gets the findings of each check, in their order."""
-    places = asyncio.Semaphore(at_once)
+async def run_all(checks: Sequence[Check], clock: Clock, on_findings: OnFindings, *, at_once: int = AT_ONCE) -> None:
+    """Run the checks, ``at_once`` at a time; ``on_findings`` gets the findings of each check, in their order."""
+    slots = asyncio.Semaphore(at_once)
 
-    async def made(check: Check) -> list[Finding]:
-        async with places:
+    async def limited(check: Check) -> list[Finding]:
+        async with slots:
             return await _run(check, clock)
 
-    tasks = [asyncio.create_task(made(check)) for check in checks]
+    tasks = [asyncio.create_task(limited(check)) for check in checks]
     try:
         for task in tasks:
-            tell(await task)
+            on_findings(await task)
     finally:
-        # `tell` may have raised; a task group would hide its exception in a group.
+        # `on_findings` may have raised; a task group would hide its exception in a group.
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -125,11 +125,11 @@ async def _run(check: Check, clock: Clock) -> list[Finding]:
     notes = Notes(check.subject, clock)
     try:
         async with asyncio.timeout(check.limit_s):
-            await check.look(notes)
+            await check.run(notes)
     except TimeoutError:
-        told = f"did not end within {check.limit_s:g} s"
-        notes.add(check.name, failure(told, "check the network to it, then try again"))
-    except Exception as error:  # noqa: BLE001  # one check that breaks must not hide what the others find
-        told = f"broke off: {type(error).__name__}: {error}"
-        notes.add(check.name, failure(told, "this is a fault of the program; please report it"))
+        message = f"did not end within {check.limit_s:g} s"
+        notes.add(check.name, failure(message, "check the network to it, then try again"))
+    except Exception as error:  # noqa: BLE001  # a broken check must not hide the findings of the others
+        message = f"broke off: {type(error).__name__}: {error}"
+        notes.add(check.name, failure(message, "this is a fault of the program; please report it"))
     return notes.findings

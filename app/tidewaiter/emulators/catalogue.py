@@ -43,13 +43,13 @@ class SampleJob:
 class ServedApi:
     """One emulated API that is not started yet.
 
-    ``servers`` are started in this order, each with a name for people. Call ``account`` only when they run, because
+    ``servers`` are started in this order, each with a name to display. Call ``account`` only when they run, because
     only then their ports are known.
     """
 
     servers: Mapping[str, EmulatedServer]
     account: Callable[[], EmulatedAccount]
-    wishes: Sequence[SampleJob]
+    samples: Sequence[SampleJob]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +79,19 @@ class CopernicaOptions(CopernicaVariants):
 def _build_copernica(clock: Clock, port: int, options: CopernicaOptions) -> ServedApi:
     login = CopernicaLogin(clock=clock, access_token=options.access_token, variants=options.login)
     api = CopernicaEmulator(clock=clock, login=login, variants=options, port=port)
-    wishes = [
+    samples = [
         SampleJob("subprofile_data", {"id": "17"}, "a subprofile"),
         SampleJob("profile_data", {"id": "4"}, "a profile"),
         SampleJob("email_data", {"id": "jane@example.org"}, "an e-mail address"),
     ]
-    return ServedApi({"API": api, "login host": login}, lambda: copernica_account(api), wishes)
+    return ServedApi({"API": api, "login host": login}, lambda: copernica_account(api), samples)
 
 
 def copernica_account(api: CopernicaEmulator, **settings: str) -> EmulatedAccount:
-    """The account that leads to a running emulator; ``settings`` go before its own."""
-    told = {"base_url": api.base_url, "login_url": api.login.origin, "access_token": api.login.access_token}
+    """The account that leads to a running emulator; ``settings`` override its own."""
+    own = {"base_url": api.base_url, "login_url": api.login.origin, "access_token": api.login.access_token}
     return EmulatedAccount(
-        "copernica", {**told, **settings}, frozenset({"access_token"}), schedule={"first_delay_s": 1, "interval_s": 2}
+        "copernica", {**own, **settings}, frozenset({"access_token"}), schedule={"first_delay_s": 1, "interval_s": 2}
     )
 
 
@@ -112,8 +112,8 @@ def _build_oneall(clock: Clock, port: int, options: OneAllOptions) -> ServedApi:
     api = OneAllEmulator(
         clock=clock, public_key=options.public_key, private_key=options.private_key, variants=options, port=port
     )
-    wish = SampleJob("snapshot", {"sharing_message_token": "221c7bdf-d2b7-4ee4-99f4-34d0d550ecf6"}, "one message")
-    return ServedApi({"API": api}, lambda: oneall_account(api), [wish, SampleJob("snapshots", {}, "all snapshots")])
+    sample = SampleJob("snapshot", {"sharing_message_token": "221c7bdf-d2b7-4ee4-99f4-34d0d550ecf6"}, "one message")
+    return ServedApi({"API": api}, lambda: oneall_account(api), [sample, SampleJob("snapshots", {}, "all snapshots")])
 
 
 def oneall_account(api: OneAllEmulator) -> EmulatedAccount:
@@ -146,13 +146,13 @@ def _build_shareprogress(clock: Clock, port: int, options: ShareProgressOptions)
     api = ShareProgressEmulator(
         clock=clock, key=options.key, pages=options.pages, buttons=options.buttons, skew_s=options.skew_s, port=port
     )
-    wishes = [
+    samples = [
         SampleJob("page_analytics", {"id": "10"}, "analytics of a page"),
         SampleJob("button_analytics", {"id": "10"}, "analytics of a button"),
         SampleJob("page_index", {}, "all pages"),
         SampleJob("account", {}, "the account"),
     ]
-    return ServedApi({"API": api}, lambda: shareprogress_account(api), wishes)
+    return ServedApi({"API": api}, lambda: shareprogress_account(api), samples)
 
 
 def shareprogress_account(api: ShareProgressEmulator) -> EmulatedAccount:
@@ -172,9 +172,9 @@ _SHAREPROGRESS = CatalogueEntry(
 class SocialGatewayOptions:
     """The options at the start."""
 
-    token_ttl_s: Annotated[float, Field(gt=0, description="How long a token is good for.")] = 3600.0
+    token_ttl_s: Annotated[float, Field(gt=0, description="How long a token is valid.")] = 3600.0
     utc_offset_minutes: Annotated[int, Field(gt=-1440, lt=1440, description="The domain's time zone.")] = -180
-    campaigns: Annotated[int, Field(ge=0, description="How many campaigns the statistics tell of.")] = 3
+    campaigns: Annotated[int, Field(ge=0, description="How many campaigns the statistics have.")] = 3
     user_name: Annotated[str, Field(description="The user that it knows.")] = "api"
     api_key: Annotated[str, Field(description="The API key that it expects.")] = "emulated-api-key"
     password: Annotated[str, Field(description="The password that it expects.")] = "emulated-password"  # noqa: S105  # of an emulator
@@ -189,11 +189,11 @@ def _build_socialgateway(clock: Clock, port: int, options: SocialGatewayOptions)
         resources={"segment/list": [{"id": 1, "name": "everybody"}], "echo": dict},
         port=port,
     )
-    wishes = [
+    samples = [
         SampleJob("campaign_stats", {}, "statistics of all campaigns"),
         SampleJob("resource", {"path": "segment/list"}, "any other resource"),
     ]
-    return ServedApi({"API": api}, lambda: socialgateway_account(api), wishes)
+    return ServedApi({"API": api}, lambda: socialgateway_account(api), samples)
 
 
 def socialgateway_account(api: SocialGatewayEmulator) -> EmulatedAccount:
@@ -218,7 +218,7 @@ class SymplifyOptions:
 
     build_s: Annotated[float, Field(ge=0, description="How long an export takes.")] = 10.0
     rows: Annotated[int, Field(ge=0, description="How many rows one has.")] = 500
-    link_ttl_s: Annotated[float, Field(description="How long a signed URL is good for.")] = 300.0
+    link_ttl_s: Annotated[float, Field(description="How long a signed URL is valid.")] = 300.0
     customer_id: Annotated[str, Field(description="The customer that the API knows.")] = "5004"
     url: Annotated[UrlForm, Field(description="How the URL of a result is written.")] = UrlForm.PLAIN
     token: Annotated[str, Field(description="The token that it expects.")] = "emulated-token"  # noqa: S105  # of an emulator
@@ -235,14 +235,14 @@ def _build_symplify(clock: Clock, port: int, options: SymplifyOptions) -> Served
         ),
         port=port,
     )
-    wish = SampleJob("statistics", {"export_type": "OPENS", "period": "LAST_DAY"}, "OPENS")
-    return ServedApi({"API": api, "file host": files}, lambda: symplify_account(api), [wish])
+    sample = SampleJob("statistics", {"export_type": "OPENS", "period": "LAST_DAY"}, "OPENS")
+    return ServedApi({"API": api, "file host": files}, lambda: symplify_account(api), [sample])
 
 
 def symplify_account(api: SymplifyEmulator, **settings: str) -> EmulatedAccount:
-    """The account that leads to a running emulator; ``settings`` go before its own."""
-    told: Mapping[str, str] = {"server": api.origin, "customer_id": api.customer.id, "token": api.customer.token}
-    return EmulatedAccount("symplify", {**told, **settings}, frozenset({"token"}), schedule=_SCHEDULE)
+    """The account that leads to a running emulator; ``settings`` override its own."""
+    own: Mapping[str, str] = {"server": api.origin, "customer_id": api.customer.id, "token": api.customer.token}
+    return EmulatedAccount("symplify", {**own, **settings}, frozenset({"token"}), schedule=_SCHEDULE)
 
 
 _SCHEDULE: Final = {"first_delay_s": 1, "interval_s": 2}

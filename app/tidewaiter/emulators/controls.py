@@ -72,7 +72,7 @@ class FaultKind(StrEnum):
     ERROR_STATUS = "error_status"  # the job ends in failure
     LINK_EXPIRED = "link_expired"  # the signed URL has already expired
     CHANGED = "changed"  # the file is another one from this request on
-    IGNORE_RANGE = "ignore_range"  # 200 and the whole file, though a part was asked for
+    IGNORE_RANGE = "ignore_range"  # 200 and the whole file, although a part was requested
 
     REVOKED = "revoked"  # the token of the request is invalid from now on
     LOST = "lost"  # the callback is never sent (one that is late shows `latency`)

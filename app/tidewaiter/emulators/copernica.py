@@ -113,27 +113,29 @@ class CopernicaVariants:
     keep_s: Annotated[float, Field(ge=0, description="How long the file is kept after that.")] = 86_400.0
     mime_bytes: Annotated[int, Field(ge=0, description="How many bytes of messages the file holds.")] = 20_000
     attached_bytes: Annotated[int, Field(ge=0, description="Up to which size a file is attached to a mail.")] = 10**7
-    identifier: Annotated[IdentifierPlace, Field(description="Where the identifier of a new request stands.")] = (
+    identifier: Annotated[IdentifierPlace, Field(description="Where the identifier of a new request is.")] = (
         IdentifierPlace.X_CREATED
     )
     absolute: Annotated[bool, Field(description="Whether an address in a header is an absolute one.")] = True
     numbers: Annotated[bool, Field(description="Whether identifiers are numbers.")] = False
     pending_word: Annotated[str, Field(description="The status of a request that is not ready yet.")] = "pending"
-    pending_text: Annotated[str, Field(description="What stands in place of its data.")] = "Data not available (yet)"
+    pending_text: Annotated[str, Field(description="The text in place of its data.")] = "Data not available (yet)"
     over: Annotated[ExpiredForm, Field(description="How a request whose file has expired is reported.")] = (
         ExpiredForm.MISSING
     )
-    missing: Annotated[int, Field(ge=400, le=499, description="The HTTP status of what is not there.")] = 404
-    direct: Annotated[bool, Field(description="Whether the access token itself is taken, without a login.")] = False
+    missing: Annotated[int, Field(ge=400, le=499, description="The HTTP status for something that does not exist.")] = (
+        404
+    )
+    direct: Annotated[bool, Field(description="Whether the access token itself is accepted, without a login.")] = False
     token_refusal: Annotated[int, Field(ge=400, le=499, description="The HTTP status for a bad token.")] = 401
     moved: Annotated[tuple[str, ...], Field(description="Routes that answer 301 to another path.")] = ()
 
 
 @dataclass(slots=True)
 class DataRequest:
-    """One request that was taken; ``created_at`` in epoch seconds, ``polls`` counts the replies about its state.
+    """One accepted request; ``created_at`` in epoch seconds, ``polls`` counts the replies about its state.
 
-    ``kind`` and ``of`` say whose data are wanted. ``fate`` is the fault that it was created with.
+    ``kind`` and ``of`` say whose data it requests. ``fate`` is the fault that it was created with.
     """
 
     id: str
@@ -182,7 +184,7 @@ class CopernicaEmulator(EmulatedServer):
         port: int = 0,
     ) -> None:
         super().__init__(clock=clock, faults=faults, port=port)
-        self.requests: list[DataRequest] = []
+        self.data_requests: list[DataRequest] = []
         self.login = login
         self.variants = variants or CopernicaVariants()
         self._limit = limit
@@ -221,17 +223,17 @@ class CopernicaEmulator(EmulatedServer):
         """The reports that were sent by e-mail until now."""
         return [
             Mail(request.created_at + self.variants.build_s, request.report, request.id, self._is_small(request))
-            for request in self.requests
+            for request in self.data_requests
             if request.report is not None and not _is_web(request.report) and self._is_built(request, request.fate)
         ]
 
     def _guarded(self, answer: Callable[[EmulatedCall], Reply]) -> Callable[[EmulatedCall], Reply]:
         def guarded(call: EmulatedCall) -> Reply:
-            scheme, _, token = call.asked.headers.get("Authorization", "").partition(" ")
+            scheme, _, token = call.request.headers.get("Authorization", "").partition(" ")
             if call.fault.kind is FaultKind.REVOKED:
                 self.login.revoke(token)
             is_session = scheme.lower() == "bearer" and self.login.holds(token)
-            if not is_session and not self._is_access_token(call.asked.query.get("access_token") or token):
+            if not is_session and not self._is_access_token(call.request.query.get("access_token") or token):
                 return self.refusal(self.variants.token_refusal, "Invalid or expired access token")
             wait_s = self._limit.take(self.clock.monotonic()) if self._limit is not None else 0.0
             if wait_s > 0:
@@ -249,7 +251,7 @@ class CopernicaEmulator(EmulatedServer):
         def stays(call: EmulatedCall) -> Reply:
             if route not in self.variants.moved:
                 return answer(call)
-            return Reply(301, headers={"Location": _MOVED + call.asked.path_qs.removeprefix("/v4")})
+            return Reply(301, headers={"Location": _MOVED + call.request.path_qs.removeprefix("/v4")})
 
         return stays
 
@@ -260,7 +262,7 @@ class CopernicaEmulator(EmulatedServer):
         report = _report(call)
         if not (report is None or _is_web(report) or "@" in report):
             return self.refusal(400, "The report is neither an e-mail address nor a web address")
-        number = len(self.requests) + 1
+        number = len(self.data_requests) + 1
         request = DataRequest(
             id=str(number) if self.variants.numbers else md5(str(number).encode(), usedforsecurity=False).hexdigest(),
             kind=kind,
@@ -271,7 +273,7 @@ class CopernicaEmulator(EmulatedServer):
             started=self.clock.monotonic(),
             seed=number,
         )
-        self.requests.append(request)
+        self.data_requests.append(request)
         self._by_id[request.id] = request
         self._plan_report(request)
         return self._created(request)
@@ -290,11 +292,11 @@ class CopernicaEmulator(EmulatedServer):
             case IdentifierPlace.TEXT:
                 return text_reply(request.id, status=201)
             case IdentifierPlace.STRING:
-                return json_reply(self._told_id(request), 201)
+                return json_reply(self._id_in_reply(request), 201)
             case IdentifierPlace.OBJECT:
-                return json_reply({"id": self._told_id(request)}, 201)
+                return json_reply({"id": self._id_in_reply(request)}, 201)
 
-    def _told_id(self, request: DataRequest) -> int | str:
+    def _id_in_reply(self, request: DataRequest) -> int | str:
         return int(request.id) if self.variants.numbers else request.id
 
     def _plan_report(self, request: DataRequest) -> None:
@@ -305,8 +307,8 @@ class CopernicaEmulator(EmulatedServer):
     def _reported(self, request: DataRequest, fault: InjectedFault) -> Reply | None:
         if not self._is_built(request, request.fate):
             return None
-        told = replace(request, of=999_999, seed=0) if fault.kind is FaultKind.FORGED else request
-        return Reply(200, self.file(told), _JSON)
+        reported = replace(request, of=999_999, seed=0) if fault.kind is FaultKind.FORGED else request
+        return Reply(200, self.file(reported), _JSON)
 
     def _status(self, call: EmulatedCall) -> Reply:
         request, fault = self._find(call)
@@ -380,9 +382,9 @@ def _is_web(report: str) -> bool:
 def _report(call: EmulatedCall) -> str | None:
     """The address for the report: a parameter of the URL, or a member of the JSON body; the documents show both."""
     try:
-        told = json.loads(call.asked.body) if call.asked.body else {}
+        reported = json.loads(call.request.body) if call.request.body else {}
     except ValueError:
-        told = {}
-    members: Mapping[str, object] = told if isinstance(told, dict) else {}
-    report = call.asked.query.get("report") or members.get("report")
+        reported = {}
+    members: Mapping[str, object] = reported if isinstance(reported, dict) else {}
+    report = call.request.query.get("report") or members.get("report")
     return None if report is None else str(report)

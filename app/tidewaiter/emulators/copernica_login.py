@@ -37,10 +37,10 @@ class LoginVariants:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
 
-    form: Annotated[TokenForm, Field(description="How the token stands in the reply.")] = TokenForm.RAW
+    form: Annotated[TokenForm, Field(description="The form of the token in the reply.")] = TokenForm.RAW
     member: Annotated[str, Field(description="Its name in a JSON object.")] = "access_token"
-    lifetime_s: Annotated[float, Field(description="How long a token is good for.")] = 86_400.0
-    signed: Annotated[bool, Field(description="Whether its HS256 signature is a true one.")] = True
+    lifetime_s: Annotated[float, Field(description="How long a token is valid.")] = 86_400.0
+    signed: Annotated[bool, Field(description="Whether its HS256 signature is valid.")] = True
     refusal: Annotated[int, Field(ge=200, le=499, description="The HTTP status of a refused login.")] = 401
 
 
@@ -73,7 +73,7 @@ class CopernicaLogin(EmulatedServer):
         super().__init__(clock=clock, faults=faults, port=port, skew_s=skew_s)
         self.access_token = access_token
         self.variants = variants or LoginVariants()
-        self.given: list[SessionToken] = []
+        self.issued: list[SessionToken] = []
         self._by_jwt: dict[str, SessionToken] = {}
 
     def routes(self) -> Iterable[EmulatedRoute]:
@@ -87,7 +87,7 @@ class CopernicaLogin(EmulatedServer):
     def holds(self, jwt: str) -> bool:
         """Whether a token is from this host, not revoked, and not expired."""
         token = self._by_jwt.get(jwt)
-        return token is not None and not token.revoked and self.told_now() < token.expires_at
+        return token is not None and not token.revoked and self.server_now() < token.expires_at
 
     def revoke(self, jwt: str) -> None:
         """Make a token invalid from now on."""
@@ -95,12 +95,12 @@ class CopernicaLogin(EmulatedServer):
             self._by_jwt[jwt].revoked = True
 
     def _login(self, call: EmulatedCall) -> Reply:
-        if not call.asked.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
+        if not call.request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded"):
             return self.refusal(self.variants.refusal, "The access_token is missing")
-        form = dict(parse_qsl(call.asked.body.decode(errors="replace"), keep_blank_values=True))
+        form = dict(parse_qsl(call.request.body.decode(errors="replace"), keep_blank_values=True))
         if form.get("access_token") != self.access_token:
             return self.refusal(self.variants.refusal, "Invalid access token")
-        jwt = self._give().jwt
+        jwt = self._issue().jwt
         match self.variants.form:
             case TokenForm.RAW:
                 return text_reply(jwt)
@@ -109,12 +109,12 @@ class CopernicaLogin(EmulatedServer):
             case TokenForm.OBJECT:
                 return json_reply({self.variants.member: jwt})
 
-    def _give(self) -> SessionToken:
-        now = self.told_now()
+    def _issue(self) -> SessionToken:
+        now = self.server_now()
         expires_at = now + self.variants.lifetime_s
-        claims = {"iss": "copernica", "jti": str(len(self.given) + 1), "iat": int(now), "exp": int(expires_at)}
+        claims = {"iss": "copernica", "jti": str(len(self.issued) + 1), "iat": int(now), "exp": int(expires_at)}
         token = SessionToken(_jwt(claims, signed=self.variants.signed), now, expires_at)
-        self.given.append(token)
+        self.issued.append(token)
         self._by_jwt[token.jwt] = token
         return token
 

@@ -1,4 +1,4 @@
-"""The demo's scene: every emulated API with a difficulty, and the jobs to watch."""
+"""The demo: every emulated API, each with a difficulty, and the jobs that run on them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class DemoJob:
     """One job of the demo: its account, and what is special about it."""
 
     account: str
-    wish: SampleJob
+    sample: SampleJob
     what: str
 
 
@@ -38,16 +38,16 @@ class DemoJob:
 class DemoScene:
     """Servers in the order of their start, and the accounts by name, which are known once the servers run.
 
-    ``told`` are sentences about what the servers saw, for the end.
+    ``summary`` returns sentences about the requests that the servers received.
     """
 
     servers: Sequence[EmulatedServer]
     accounts: Callable[[], Mapping[str, EmulatedAccount]]
     parts: Sequence[DemoJob]
-    told: Callable[[], Sequence[str]]
+    summary: Callable[[], Sequence[str]]
 
 
-class _Cast:
+class _Servers:
     """The servers of the scene."""
 
     def __init__(self, clock: Clock) -> None:
@@ -89,25 +89,25 @@ class _Cast:
             "shareprogress": catalogue.shareprogress_account(self.pages),
         }
         limits = {"requests": _REQUESTS, "period_s": _PERIOD_S}
-        hurried = {name: replace(account, schedule=_SCHEDULE) for name, account in found.items()}
-        return {**hurried, "shareprogress": replace(hurried["shareprogress"], limits=limits)}
+        with_short_waits = {name: replace(account, schedule=_SCHEDULE) for name, account in found.items()}
+        return {**with_short_waits, "shareprogress": replace(with_short_waits["shareprogress"], limits=limits)}
 
-    def told(self) -> Iterator[str]:
-        """What the servers saw."""
-        yield f"{self.exports.count('url')} signed URLs were asked for: the first had expired when it was given"
+    def summary(self) -> Iterator[str]:
+        """Sentences about the requests that the servers received."""
+        yield f"{self.exports.count('url')} signed URLs were requested: the first one had already expired"
         made = len(self.snapshots.snapshots)
-        yield f"{made} snapshot was made for two jobs: the second was told 207, looked for it in the list and shared it"
-        yield "a callback ended the wait for it; else the first question would have come after a quarter of an hour"
-        yield f"{self.login.count('login')} logins kept a token alive that lasts three seconds"
+        yield f"{made} snapshot was made for two jobs: the second received 207, found it in the list and shared it"
+        yield "a callback ended the wait; without it the first poll would have come after a quarter of an hour"
+        yield f"{self.login.count('login')} logins renewed a token that is valid for three seconds"
         busiest = self.pages.busiest_window(_PERIOD_S)
-        asked = len(self.pages.asked)
+        requests = len(self.pages.requests)
         limit = f"{_REQUESTS} requests in {_PERIOD_S:g} s"
-        yield f"{asked} pages were read within a limit of {limit}: never more than {busiest}"
+        yield f"{requests} pages were read within a limit of {limit}: never more than {busiest}"
 
 
 def demonstration(clock: Clock) -> DemoScene:
-    """The scene that ``tidewaiter demo`` plays."""
-    cast = _Cast(clock)
+    """The servers and jobs of ``tidewaiter demo``."""
+    servers = _Servers(clock)
     snapshot = {"sharing_message_token": _MESSAGE}
     statistics = {"export_type": "OPENS", "period": "LAST_DAY"}
     parts = [
@@ -120,5 +120,13 @@ def demonstration(clock: Clock) -> DemoScene:
     for number in range(_PAGES):
         page = SampleJob("page_read", {"id": str(10 + number)}, f"page {10 + number}")
         parts.append(DemoJob("shareprogress", page, "within the limit"))
-    servers = (cast.files, cast.exports, cast.snapshots, cast.login, cast.requests, cast.pages, cast.campaigns)
-    return DemoScene(servers, cast.accounts, parts, lambda: list(cast.told()))
+    started = (
+        servers.files,
+        servers.exports,
+        servers.snapshots,
+        servers.login,
+        servers.requests,
+        servers.pages,
+        servers.campaigns,
+    )
+    return DemoScene(started, servers.accounts, parts, lambda: list(servers.summary()))

@@ -1,4 +1,4 @@
-"""A file host like S3: signed URLs, ranges, strong ETags; it refuses and records foreign credentials."""
+"""A file host like S3: signed URLs, ranges, strong ETags; it refuses and records credentials of other hosts."""
 
 import base64
 import hashlib
@@ -45,8 +45,8 @@ class UrlSigner:
 
     def query(self, method: str, path: str, expires: int) -> str:
         """The query string, without its question mark, that permits ``path`` until ``expires`` (epoch seconds)."""
-        said = f"{method}\n\n\n{expires}\n/{_BUCKET}{path}"
-        signature = base64.b64encode(hmac.digest(self.key, said.encode(), "sha1")).decode()
+        text = f"{method}\n\n\n{expires}\n/{_BUCKET}{path}"
+        signature = base64.b64encode(hmac.digest(self.key, text.encode(), "sha1")).decode()
         return f"Expires={expires}&AWSAccessKeyId={ACCESS_KEY_ID}&Signature={quote(signature, safe='')}"
 
     def check(self, method: str, path_qs: str, now: float) -> SignatureCheck:
@@ -131,9 +131,9 @@ class FileHost(EmulatedServer):
     def violations(self) -> list[Violation]:
         """Every credential that arrived, whatever the reply was."""
         return [
-            Violation(asked.at, asked.path_qs.partition("?")[0], carrier)
-            for asked in self.asked
-            for carrier in self._leaks(asked)
+            Violation(request.at, request.path_qs.partition("?")[0], carrier)
+            for request in self.requests
+            for carrier in self._leaks(request)
         ]
 
     def put(self, key: str, source: BodySource, content_type: str = "application/json") -> StoredFile:
@@ -159,29 +159,29 @@ class FileHost(EmulatedServer):
         """S3 replies in XML even in an outage."""
         return self._error(status, _OUTAGES.get(status, "ServiceUnavailable"), "Please reduce your request rate.")
 
-    def _leaks(self, asked: RecordedRequest) -> list[str]:
+    def _leaks(self, request: RecordedRequest) -> list[str]:
         headers = [
             f"header {name}"
-            for name, value in asked.headers.items()
+            for name, value in request.headers.items()
             if name.lower() in _CREDENTIAL_HEADERS or any(secret in value for secret in self._secrets)
         ]
-        keys = [f"query {key}" for key in asked.query if key.lower() in _CREDENTIAL_KEYS]
-        url = unquote(asked.path_qs)
-        body = asked.body.decode(errors="replace")
+        keys = [f"query {key}" for key in request.query if key.lower() in _CREDENTIAL_KEYS]
+        url = unquote(request.path_qs)
+        body = request.body.decode(errors="replace")
         values = [
             carrier
-            for carrier, text in (("url", url), ("url", asked.path_qs), ("body", body))
+            for carrier, text in (("url", url), ("url", request.path_qs), ("body", body))
             if any(secret in text for secret in self._secrets)
         ]
         return [*headers, *keys, *values]
 
     def _file(self, call: EmulatedCall) -> Reply:
-        asked, kind = call.asked, call.fault.kind
-        if self._leaks(asked):
+        request, kind = call.request, call.fault.kind
+        if self._leaks(request):
             return self.refusal(400, "Only one auth mechanism allowed")
-        verdict = self._signer.check(asked.method, asked.path_qs, asked.at)
+        verdict = self._signer.check(request.method, request.path_qs, request.at)
         if kind is FaultKind.LINK_EXPIRED or verdict is SignatureCheck.EXPIRED:
-            return self._expired(asked)
+            return self._expired(request)
         if verdict is SignatureCheck.UNSIGNED:
             return self.refusal(403, "Access Denied")
         if verdict is SignatureCheck.MISMATCH:
@@ -195,7 +195,7 @@ class FileHost(EmulatedServer):
             return self.refusal(404, "The specified key does not exist.")
         if kind is FaultKind.CHANGED:
             stored = self.put(key, _altered(stored.source), stored.content_type)
-        return self._whole(stored) if kind is FaultKind.IGNORE_RANGE else self._asked_part(stored, asked)
+        return self._whole(stored) if kind is FaultKind.IGNORE_RANGE else self._requested_part(stored, request)
 
     def _whole(self, stored: StoredFile) -> Reply:
         headers = {
@@ -205,10 +205,10 @@ class FileHost(EmulatedServer):
         }
         return Reply(200, as_body(stored.source), stored.content_type, headers)
 
-    def _asked_part(self, stored: StoredFile, asked: RecordedRequest) -> Reply:
+    def _requested_part(self, stored: StoredFile, request: RecordedRequest) -> Reply:
         whole = self._whole(stored)
-        found = _RANGE.fullmatch(asked.headers.get("Range", ""))
-        if found is None or asked.headers.get("If-Range", stored.etag) != stored.etag:
+        found = _RANGE.fullmatch(request.headers.get("Range", ""))
+        if found is None or request.headers.get("If-Range", stored.etag) != stored.etag:
             return whole  # S3 serves the whole file for ranges that it does not support
         size = whole.body.size
         first, last, suffix = found.groups()
@@ -222,9 +222,9 @@ class FileHost(EmulatedServer):
         headers = {**whole.headers, "Content-Range": f"bytes {start}-{stop - 1}/{size}"}
         return replace(whole, status=206, body=BodySlice(whole.body, start, stop), headers=headers)
 
-    def _expired(self, asked: RecordedRequest) -> Reply:
-        expires = expiry_of(asked.path_qs) or 0
-        extra = f"<Expires>{_iso(expires)}</Expires><ServerTime>{_iso(asked.at)}</ServerTime>"
+    def _expired(self, request: RecordedRequest) -> Reply:
+        expires = expiry_of(request.path_qs) or 0
+        extra = f"<Expires>{_iso(expires)}</Expires><ServerTime>{_iso(request.at)}</ServerTime>"
         return self._error(403, "AccessDenied", "Request has expired", extra)
 
     def _error(self, status: int, code: str, message: str, extra: str = "") -> Reply:

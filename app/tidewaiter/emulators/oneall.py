@@ -89,7 +89,7 @@ class OneAllVariants:
     pending: Annotated[PendingForm, Field(description="How a snapshot that is not built yet is reported.")] = (
         PendingForm.UNFINISHED
     )
-    finished: Annotated[FinishedForm, Field(description="What tells that a snapshot is built.")] = FinishedForm.BOTH
+    finished: Annotated[FinishedForm, Field(description="What shows that a snapshot is built.")] = FinishedForm.BOTH
     duplicate_token: Annotated[bool, Field(description="Whether a 207 carries the pending snapshot's token.")] = True
     lookup_lag_s: Annotated[float, Field(ge=0, description="How long a new snapshot is answered with 404.")] = 0.0
     list_lag_s: Annotated[float, Field(ge=0, description="How long a new snapshot is missing from the list.")] = 0.0
@@ -167,7 +167,7 @@ class OneAllEmulator(EmulatedServer):
 
     def _guarded(self, answer: Callable[[EmulatedCall], Reply]) -> Callable[[EmulatedCall], Reply]:
         def guarded(call: EmulatedCall) -> Reply:
-            if call.asked.has_basic(self.public_key, self.private_key):
+            if call.request.has_basic(self.public_key, self.private_key):
                 return answer(call)
             reply = self._envelope.error(_resource(call), 401, "Your API keys are not valid")
             return replace(reply, headers={"WWW-Authenticate": 'Basic realm="API"'})
@@ -175,24 +175,24 @@ class OneAllEmulator(EmulatedServer):
         return guarded
 
     def _initiate(self, call: EmulatedCall) -> Reply:
-        order = _order(call.asked.body)
+        order = _order(call.request.body)
         message_token, pingback_uri = order.get("sharing_message_token"), order.get("pingback_uri")
         if not isinstance(message_token, str) or not message_token:
             return self._envelope.error(_resource(call), 400, "The sharing_message_token is missing")
         if not (pingback_uri is None or isinstance(pingback_uri, str)):
             return self._envelope.error(_resource(call), 400, "The pingback_uri is not a string")
         latest = self._latest.get(message_token)
-        if latest is not None and _stands(latest) and not self._is_built(latest, latest.fate):
+        if latest is not None and _exists(latest) and not self._is_built(latest, latest.fate):
             return self._duplicate(call, latest)
         snapshot = self.make(message_token, pingback_uri, call.fault)
         info = "Your request has been received and scheduled to be processed"
-        return self._envelope.reply(_resource(call), 201, "scheduled", info, _told(_identified(snapshot)))
+        return self._envelope.reply(_resource(call), 201, "scheduled", info, _wrapped(_identified(snapshot)))
 
     def _duplicate(self, call: EmulatedCall, pending: Snapshot) -> Reply:
         pending.repeats += 1
-        told = _told(_identified(pending)) if self.variants.duplicate_token else None
+        data = _wrapped(_identified(pending)) if self.variants.duplicate_token else None
         info = "There is already a pending snapshot for the given message"
-        return self._envelope.reply(_resource(call), 207, "pending", info, told)
+        return self._envelope.reply(_resource(call), 207, "pending", info, data)
 
     def _snapshot(self, call: EmulatedCall) -> Reply:
         snapshot = self._find(call)
@@ -202,29 +202,29 @@ class OneAllEmulator(EmulatedServer):
         fault = call.fault if call.fault.kind in _JOB_FAULTS else snapshot.fate
         if fault.kind is FaultKind.UNKNOWN_WORD:
             word = fault.text or "archived"
-            return self._envelope.success(_resource(call), _told(_identified(snapshot) | {"status": word}))
+            return self._envelope.success(_resource(call), _wrapped(_identified(snapshot) | {"status": word}))
         flapped = fault.kind is FaultKind.FLAPPING and snapshot.polls % 2 == 0
         if flapped or not self._is_built(snapshot, fault):
             return self._not_ready(call, snapshot)
         publications = publication_snapshots(snapshot.message_token, self.variants.publications, date_text(_CREATED_AT))
         described = self._described(snapshot, built=True)
-        return self._envelope.success(_resource(call), _told(described | {"publication_snapshots": publications}))
+        return self._envelope.success(_resource(call), _wrapped(described | {"publication_snapshots": publications}))
 
     def _not_ready(self, call: EmulatedCall, snapshot: Snapshot) -> Reply:
-        told = _told(self._described(snapshot, built=False))
+        data = _wrapped(self._described(snapshot, built=False))
         info = "The snapshot is being processed"
         match self.variants.pending:
             case PendingForm.UNFINISHED:
-                return self._envelope.success(_resource(call), told)
+                return self._envelope.success(_resource(call), data)
             case PendingForm.NOT_MODIFIED:
                 return Reply(304)
             case PendingForm.CONFLICT:
                 return self._envelope.error(_resource(call), 409, info)
             case code:
-                return self._envelope.reply(_resource(call), code, "pending", info, told)
+                return self._envelope.reply(_resource(call), code, "pending", info, data)
 
     def _list(self, call: EmulatedCall) -> Reply:
-        query = call.asked.query
+        query = call.request.query
         page, size = _positive(query.get("page", "1")), _positive(query.get("entries_per_page", str(LARGEST_PAGE)))
         direction = query.get("order_direction", "asc")
         if page is None or size is None or direction not in {"asc", "desc"}:
@@ -250,19 +250,19 @@ class OneAllEmulator(EmulatedServer):
         snapshot = self._find(call)
         if snapshot is None:
             return self._no_snapshot(call)
-        if call.asked.query.get("confirm_deletion") != "true":
+        if call.request.query.get("confirm_deletion") != "true":
             return self._envelope.error(_resource(call), 400, "The deletion is not confirmed: confirm_deletion=true")
         snapshot.deleted = True
         info = "The sharing analytics snapshot has been deleted successfully"
         return self._envelope.success(_resource(call), info=info)
 
     def _pingback(self, snapshot: Snapshot, fault: InjectedFault) -> Reply | None:
-        if not _stands(snapshot):
+        if not _exists(snapshot):
             return None
-        told = _identified(snapshot) | {"date_finished": self._date_finished(snapshot)}
+        data = _identified(snapshot) | {"date_finished": self._date_finished(snapshot)}
         if fault.kind is FaultKind.FORGED:
-            told["sharing_analytics_snapshot_token"] = token_of("no snapshot")
-        return self._envelope.success(_PINGBACK, _told(told))
+            data["sharing_analytics_snapshot_token"] = token_of("no snapshot")
+        return self._envelope.success(_PINGBACK, _wrapped(data))
 
     def _add(self, snapshot: Snapshot) -> None:
         self.snapshots.append(snapshot)
@@ -274,7 +274,7 @@ class OneAllEmulator(EmulatedServer):
 
     def _find(self, call: EmulatedCall) -> Snapshot | None:
         snapshot = self._by_token.get(call.arguments["token"])
-        if snapshot is None or not _stands(snapshot) or call.fault.kind is FaultKind.GONE:
+        if snapshot is None or not _exists(snapshot) or call.fault.kind is FaultKind.GONE:
             return None
         return snapshot
 
@@ -288,7 +288,7 @@ class OneAllEmulator(EmulatedServer):
         return fault.kind is not FaultKind.NEVER_ENDS and self._passed_s(snapshot) >= self.variants.build_s
 
     def _is_listed(self, snapshot: Snapshot, filters: Mapping[str, str]) -> bool:
-        if not _stands(snapshot) or self._passed_s(snapshot) < self.variants.list_lag_s:
+        if not _exists(snapshot) or self._passed_s(snapshot) < self.variants.list_lag_s:
             return False
         user, identity = filters.get("user_token"), filters.get("identity_token")
         if user is None and identity is None:
@@ -301,16 +301,16 @@ class OneAllEmulator(EmulatedServer):
     def _entry(self, snapshot: Snapshot) -> ReplyData:
         """An entry of the list; a newer revision added its status."""
         built = self._is_built(snapshot, snapshot.fate)
-        told = _identified(snapshot) | ({"date_finished": self._date_finished(snapshot)} if built else {})
-        return told | {"status": _word(built=built)} if self.variants.list_status else told
+        data = _identified(snapshot) | ({"date_finished": self._date_finished(snapshot)} if built else {})
+        return data | {"status": _word(built=built)} if self.variants.list_status else data
 
     def _described(self, snapshot: Snapshot, *, built: bool) -> ReplyData:
-        told = _identified(snapshot)
+        data = _identified(snapshot)
         if self.variants.finished is not FinishedForm.DATE:
-            told["status"] = _word(built=built)
+            data["status"] = _word(built=built)
         if built and self.variants.finished is not FinishedForm.STATUS:
-            told["date_finished"] = self._date_finished(snapshot)
-        return told
+            data["date_finished"] = self._date_finished(snapshot)
+        return data
 
     def _date_finished(self, snapshot: Snapshot) -> str:
         return date_text(snapshot.initiated_at + self.variants.build_s)
@@ -332,16 +332,16 @@ def _word(*, built: bool) -> str:
     return "processed" if built else "pending"
 
 
-def _told(snapshot: ReplyData) -> ReplyData:
+def _wrapped(snapshot: ReplyData) -> ReplyData:
     return {"sharing_analytics_snapshot": snapshot}
 
 
-def _stands(snapshot: Snapshot) -> bool:
+def _exists(snapshot: Snapshot) -> bool:
     return not snapshot.deleted and snapshot.fate.kind is not FaultKind.GONE
 
 
 def _resource(call: EmulatedCall) -> str:
-    return call.asked.path_qs.partition("?")[0]
+    return call.request.path_qs.partition("?")[0]
 
 
 def _positive(text: str) -> int | None:

@@ -32,22 +32,22 @@ class Envelope:
     http_statuses: Mapping[int, int]
     error_info: bool
 
-    def success(self, resource: str, told: ReplyData | None = None, info: str = DONE) -> Reply:
+    def success(self, resource: str, data: ReplyData | None = None, info: str = DONE) -> Reply:
         """A plain success."""
-        return self.reply(resource, 200, "success", info, told)
+        return self.reply(resource, 200, "success", info, data)
 
     def error(self, resource: str, code: int, info: str) -> Reply:
         """An error, which never has a result."""
         return self.reply(resource, code, "error", info if self.error_info else None)
 
-    def reply(self, resource: str, code: int, flag: str, info: str | None, told: ReplyData | None = None) -> Reply:
-        """Any reply about ``resource``, which is the path of the request; ``told`` is its data."""
+    def reply(self, resource: str, code: int, flag: str, info: str | None, data: ReplyData | None = None) -> Reply:
+        """Any reply about ``resource``, which is the path of the request; ``data`` is its data."""
         status: ReplyData = {"flag": flag, "code": code}
         if info is not None:
             status["info"] = info
         response: ReplyData = {"request": {"date": date_text(self.clock.now()), "resource": resource, "status": status}}
-        if told is not None:
-            response["result"] = {"data": told}
+        if data is not None:
+            response["result"] = {"data": data}
         return json_reply({"response": response}, self.http_statuses.get(code, code))
 
 
@@ -102,7 +102,7 @@ def _publication_snapshot(
 ) -> dict[str, object]:
     chance = crc32(f"{message_token}/{place}".encode())
     shorturl = {"shorturl_token": f"{chance:08x}", "short_url": f"http://1all.co/{chance:08x}/"}
-    told: dict[str, object] = {
+    entry: dict[str, object] = {
         "publication": {
             "provider": publication.provider,
             "user_token": publication.user_token,
@@ -113,11 +113,11 @@ def _publication_snapshot(
         "referrals": {"count": chance % 97},
     }
     if publication.provider == "twitter":
-        told["reshares"] = _by_readers(chance % 4, published)
+        entry["reshares"] = _by_readers(chance % 4, published)
     else:
-        told["likes"] = _by_readers(chance % 7, published)
-        told["comments"] = _by_readers(chance % 5, published, text="Well said")
-    return told
+        entry["likes"] = _by_readers(chance % 7, published)
+        entry["comments"] = _by_readers(chance % 5, published, text="Well said")
+    return entry
 
 
 def _by_readers(number: int, at: str, **more: str) -> dict[str, object]:

@@ -47,16 +47,16 @@ class Callbacks:
     """
 
     def __init__(self, clock: Clock, faults: FaultPlan) -> None:
-        self.posted: list[SentCallback] = []
+        self.sent: list[SentCallback] = []
         self._clock = clock
         self._faults = faults
-        self._owed: list[Callback] = []
+        self._planned: list[Callback] = []
         self._under_way: set[asyncio.Task[None]] = set()
         self._client: aiohttp.ClientSession | None = None
 
     def plan(self, callback: Callback) -> None:
         """Plan a callback."""
-        self._owed.append(callback)
+        self._planned.append(callback)
         if self._client is not None:
             self._send_when_due(self._client, callback)
 
@@ -64,7 +64,7 @@ class Callbacks:
         """Begin to send; needs a running event loop."""
         connector = aiohttp.TCPConnector(force_close=True)
         self._client = aiohttp.ClientSession(connector=connector, timeout=_TIMEOUT)
-        for callback in self._owed:
+        for callback in self._planned:
             self._send_when_due(self._client, callback)
 
     async def stop(self) -> None:
@@ -90,7 +90,7 @@ class Callbacks:
         fault = self._faults.take_named(callback.name)
         if fault.kind is FaultKind.LATENCY:
             await self._clock.sleep(fault.seconds)
-        self._owed.remove(callback)
+        self._planned.remove(callback)
         content = callback.compose(fault)
         if content is None or fault.kind is FaultKind.LOST:
             return
@@ -110,7 +110,7 @@ class Callbacks:
         with contextlib.suppress(aiohttp.ClientError, TimeoutError):  # the receiver may be down
             async with client.post(callback.url, data=body, headers=headers, allow_redirects=False) as reply:
                 status = reply.status
-        self.posted.append(SentCallback(at, callback.name, callback.url, status))
+        self.sent.append(SentCallback(at, callback.name, callback.url, status))
 
 
 async def _pieces(body: EmulatedBody) -> AsyncIterator[bytes]:

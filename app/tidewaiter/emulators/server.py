@@ -67,15 +67,15 @@ class RecordedRequest:
     def has_basic(self, user: str, password: str) -> bool:
         """Whether it carries these credentials of HTTP Basic (RFC 7617), in UTF-8."""
         scheme, _, given = self.headers.get("Authorization", "").partition(" ")
-        wanted = base64.b64encode(f"{user}:{password}".encode()).decode()
-        return scheme.lower() == "basic" and given == wanted
+        expected = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return scheme.lower() == "basic" and given == expected
 
 
 @dataclass(frozen=True, slots=True)
 class EmulatedCall:
     """The input of a route: the request, the variable parts of its path, and the fault to show."""
 
-    asked: RecordedRequest
+    request: RecordedRequest
     arguments: Mapping[str, str]
     fault: InjectedFault
 
@@ -105,7 +105,7 @@ class EmulatedServer(ABC):
         self.skew_s = skew_s
         self.faults = FaultPlan(faults)
         self.callbacks = Callbacks(clock, self.faults)
-        self.asked: list[RecordedRequest] = []
+        self.requests: list[RecordedRequest] = []
         self._port = port
         self._runner: web.AppRunner | None = None
 
@@ -136,17 +136,17 @@ class EmulatedServer(ABC):
             raise RuntimeError(msg)
         return f"http://{_HOST}:{self._port}"
 
-    def told_now(self) -> float:
+    def server_now(self) -> float:
         """The server's own time, in epoch seconds."""
         return self.clock.now() + self.skew_s
 
     def count(self, route: str) -> int:
         """How many requests of that route arrived, faulty ones included."""
-        return sum(asked.route == route for asked in self.asked)
+        return sum(request.route == route for request in self.requests)
 
     def busiest_window(self, period_s: float) -> int:
         """The most requests in any ``period_s`` seconds; two exactly that far apart are not counted together."""
-        times = sorted(asked.at for asked in self.asked)
+        times = sorted(request.at for request in self.requests)
         most = first = 0
         for last, at in enumerate(times):
             while at - times[first] >= period_s:
@@ -165,8 +165,8 @@ class EmulatedServer(ABC):
         unknown = EmulatedRoute("unknown", "*", "/{path:.*}", self.unknown)
         for route in (*self.routes(), unknown):
             application.router.add_route(route.method, route.path, self._answering(route, sender))
-        # Being cancelled is what ends stalled and trickled bodies, when the asker leaves or the server stops; effects
-        # are safe from it, for they happen in one go.
+        # Cancellation ends stalled and trickled bodies when the client closes the connection or the server stops.
+        # It cannot interrupt an effect, which happens without a pause.
         runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
         try:
@@ -201,11 +201,11 @@ class EmulatedServer(ABC):
             at = self.clock.now()
             fault = self.faults.take(route.name)
             body = b"" if fault.kind is FaultKind.RESET_BEFORE else await request.read()
-            asked = RecordedRequest(at, request.method, request.raw_path, route.name, request.headers, body)
-            self.asked.append(asked)
+            recorded = RecordedRequest(at, request.method, request.raw_path, route.name, request.headers, body)
+            self.requests.append(recorded)
             if fault.kind is FaultKind.RESET_BEFORE:
                 return _cut(request)
-            reply = self._refused(fault) or route.answer(EmulatedCall(asked, request.match_info, fault))
+            reply = self._refused(fault) or route.answer(EmulatedCall(recorded, request.match_info, fault))
             if fault.kind is FaultKind.RESET_AFTER:
                 return _cut(request)
             if fault.kind is FaultKind.LATENCY:
@@ -230,7 +230,7 @@ class EmulatedServer(ABC):
                 return None
 
     def _with_retry_after(self, reply: Reply, fault: InjectedFault) -> Reply:
-        value = fault.retry_after_at(self.told_now())
+        value = fault.retry_after_at(self.server_now())
         return reply if value is None else replace(reply, headers={**reply.headers, "Retry-After": value})
 
     def _control_routes(self) -> list[web.RouteDef]:
@@ -271,18 +271,18 @@ class EmulatedServer(ABC):
         return web.json_response(
             [
                 {
-                    "at": asked.at,
-                    "method": asked.method,
-                    "path_qs": asked.path_qs,
-                    "route": asked.route,
-                    "headers": dict(asked.headers),
-                    "body": asked.body.decode(errors="replace"),
+                    "at": one.at,
+                    "method": one.method,
+                    "path_qs": one.path_qs,
+                    "route": one.route,
+                    "headers": dict(one.headers),
+                    "body": one.body.decode(errors="replace"),
                 }
-                for asked in self.asked
+                for one in self.requests
             ]
         )
 
 
 def _cut(request: web.Request) -> web.StreamResponse:
     reset(request)
-    return web.Response()  # aiohttp wants one, and drops it when it finds the connection gone
+    return web.Response()  # aiohttp needs one, and drops it because the connection is closed

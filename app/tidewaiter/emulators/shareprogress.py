@@ -107,10 +107,10 @@ class ShareProgressEmulator(EmulatedServer):
     def refusal(self, status: int, message: str) -> Reply:
         """An error in the form of this API: a bad key has its own form, and a 429 says when to try again."""
         if status == 401:
-            return self._told(failed("Bad API Key"), 500)
+            return self._reply(failed("Bad API Key"), 500)
         if status == 429:
             return self._too_many()
-        return self._limited(self._told(failed(message), status))
+        return self._limited(self._reply(failed(message), status))
 
     def unknown(self, call: EmulatedCall) -> Reply:
         """Not found; the request counts."""
@@ -146,7 +146,7 @@ class ShareProgressEmulator(EmulatedServer):
         delayed = name.endswith("_update")
 
         def guarded(call: EmulatedCall) -> Reply:
-            fields = _fields(call.asked)
+            fields = _fields(call.request)
             if fields is None:
                 return page_reply(400, "Bad Request")
             if call.fault.kind is FaultKind.REVOKED:
@@ -160,7 +160,7 @@ class ShareProgressEmulator(EmulatedServer):
                 case FaultKind.GONE:
                     reply = self._missing(f"{name.partition('_')[0].capitalize()}s")
                 case FaultKind.ERROR_STATUS:
-                    reply = self._told(failed(call.fault.text or "Something went wrong"))
+                    reply = self._reply(failed(call.fault.text or "Something went wrong"))
                 case _:
                     reply = answer(fields)
             delay_s = self.variants.reply_s + (self.variants.scrape_s if delayed else 0)
@@ -168,14 +168,14 @@ class ShareProgressEmulator(EmulatedServer):
 
         return guarded
 
-    # The limit, as the recorded headers tell it.
+    # The limit, as the recorded headers show it.
 
     def _remaining(self) -> int:
         return max(0, self._window.remaining(self.clock.monotonic()) - self.variants.spent_by_others)
 
     def _limited(self, reply: Reply, remaining: int | None = None) -> Reply:
         now = self.clock.monotonic()
-        reset_at = self.told_now() + self._window.oldest_leaves_at(now) - now
+        reset_at = self.server_now() + self._window.oldest_leaves_at(now) - now
         headers = {
             "X-Ratelimit-Limit": str(PER_MINUTE),
             "X-Ratelimit-Remaining": str(self._remaining() if remaining is None else remaining),
@@ -184,7 +184,7 @@ class ShareProgressEmulator(EmulatedServer):
         return replace(reply, headers={**reply.headers, **headers})
 
     def _too_many(self) -> Reply:
-        reply = self._limited(self._told(failed(_TOO_MANY), 429), remaining=0)
+        reply = self._limited(self._reply(failed(_TOO_MANY), 429), remaining=0)
         if not self.variants.retry_after:
             return reply
         now = self.clock.monotonic()
@@ -198,8 +198,8 @@ class ShareProgressEmulator(EmulatedServer):
         seen = [
             entry for entry in self.library.shared[kind].values() if entry.created_at <= now - self.variants.index_lag_s
         ]
-        wanted = text_of(fields.get("search")).lower()
-        found = [entry for entry in reversed(seen) if wanted in f"{entry.page_title}\n{entry.page_url}".lower()]
+        searched = text_of(fields.get("search")).lower()
+        found = [entry for entry in reversed(seen) if searched in f"{entry.page_title}\n{entry.page_url}".lower()]
         limit = _or(number_of(fields.get("limit")), _PAGE)
         offset = _or(number_of(fields.get("offset")), 0)
         part = found[offset : offset + limit]
@@ -235,20 +235,20 @@ class ShareProgressEmulator(EmulatedServer):
         at = self._analysed.get((kind, entry.id))
         if at is None or now - at >= _REFRESH_S:
             at = self._analysed[kind, entry.id] = now
-        told = analytics_of(entry, at, singles=self.variants.single_tests)
-        told["total"] = self._totals(kind, told["total"])
+        data = analytics_of(entry, at, singles=self.variants.single_tests)
+        data["total"] = self._totals(kind, data["total"])
         if self.variants.analytics_time_key is not None:
-            told[self.variants.analytics_time_key] = int(at + self.skew_s)
-        return self._done([told])
+            data[self.variants.analytics_time_key] = int(at + self.skew_s)
+        return self._done([data])
 
     def _totals(self, kind: ShareKind, totals: object) -> dict[str, object]:
-        told = dict(totals) if isinstance(totals, Mapping) else {}
+        data = dict(totals) if isinstance(totals, Mapping) else {}
         if self.variants.visitors_as_text:
-            told["total_visitors"] = str(told["total_visitors"])
+            data["total_visitors"] = str(data["total_visitors"])
         capitals = self.variants.capital_totals
         if capitals is CapitalsForm.ALL or (capitals is CapitalsForm.BUTTONS and kind is ShareKind.BUTTONS):
-            return {name.capitalize(): value for name, value in told.items()}
-        return told
+            return {name.capitalize(): value for name, value in data.items()}
+        return data
 
     def _entry(self, kind: ShareKind, fields: FormFields) -> ShareItem | None:
         number = number_of(fields.get("id"))
@@ -311,25 +311,25 @@ class ShareProgressEmulator(EmulatedServer):
     # The envelope.
 
     def _done(self, rows: list[dict[str, object]]) -> Reply:
-        return self._told({"success": True, "response": rows, "message": self.variants.success_message})
+        return self._reply({"success": True, "response": rows, "message": self.variants.success_message})
 
     def _invalid(self, rows: list[dict[str, object]], errors: FieldErrors) -> Reply:
-        return self._told({"success": False, "response": rows, "message": self._worded(errors)})
+        return self._reply({"success": False, "response": rows, "message": self._worded(errors)})
 
     def _worded(self, errors: FieldErrors) -> object:
-        said = [f"{name} {complaint}" for name, complaints in errors.items() for complaint in complaints]
+        messages = [f"{name} {complaint}" for name, complaints in errors.items() for complaint in complaints]
         match self.variants.failure_message:
             case MessageForm.OBJECT:
                 return errors
             case MessageForm.LIST:
-                return said
+                return messages
             case MessageForm.TEXT:
-                return "; ".join(said)
+                return "; ".join(messages)
 
     def _missing(self, kind: str) -> Reply:
-        return self._told(failed(f"Can't find that {kind}"), 404)
+        return self._reply(failed(f"Can't find that {kind}"), 404)
 
-    def _told(self, envelope: dict[str, object], status: int = 200) -> Reply:
+    def _reply(self, envelope: dict[str, object], status: int = 200) -> Reply:
         booleans = self.variants.booleans
         if booleans is not BooleanForm.REAL:
             envelope["response"] = _without_booleans(envelope["response"])
@@ -347,18 +347,18 @@ def _or(number: int | None, default: int) -> int:
     return default if number is None else number
 
 
-def _fields(asked: RecordedRequest) -> FormFields | None:
+def _fields(request: RecordedRequest) -> FormFields | None:
     """The sent fields, from the query, a JSON object or a form; ``None`` if the body is malformed."""
-    query = nested(parse_qsl(asked.path_qs.partition("?")[2], keep_blank_values=True))
-    kind = asked.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if not asked.body.strip():
+    query = nested(parse_qsl(request.path_qs.partition("?")[2], keep_blank_values=True))
+    kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if not request.body.strip():
         return query
     if kind == _FORM:
-        return query | nested(parse_qsl(asked.body.decode(errors="replace"), keep_blank_values=True))
+        return query | nested(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
     if not kind.endswith("json"):
         return query
     try:
-        sent = json.loads(asked.body)
+        sent = json.loads(request.body)
     except ValueError:
         return None
     return query | sent if isinstance(sent, dict) else None

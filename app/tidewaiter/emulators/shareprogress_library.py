@@ -200,8 +200,8 @@ class ShareLibrary:
     def _write_variant(self, channel: str, known: list[dict[str, object]], given: FormFields) -> list[str]:
         place = None
         if given.get("id"):
-            wanted = number_of(given["id"])
-            place = next((place for place, variant in enumerate(known) if variant["id"] == wanted), None)
+            variant_id = number_of(given["id"])
+            place = next((place for place, variant in enumerate(known) if variant["id"] == variant_id), None)
             if place is None:
                 return ["id is invalid"]
         if truth_of(given.get("_destroy")):

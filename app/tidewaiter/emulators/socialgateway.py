@@ -163,8 +163,8 @@ class SocialGatewayEmulator(EmulatedServer):
         return self._unauthorized(_BAD_TOKEN) if status == 401 else page_reply(status, message)
 
     def _authenticate(self, call: EmulatedCall) -> Reply:
-        wanted = {"userName": self.login.user_name, "apiKey": self.login.api_key, "password": self.login.password}
-        if not wanted.items() <= _form(call.asked).items() or call.fault.kind is FaultKind.ERROR_STATUS:
+        expected = {"userName": self.login.user_name, "apiKey": self.login.api_key, "password": self.login.password}
+        if not expected.items() <= _form(call.request).items() or call.fault.kind is FaultKind.ERROR_STATUS:
             self.failed_logins += 1
             reply = _failed(call.fault.text or "Invalid user name, api key or password")
             return replace(reply, status=self.variants.login_failure_status)
@@ -172,23 +172,23 @@ class SocialGatewayEmulator(EmulatedServer):
         token = hashlib.sha1(f"{self.login.user_name}:{self.logins}".encode(), usedforsecurity=False).hexdigest()
         session = self._by_token[token] = TokenGrant(token, now, now + self.variants.token_ttl_s)
         self.sessions.append(session)
-        reply = _told({"success": True, "access_token": token, "expires": self._date_text(session.expires_at)})
+        reply = _reply({"success": True, "access_token": token, "expires": self._date_text(session.expires_at)})
         if self.variants.dies_after_s is not None:
             session.expires_at = min(session.expires_at, now + self.variants.dies_after_s)
         return replace(reply, headers=_LONG_AGO)
 
     def _me(self, call: EmulatedCall) -> Reply:
-        if "access_token" not in call.asked.query:
-            return _told({"success": True, "statusMessage": "you are not logged in", "logged_in": False})
+        if "access_token" not in call.request.query:
+            return _reply({"success": True, "statusMessage": "you are not logged in", "logged_in": False})
         return self._guarded(self._logged_in)(call)
 
     def _logged_in(self, _call: EmulatedCall) -> Reply:
-        said = f"you are logged in as '{self.login.user_name}'"
-        return _told({"success": True, "statusMessage": said, "logged_in": True})
+        message = f"you are logged in as '{self.login.user_name}'"
+        return _reply({"success": True, "statusMessage": message, "logged_in": True})
 
     def _guarded(self, answer: Callable[[EmulatedCall], Reply]) -> Callable[[EmulatedCall], Reply]:
         def guarded(call: EmulatedCall) -> Reply:
-            token = _parameters(call.asked).get("access_token")
+            token = _parameters(call.request).get("access_token")
             if token is None:
                 return self._unauthorized(_NO_TOKEN)
             session = self._by_token.get(token)
@@ -212,13 +212,13 @@ class SocialGatewayEmulator(EmulatedServer):
             return page_reply(404, "Not Found")
         resource = self._resources[path]
         if not callable(resource):
-            return _told(resource)
-        told = resource({key: value for key, value in call.asked.query.items() if key != "access_token"})
-        return told if isinstance(told, Reply) else _told(told)
+            return _reply(resource)
+        content = resource({key: value for key, value in call.request.query.items() if key != "access_token"})
+        return content if isinstance(content, Reply) else _reply(content)
 
     def _act(self, call: EmulatedCall) -> Reply:
         self.actions.append(call.arguments["path"])
-        return _told({"success": True, "statusMessage": "done"})
+        return _reply({"success": True, "statusMessage": "done"})
 
     def _stats(self, _parameters: Mapping[str, str]) -> object:
         at = self._date_text(self.clock.now())
@@ -234,20 +234,20 @@ class SocialGatewayEmulator(EmulatedServer):
         return datetime.fromtimestamp(int(at), zone).strftime("%Y-%m-%dT%H:%M:%S%z")
 
 
-def _form(asked: RecordedRequest) -> dict[str, str]:
+def _form(request: RecordedRequest) -> dict[str, str]:
     """The fields of a form; empty if the body is something else."""
-    if asked.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
+    if request.headers.get("Content-Type", "").partition(";")[0].strip().lower() != _FORM:
         return {}
-    return dict(parse_qsl(asked.body.decode(errors="replace"), keep_blank_values=True))
+    return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
 
 
-def _parameters(asked: RecordedRequest) -> dict[str, str]:
-    return {**asked.query, **_form(asked)}
+def _parameters(request: RecordedRequest) -> dict[str, str]:
+    return {**request.query, **_form(request)}
 
 
-def _told(payload: object) -> Reply:
+def _reply(payload: object) -> Reply:
     return replace(json_reply(payload), content_type=_TYPE)
 
 
 def _failed(message: str) -> Reply:
-    return _told({"success": False, "statusMessage": message})
+    return _reply({"success": False, "statusMessage": message})

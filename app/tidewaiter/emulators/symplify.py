@@ -212,7 +212,7 @@ class SymplifyEmulator(EmulatedServer):
 
     def _guarded(self, answer: Callable[[EmulatedCall], Reply]) -> Callable[[EmulatedCall], Reply]:
         def guarded(call: EmulatedCall) -> Reply:
-            if not self._authenticated(call.asked):
+            if not self._authenticated(call.request):
                 return self._unauthorized()
             wait_s = self._limit.take(self.clock.monotonic()) if self._limit is not None else 0.0
             if wait_s > 0:
@@ -223,10 +223,10 @@ class SymplifyEmulator(EmulatedServer):
 
         return guarded
 
-    def _authenticated(self, asked: RecordedRequest) -> bool:
+    def _authenticated(self, request: RecordedRequest) -> bool:
         if self.customer.basic is None:
-            return asked.headers.get("X-Carma-Authentication-Token") == self.customer.token
-        return asked.has_basic(*self.customer.basic)
+            return request.headers.get("X-Carma-Authentication-Token") == self.customer.token
+        return request.has_basic(*self.customer.basic)
 
     def _unauthorized(self) -> Reply:
         reply = self.refusal(401, "Unauthorized")
@@ -239,12 +239,12 @@ class SymplifyEmulator(EmulatedServer):
 
     def _create(self, call: EmulatedCall) -> Reply:
         try:
-            wanted = json.loads(call.asked.body)
+            sent = json.loads(call.request.body)
         except ValueError:
             return self.refusal(400, "The request body is not JSON")
-        if not isinstance(wanted, dict):
+        if not isinstance(sent, dict):
             return self.refusal(400, "The request body is not an object")
-        export_type, period = str(wanted.get("exportType")), str(wanted.get("period"))
+        export_type, period = str(sent.get("exportType")), str(sent.get("period"))
         export_type = EXPORT_ALIASES.get(export_type, export_type)
         if export_type not in EXPORT_TYPES:
             return self.refusal(400, f"Unknown exportType: {export_type}")
@@ -297,7 +297,7 @@ class SymplifyEmulator(EmulatedServer):
         )
 
     def _url(self, call: EmulatedCall) -> Reply:
-        accept = call.asked.headers.get("Accept", "*/*").lower()
+        accept = call.request.headers.get("Accept", "*/*").lower()
         types = {part.partition(";")[0].strip() for part in accept.split(",")}
         if "application/json" in types or not types & {"text/plain", "text/*", "*/*"}:
             return self.refusal(406, "Not acceptable: the result is text/plain")

@@ -24,7 +24,7 @@ _FOLDED_LEVELS: Final = frozenset({"warning", "error"})
 _NEVER_FOLDED: Final = frozenset(
     {"job.advanced", "job.repeated", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
 )
-_SAMENESS: Final = ("job", "account", "lane", "reason", "logger", "message")
+_SAME_FIELDS: Final = ("job", "account", "lane", "reason", "logger", "message")
 _FAILED: Final = "follower.failed"
 _LEVELS: Final = {name: getattr(logging, CATALOGUE[name].level.upper()) for name in CATALOGUE}
 _BOUND: Final = frozenset(field for event in CATALOGUE.values() for field in event.fields)
@@ -72,7 +72,7 @@ class _Printer:
     @property
     def lost(self) -> int:
         """Lines lost since the start."""
-        return self._output.lost_in_all
+        return self._output.lost_in_total
 
     def put(self, name: str, level: int, fields: Mapping[str, object], key: object) -> None:
         """Print a line, or count it where ``key`` is that of a line printed just before."""
@@ -110,9 +110,9 @@ class _Printer:
         if self._logger.log(level, name, **fields) and self._output.lost:
             lost, self._output.lost = self._output.lost, 0
             self._logger.log(_LEVELS["log.dropped"], "log.dropped", lines=lost)
-            self.tell("log.dropped", {"lines": lost})
+            self.notify_observers("log.dropped", {"lines": lost})
 
-    def tell(self, name: str, fields: Mapping[str, object]) -> None:
+    def notify_observers(self, name: str, fields: Mapping[str, object]) -> None:
         """Call the observers with an event.
 
         If one fails, that is printed but not passed to observers: it would fail again.
@@ -128,9 +128,9 @@ class _Printer:
 class EventLog:
     """Emits the events of the catalogue, each at its level there."""
 
-    def __init__(self, press: _Printer, redactor: Redactor, strict: bool, bound: Mapping[str, object]) -> None:
+    def __init__(self, printer: _Printer, redactor: Redactor, strict: bool, bound: Mapping[str, object]) -> None:
         self.redactor = redactor
-        self._press = press
+        self._printer = printer
         self._strict = strict
         self._bound = bound
 
@@ -142,61 +142,61 @@ class EventLog:
                 is logged with ``uncatalogued`` naming what the catalogue lacks.
         """
         level: int = _LEVELS.get(name, logging.WARNING)
-        if level < self._press.least and not self._press.observers:
+        if level < self._printer.least and not self._printer.observers:
             return
         event = CATALOGUE.get(name)
         known: Mapping[str, str] = {} if event is None else event.fields
-        foreign = [field for field in fields if field not in known]
-        if event is None or foreign:
+        unknown = [field for field in fields if field not in known]
+        if event is None or unknown:
             if self._strict:
-                raise UncataloguedError(f"{name} with {', '.join(foreign) or 'no fields'} is not in the catalogue")
-            fields["uncatalogued"] = foreign if event else True
-        said = {field: value for field, value in self._bound.items() if field in known} | fields
-        said = {field: value for field, value in said.items() if value is not None}
-        self._press.tell(name, said)
-        if level >= self._press.least:
-            self._press.put(name, level, said, _fold_key(name, said) if event else None)
+                raise UncataloguedError(f"{name} with {', '.join(unknown) or 'no fields'} is not in the catalogue")
+            fields["uncatalogued"] = unknown if event else True
+        line = {field: value for field, value in self._bound.items() if field in known} | fields
+        line = {field: value for field, value in line.items() if value is not None}
+        self._printer.notify_observers(name, line)
+        if level >= self._printer.least:
+            self._printer.put(name, level, line, _fold_key(name, line) if event else None)
 
     def follower_failed(self, follower: object, error: Exception) -> None:
         """Log that a follower of changes has raised."""
         self.emit(_FAILED, **_fault_of(follower, error))
 
-    def says(self, name: str) -> bool:
-        """Whether an event of that name is printed at all: ask before computing expensive fields."""
+    def is_printed(self, name: str) -> bool:
+        """Whether an event of that name is printed at all: check this before you compute expensive fields."""
         level: int = _LEVELS[name]
-        return level >= self._press.least
+        return level >= self._printer.least
 
     def observe(self, observer: Observer) -> None:
         """Call ``observer`` with every later event, also with those that are folded or below the printed level."""
-        self._press.observers.append(observer)
+        self._printer.observers.append(observer)
 
     @property
     def lost(self) -> int:
         """Lines lost since the start because the reader stalled."""
-        return self._press.lost
+        return self._printer.lost
 
     def bind(self, **fields: object) -> Self:
         """A log that adds these fields to each event that has them in the catalogue."""
-        foreign = [field for field in fields if field not in _BOUND]
-        if foreign and self._strict:
-            raise UncataloguedError(f"no event in the catalogue has {', '.join(foreign)}")
-        return type(self)(self._press, self.redactor, self._strict, {**self._bound, **fields})
+        unknown = [field for field in fields if field not in _BOUND]
+        if unknown and self._strict:
+            raise UncataloguedError(f"no event in the catalogue has {', '.join(unknown)}")
+        return type(self)(self._printer, self.redactor, self._strict, {**self._bound, **fields})
 
     def reconfigure(self, settings: LogSettings) -> None:
         """Print events from the level of these settings on, here and in every bound log."""
-        self._press.least = _level_of(settings.level)
+        self._printer.least = _level_of(settings.level)
 
     def add_secrets(self, secrets: Iterable[str]) -> None:
         """Keep these values out of every later line."""
         self.redactor.add(secrets)
 
-    def add_passing_secrets(self, owner: str, secrets: Iterable[str]) -> None:
-        """Keep these values out of every later line until the same owner brings others."""
-        self.redactor.add_passing(owner, secrets)
+    def add_temporary_secrets(self, owner: str, secrets: Iterable[str]) -> None:
+        """Keep these values out of every later line until the same owner adds others."""
+        self.redactor.add_temporary(owner, secrets)
 
     def close(self) -> None:
         """Print folded lines, and let libraries log as before."""
-        self._press.flush()
+        self._printer.flush()
         _detach_libraries()
 
 
@@ -208,11 +208,11 @@ def _fault_of(follower: object, error: Exception) -> dict[str, object]:
 def _fold_key(name: str, fields: Mapping[str, object]) -> object:
     if CATALOGUE[name].level not in _FOLDED_LEVELS or name in _NEVER_FOLDED:
         return None
-    return (name, *(str(fields.get(field)) for field in _SAMENESS))
+    return (name, *(str(fields.get(field)) for field in _SAME_FIELDS))
 
 
 def configure(
-    format: str,  # noqa: A002  # the word of the configuration
+    format: str,  # noqa: A002  # the key of the configuration
     level: str,
     secrets: Iterable[str] = (),
     *,
@@ -238,8 +238,8 @@ def configure(
         output,
         processors=[
             structlog.processors.add_log_level,
-            _arranged_by(clock),
-            _cleaned_by(redactor),
+            _arrange(clock),
+            _clean(redactor),
             *_renderers(on_console=on_console, in_color=output.is_terminal and not os.environ.get("NO_COLOR")),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),  # the event log filters
@@ -258,11 +258,11 @@ def _level_of(name: str) -> int:
 # --- the chain of processors ------------------------------------------------------------------------------------------
 
 
-def _arranged_by(clock: Clock) -> Processor:
-    def arranged(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
+def _arrange(clock: Clock) -> Processor:
+    def arranged(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         now = datetime.fromtimestamp(clock.now(), UTC).isoformat(timespec="milliseconds")
-        first = {"timestamp": now.replace("+00:00", "Z"), "level": said.pop("level"), "event": said.pop("event")}
-        return first | {field: _rounded(value) for field, value in said.items()}
+        first = {"timestamp": now.replace("+00:00", "Z"), "level": line.pop("level"), "event": line.pop("event")}
+        return first | {field: _rounded(value) for field, value in line.items()}
 
     return arranged
 
@@ -271,9 +271,9 @@ def _rounded(value: object) -> object:
     return round(value, 3) if isinstance(value, float) else value
 
 
-def _cleaned_by(redactor: Redactor) -> Processor:
-    def cleaned(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
-        return {field: redactor.clean_value(value) for field, value in said.items()}
+def _clean(redactor: Redactor) -> Processor:
+    def cleaned(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+        return {field: redactor.clean_value(value) for field, value in line.items()}
 
     return cleaned
 
@@ -284,9 +284,9 @@ def _renderers(*, on_console: bool, in_color: bool) -> list[Processor]:
     return [structlog.processors.JSONRenderer()]
 
 
-def _printable(_logger: WrappedLogger, _method: str, said: EventDict) -> EventDict:
+def _printable(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Text from a provider must not control the operator's terminal."""
-    return {field: _CONTROL.sub("�", value) if isinstance(value, str) else value for field, value in said.items()}
+    return {field: _CONTROL.sub("�", value) if isinstance(value, str) else value for field, value in line.items()}
 
 
 # --- logging of libraries ---------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ LONGEST_TEXT: Final = 65_536
 _SHORTEST_SECRET: Final = 4
 _SHORTEST_ENCODED: Final = 8
 _SHORTEST_BASE64: Final = 8
-_UNSURE: Final = 64
+_CUT_MARGIN: Final = 64
 """Bytes removed at the end of a text that was cut: a secret may begin there, too short to be recognised."""
 _DEEPEST: Final = 8
 _MOST_RECENT: Final = 4096
@@ -44,8 +44,8 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._counts: Counter[str] = Counter()
-        self._standing: frozenset[str] = frozenset()
-        self._passing: dict[str, frozenset[str]] = {}
+        self._permanent: frozenset[str] = frozenset()
+        self._temporary: dict[str, frozenset[str]] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._short = KnownSecrets(_SHORTEST_SECRET)
         self._known = KnownSecrets(_SHORTEST_ENCODED)
@@ -54,37 +54,37 @@ class Redactor:
 
     def add(self, secrets: Iterable[str]) -> None:
         """Remove these values from now on, except values of less than four characters, which occur everywhere."""
-        new = frozenset(secrets) - self._standing
-        self._standing |= new
-        self._learn(new)
+        new = frozenset(secrets) - self._permanent
+        self._permanent |= new
+        self._add_forms(new)
         if self._shared is not None:
             self._shared.add(new)
 
-    def add_passing(self, owner: str, secrets: Iterable[str]) -> None:
+    def add_temporary(self, owner: str, secrets: Iterable[str]) -> None:
         """Remove these values until the same owner adds others: session tokens, which change again and again."""
-        new, old = frozenset(secrets), self._passing.get(owner, frozenset())
-        self._passing[owner] = new
-        self._learn(new)
-        self._forget(old)
+        new, old = frozenset(secrets), self._temporary.get(owner, frozenset())
+        self._temporary[owner] = new
+        self._add_forms(new)
+        self._remove_forms(old)
 
     def add_recent(self, secret: str) -> None:
         """Remove a value until some thousands of others were added: the token of a callback."""
         if secret not in self._recent:
             self._recent[secret] = None
-            self._learn((secret,))
+            self._add_forms((secret,))
         while len(self._recent) > _MOST_RECENT:
-            self._forget((self._recent.popitem(last=False)[0],))
+            self._remove_forms((self._recent.popitem(last=False)[0],))
 
-    def is_passing(self, value: str) -> bool:
+    def is_temporary(self, value: str) -> bool:
         """Whether a text is exactly one of the session tokens known now."""
         if self._shared is not None:
-            return self._shared.is_passing(value)
-        return bool(value) and any(value in tokens for tokens in list(self._passing.values()))
+            return self._shared.is_temporary(value)
+        return bool(value) and any(value in tokens for tokens in list(self._temporary.values()))
 
     def join(self, shared: "Redactor") -> None:
         """Share secrets with ``shared`` in both directions: an account's redactor joins the one of the process."""
         if shared is not self:
-            shared.add(self._standing)
+            shared.add(self._permanent)
             self._shared = shared
 
     def clean(self, text: str, *, cut: bool = False) -> str:
@@ -127,7 +127,7 @@ class Redactor:
         if queries:
             clean = without_queries(clean)
         if cut:
-            clean = clean[:-_UNSURE]
+            clean = clean[:-_CUT_MARGIN]
         if shortened:
             return f"{clean.decode('utf-8', 'replace')}…"
         return text if clean == data else clean.decode("utf-8", "replace")
@@ -137,7 +137,7 @@ class Redactor:
         found = list(self._short.spans(data, cut=cut)) if self._short else []
         if not self._known or len(data) < _SHORTEST_ENCODED:
             return found
-        if not _ESCAPE.search(data) and not self._stands_in(data.translate(_FOLDED, _BLANKS), cut=cut):
+        if not _ESCAPE.search(data) and not self._occurs_in(data.translate(_FOLDED, _BLANKS), cut=cut):
             # Most texts have only blanks to decode, and no secret: this needs a fifth of the work.
             return [*found, *self._known.spans(data.translate(_FOLDED), cut=cut)]
         layers = Layers(data)
@@ -145,17 +145,17 @@ class Redactor:
             found += map(layers.origin, self._known.spans(layer.translate(_FOLDED), cut=cut))
         return found
 
-    def _stands_in(self, data: bytes, *, cut: bool) -> bool:
+    def _occurs_in(self, data: bytes, *, cut: bool) -> bool:
         return next(self._known.spans(data, cut=cut), None) is not None
 
-    def _learn(self, secrets: Iterable[str]) -> None:
+    def _add_forms(self, secrets: Iterable[str]) -> None:
         for secret in secrets:
             self._counts[secret] += 1
             if self._counts[secret] == 1:
                 for index, form in self._forms(secret):
                     index.add(form)
 
-    def _forget(self, secrets: Iterable[str]) -> None:
+    def _remove_forms(self, secrets: Iterable[str]) -> None:
         gone = []
         for secret in secrets:
             self._counts[secret] -= 1

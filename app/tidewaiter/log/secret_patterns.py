@@ -1,4 +1,4 @@
-"""What must not be shown, found in text: known secrets wherever they stand, and what has the shape of a credential."""
+"""Finds what must not be shown in a text: known secrets at any place, and what has the form of a credential."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from tidewaiter.patterns import compile_bytes
 _FEW: Final = 8
 _LONGEST: Final = 4096
 """No searched string has more bytes."""
-_BITTEN: Final = 5
+_MOST_LOST: Final = 5
 """Characters at either end of a secret that decoding may join with the text beside it."""
 
 
@@ -83,7 +83,7 @@ def _in_common(one: bytes, other: bytes) -> int:
 
 def shortened_forms(form: bytes, shortest: int) -> Iterator[bytes]:
     """A form, and what is left of it when decoding joins some characters of either end with other text."""
-    for lost in range(_BITTEN + 1):
+    for lost in range(_MOST_LOST + 1):
         if len(form) - lost >= shortest:
             yield form[lost:]
             yield form[: len(form) - lost]

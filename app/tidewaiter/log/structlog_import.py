@@ -10,7 +10,7 @@ _RICH = "rich"
 
 if _RICH not in sys.modules:
     # `None` makes the import fail: https://docs.python.org/3/reference/import.html#the-module-cache
-    sys.modules[_RICH] = None  # type: ignore[assignment]  # typeshed knows of modules only
+    sys.modules[_RICH] = None  # type: ignore[assignment]  # typeshed expects a module
     try:
         import_module("structlog.dev")
     finally:

@@ -1,7 +1,7 @@
 """The catalogue of metrics: every name, label and bucket that ``/metrics`` may show, and the client library's objects.
 
-``docs/metrics.md`` is made from it (``python -m tidewaiter.metrics``), and the alert rules are held to it. Labels stay
-few: what grows with the number of jobs (numbers, handles, addresses) belongs into the log.
+``docs/metrics.md`` is made from it (``python -m tidewaiter.metrics``), and a test checks the alert rules against it.
+Labels stay few: what grows with the number of jobs (numbers, handles, addresses) belongs in the log.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,7 @@ The catalogue of events is the contract: a name or a field that changes there ch
 """
 
 import platform
-from collections import Counter as Tally
+from collections import Counter as Counts
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -124,7 +124,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._polls: Tally[str] = Tally()
+        self._polls: Counts[str] = Counts()
         self._requests: dict[tuple[str, str], RequestCounter] = {}
         self.daemon: Callable[[], DaemonReading] = DaemonReading
         events = EventCounter(self._registry)
@@ -135,7 +135,7 @@ class Metrics:
         self.lagged: Callable[[float], None] = histogram("tidewaiter_event_loop_lag_seconds", self._registry).observe
         ProcessCollector(registry=self._registry)
 
-    def born(self, version: str, started_at: float) -> None:
+    def set_start(self, version: str, started_at: float) -> None:
         """The program's version, and when it was started, in epoch seconds."""
         build = gauge("tidewaiter_build_info", self._registry)
         build.labels(version, platform.python_version()).set(1)

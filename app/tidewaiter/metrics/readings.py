@@ -52,7 +52,7 @@ class RequestCounter:
         self.latency = BucketCounts(_BOUNDS)
 
     def replied(self, status: int, seconds: float) -> None:
-        """Count a reply whose headers came ``seconds`` after its request."""
+        """Count a reply labels headers came ``seconds`` after its request."""
         place = min(max(status, _LEAST_STATUS), 599) // 100 - 1
         self.statuses[_CLASSES[place]] += 1
         self.latency.add(seconds)
@@ -152,16 +152,16 @@ def of_daemon(now: DaemonReading) -> Iterator[Family]:
     yield gauge_family("tidewaiter_storage_open", {(): now.storage_open})
 
 
-def of_requests(tallies: Mapping[tuple[str, str], RequestCounter]) -> Iterator[Family]:
+def of_requests(counters: Mapping[tuple[str, str], RequestCounter]) -> Iterator[Family]:
     """Counted requests, by account and destination."""
     yield counter_family(
         "tidewaiter_requests_total",
-        {(*whose, status): count for whose, one in tallies.items() for status, count in one.statuses.items()},
+        {(*labels, status): count for labels, one in counters.items() for status, count in one.statuses.items()},
     )
     metric = CATALOGUE["tidewaiter_reply_seconds"]
     family = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-    for whose, one in tallies.items():
-        family.add_metric(whose, one.latency.cumulative(), one.latency.total)
+    for labels, one in counters.items():
+        family.add_metric(labels, one.latency.cumulative(), one.latency.total)
     yield family
 
 

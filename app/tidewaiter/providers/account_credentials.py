@@ -319,7 +319,7 @@ class OwnCredentials:
 
     def _is_credential(self, value: str, shortest: int) -> bool:
         return any(
-            len(one) >= shortest and (one in self.values or self.redactor.is_passing(one)) for one in _read(value)
+            len(one) >= shortest and (one in self.values or self.redactor.is_temporary(one)) for one in _read(value)
         )
 
 

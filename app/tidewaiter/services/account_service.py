@@ -73,7 +73,7 @@ class AccountService:
 
     async def statuses(self) -> list[AccountStatus]:
         """The status of every configured account, by name."""
-        pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.every()
+        pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.all_lanes()
         now = self._clock.now()
         return [
             AccountStatus(

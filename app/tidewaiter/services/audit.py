@@ -33,7 +33,7 @@ async def audited(actions: ActionStore, clock: Clock, actor: Actor, action: str,
     finally:
         if actor.channel is Channel.CLI:
             now = clock.now()
-            await actions.leave(audit_fields(actor, action, target, outcome, now), now)
+            await actions.add_line(audit_fields(actor, action, target, outcome, now), now)
 
 
 def audit_fields(actor: Actor, action: str, target: str, outcome: str, at: float) -> dict[str, object]:

@@ -199,7 +199,7 @@ class JobService:
                 raise ConflictError(f"job {job_id} is parked: retry it, let it adopt a remote job, or cancel it")
             if job.state not in TERMINAL:
                 await self._note(job, "PollRequested", actor)
-            if job.state in TERMINAL or not await self._wake_ups.hurry(job_id, self._clock.now()):
+            if job.state in TERMINAL or not await self._wake_ups.poll_now(job_id, self._clock.now()):
                 raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
             return await self._job(job_id)
 
@@ -240,7 +240,7 @@ class JobService:
     async def lane_report(self, job: Job) -> LaneReport:
         """Whether the lane of a job sends requests."""
         pause = (await self._pauses.paused()).get(job.account)
-        lane = None if pause else next((one for one in await self._lanes.every() if one.id == job.lane), None)
+        lane = None if pause else next((one for one in await self._lanes.all_lanes() if one.id == job.lane), None)
         return lane_report(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
 
     async def show(self, job_id: int) -> tuple[Job, list[HistoryEntry], list[Artifact]]:
@@ -284,7 +284,7 @@ class JobService:
     async def _note(self, job: Job, what: str, actor: Actor) -> None:
         """Write a request about a job beside its history, before it is done, so that its row is never missing."""
         if (text := actor.history_text) is not None:
-            await self._actions.note(job.id, what, text, self._clock.now())
+            await self._actions.add(job.id, what, text, self._clock.now())
 
     async def _decide(self, job: Job, outcome: o.Outcome, actor: Actor) -> Job:
         """Apply a person's decision to a parked job."""

@@ -50,7 +50,7 @@ class ScheduleService:
         Raises:
             StoreUnavailableError: the database cannot be reached.
         """
-        ticked, now = await self._store.ticked(), self._now()
+        ticked, now = await self._store.progress(), self._now()
         found: list[ScheduleStatus] = []
         for name, one in sorted(self._schedules.items()):
             last = ticked.get(name)

@@ -51,12 +51,12 @@ class LandingContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # In a task of its own, which also ends when the step that waits for it is cancelled.
+        # In a separate task, which also ends when the step that waits for it is cancelled.
         await asyncio.shield(asyncio.ensure_future(self.discard()))
 
     @abstractmethod
     async def discard(self) -> None:
-        """End, and keep nothing; does nothing where the landing has ended."""
+        """End, and keep nothing; does nothing if the landing has ended."""
 
 
 class Landing(AbstractAsyncContextManager["Landing"], Protocol):
@@ -116,7 +116,7 @@ class Landing(AbstractAsyncContextManager["Landing"], Protocol):
         """
 
     async def discard(self) -> None:
-        """End, and keep nothing; does nothing where the landing has ended."""
+        """End, and keep nothing; does nothing if the landing has ended."""
 
 
 class Content(Protocol):
@@ -200,7 +200,7 @@ class ContentHash:
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
 
-    def take(self, piece: bytes) -> None:
+    def update(self, piece: bytes) -> None:
         """Count and hash the next bytes."""
         self._sha256.update(piece)
         if self._md5 is not None:

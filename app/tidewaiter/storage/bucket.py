@@ -4,28 +4,45 @@ Nothing is overwritten blindly. A writer says which object it saw under the key 
 is there now, or the result of a request is unknown, the object is read and compared by its checksum.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import suppress
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import obstore
-from obstore.exceptions import BaseError, NotSupportedError
+from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError, PreconditionError
 from obstore.store import from_url
 
-from tidewaiter.storage.base import ContentHash, Landed, StorageError, StorageSetupError
+from tidewaiter.storage.base import (
+    ContentHash,
+    Landed,
+    StorageError,
+    StorageFullError,
+    StorageSetupError,
+    StorageUnavailableError,
+)
 
 if TYPE_CHECKING:
     from obstore import GetOptions, UpdateVersion
     from obstore.store import ObjectStore
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from obstore.exceptions import AlreadyExistsError, PreconditionError
-
-from tidewaiter.storage.base import StorageFullError, StorageUnavailableError
+# A store accepts at most 10,000 parts of one object: files of up to 78 GiB.
+PART_BYTES: Final = 8 * 2**20
+MOST_PARTS: Final = 10_000
+_PARTS_AT_ONCE: Final = 2
+_CLIENT: Final = frozenset({"allow_http", "proxy_url", "root_certificate"})
+# One part within three minutes is 47 kB/s. After that, and after these few tries, the storage counts as unavailable,
+# and a download tries again later.
+_PATIENCE: Final = {"connect_timeout": "5s", "timeout": "180s"}
+_RETRIES: Final = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=60),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
+}
+# obstore's client uses the environment's proxy variables unless it has a proxy: this one is never used.
+_NO_PROXY: Final = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
 
 _STATUS: Final = re.compile(r"status code: (\d{3})")
 _CODE: Final = re.compile(r"<Code>([^<]+)</Code>")
@@ -55,50 +72,6 @@ class KeyTakenError(StorageError):
     """There is an object under the key that this writer has not seen."""
 
 
-@contextmanager
-def as_bucket_errors(doing: str) -> Iterator[None]:
-    """Turn obstore's exceptions into the matching ``StorageError``; its text says what failed."""
-    try:
-        yield
-    except (BaseError, OSError) as error:
-        raise _spoken(doing, error) from error
-
-
-def _spoken(doing: str, error: Exception) -> StorageError:
-    if isinstance(error, AlreadyExistsError | PreconditionError):
-        return KeyTakenError(f"Could not {doing}: another writer has put something else there meanwhile.")
-    # obstore adds a dump of its structures; its first line has the URL and ends with the cause.
-    text = str(error).partition("\n\nDebug source:")[0]
-    status, code, message = _first(_STATUS, text), _first(_CODE, text), _first(_MESSAGE, text)
-    reason = ", ".join(part for part in (status, code) if part) or text.rpartition(" - ")[2].partition("\n")[0][:300]
-    if status == "507" or _FULL.search(code):
-        return StorageFullError(f"The storage is full: could not {doing} ({reason}).")
-    told = f"Could not {doing}: {reason}{f' ({message})' if message else ''}."
-    return StorageError(told) if code in _OF_ONE_OBJECT else StorageUnavailableError(told)
-
-
-def _first(pattern: re.Pattern[str], text: str) -> str:
-    found = pattern.search(text)
-    return found[1] if found else ""
-
-
-# A store accepts at most 10,000 parts of one object: files of up to 78 GiB.
-PART_BYTES: Final = 8 * 2**20
-MOST_PARTS: Final = 10_000
-_PARTS_AT_ONCE: Final = 2
-_CLIENT: Final = frozenset({"allow_http", "proxy_url", "root_certificate"})
-# One part within three minutes is 47 kB/s. After that, and after these few tries, the storage counts as unavailable,
-# and a download tries again later.
-_PATIENCE: Final = {"connect_timeout": "5s", "timeout": "180s"}
-_RETRIES: Final = {
-    "max_retries": 3,
-    "retry_timeout": timedelta(seconds=60),
-    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=5), "base": 2},
-}
-# obstore's client uses the environment's proxy variables unless it has a proxy: this one is never used.
-_NO_PROXY: Final = {"proxy_url": "http://127.0.0.1:9", "proxy_excludes": "*,0.0.0.0/0,::/0"}
-
-
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
     """The version of an object under a key; equal values mean the same object."""
@@ -126,7 +99,7 @@ def connect(url: str, options: Mapping[str, str | bool]) -> "ObjectStore":
     if "conditional_put" in config:
         config["conditional_put"] = "etag" if config["conditional_put"] else "disabled"
     try:
-        return from_url(url, config=config or None, client_options=client, retry_config=_RETRIES)  # type: ignore[call-overload,no-any-return]  # a store's own keys, checked by its own code
+        return from_url(url, config=config or None, client_options=client, retry_config=_RETRIES)  # type: ignore[call-overload,no-any-return]  # a store's options, checked by obstore
     except (BaseError, ValueError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         for value in options.values():
@@ -172,7 +145,7 @@ class Bucket:
         self._store = store
         self._reads_back = reads_back
 
-    async def look(self, key: str) -> ObjectVersion | None:
+    async def find(self, key: str) -> ObjectVersion | None:
         """The version of the object under a key, if any."""
         with as_bucket_errors(f"look for {key}"):
             try:
@@ -183,18 +156,18 @@ class Bucket:
 
     async def land(self, key: str, content: bytes, landed: Landed, over: ObjectVersion | None) -> None:
         """Upload a whole object in place of ``over``."""
-        await self._surely(key, landed, lambda: self._put(key, content, over))
+        await self._verified(key, landed, lambda: self._put(key, content, over))
 
     async def land_upload(self, key: str, upload: Upload, landed: Landed, over: ObjectVersion | None) -> None:
         """Complete an upload in place of ``over``. The upload has ended afterwards, even after an error."""
-        await self._surely(key, landed, lambda: self._complete(key, upload, landed, over))
+        await self._verified(key, landed, lambda: self._complete(key, upload, landed, over))
 
     async def read(self, key: str) -> AsyncIterator[bytes]:
         """The bytes of an object, a part at a time; raises ``StorageError`` if there is no such object."""
-        stands = await self.look(key)
-        if stands is None:
+        current = await self.find(key)
+        if current is None:
             raise StorageError(f"Could not read {key}: there is no such object.")
-        async for piece in self._pieces(key, stands, f"read {key}"):
+        async for piece in self._pieces(key, current, f"read {key}"):
             yield piece
 
     def upload(self, key: str) -> Upload:
@@ -219,7 +192,7 @@ class Bucket:
             with suppress(FileNotFoundError):  # another daemon's probe has removed it
                 await obstore.delete_async(self._store, key)
 
-    async def _surely(self, key: str, landed: Landed, act: Callable[[], Awaitable[None]]) -> None:
+    async def _verified(self, key: str, landed: Landed, act: Callable[[], Awaitable[None]]) -> None:
         """Call ``act``; if it fails, it still counts as success if these exact bytes are there (fault 46)."""
         try:
             await act()
@@ -228,7 +201,7 @@ class Bucket:
                 raise
             return
         if self._reads_back and not await self._holds(key, landed):
-            raise StorageError(f"Could not write {key}: what the store has of it is not what it was sent.")
+            raise StorageError(f"Could not write {key}: the stored object is not what was sent.")
 
     async def _put(self, key: str, content: bytes, over: ObjectVersion | None) -> None:
         with as_bucket_errors(f"write {key}"):
@@ -248,36 +221,36 @@ class Bucket:
             await upload.abort()
             raise
         await upload.complete()
-        stands = await self.look(key)
-        if stands is None or stands.size != landed.size:
+        current = await self.find(key)
+        if current is None or current.size != landed.size:
             raise StorageError(f"Could not publish {key}: the store does not have all of it.")
 
     async def _expect(self, key: str, over: ObjectVersion | None) -> None:
-        if await self.look(key) != over:
-            raise KeyTakenError(f"Could not publish {key}: another writer has put something else there meanwhile.")
+        if await self.find(key) != over:
+            raise KeyTakenError(f"Could not publish {key}: another writer has stored something else there meanwhile.")
 
     async def _holds(self, key: str, landed: Landed) -> bool:
         """Whether the object under a key has exactly these bytes: it is read again, part by part."""
-        stands = await self.look(key)
-        if stands is None or stands.size != landed.size:
+        current = await self.find(key)
+        if current is None or current.size != landed.size:
             return False
-        tally = ContentHash(md5=False)
-        async for piece in self._pieces(key, stands, f"compare {key}"):
-            tally.take(piece)
-        return tally.landed == landed
+        content_hash = ContentHash(md5=False)
+        async for piece in self._pieces(key, current, f"compare {key}"):
+            content_hash.update(piece)
+        return content_hash.landed == landed
 
-    def pieces(self, key: str, stands: ObjectVersion, start: int, stop: int) -> AsyncIterator[bytes]:
+    def pieces(self, key: str, current: ObjectVersion, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes of an object from ``start`` up to ``stop``, a part at a time, while it is the same object."""
-        return self._pieces(key, stands, f"read {key}", start, stop)
+        return self._pieces(key, current, f"read {key}", start, stop)
 
     async def _pieces(
-        self, key: str, stands: ObjectVersion, what: str, start: int = 0, stop: int | None = None
+        self, key: str, current: ObjectVersion, what: str, start: int = 0, stop: int | None = None
     ) -> AsyncIterator[bytes]:
-        at, end = start, stands.size if stop is None else stop
+        at, end = start, current.size if stop is None else stop
         while at < end:
             options: GetOptions = {"range": (at, min(end, at + PART_BYTES))}
-            if stands.e_tag is not None:
-                options["if_match"] = stands.e_tag
+            if current.e_tag is not None:
+                options["if_match"] = current.e_tag
             with as_bucket_errors(what):
                 reply = await obstore.get_async(self._store, key, options=options)
                 piece = bytes(await reply.bytes_async())
@@ -285,11 +258,38 @@ class Bucket:
             yield piece
 
 
-def _version_of(standing: ObjectVersion) -> "UpdateVersion":
+def _version_of(current: ObjectVersion) -> "UpdateVersion":
     """The condition for replacing an object; obstore accepts no ``None`` in it."""
     version: UpdateVersion = {}
-    if standing.e_tag is not None:
-        version["e_tag"] = standing.e_tag
-    if standing.version is not None:
-        version["version"] = standing.version
+    if current.e_tag is not None:
+        version["e_tag"] = current.e_tag
+    if current.version is not None:
+        version["version"] = current.version
     return version
+
+
+@contextmanager
+def as_bucket_errors(doing: str) -> Iterator[None]:
+    """Turn obstore's exceptions into the matching ``StorageError``; its text says what failed."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        raise _as_storage_error(doing, error) from error
+
+
+def _as_storage_error(doing: str, error: Exception) -> StorageError:
+    if isinstance(error, AlreadyExistsError | PreconditionError):
+        return KeyTakenError(f"Could not {doing}: another writer has stored something else there meanwhile.")
+    # obstore adds a dump of its structures; its first line has the URL and ends with the cause.
+    text = str(error).partition("\n\nDebug source:")[0]
+    status, code, details = _first(_STATUS, text), _first(_CODE, text), _first(_MESSAGE, text)
+    reason = ", ".join(part for part in (status, code) if part) or text.rpartition(" - ")[2].partition("\n")[0][:300]
+    if status == "507" or _FULL.search(code):
+        return StorageFullError(f"The storage is full: could not {doing} ({reason}).")
+    message = f"Could not {doing}: {reason}{f' ({details})' if details else ''}."
+    return StorageError(message) if code in _OF_ONE_OBJECT else StorageUnavailableError(message)
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return found[1] if found else ""

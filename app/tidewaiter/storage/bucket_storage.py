@@ -11,6 +11,9 @@ from tidewaiter.storage.base import ChecksumError, ContentHash, Landed, LandingC
 from tidewaiter.storage.bucket import MOST_PARTS, PART_BYTES, Bucket, ObjectVersion, Upload
 from tidewaiter.storage.safe_paths import parts_of
 
+_PROBE = bytes(64 * 1024)
+_PROBE_KEY = ".partial/probe"
+
 
 class ObjectLanding(LandingContext):
     """A download in progress; see :class:`tidewaiter.storage.base.Landing`.
@@ -37,7 +40,7 @@ class ObjectLanding(LandingContext):
         self._begin()
 
     def _begin(self) -> None:
-        self._tally = ContentHash(md5=self._with_md5)
+        self._hash = ContentHash(md5=self._with_md5)
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
         self._first: bytes | None = None
@@ -70,17 +73,17 @@ class ObjectLanding(LandingContext):
             await self._hand_over()
         await self._settle()
         try:
-            self._tally.verify(sha256=sha256, size=size, md5=md5)
+            self._hash.verify(sha256=sha256, size=size, md5=md5)
         except ChecksumError:
             await self.discard()
             raise
         self._running = asyncio.ensure_future(self._publish())
         await self._settle()
         self._ended = True
-        return self._tally.landed
+        return self._hash.landed
 
     async def discard(self) -> None:
-        """End, and keep nothing; does nothing where the landing has ended."""
+        """End, and keep nothing; does nothing if the landing has ended."""
         self._pieces = []
         with suppress(StorageError):
             await self._settle()
@@ -95,8 +98,8 @@ class ObjectLanding(LandingContext):
 
     async def _send(self, pieces: Sequence[bytes]) -> None:
         """Hash and send the received bytes; the first part is held until a second one exists."""
-        content = await self._run(partial(_joined, pieces, self._tally))
-        if self._tally.size > MOST_PARTS * PART_BYTES:
+        content = await self._run(partial(_joined, pieces, self._hash))
+        if self._hash.size > MOST_PARTS * PART_BYTES:
             raise StorageError(f"Could not write {self._key}: it is larger than {MOST_PARTS} parts of an object.")
         if self._upload is not None:
             await self._upload.write(content)
@@ -109,7 +112,7 @@ class ObjectLanding(LandingContext):
             await self._upload.write(content)
 
     async def _publish(self) -> None:
-        landed = self._tally.landed
+        landed = self._hash.landed
         if self._upload is None:
             await self._bucket.land(self._key, self._first or b"", landed, self._over)
         else:
@@ -123,7 +126,7 @@ class ObjectLanding(LandingContext):
         try:
             await asyncio.shield(self._running)
         except asyncio.CancelledError:
-            self._running.add_done_callback(_heard)
+            self._running.add_done_callback(_read_result)
             raise
         except StorageError:
             self._running = None
@@ -141,34 +144,30 @@ class ObjectLanding(LandingContext):
             self._running = None
 
 
-def _heard(running: asyncio.Future[Any]) -> None:
+def _read_result(running: asyncio.Future[Any]) -> None:
     """Read the result of work for which nothing may wait any more, so that no warning is logged."""
     if not running.cancelled():
         running.exception()
 
 
-def _joined(pieces: Sequence[bytes], tally: ContentHash) -> bytes:
+def _joined(pieces: Sequence[bytes], content_hash: ContentHash) -> bytes:
     for piece in pieces:
-        tally.take(piece)
+        content_hash.update(piece)
     return b"".join(pieces)
-
-
-_PROBE = bytes(64 * 1024)
-_PROBE_KEY = ".partial/probe"
 
 
 class ObjectContent:
     """A landed object; see :class:`tidewaiter.storage.base.Content`. Each piece is a part of exactly this object."""
 
-    def __init__(self, bucket: Bucket, key: str, stands: ObjectVersion) -> None:
-        self.size = stands.size
+    def __init__(self, bucket: Bucket, key: str, version: ObjectVersion) -> None:
+        self.size = version.size
         self._bucket = bucket
         self._key = key
-        self._stands = stands
+        self._version = version
 
     def pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
         """The bytes of a range, a part at a time."""
-        return self._bucket.pieces(self._key, self._stands, start, stop)
+        return self._bucket.pieces(self._key, self._version, start, stop)
 
 
 class ObjectStorage:
@@ -189,17 +188,17 @@ class ObjectStorage:
     async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> ObjectLanding:  # noqa: ARG002  # no unfinished object has a name
         """Begin to land a file, in place of the present object under its key, and of no later one."""
         parts_of(key)
-        return ObjectLanding(self._bucket, key, await self._bucket.look(key), self._run, md5=md5)
+        return ObjectLanding(self._bucket, key, await self._bucket.find(key), self._run, md5=md5)
 
     async def put(self, key: str, content: bytes) -> Landed:
         """Land a small file as a whole; replaces a file with that name."""
         parts_of(key)
         landed = Landed(len(content), hashlib.sha256(content).hexdigest())
-        await self._bucket.land(key, content, landed, await self._bucket.look(key))
+        await self._bucket.land(key, content, landed, await self._bucket.find(key))
         return landed
 
     async def copy(self, source: str, key: str) -> Landed:
-        """Land a copy of a landed file under another key: read and written again, with a checksum of its own."""
+        """Land a copy of a landed file under another key: read and written again, with a newly computed checksum."""
         async with await self.open(key, 0, 0) as landing:
             async for piece in self._bucket.read(source):
                 await landing.write(piece)
@@ -208,26 +207,26 @@ class ObjectStorage:
     async def find(self, key: str) -> int | None:
         """The size of a landed file in bytes, ``None`` if there is none."""
         parts_of(key)
-        stands = await self._bucket.look(key)
-        return None if stands is None else stands.size
+        current = await self._bucket.find(key)
+        return None if current is None else current.size
 
     @asynccontextmanager
     async def reading(self, key: str) -> AsyncIterator[ObjectContent | None]:
         """Open a landed file for reading."""
         parts_of(key)
-        stands = await self._bucket.look(key)
-        yield None if stands is None else ObjectContent(self._bucket, key, stands)
+        current = await self._bucket.find(key)
+        yield None if current is None else ObjectContent(self._bucket, key, current)
 
     async def measure(self, key: str) -> Landed | None:
         """A landed object's present size and checksum: read again, part by part."""
         parts_of(key)
-        stands = await self._bucket.look(key)
-        if stands is None:
+        current = await self._bucket.find(key)
+        if current is None:
             return None
-        tally = ContentHash(md5=False)
-        async for piece in self._bucket.pieces(key, stands, 0, stands.size):
-            await self._run(partial(tally.take, piece))
-        return tally.landed
+        content_hash = ContentHash(md5=False)
+        async for piece in self._bucket.pieces(key, current, 0, current.size):
+            await self._run(partial(content_hash.update, piece))
+        return content_hash.landed
 
     async def list(self, folder: str) -> Sequence[str]:
         """The keys of the objects of a folder."""

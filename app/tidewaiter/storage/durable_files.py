@@ -1,4 +1,4 @@
-"""Durable steps on a local file system: whole writes, reads of landed files, and errors as sentences."""
+"""Durable operations on a local file system: whole writes, reads of landed files, and errors as sentences."""
 
 import errno
 import hashlib
@@ -24,6 +24,7 @@ from tidewaiter.storage.safe_paths import (
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _COPIED_BYTES = 2**20
+_PIECE_BYTES = 2**20
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def write_whole(folder: int, temporary: str, final: Place, content: bytes, mode:
         temporary: a name in it; it must not exist.
         final: where the file appears.
         content: its bytes.
-        mode: its permissions, whatever the umask.
+        mode: its permissions, for any umask.
     """
     try:
         descriptor = create(folder, temporary)
@@ -104,11 +105,11 @@ def publish(folder: int, temporary: str, final: Place) -> None:
         temporary: its name there.
         final: where it appears. A symbolic link with that name is neither followed nor replaced.
     """
-    with made_folder(final.root, final.folders) as there:
+    with made_folder(final.root, final.folders) as final_folder:
         # For the message to the operator only: a rename never follows a link.
-        refuse_link(there, final.name, final.path)
-        os.replace(temporary, final.name, src_dir_fd=folder, dst_dir_fd=there)
-        os.fsync(there)
+        refuse_link(final_folder, final.name, final.path)
+        os.replace(temporary, final.name, src_dir_fd=folder, dst_dir_fd=final_folder)
+        os.fsync(final_folder)
 
 
 def open_landed(place: Place) -> int | None:
@@ -191,9 +192,6 @@ def remove(folder: int, name: str) -> bool:
     except FileNotFoundError:
         return False
     return True
-
-
-_PIECE_BYTES = 2**20
 
 
 class LocalContent:

@@ -25,7 +25,7 @@ from tidewaiter.storage.safe_paths import Place, parts_of
 T = TypeVar("T")
 
 _BLOCK_BYTES = 2**20
-_MOST_PIECES = 1000  # writev takes 1024 on Linux; a host may send single bytes
+_MOST_PIECES = 1000  # writev accepts 1024 on Linux; a host may send single bytes
 
 
 class LocalLanding(LandingContext):
@@ -86,7 +86,7 @@ class LocalLanding(LandingContext):
         return await self._call("land", partial(self._part.land, self._final))
 
     async def discard(self) -> None:
-        """End, and keep nothing; does nothing where the landing has ended."""
+        """End, and keep nothing; does nothing if the landing has ended."""
         self._pieces = []
         with suppress(StorageError):
             await self._settle()
@@ -112,11 +112,11 @@ class LocalLanding(LandingContext):
         return running.result()
 
     def _begin(self, doing: str, work: Callable[[], T]) -> asyncio.Future[T]:
-        def spoken() -> T:
+        def translated() -> T:
             with as_storage_errors(f"{doing} {self._key}"):
                 return work()
 
-        return asyncio.ensure_future(self._run(spoken))
+        return asyncio.ensure_future(self._run(translated))
 
     async def _settle(self) -> None:
         """Wait until the thread has finished with the file; one call at a time uses it."""
@@ -218,21 +218,21 @@ class LocalStorage:
         await self._start("write a probe", self._partials.probe)
 
     def _start(self, doing: str, work: Callable[[], T]) -> Awaitable[T]:
-        def spoken() -> T:
+        def translated() -> T:
             try:
                 with as_storage_errors(doing):
                     return work()
             except StorageUnavailableError:
                 raise
             except StorageError as error:
-                if self._takes_nothing():
+                if self._is_unusable():
                     raise StorageUnavailableError(str(error)) from error
                 raise
 
-        return self._run(spoken)
+        return self._run(translated)
 
-    def _takes_nothing(self) -> bool:
-        """Whether a failure concerns all files: then every job waits, and none is at fault."""
+    def _is_unusable(self) -> bool:
+        """Whether nothing can be written at all: then every job waits, and no job fails."""
         try:
             self._partials.probe()
         except (OSError, StorageError):

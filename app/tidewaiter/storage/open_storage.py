@@ -1,4 +1,4 @@
-"""Opens the storage of the configuration, and asks for the free space of its disk."""
+"""Opens the storage of the configuration, and reads the free space of its disk."""
 
 import asyncio
 import shutil
@@ -52,18 +52,18 @@ class FreeSpace:
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._asked: asyncio.Future[int] | None = None
+        self._reading: asyncio.Future[int] | None = None
 
     async def __call__(self) -> int | None:
         """The free bytes; ``None`` if there is no folder. Raises ``OSError`` if the disk does not answer."""
         if self._folder is None:
             return None
-        if self._asked is None or self._asked.done():
-            self._asked = asyncio.get_running_loop().run_in_executor(None, _free_bytes, self._folder)
-        return await asyncio.shield(self._asked)
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.get_running_loop().run_in_executor(None, _free_bytes, self._folder)
+        return await asyncio.shield(self._reading)
 
 
 def _free_bytes(folder: Path) -> int:
     # The folder is created when the first file lands; until then the folder above it counts.
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return shutil.disk_usage(there).free
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing).free

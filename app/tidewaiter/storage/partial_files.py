@@ -1,4 +1,4 @@
-"""Partial files: one for each opening, their checkpoints, and what dead owners left.
+"""Partial files: one for each opening, their checkpoints, and those that dead owners left.
 
 A part is named ``<job>-<number>-<token>.part``, with a new token for every opening. So a former owner that wakes up
 after its lease never writes into the file of its successor, and has nothing to publish after the successor has removed
@@ -33,7 +33,7 @@ from tidewaiter.storage.safe_paths import (
 _FOLDER = (".partial",)
 _PROBE = bytes(64 * 1024)
 _READ_BYTES = 2**20
-_OURS = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tmp)")
+_PART_NAME = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tmp)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,12 @@ class PartialFile:
     def _begin(self) -> None:
         self.validator: str | None = None
         self.total: int | None = None
-        self._tally = ContentHash(md5=self._with_md5)
+        self._hash = ContentHash(md5=self._with_md5)
 
     @property
     def size(self) -> int:
         """How many bytes it holds."""
-        return self._tally.size
+        return self._hash.size
 
     @property
     def closed(self) -> bool:
@@ -107,23 +107,23 @@ class PartialFile:
             raise ValueError("the part is closed")
         return self._descriptor
 
-    def keep(self, checkpoint: Checkpoint) -> bool:
+    def resume(self, checkpoint: Checkpoint) -> bool:
         """Continue from a checkpoint; returns whether the part still has the bytes that were durable then."""
         descriptor = self._open_descriptor()
         while self.size < checkpoint.offset:
             piece = os.read(descriptor, min(_READ_BYTES, checkpoint.offset - self.size))
             if not piece:
                 return False
-            self._tally.take(piece)
+            self._hash.update(piece)
         os.ftruncate(descriptor, self.size)
         self.validator = checkpoint.validator
         self.total = checkpoint.total
-        return self._tally.landed.sha256 == checkpoint.sha256
+        return self._hash.landed.sha256 == checkpoint.sha256
 
     def append(self, pieces: Sequence[bytes]) -> None:
         """Hash and write."""
         for piece in pieces:
-            self._tally.take(piece)
+            self._hash.update(piece)
         write_all(self._open_descriptor(), pieces)
 
     def restart(self) -> None:
@@ -136,7 +136,7 @@ class PartialFile:
         """Make the bytes durable, then write a checkpoint, and close."""
         os.fsync(self._open_descriptor())
         self._close()
-        sha256 = self._tally.landed.sha256
+        sha256 = self._hash.landed.sha256
         checkpoint = Checkpoint(self.place.name, self.size, validator, sha256, total, self._identity)
         content = json.dumps(asdict(checkpoint)).encode()
         with self._folder() as folder:
@@ -145,7 +145,7 @@ class PartialFile:
 
     def verify(self, *, sha256: str | None, size: int | None, md5: str | None) -> None:
         """Raise ``ChecksumError`` unless the bytes are those that were announced; ``None`` was not announced."""
-        self._tally.verify(sha256=sha256, size=size, md5=md5)
+        self._hash.verify(sha256=sha256, size=size, md5=md5)
 
     def land(self, final: Place) -> Landed:
         """Make it durable under its final name, and close."""
@@ -154,7 +154,7 @@ class PartialFile:
         self._close()
         with self._folder() as folder:
             publish(folder, self.place.name, final)
-        return self._tally.landed
+        return self._hash.landed
 
     def drop(self) -> None:
         """Close and remove; does nothing the second time."""
@@ -207,7 +207,7 @@ class PartialFiles:
         checkpoint = self._place(f"{job_id}-{number}.json")
         with self._made() as folder:
             part = self._claim(folder, checkpoint, md5=md5, identity=identity)
-            for name in _ours_in(folder, f"{job_id}-{number}-"):
+            for name in _parts_in(folder, f"{job_id}-{number}-"):
                 if part is None or name != part.place.name:
                     remove(folder, name)
             if part is None:
@@ -234,7 +234,7 @@ class PartialFiles:
             return None
         part = PartialFile(place, descriptor, checkpoint, md5=md5, identity=identity)
         try:
-            holds = part.keep(found)
+            holds = part.resume(found)
         except BaseException:  # close the descriptor after any error
             part.drop()
             raise
@@ -246,15 +246,15 @@ class PartialFiles:
     def drop(self, job_id: int) -> None:
         """Remove all parts of a job."""
         with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
-            for name in _ours_in(folder, f"{job_id}-"):
+            for name in _parts_in(folder, f"{job_id}-"):
                 remove(folder, name)
 
     def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove parts written before ``older_than`` (epoch seconds), except for jobs in ``keep``; return how many."""
         removed = 0
         with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
-            for name in _ours_in(folder, ""):
-                match = _OURS.fullmatch(name)
+            for name in _parts_in(folder, ""):
+                match = _PART_NAME.fullmatch(name)
                 if match is None or (match[1] is not None and int(match[1]) in keep):
                     continue
                 try:
@@ -276,8 +276,8 @@ def _temporary() -> str:
     return f"put-{secrets.token_hex(8)}.tmp"
 
 
-def _ours_in(folder: int, prefix: str) -> list[str]:
-    return [name for name in os.listdir(folder) if name.startswith(prefix) and _OURS.fullmatch(name)]
+def _parts_in(folder: int, prefix: str) -> list[str]:
+    return [name for name in os.listdir(folder) if name.startswith(prefix) and _PART_NAME.fullmatch(name)]
 
 
 def _content(folder: int, place: Place) -> bytes:

@@ -19,21 +19,6 @@ from tidewaiter.storage.base import StorageError
 _LONGEST_PART = 255
 
 
-def parts_of(key: str) -> list[str]:
-    """The parts of a key.
-
-    Raises:
-        StorageError: the key is empty or not below the root. Keys are made safe before; this is a second check.
-    """
-    parts = key.split("/")
-    for part in parts:
-        if part in {"", ".", ".."} or "\\" in part or not part.isprintable() or len(part.encode()) > _LONGEST_PART:
-            raise StorageError(f"The key {key[:200]!r} is not a path below the storage root.")
-    if parts[0].startswith("."):
-        raise StorageError(f"The key {key[:200]!r} lies in a folder of the storage's own.")
-    return parts
-
-
 FILE_MODE: Final = 0o640
 """Of a landed file."""
 FOLDER_MODE: Final = 0o750
@@ -53,6 +38,21 @@ _PERMISSIONS: Final = 0o777
 _making_folders = threading.Lock()
 
 
+def parts_of(key: str) -> list[str]:
+    """The parts of a key.
+
+    Raises:
+        StorageError: the key is empty or not below the root. Keys are made safe before; this is a second check.
+    """
+    parts = key.split("/")
+    for part in parts:
+        if part in {"", ".", ".."} or "\\" in part or not part.isprintable() or len(part.encode()) > _LONGEST_PART:
+            raise StorageError(f"The key {key[:200]!r} is not a path below the storage root.")
+    if parts[0].startswith("."):
+        raise StorageError(f"The key {key[:200]!r} lies in a folder that the storage reserves.")
+    return parts
+
+
 class LinkError(StorageError):
     """There is a symbolic link below the storage root.
 
@@ -63,7 +63,7 @@ class LinkError(StorageError):
     def __init__(self, path: Path) -> None:
         super().__init__(
             f"{path} is a symbolic link, and links below the storage root are not followed: put a folder or a file in "
-            "its place (a bind mount where the files must lie elsewhere), or name the place in storage.root."
+            "its place (a bind mount where the files must lie elsewhere), or set storage.root to that place."
         )
 
 
@@ -109,7 +109,7 @@ def made_folder(root: Path, folders: Sequence[str], mode: int = FOLDER_MODE) -> 
     Args:
         root: the storage root, which is created too, with mode `FOLDER_MODE`.
         folders: the names of the folders below it.
-        mode: of the new folders, whatever the umask. If it is `PRIVATE_FOLDER_MODE`, an existing folder of this user
+        mode: of the new folders, for any umask. If it is `PRIVATE_FOLDER_MODE`, an existing folder of this user
             loses all other permissions.
     """
     with _making_folders:
@@ -157,7 +157,7 @@ def _make(above: int, name: str, path: Path, mode: int) -> int:
             os.fsync(above)
         elif mode == PRIVATE_FOLDER_MODE:
             _make_private(descriptor)
-    except BaseException:  # whatever it was, the descriptor must not be left open
+    except BaseException:  # close the descriptor after any error
         os.close(descriptor)
         raise
     return descriptor
@@ -220,7 +220,7 @@ def create(folder: int, name: str) -> int:
     descriptor = os.open(name, _NEW, PRIVATE_FILE_MODE, dir_fd=folder)
     try:
         set_mode(descriptor, PRIVATE_FILE_MODE)
-    except BaseException:  # whatever it was, the descriptor must not be left open
+    except BaseException:  # close the descriptor after any error
         os.close(descriptor)
         raise
     return descriptor

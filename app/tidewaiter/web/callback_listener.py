@@ -93,7 +93,7 @@ class CallbackListener:
             return self._refusal(429, "callbacks come faster than the limit permits", wait_s)
         callback_hash = _hash_in(request)
         try:
-            wake_up = None if callback_hash is None else await self._wake_ups.note(callback_hash, self._clock.now())
+            wake_up = None if callback_hash is None else await self._wake_ups.wake_up(callback_hash, self._clock.now())
         except StoreUnavailableError as error:
             return self._refusal(503, str(error), _STORE_AGAIN_S)
         if wake_up is None:
@@ -104,9 +104,9 @@ class CallbackListener:
             account=wake_up.account,
             operation=wake_up.operation,
             state=wake_up.state.value,
-            noted=wake_up.noted,
+            noted=wake_up.is_new,
         )
-        if wake_up.noted:
+        if wake_up.is_new:
             self._wake(wake_up)
         await _discard_body(request)
         return _reply(204)

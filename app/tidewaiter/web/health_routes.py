@@ -137,7 +137,7 @@ class CachedProbes:
                 now = self._clock.now()
                 counts = await self._jobs.counts()
                 backlogs = await self._overview.backlogs(now)
-                lanes = await self._lanes.every()
+                lanes = await self._lanes.all_lanes()
         except (TimeoutError, StoreUnavailableError):
             return None
         due, overdue_s = {lane.account: 0 for lane in lanes}, {lane.account: 0.0 for lane in lanes}

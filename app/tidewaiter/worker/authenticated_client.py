@@ -253,7 +253,7 @@ class AuthenticatedClient:
 
     def _use(self, session: LoginSession, token: Token) -> None:
         # Requests with the old token may still be under way and fail: the log redacts it until the next login.
-        self._log.add_passing_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
+        self._log.add_temporary_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
         self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
         self._client.use(session.credentials(token))
         self.observer.signed_in(token.expires_at - self._clock.now())

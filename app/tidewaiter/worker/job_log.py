@@ -100,7 +100,7 @@ class JobLog:
 
     def _waited(self, update: Update) -> None:
         job = update.job
-        if self._log.says("job.waited") and isinstance(update.outcome, o.Pending):
+        if self._log.is_printed("job.waited") and isinstance(update.outcome, o.Pending):
             self._log.emit(
                 "job.waited",
                 **_named(job),

@@ -179,7 +179,7 @@ class Leases:
             self._has_left = True
             states = {number: lane.state() for number, lane in self._lanes.items()}
             await self._store.give_back(self._identity.owner, states)
-            await self._store.forget(self._identity.owner)
+            await self._store.remove_worker(self._identity.owner)
             for number, lane in self._lanes.items():
                 self._log.emit("lane.given_back", lane=number, account=lane.row.account)
             self._lanes.clear()
@@ -189,7 +189,7 @@ class Leases:
         if self._has_left:
             return
         me = self._identity
-        await self._store.beat(me.owner, me.host, me.pid, me.version, self._lease_s)
+        await self._store.heartbeat(me.owner, me.host, me.pid, me.version, self._lease_s)
         await self._renew()
         if self._ending:
             return

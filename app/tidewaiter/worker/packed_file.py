@@ -68,7 +68,7 @@ class _Counted:
         self._hash = ContentHash(md5=link.md5 is not None)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        self._hash.take(piece)
+        self._hash.update(piece)
         return self._level.feed(piece)
 
     def finish(self) -> Iterator[bytes]:

@@ -77,8 +77,8 @@ class Retention:
             try:
                 await self._purge_jobs()
                 await self._purge_notifications()
-                await self._sessions.forget(self._clock.now())
-                await self._actions.forget(self._clock.now())
+                await self._sessions.delete_expired(self._clock.now())
+                await self._actions.delete_old(self._clock.now())
                 await self._sweep_parts()
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)

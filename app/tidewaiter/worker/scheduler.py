@@ -69,7 +69,7 @@ class Scheduler:
 
     async def _serve(self) -> float:
         """Submit the jobs that are due; returns the seconds until the next round."""
-        ticked = await self._store.ticked() if self._settings.schedules else {}
+        ticked = await self._store.progress() if self._settings.schedules else {}
         for schedule in self._settings.schedules:
             await self._serve_one(schedule, ticked.get(schedule.name))
         now = self._wall()
@@ -80,7 +80,7 @@ class Scheduler:
         now = self._wall()
         if ticked is None:
             # A new schedule begins now, and has missed nothing.
-            await self._store.note(schedule.name, now, None)
+            await self._store.save_tick(schedule.name, now, None)
             return
         due = schedule.due(ticked.at, now, LATE_S)
         if due.missed:
@@ -89,9 +89,9 @@ class Scheduler:
                 catch_up=schedule.catch_up.value,
             )  # fmt: skip
         for tick_at in due.ticks:
-            await self._store.note(schedule.name, tick_at, await self._job_of(schedule, tick_at))
+            await self._store.save_tick(schedule.name, tick_at, await self._job_of(schedule, tick_at))
         if due.last is not None and due.missed:
-            await self._store.note(schedule.name, due.last, None)
+            await self._store.save_tick(schedule.name, due.last, None)
 
     async def _job_of(self, schedule: Schedule, tick_at: float) -> int | None:
         """Submit the job of a tick; ``None`` if it is refused, which a person must correct."""

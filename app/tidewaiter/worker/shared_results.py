@@ -97,7 +97,7 @@ class SharedResults:
 
     async def _stored(self, job: Job, since: float) -> StoredResult | None:
         try:
-            return await self._jobs.answer(job, since)
+            return await self._jobs.stored_result(job, since)
         except StoreUnavailableError:
             return None
 

@@ -212,7 +212,9 @@ class WebhookDispatcher:
         if now < self._gave_up_at + _UNKNOWN_EVERY_S:
             return
         reason = "the configuration has no such endpoint (any more)"
-        for notification in await self._store.bury(list(self._settings.endpoints), OVERDUE_S, reason, _UNKNOWN_GROUP):
+        for notification in await self._store.give_up(
+            list(self._settings.endpoints), OVERDUE_S, reason, _UNKNOWN_GROUP
+        ):
             self._log.emit("notification.died", **_named(notification), reason=reason)
         self._gave_up_at = now
 

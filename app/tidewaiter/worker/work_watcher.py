@@ -63,7 +63,7 @@ class WorkWatcher:
             with suppress(StoreUnavailableError):
                 await self._apply_pauses()
             with suppress(StoreUnavailableError):
-                for line in await self._actions.collect():
+                for line in await self._actions.take_lines():
                     self._log.emit("admin.acted", **line)
             if not self._lanes:
                 continue
@@ -79,7 +79,7 @@ class WorkWatcher:
 
     async def _wake_lanes(self) -> None:
         due = await self._jobs.next_due(list(self._lanes))
-        cancel_requested = await self._jobs.wishes(list(self._lanes))
+        cancel_requested = await self._jobs.cancel_requests(list(self._lanes))
         for (number, track), due_at in due.items():
             if number in self._lanes:
                 self._lanes[number].due_by(track, due_at)

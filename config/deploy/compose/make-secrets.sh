@@ -1,8 +1,8 @@
 #!/bin/sh
-# Makes the secrets of ../compose.yaml up; those that are there already stay as they are.
+# Creates the secrets of ../compose.yaml; existing ones do not change.
 #
-# The folder is yours alone. The files in it are readable by all, because containers get them as they are, and none of
-# those that read them runs as you.
+# Only you can open the folder. The files in it are readable by all users, because the containers mount them unchanged
+# and run as other users.
 set -eu
 umask 022
 folder=$(dirname "$0")/secrets

@@ -45,7 +45,7 @@ class SampleDatabase:
     async def open(self, accounts: Sequence[str]) -> None:
         """Let a daemon serve these accounts."""
         await self.lane_store.ensure(dict.fromkeys(accounts, 1))
-        await self.lane_store.beat(OWNER, "tide-1", 4711, "0.4.0", _LEASE_S)
+        await self.lane_store.heartbeat(OWNER, "tide-1", 4711, "0.4.0", _LEASE_S)
         taken = await self.lane_store.take(OWNER, 64, _LEASE_S, force=False, accounts=accounts)
         self.lanes |= {lane.account: lane for lane in taken}
 

@@ -38,7 +38,7 @@ async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> 
     stop = asyncio.Event()
     async with bootstrap.open_job_service(config, log) as service:
         running = asyncio.ensure_future(bootstrap.serve(config, log, stop=stop))
-        request = served.wishes[0]
+        request = served.samples[0]
         job, _ = await service.submit("newsletter", request.operation, request.params, actor=DAEMON)
         profile = await browser.new_context(base_url=f"http://127.0.0.1:{port}", accept_downloads=True)
         page = await profile.new_page()

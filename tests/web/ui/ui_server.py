@@ -156,7 +156,7 @@ async def served(
                 vitals,
                 seams,
                 log,
-                news=ChangeFeed(log.follower_failed),
+                change_feed=ChangeFeed(log.follower_failed),
                 listening=bound,
                 stop=stop,
             )

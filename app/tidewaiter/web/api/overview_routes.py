@@ -24,4 +24,4 @@ class OverviewRoutes:
 
     async def show(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The status of everything."""
-        return json_reply(overview_json(await self._context.overview(request).look()))
+        return json_reply(overview_json(await self._context.overview(request).snapshot()))

@@ -127,7 +127,7 @@ class DashboardReader:
         """
         overview, trouble = self._overview(request), None
         try:
-            snapshot = await overview.look()
+            snapshot = await overview.snapshot()
         except StoreUnavailableError as error:
             if overview.last is None:
                 raise

@@ -71,14 +71,14 @@ class _Tools:
 
 
 async def run_checks(
-    config: Config, log: EventLog, tell: OnFindings, *, accounts: Collection[str] = (), offline: bool = False
+    config: Config, log: EventLog, on_findings: OnFindings, *, accounts: Collection[str] = (), offline: bool = False
 ) -> None:
     """Check what the configuration names.
 
     Args:
         config: a configuration without faults.
-        log: takes lines about logins; it learns their tokens, to redact them.
-        tell: gets the findings, check by check.
+        log: receives lines about logins, and redacts their tokens.
+        on_findings: receives the findings, check by check.
         accounts: check only these; if empty, all of them.
         offline: use no network.
     """
@@ -89,7 +89,7 @@ async def run_checks(
         if database is not None:
             stack.push_async_callback(database.close)
         # The other checks read accounts from the database, so it is checked first and alone.
-        await run_all(_of_this_machine(config, address, database, clock, offline=offline), clock, tell)
+        await run_all(_of_this_machine(config, address, database, clock, offline=offline), clock, on_findings)
         if offline:
             return
         known = {} if database is None else await _known(database, config.accounts)
@@ -100,7 +100,7 @@ async def run_checks(
             *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
             *_of_addresses(config, tools),
         ]
-        await run_all(checks, clock, tell)
+        await run_all(checks, clock, on_findings)
 
 
 async def _opened(config: Config, address: DatabaseAddress, clock: Clock) -> Database | None:
@@ -122,29 +122,27 @@ def _of_this_machine(
     elif database is not None and (file is not None or not offline):
         checks.append(Check("database", "database", lambda notes: check_database(notes, database, clock)))
     else:
-        checks.append(Check("database", "database", partial(_note_not_asked, "database")))
+        checks.append(Check("database", "database", partial(_note_skipped, "database")))
     if config.storage.root is not None or not offline:
-        checks.append(Check("storage", "storage", lambda notes: _look_at_storage(notes, config)))
+        checks.append(Check("storage", "storage", lambda notes: _check_storage(notes, config)))
     else:
-        checks.append(Check("storage", "storage", partial(_note_not_asked, "storage")))
+        checks.append(Check("storage", "storage", partial(_note_skipped, "storage")))
     return checks
 
 
-async def _note_not_asked(check: str, notes: Notes) -> None:
-    notes.add(check, info("not asked (--offline)"))
+async def _note_skipped(check: str, notes: Notes) -> None:
+    notes.add(check, info("not checked (--offline)"))
 
 
-async def _look_at_storage(notes: Notes, config: Config) -> None:
+async def _check_storage(notes: Notes, config: Config) -> None:
     root = config.storage.root
     try:
         with open_storage(root, config.storage.url, config.storage.options.given) as storage:
             if root is not None:
                 await check_folder(notes, storage, root)
             else:
-                mend = (
-                    "see that bucket, region and credentials are right, and which permissions docs/storage.md asks for"
-                )
-                await check_storage(notes, storage, config.storage.place, mend)
+                remedy = "check the bucket, its region, the credentials, and the permissions that docs/storage.md lists"
+                await check_storage(notes, storage, config.storage.place, remedy)
     except StorageSetupError as error:
         notes.add("storage", failure(str(error), "correct what it names in [storage]"))
 
@@ -154,14 +152,14 @@ async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, 
     try:
         await database.check_schema()
         paused = await AccountStore(database).paused()
-        lanes, now = await LaneStore(database).every(), await database.now()
+        lanes, now = await LaneStore(database).all_lanes(), await database.now()
     except (SchemaError, StoreUnavailableError):
         return {}
     return {name: _known_of([one for one in lanes if one.account == name], paused.get(name), now) for name in accounts}
 
 
 def _known_of(lanes: Sequence[LaneStatus], pause: Pause | None, now: float) -> _Known:
-    closed = next((told for lane in lanes if (told := _closed(lane, now)) is not None), None)
+    closed = next((reason for lane in lanes if (reason := _closed(lane, now)) is not None), None)
     return _Known(pause, closed, sorted(at for lane in lanes for at in lane.request_window))
 
 
@@ -174,17 +172,17 @@ def _closed(lane: LaneStatus, now: float) -> str | None:
 
 def _of_account(config: Config, account: BoundAccount, known: _Known | None, tools: _Tools) -> Check:
     private_ok = config.accounts[account.name].private_ok
-    examined = CheckedAccount(
+    checked = CheckedAccount(
         account.name,
         account.base_url,
         private_ok,
         account.probe,
         _asker(account, [] if known is None else known.requests, tools, private_ok=private_ok),
-        standing=known is not None,
+        pause_known=known is not None,
         pause=None if known is None else known.pause,
         closed=None if known is None else known.closed,
     )
-    return Check("login", account.name, lambda notes: check_account(notes, examined, tools.clock))
+    return Check("login", account.name, lambda notes: check_account(notes, checked, tools.clock))
 
 
 def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: PermittedNetworks) -> Ask:
@@ -208,7 +206,7 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
             async with asyncio.timeout(_LONGEST_WAIT_S):
                 permit = await budget.admit()
         except TimeoutError:
-            return Throttled(f"the account's own limit has had no room for {_LONGEST_WAIT_S:g} s")
+            return Throttled(f"the account's own limit permitted no request for {_LONGEST_WAIT_S:g} s")
         try:
             return await signed.exchange(request, permit)
         except SignInError as error:
@@ -228,14 +226,14 @@ def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
     if http.listen is not None and (listen := host_and_port(http.listen))[1]:
         checks.append(Check("http", "http", partial(_of_http, http.public_url, listen, wire, clock)))
     for name, one in config.notifications.items():
-        checks.append(Check("notifications", name, partial(_of_receiver, name, one, clock)))
+        checks.append(Check("notifications", name, partial(_of_endpoint, name, one, clock)))
     return checks
 
 
-async def _of_receiver(name: str, receiver: NotificationTable, clock: Clock, notes: Notes) -> None:
-    """Nothing is sent: the endpoint would take it for a notification."""
+async def _of_endpoint(name: str, table: NotificationTable, clock: Clock, notes: Notes) -> None:
+    """Nothing is sent: the endpoint would read it as a notification."""
     key, permit = f"notifications.{name}.url", f"set notifications.{name}.allow_private = true"
-    endpoint, private_ok = NetworkEndpoint.of(receiver.url), receiver.private_ok
+    endpoint, private_ok = NetworkEndpoint.of(table.url), table.private_ok
     await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit)
 
 

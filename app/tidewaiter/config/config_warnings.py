@@ -15,11 +15,11 @@ from tidewaiter.database.sqlite_files import is_over_network, kind_of
 from tidewaiter.domain.permissions import metadata_around
 from tidewaiter.providers.spec.value_spec import SettingSpec
 
-# Container engines mount secrets there, most often readable for all: nobody else is in the container.
+# Container engines mount secrets there, most often readable for all users: the container has no others.
 _OF_CONTAINERS: Final = (Path("/run/secrets"), Path("/var/run/secrets"))
 
 
-def cautions(config: Config, specs: Mapping[str, Mapping[str, SettingSpec]]) -> tuple[ConfigFault, ...]:
+def config_warnings(config: Config, specs: Mapping[str, Mapping[str, SettingSpec]]) -> tuple[ConfigFault, ...]:
     """Every warning; ``specs`` are the settings that each provider knows, by its name."""
     return (
         *_nothing_to_do(config),
@@ -39,14 +39,14 @@ def _nothing_to_do(config: Config) -> Iterator[ConfigFault]:
 
 
 def _readable_secrets(config: Config, values: list[Shown]) -> Iterator[ConfigFault]:
-    told: set[str] = set()
+    reported: set[str] = set()
     for shown in values:
         is_password = shown.key == ("database", "url") and "***" in str(shown.value)
         if not (shown.hidden or is_password) or shown.origin.source not in (ValueSource.FILE, ValueSource.SECRET_FILE):
             continue
         path = Path(shown.origin.name)
-        if shown.origin.name not in told and _all_may_read(path):
-            told.add(shown.origin.name)
+        if shown.origin.name not in reported and _all_may_read(path):
+            reported.add(shown.origin.name)
             reason = f"the file holds a secret, and every user of this machine may read it; chmod o-r {path}"
             yield config.fault_at(*shown.key, reason=reason)
 
@@ -63,7 +63,7 @@ def _all_may_read(path: Path) -> bool:
         return False
     try:
         return bool(path.stat().st_mode & stat.S_IROTH)
-    except OSError:  # read a moment ago, and gone or closed by now
+    except OSError:  # it was read before, and is deleted or unreadable now
         return False
 
 
@@ -72,7 +72,7 @@ def _database_over_network(config: Config) -> Iterator[ConfigFault]:
     kind = None if file is None else kind_of(file)
     if kind is not None and is_over_network(kind):
         reason = (
-            f"{file} lies on a network file system ({kind}), where SQLite's locks cannot be relied on; "
+            f"{file} is on a network file system ({kind}), where SQLite's locks are not reliable; "
             "put it on a disk of this machine, or use PostgreSQL"
         )
         yield config.fault_at("database", "url", reason=reason)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.configurations import write
 from tidewaiter.bootstrap import known_settings
 from tidewaiter.config import load
-from tidewaiter.config.cautions import cautions
+from tidewaiter.config.config_warnings import config_warnings
 
 ACCOUNT = """
 [accounts.shop]
@@ -19,11 +19,11 @@ customer_id = "5004"
 
 
 def cautions_of(folder: Path, text: str, mode: int = 0o600) -> dict[str, str]:
-    """The cautions about a configuration, by their key; the file has that mode."""
+    """The config_warnings about a configuration, by their key; the file has that mode."""
     path = write(folder, text)
     path.chmod(mode)
     config = load(path, {})
-    return {one.key: one.reason for one in cautions(config, known_settings(config))}
+    return {one.key: one.reason for one in config_warnings(config, known_settings(config))}
 
 
 def test_nothing_to_tell(tmp_path: Path) -> None:
@@ -102,5 +102,5 @@ def test_it_is_told_where_it_was_written(key: str, tmp_path: Path) -> None:
     variable = f"TIDEWAITER__{key.upper().replace('.', '__')}"
     environ = {"TIDEWAITER__CALLBACKS__PUBLIC_URL": "http://tide", "TIDEWAITER__ACCOUNTS__SHOP__ALLOW_PRIVATE": "true"}
     config = load(path, environ)
-    found = {one.key: one.origin for one in cautions(config, known_settings(config))}
+    found = {one.key: one.origin for one in config_warnings(config, known_settings(config))}
     assert found[key] == variable

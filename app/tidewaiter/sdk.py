@@ -43,8 +43,8 @@ from tidewaiter.domain.outcome import (
     Unsent,
 )
 from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.errors import SpecError, UnsendableError
-from tidewaiter.providers.operation_parts import OperationParts
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
 
@@ -53,6 +53,7 @@ __all__ = [
     "BoundOperation",
     "Cancelled",
     "Cleaned",
+    "CompiledOperation",
     "Duplicate",
     "Empty",
     "FileTrouble",
@@ -64,7 +65,6 @@ __all__ = [
     "Link",
     "LinksExpired",
     "NotYet",
-    "OperationParts",
     "Pending",
     "Polled",
     "Provider",

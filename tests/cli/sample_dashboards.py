@@ -9,7 +9,7 @@ from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minu
 from tidewaiter.database.lane_store import WorkerStatus
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, State
-from tidewaiter.services.account_status import LaneCondition
+from tidewaiter.services.wait_reasons import LaneCondition
 from tidewaiter.web.ui.dashboard import LaneView
 
 NOW = 1_790_000_000.0

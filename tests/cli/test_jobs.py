@@ -9,7 +9,7 @@ from tests.cli.command_shell import CommandShell
 from tests.cli.commands import submit
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.database import migrate
-from tidewaiter.web.api.json_shapes import EntryShape, JobShape
+from tidewaiter.web.api.body_schemas import EntryShape, JobShape
 from tidewaiter.web.api.paging import next_address
 
 

@@ -1,7 +1,7 @@
 """``tidewaiter schedules``."""
 
 from tests.cli.command_shell import CONFIG, CommandShell
-from tidewaiter.web.api.json_shapes import ScheduleShape
+from tidewaiter.web.api.body_schemas import ScheduleShape
 
 SCHEDULES = """
 [schedules.nightly-opens]

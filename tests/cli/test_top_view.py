@@ -14,7 +14,7 @@ from tidewaiter.cli.top_view import TopState, bar, fitting, shares, sparkline, w
 from tidewaiter.database.notification_store import EndpointBacklog
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import State
-from tidewaiter.web.api.json_shapes import BacklogShape, OverviewShape
+from tidewaiter.web.api.body_schemas import BacklogShape, OverviewShape
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>\r\n\t\x9b31m\u202e[bold]markup[/bold]" + "x" * 5000
 _FOR_TERMINALS = re.compile(r"\x1b\[[0-9;]*m")

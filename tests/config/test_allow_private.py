@@ -9,8 +9,8 @@ import pytest
 
 from tests.support.configurations import faults_of, write
 from tidewaiter.config import load
-from tidewaiter.config.schema import config_schema
-from tidewaiter.domain.permissions import network_of
+from tidewaiter.config.json_schema import config_schema
+from tidewaiter.domain.networks import network_of
 
 HEAD = """
 [notifications.ops]

@@ -8,7 +8,7 @@ from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores, artifact
 from tidewaiter.database.job_store import FencedUpdate
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
-from tidewaiter.domain.job import Job, OtherJob, State
+from tidewaiter.domain.job import Job, SameRemoteJob, State
 from tidewaiter.domain.state_machine import advance
 
 
@@ -32,13 +32,13 @@ async def test_followers_are_the_others(stores: Stores) -> None:
     await stores.polling("other")
     elsewhere = await stores.polling("h", operation="snapshot")
 
-    assert await stores.jobs.followers(first) == [OtherJob(second.id, State.POLLING, True, second.deadline_at)]
+    assert await stores.jobs.followers(first) == [SameRemoteJob(second.id, State.POLLING, True, second.deadline_at)]
     assert await stores.jobs.followers(elsewhere) == []
     assert await stores.jobs.followers(await stores.add()) == []
     assert [one.id for one in await stores.jobs.followers_of(await stores.add(), "h")] == [first.id, second.id]
 
     await stores.accepted(first, o.Refused("no"))
-    assert await stores.jobs.followers(second) == [OtherJob(first.id, State.FAILED, False, first.deadline_at)]
+    assert await stores.jobs.followers(second) == [SameRemoteJob(first.id, State.FAILED, False, first.deadline_at)]
 
 
 async def test_followers_tell_what_they_have_done(stores: Stores) -> None:

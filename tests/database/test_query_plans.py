@@ -8,7 +8,7 @@ from tests.support.stored_jobs import NOW, OWNER, Stores
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.database.notification_store import NotificationStore
-from tidewaiter.database.wake_ups import WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State, Track
 from tidewaiter.domain.notification import DeliveryStatus

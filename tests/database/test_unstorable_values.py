@@ -17,10 +17,10 @@ from tidewaiter.database.errors import SchemaError
 from tidewaiter.database.job_store import FencedUpdate
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
-from tidewaiter.domain.state_machine import Update
+from tidewaiter.domain.state_machine import JobUpdate
 from tidewaiter.log import configure
 from tidewaiter.worker.committer import CommitResult, Committer
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 
 CHINESE = "处理中"
 
@@ -84,7 +84,7 @@ async def _ends(stores: Stores, updates: list[FencedUpdate]) -> tuple[list[Commi
     committer = Committer(stores.jobs, OWNER, clock, log, JobLog(log, clock, stores.jobs))
     verdicts: dict[int, CommitResult] = {}
 
-    def settled(update: Update, verdict: CommitResult) -> None:
+    def settled(update: JobUpdate, verdict: CommitResult) -> None:
         verdicts[update.job.id] = verdict
 
     run = asyncio.ensure_future(committer.run())

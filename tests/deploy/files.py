@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from tests.support.doc_pages import ROOT
-from tidewaiter.bootstrap.config_faults import faults_of
+from tidewaiter.bootstrap.start_checks import faults_of
 from tidewaiter.config import Config, load
 
 DEPLOY = ROOT / "config/deploy"

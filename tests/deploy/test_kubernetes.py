@@ -17,7 +17,7 @@ from tidewaiter.config import Config, host_and_port, load
 from tidewaiter.database.engine import Database
 from tidewaiter.log import configure
 from tidewaiter.web.health_routes import ProcessStatus
-from tidewaiter.web.roles import GuardedRoute
+from tidewaiter.web.route_rules import GuardedRoute
 
 _FOLDER: Final = DEPLOY / "kubernetes"
 _VARIANTS: Final = (_FOLDER, _FOLDER / "sqlite")

@@ -12,7 +12,7 @@ from tests.support.certificates import Authority, self_signed
 from tidewaiter.clock import SystemClock
 from tidewaiter.doctor.address_checks import NetworkEndpoint, addresses_result, certificate_result, check_endpoint
 from tidewaiter.doctor.findings import CheckStatus, Finding, Notes
-from tidewaiter.domain.permissions import PermittedNetworks, network_of
+from tidewaiter.domain.networks import PermittedNetworks, network_of
 
 CLOCK = SystemClock()
 

@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.download_rules import closes_account, ends_download, most_severe_outcome
+from tidewaiter.domain.download_transitions import closes_account, ends_download, most_severe_outcome
 
 FULL = o.StorageFull("no room")
 REFUSED_KEY = o.Unauthorized("bad key")

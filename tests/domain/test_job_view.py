@@ -7,7 +7,7 @@ from tests.support.ended_job import AT, FILE, JOB
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import HistoryEntry, State
 from tidewaiter.domain.job_view import JobView, artifact_json, entry_json, job_json
-from tidewaiter.web.api.json_shapes import ArtifactShape, EntryShape, JobShape
+from tidewaiter.web.api.body_schemas import ArtifactShape, EntryShape, JobShape
 
 
 def test_the_view_is_what_openapi_promises() -> None:

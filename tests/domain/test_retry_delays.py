@@ -11,7 +11,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Backoff, OperationPolicy
 from tidewaiter.domain.change_feed import change_of
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.domain.state_machine import JobUpdate, advance
 
 SURE = replace(
     PLAIN,
@@ -86,9 +86,9 @@ def test_the_count_survives_the_poll_for_fresh_links() -> None:
 # --- submits whose outcome is unknown ---------------------------------------------------------------------------------
 
 
-def unknown(found: o.Outcome, policy: OperationPolicy = SURE) -> list[Update]:
+def unknown(found: o.Outcome, policy: OperationPolicy = SURE) -> list[JobUpdate]:
     """Submits without a clear outcome, and what looking for the remote job has found, until nothing is sent again."""
-    now, before, updates = NOW, job(State.QUEUED, handle=None), list[Update]()
+    now, before, updates = NOW, job(State.QUEUED, handle=None), list[JobUpdate]()
     while before.state is State.QUEUED:
         for outcome in (o.Intended("k"), o.Unknown("HTTP 303")):
             before = advance(before, outcome, policy, now, Random(1)).job

@@ -22,9 +22,9 @@ from tidewaiter.domain.outcome import (
     Unknown,
     Unmapped,
 )
-from tidewaiter.providers.account_credentials import Token
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import ParameterError, SettingsError
+from tidewaiter.providers.login_session import Token
 from tidewaiter.providers.provider_registry import Registry
 
 FHIR = "https://fhir.example.com/r4"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewaiter.providers.download_plan import blanks_before, is_html
+from tidewaiter.providers.download_replies import blanks_before, is_html
 
 PAGES = [
     b"<!DOCTYPE html>",

@@ -6,7 +6,7 @@ import pytest
 
 from tests.providers.paged_spec import PAGES, reader_of
 from tests.support.spec_samples import BASE, HEAD, NOW, POLL, RESULTS, SUBMIT, job_with, operation_of, provider_of
-from tidewaiter.domain.http_values import Fields, WireReply
+from tidewaiter.domain.http_values import HeaderFields, WireReply
 from tidewaiter.domain.outcome import Accepted, Pending
 from tidewaiter.providers.extract import compile_pick
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition
@@ -69,7 +69,7 @@ BY_REGEX = LINKED.replace('rel = "next"', "regex = '^<([^>]*)>; *rel=\"?next'")
 @pytest.mark.parametrize("text", [LINKED, BY_REGEX])
 def test_a_list_goes_on_after_a_link_of_its_own_field(text: str) -> None:
     """Seen: `Link` with `self` in one field and `next` in another ended a list after its first page."""
-    headers = Fields({"Link": ["<list?n=1>; rel=self", "<list?n=2>; rel=next"]})
+    headers = HeaderFields({"Link": ["<list?n=1>; rel=self", "<list?n=2>; rel=next"]})
     reply = WireReply(200, headers, b'{"data": {"items": [1]}}', f"{BASE}/list")
     read = reader_of(text).read(job_with(None), PagePosition(), reply, NOW)
     assert read == ListedItems((1,), PagePosition(2, 1, f"{BASE}/list?n=2"))
@@ -90,7 +90,7 @@ def test_a_list_goes_on_after_a_link_of_its_own_field(text: str) -> None:
 def test_a_value_out_of_a_repeated_field(pick: dict[str, str], value: object) -> None:
     """A list is one value; what has a single value has its first; a regex sees each, and all of them."""
     headers = {"X-List": ["a", "b"], "X-Same": ["a", "a"], "Location": ["/1", "/2"], "X-Blank": ["", "x"]}
-    reading = Reading(WireReply(200, Fields(headers)))
+    reading = Reading(WireReply(200, HeaderFields(headers)))
     assert compile_pick((PickSpec.model_validate(pick),))(reading) == value
 
 
@@ -99,7 +99,7 @@ def test_a_condition_on_a_repeated_field() -> None:
     rule = 'rules = [{ header = { name = "X-State", regex = "^busy$" }, then = "pending" }, { then = "ready" }]\n'
     poll = '[operations.report.poll]\nurl = "/r/${handle}"\n' + rule
     operation = operation_of(HEAD + SUBMIT + poll + RESULTS)
-    reply = WireReply(200, Fields({"X-State": ["well", "busy"]}), b"{}")
+    reply = WireReply(200, HeaderFields({"X-State": ["well", "busy"]}), b"{}")
     assert operation.read_poll(job_with(), reply, NOW) == Pending()
 
 
@@ -118,5 +118,5 @@ outcome = { is = "Accepted", handle = "/2" }
     assert result.ok, str(result)
     operation = operation_of(HEAD + submit + POLL + RESULTS)
     assert operation.read_submit(
-        job_with(None), WireReply(200, Fields({"Link": ["</1>; rel=self", "</2>; rel=job"]})), NOW
+        job_with(None), WireReply(200, HeaderFields({"Link": ["</1>; rel=self", "</2>; rel=job"]})), NOW
     ) == Accepted("/2")

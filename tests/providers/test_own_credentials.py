@@ -6,10 +6,11 @@ from tests.support.spec_samples import HEAD, NOW, job_with, operation_of, provid
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.outcome import Accepted, Pending, Ready
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.account_credentials import OwnCredentials, Token
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.compiled_steps import Matches
+from tidewaiter.providers.login_session import Token
+from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PagePosition
+from tidewaiter.providers.remote_job_search import RemoteJobMatchPage
 
 OWN = "https://api.example.com"
 KEY = "canary+key/42"
@@ -150,7 +151,7 @@ handle = "url"
     assert adoption is not None
     reply = reply_of(200, {"reports": [{"mine": True, "url": f"/jobs/1?k={KEY}"}]}, f"{OWN}/v1/reports")
     found = adoption.read(job_with(None), PagePosition(), reply, NOW)
-    assert isinstance(found, Matches)
+    assert isinstance(found, RemoteJobMatchPage)
     assert found.handles == (f"{OWN}/jobs/1",)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.spec_samples import HEAD, NOW, WHOLE, changed, faults_of, job_with, operation_of
-from tidewaiter.providers.operation_parts import Sharing
+from tidewaiter.providers.result_sharing import Sharing
 
 PARAMS = """
 [operations.report.params]

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import WireRequest
-from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.emulators.controls import FaultKind, InjectedFault
 from tidewaiter.emulators.emulated_replies import Reply, page_reply, spoiled
 from tidewaiter.emulators.server import EmulatedCall, EmulatedRoute, EmulatedServer, RecordedRequest

@@ -24,7 +24,7 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import TERMINAL, Job, State
-from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.log import configure
 from tidewaiter.services import DAEMON, AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage

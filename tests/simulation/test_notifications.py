@@ -19,8 +19,8 @@ from tidewaiter.database.notification_store import Notification, NotificationSto
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import TERMINAL
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.notification import RETRY_S, DeliveryStatus, Subscription
-from tidewaiter.domain.permissions import PermittedNetworks
 from tidewaiter.log import configure
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender
 from tidewaiter.transport.wire import Timeouts

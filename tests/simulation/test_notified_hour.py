@@ -17,8 +17,8 @@ from tests.simulation.simulated_hour import Plan, live_through
 from tests.simulation.simulated_wire import SimulatedReply, SimulatedWire
 from tests.simulation.world import World, in_world, one_daemon
 from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.notification import NOTIFIABLE
-from tidewaiter.domain.permissions import PermittedNetworks
 from tidewaiter.emulators.emulated_replies import page_reply
 from tidewaiter.transport.wire import LostReplyError, NotSentError, Timeouts
 

@@ -6,7 +6,7 @@ from tests.support.byte_servers import ReceivedRequest, Server, reply
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials
-from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.wire import Timeouts, Wire

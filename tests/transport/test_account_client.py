@@ -12,7 +12,7 @@ from tests.transport.clients import account, secret, to
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials, WireRequest
-from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.wire import BlockedAddressError, LostReplyError, RawReply, RedirectRefusedError, Timeouts

@@ -11,7 +11,7 @@ from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.budget import Budget
-from tidewaiter.transport.credentials import AccountCredentials
+from tidewaiter.transport.request_credentials import AccountCredentials
 from tidewaiter.transport.wire import RedirectRefusedError
 
 KEY = (("key", "s3&cret/ü"),)

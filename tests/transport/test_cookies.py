@@ -8,7 +8,7 @@ from tests.transport.clients import account, to
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.credentials import Cookies
+from tidewaiter.transport.cookies import Cookies
 
 HERE = "https://api.example.com/v1/jobs/7"
 FREE = Credentials({"Authorization": "Bearer s3cret"})

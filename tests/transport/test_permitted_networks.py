@@ -12,9 +12,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tests.support.byte_servers import ReceivedRequest, answering, reply, serving
 from tidewaiter.domain.http_values import WireRequest
-from tidewaiter.domain.permissions import Network, PermittedNetworks, network_of
+from tidewaiter.domain.networks import Network, PermittedNetworks, network_of
+from tidewaiter.transport.address_guard import Guard, OwnListeners
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.guard import Guard, OwnListeners
 from tidewaiter.transport.wire import BlockedAddressError, NotSentError, Timeouts
 
 QUICK = Timeouts(connect_s=2.0, read_s=2.0, overall_s=3.0)

@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from tidewaiter.transport.addresses import UrlOrigin, headers_for_other_origin, leads_on, location_of, next_address
+from tidewaiter.transport.request_urls import UrlOrigin, headers_for_other_origin, leads_on, location_of, next_address
 from tidewaiter.transport.wire import RedirectRefusedError
 
 ASKED = "https://api.example.com:8443/rest/7/result?token=s3cret"

@@ -8,8 +8,8 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.webhook_receiver import SECRET
 from tidewaiter.clock import SystemClock
+from tidewaiter.domain.networks import network_of
 from tidewaiter.domain.notification import keys_of, signed_headers
-from tidewaiter.domain.permissions import network_of
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender
 from tidewaiter.transport.wire import BlockedAddressError

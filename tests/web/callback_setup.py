@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field
 
 from tests.support.stored_jobs import StandingClock, Stores
-from tidewaiter.database.wake_ups import WakeUp
+from tidewaiter.database.wake_up_store import WakeUp
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.url import callback_hash_of

@@ -12,7 +12,7 @@ from tests.support.stored_jobs import Stores
 from tests.web.callback_setup import CallbackSetup, LoopClock
 from tests.web.protected_app import ProtectedApp, open_app
 from tidewaiter.database.engine import Database
-from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUp, WakeUpStore
 from tidewaiter.log import configure
 from tidewaiter.web.callback_listener import CallbackListener
 from tidewaiter.web.rate_limits import RateBucket

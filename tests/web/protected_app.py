@@ -15,8 +15,8 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.session_store import SessionStore
 from tidewaiter.log import configure
 from tidewaiter.web.access_control import AccessControl, AccessSettings
+from tidewaiter.web.callers import CALLER, CallerToken, Role
 from tidewaiter.web.http_server import make_application
-from tidewaiter.web.roles import CALLER, CallerToken, Role
 
 READ = "read-token-read-token-read-token"
 ADMIN = "admin-token-admin-token-admin"

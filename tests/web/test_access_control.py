@@ -12,7 +12,7 @@ from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.session_store import SessionStore
 from tidewaiter.services import ConflictError, NotFoundError, RequestError
 from tidewaiter.web.access_control import SESSION_COOKIE, SESSION_S, AccessSettings
-from tidewaiter.web.roles import CallerToken, Role
+from tidewaiter.web.callers import CallerToken, Role
 
 
 async def test_roles(app: ProtectedApp) -> None:

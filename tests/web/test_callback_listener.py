@@ -11,7 +11,7 @@ import pytest
 from tests.support.stored_jobs import NOW
 from tests.web.callback_setup import OTHER, TOKEN, CallbackSetup, LoopClock
 from tidewaiter.database.engine import Database
-from tidewaiter.database.wake_ups import WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.log import configure
 from tidewaiter.web import callback_listener

@@ -27,7 +27,7 @@ from tidewaiter.transport.wire import Timeouts
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.file_download import Downloaded, Downloader
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.provider_session import ProviderSession
 

@@ -21,7 +21,7 @@ from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, NewJob, State
-from tidewaiter.domain.state_machine import Update
+from tidewaiter.domain.state_machine import JobUpdate
 from tidewaiter.log import configure
 from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.folder import LocalStorage
@@ -33,11 +33,11 @@ from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.executor import Executor
-from tidewaiter.worker.fetcher import Fetcher
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.pauses import Pauses
-from tidewaiter.worker.step import StepContext
+from tidewaiter.worker.result_fetcher import ResultFetcher
+from tidewaiter.worker.step_context import StepContext
 
 LEASE_S = 60.0
 PASSWORD = "canary-password"
@@ -85,7 +85,7 @@ async def stored_as(job: Job, jobs: JobStore, lane: int, epoch: int, now: float)
     new = NewJob(account=job.account, operation=job.operation, params=job.params, deadline_s=3600.0)
     added, _ = await jobs.add(new, lane, now)
     due = replace(job, id=added.id, lane=lane, created_at=now, deadline_at=now + 3600, version=added.version + 1)
-    update = Update(due, added.version, State.QUEUED, o.Pending())
+    update = JobUpdate(due, added.version, State.QUEUED, o.Pending())
     assert (await jobs.record([FencedUpdate(update, epoch)], OWNER)).accepted == {added.id}
     return due
 
@@ -128,7 +128,7 @@ async def open_executor(
             signed = AuthenticatedClient(
                 client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
             )
-            fetcher = Fetcher(LocalStorage(folder, threads), jobs, clock, job_log, rand=Random(1))
+            fetcher = ResultFetcher(LocalStorage(folder, threads), jobs, clock, job_log, rand=Random(1))
             executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
             step = StepContext.of(due, account.operations["report"], signed, lease)

@@ -16,10 +16,10 @@ from tests.support.stored_jobs import NOW, OWNER, POLICY, StandingClock, Stores,
 from tidewaiter.database.engine import Database
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.log import configure
 from tidewaiter.worker.committer import CommitResult, Committer
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 
 
 @dataclass(slots=True)
@@ -31,12 +31,12 @@ class CommitterSetup:
     output: io.StringIO
     results: list[tuple[int, CommitResult]] = field(default_factory=list)
 
-    def hand_in(self, update: Update, *, epoch: int | None = None, shares: bool = False) -> None:
+    def hand_in(self, update: JobUpdate, *, epoch: int | None = None, shares: bool = False) -> None:
         """Hand in an update, as a lane does."""
         epoch = self.stores.lane.epoch if epoch is None else epoch
         self.committer.record(update, epoch, self._reported, shares=shares)
 
-    def _reported(self, update: Update, result: CommitResult) -> None:
+    def _reported(self, update: JobUpdate, result: CommitResult) -> None:
         self.results.append((update.job.id, result))
 
     async def settled(self) -> list[CommitResult]:
@@ -65,7 +65,7 @@ async def committing(stores: Stores, owner: str = OWNER) -> AsyncIterator[Commit
     log.close()
 
 
-def decided(job: Job, outcome: o.Outcome) -> Update:
+def decided(job: Job, outcome: o.Outcome) -> JobUpdate:
     """What an outcome makes of a job."""
     return advance(job, outcome, POLICY, NOW, Random(1))
 

@@ -10,17 +10,17 @@ from tests.support.stored_jobs import NOW, OWNER, POLICY, StandingClock, Stores,
 from tidewaiter.database.engine import Database
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.log import configure
-from tidewaiter.worker.admission import RemoteJobs
 from tidewaiter.worker.committer import CommitResult, Committer
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.shared_results import SharedResults
+from tidewaiter.worker.step_gates import RemoteJobs
 
 ASK = new_job(answer_key="00000001page")
 
 
-def _decided(job: Job, outcome: o.Outcome) -> Update:
+def _decided(job: Job, outcome: o.Outcome) -> JobUpdate:
     return advance(job, outcome, POLICY, NOW, Random(1))
 
 

@@ -19,7 +19,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
 from tidewaiter.transport.wire import AccountClosedError, Timeouts
 from tidewaiter.worker.lease import moment
-from tidewaiter.worker.step import SupersededError
+from tidewaiter.worker.step_context import SupersededError
 
 SPEC = spec_with("")
 LOST = b""

@@ -27,10 +27,10 @@ from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.budget import Budget
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
-from tidewaiter.worker.fetcher import Fetcher
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.step import StepContext
+from tidewaiter.worker.result_fetcher import ResultFetcher
+from tidewaiter.worker.step_context import StepContext
 
 BODIES = {"/a": b"Alpha", "/b": b"Beta.", "/c": b"Gamma"}
 
@@ -74,7 +74,9 @@ class MortalStorage(LocalStorage):
 class Visits:
     """Visits to one job, whose rows stand in a real database."""
 
-    def __init__(self, stores: Stores, job: Job, fetcher: Fetcher, client: AuthenticatedClient, origin: str) -> None:
+    def __init__(
+        self, stores: Stores, job: Job, fetcher: ResultFetcher, client: AuthenticatedClient, origin: str
+    ) -> None:
         self.stores, self.job, self.origin = stores, job, origin
         self._fetcher, self._client, self._lease = fetcher, client, Lease(1, 1, SystemClock(), 3600.0)
         self._operation = operation_of(WHOLE)
@@ -122,7 +124,7 @@ async def visits(stores: Stores, handle: str, storage: LocalStorage) -> AsyncIte
         signed = AuthenticatedClient(
             client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
         )
-        fetcher = Fetcher(storage, stores.jobs, clock, JobLog(log, clock, stores.jobs), rand=Random(1))
+        fetcher = ResultFetcher(storage, stores.jobs, clock, JobLog(log, clock, stores.jobs), rand=Random(1))
         yield Visits(stores, job, fetcher, signed, server.origin)
     log.close()
 

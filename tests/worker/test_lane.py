@@ -7,13 +7,13 @@ import pytest
 
 from tests.worker.virtual_lanes import LEASE_S, Site, live
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.wake_ups import WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import State, Track
 from tidewaiter.worker.lane import LaneLimits
 from tidewaiter.worker.lease import moment
-from tidewaiter.worker.step import StepContext
+from tidewaiter.worker.step_context import StepContext
 
 
 async def _never(_: StepContext) -> o.Outcome:

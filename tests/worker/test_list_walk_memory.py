@@ -23,7 +23,7 @@ from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.reply_bodies import StreamReply
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.list_walk import ListWalk
+from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.provider_session import ProviderSession
 
 if TYPE_CHECKING:

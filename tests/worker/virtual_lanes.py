@@ -26,15 +26,15 @@ from tidewaiter.domain.job import Job
 from tidewaiter.log import EventLog, configure
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.transport.budget import Budget
-from tidewaiter.worker.admission import StorageGate
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.executor import Executor
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
+from tidewaiter.worker.lane_ownership import DaemonIdentity, LaneOwnership, LanePlan
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.leases import Identity, LanePlan, Leases
 from tidewaiter.worker.shared_results import SharedResults
-from tidewaiter.worker.step import StepContext
+from tidewaiter.worker.step_context import StepContext
+from tidewaiter.worker.step_gates import StorageGate
 
 LEASE_S = 30.0
 ACCOUNTS = ("acme", "other")
@@ -89,7 +89,7 @@ class ScriptedExecutor(Executor):
 class Daemon:
     """One daemon's committer, executor and leases, on the database of a :class:`Site`."""
 
-    leases: Leases
+    leases: LaneOwnership
     executor: ScriptedExecutor
     running: list["asyncio.Task[None]"]
     output: io.StringIO
@@ -173,9 +173,9 @@ class Site:
             return Lane(row, lease, access, self.lane_limits, parts, shared_results=shared_results)
 
         plan = LanePlan({name: {} for name in accounts}, make_lane)
-        leases = Leases(
+        leases = LaneOwnership(
             LaneStore(self.database),
-            Identity(owner, "host", 1, "1"),
+            DaemonIdentity(owner, "host", 1, "1"),
             plan,
             lease_s=LEASE_S,
             alone=False,

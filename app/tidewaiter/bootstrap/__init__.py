@@ -1,7 +1,6 @@
 """The composition root: the only package that names every concrete class and puts them together."""
 
 from tidewaiter.bootstrap.account_binding import bind_accounts, known_settings, read_schedules, secrets_of
-from tidewaiter.bootstrap.config_faults import faults_of
 from tidewaiter.bootstrap.configured_checks import run_checks
 from tidewaiter.bootstrap.daemon_assembly import build_daemon
 from tidewaiter.bootstrap.open_services import (
@@ -14,6 +13,7 @@ from tidewaiter.bootstrap.open_services import (
 from tidewaiter.bootstrap.process import EXIT_FAILED, EXIT_OK, serve
 from tidewaiter.bootstrap.seams import Seams
 from tidewaiter.bootstrap.single_run import RunBrokenError, run_once
+from tidewaiter.bootstrap.start_checks import faults_of
 from tidewaiter.bootstrap.webhooks import TEST_TYPE, endpoints_of, send_test, subscriptions_of
 
 __all__ = [

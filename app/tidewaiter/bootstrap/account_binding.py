@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.config.origins import ConfigFault
-from tidewaiter.domain.permissions import Bounds
+from tidewaiter.domain.backoff_and_limits import Bounds
 from tidewaiter.providers.errors import ParameterError, SettingsError, SpecError, UnknownProviderError
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry

@@ -31,8 +31,8 @@ from tidewaiter.doctor.address_checks import (
 from tidewaiter.doctor.data_checks import check_database, check_folder, check_missing_file, check_sqlite, check_storage
 from tidewaiter.doctor.findings import Check, Notes, OnFindings, failure, info, run_all
 from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.outcome import Throttled
-from tidewaiter.domain.permissions import PermittedNetworks
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.reply_defaults import Trouble

@@ -21,31 +21,31 @@ from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.lane_store import LaneRow, LaneStore
 from tidewaiter.database.schedule_store import ScheduleStore
-from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUp, WakeUpStore
 from tidewaiter.log import EventLog
 from tidewaiter.metrics.readings import DaemonReading, LaneReading
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import DAEMON
 from tidewaiter.transport.webhook_sender import WebhookSender
 from tidewaiter.web.callback_listener import CallbackListener
-from tidewaiter.worker.admission import StorageGate
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.daemon import Daemon, Run
-from tidewaiter.worker.fetcher import Fetcher
 from tidewaiter.worker.heartbeat import Heartbeat
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane
+from tidewaiter.worker.lane_ownership import DaemonIdentity, LaneOwnership, LanePlan
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.leases import Identity, LanePlan, Leases
 from tidewaiter.worker.pauses import Pauses
+from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.retention import Retention
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
+from tidewaiter.worker.step_gates import StorageGate
 from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDispatcher
 from tidewaiter.worker.work_watcher import WorkWatcher
 
 
 def daemon_readings(
-    leases: Leases, pauses: Pauses, committer: Committer, gate: StorageGate, clock: Clock
+    leases: LaneOwnership, pauses: Pauses, committer: Committer, gate: StorageGate, clock: Clock
 ) -> Callable[[], DaemonReading]:
     """Returns a function that reads the state of these parts."""
 
@@ -148,7 +148,7 @@ async def assemble(
     job_log = JobLog(log, clock, jobs, polled=metrics.polled, on_change=seams.tell)
     committer = Committer(jobs, owner, clock, log, job_log, committed=metrics.committed)
     gate = StorageGate(seams.storage, clock, log)
-    fetcher = Fetcher(seams.storage, jobs, clock, job_log, rand=seams.rand)
+    fetcher = ResultFetcher(seams.storage, jobs, clock, job_log, rand=seams.rand)
     accounts = {name: config.accounts[name].settings for name in bound.accounts}
     pauses = Pauses(AccountStore(database), accounts, seams.rand, log)
     await pauses.start()
@@ -162,9 +162,9 @@ async def assemble(
         pauses=pauses,
         gate=gate,
     )
-    leases = Leases(
+    leases = LaneOwnership(
         lanes,
-        Identity(owner, platform.node(), os.getpid(), __version__),
+        DaemonIdentity(owner, platform.node(), os.getpid(), __version__),
         lane_plan(bound, shared),
         lease_s=config.worker.lease_s,
         alone=database.exclusive,

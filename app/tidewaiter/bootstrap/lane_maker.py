@@ -13,16 +13,16 @@ from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.counting_wire import CountingWire
 from tidewaiter.worker.account_observer import AccountObserver
-from tidewaiter.worker.admission import StorageGate
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.executor import Executor
-from tidewaiter.worker.fetcher import Fetcher
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.pauses import Pauses
+from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.shared_results import SharedResults
+from tidewaiter.worker.step_gates import StorageGate
 
 _BODY_LIMIT = 8 * 1_048_576
 
@@ -36,7 +36,7 @@ class SharedParts:
     jobs: JobStore
     committer: Committer
     job_log: JobLog
-    fetcher: Fetcher
+    fetcher: ResultFetcher
     pauses: Pauses
     gate: StorageGate
 

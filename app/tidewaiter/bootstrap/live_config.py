@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tidewaiter.bootstrap.account_binding import bind_accounts, load_providers, read_schedules
-from tidewaiter.bootstrap.config_faults import faults_of_access, faults_of_notifications
+from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.domain.reconfigurable import Reconfigurable
 from tidewaiter.providers.provider import BoundAccount

@@ -33,8 +33,8 @@ from tidewaiter.log import EventLog
 from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.storage.base import Storage, StorageSetupError
 from tidewaiter.storage.open_storage import FreeSpace, open_storage
+from tidewaiter.transport.address_guard import OwnListeners
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.guard import OwnListeners
 from tidewaiter.web.health_routes import CachedProbes, HealthRoutes, Phase, ProcessStatus
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)

@@ -12,16 +12,16 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 
 from tidewaiter.bootstrap.account_binding import secrets_of
-from tidewaiter.bootstrap.config_faults import faults_of
 from tidewaiter.bootstrap.daemon_assembly import Assembled
 from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, bind
+from tidewaiter.bootstrap.start_checks import faults_of
 from tidewaiter.clock import Clock
 from tidewaiter.config import ConfigError, load
 from tidewaiter.config.changes import changes_between
 from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.log import EventLog
-from tidewaiter.worker.leases import LanePlan
+from tidewaiter.worker.lane_ownership import LanePlan
 
 _STORE_RETRY_S = 1.0
 

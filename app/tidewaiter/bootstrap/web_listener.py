@@ -28,8 +28,8 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.schedule_store import ScheduleStore
 from tidewaiter.database.session_store import SessionStore
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.change_feed import ChangeFeed
-from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.services import AccountService, JobService, ScheduleService
@@ -37,9 +37,9 @@ from tidewaiter.web.access_control import AccessControl, AccessSettings
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
 from tidewaiter.web.api.openapi import api_routes
 from tidewaiter.web.api.routing import ApiContext, guarded_routes
+from tidewaiter.web.callers import CallerToken, Role, scope_of
 from tidewaiter.web.health_routes import HealthRoutes, ProcessStatus
 from tidewaiter.web.http_server import HttpServer, make_application
-from tidewaiter.web.roles import CallerToken, Role, scope_of
 from tidewaiter.web.tls import Certificate, server_context
 from tidewaiter.web.ui.page_renderer import PageRenderer
 from tidewaiter.web.ui.page_routes import PageContext, page_routes

@@ -54,7 +54,7 @@ def list_accounts(invocation: Invocation, /, *, as_json: bool) -> None:
     An account that has left the configuration is listed while jobs of it wait. It has no provider, and no daemon
     serves it.
     """
-    from tidewaiter.services.json_views import account_json, orphan_json  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.resource_json import account_json, orphan_json  # noqa: PLC0415  # help and completion do without
 
     async def look(service: "AccountService") -> tuple[list["AccountStatus"], dict[str, Mapping[State, int]]]:
         return await service.statuses(), await service.orphans()
@@ -86,7 +86,7 @@ def pause(invocation: Invocation, /, *, name: str, reason: str | None, as_json: 
     Within a lookout round every daemon stops sending requests to its provider; running steps finish. Cancelling still
     works. The exit code is 2 if there is no such account, and 0 if it is paused already.
     """
-    from tidewaiter.services.json_views import account_json  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.resource_json import account_json  # noqa: PLC0415  # help and completion do without
 
     status = asyncio.run(_ask(invocation, lambda service: service.pause(name, reason, actor=current_user())))
     if as_json:
@@ -107,7 +107,7 @@ def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
     tests the provider before the others follow. The exit code is 2 if there is no such account, and 0 if it is neither
     paused nor closed.
     """
-    from tidewaiter.services.json_views import resumed_json  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.resource_json import resumed_json  # noqa: PLC0415  # help and completion do without
 
     resumed = asyncio.run(_ask(invocation, lambda service: service.resume(name, actor=current_user())))
     if as_json:

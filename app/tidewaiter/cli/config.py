@@ -12,8 +12,8 @@ from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import CONFIG_PLACES, Invocation, config_option, debug_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
 from tidewaiter.config import Config, ConfigError
+from tidewaiter.config.json_schema import config_schema
 from tidewaiter.config.sample import sample
-from tidewaiter.config.schema import config_schema
 from tidewaiter.config.show import HIDDEN, Shown, as_toml, effective
 from tidewaiter.log import Redactor
 from tidewaiter.providers.provider import Provider

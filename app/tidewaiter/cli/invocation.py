@@ -189,11 +189,11 @@ def current_user() -> "Actor":
 async def note_action(store: "NotificationStore", action: str, target: str) -> None:
     """Store what a person did about notifications, for a daemon to log."""
     from tidewaiter.clock import SystemClock  # noqa: PLC0415
-    from tidewaiter.database.action_store import ActionStore  # noqa: PLC0415
+    from tidewaiter.database.admin_action_store import AdminActionStore  # noqa: PLC0415
     from tidewaiter.services import audit_fields  # noqa: PLC0415
 
     now = SystemClock().now()
-    await ActionStore(store.database).add_line(audit_fields(current_user(), action, target, "done", now), now)
+    await AdminActionStore(store.database).add_line(audit_fields(current_user(), action, target, "done", now), now)
 
 
 def next_page(path: str, query: Mapping[str, Sequence[object]], page: Sequence[Any]) -> str:

@@ -11,7 +11,7 @@ from tidewaiter.domain.job import TERMINAL, Job, State
 
 if TYPE_CHECKING:
     from tidewaiter.services import JobService
-    from tidewaiter.services.account_status import WaitReason
+    from tidewaiter.services.wait_reasons import WaitReason
 
 _LOOK_S: Final = 0.25
 
@@ -66,7 +66,7 @@ async def until_ended(
 
 async def wait_for(service: "JobService", job: Job, now: float) -> "WaitReason | None":
     """Why a job waits; ``None`` if it has ended."""
-    from tidewaiter.services.account_status import wait_reason  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.wait_reasons import wait_reason  # noqa: PLC0415  # help and completion do without
 
     return wait_reason(job, None if job.state in TERMINAL else await service.lane_report(job), now)
 

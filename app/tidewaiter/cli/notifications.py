@@ -77,7 +77,7 @@ def list_notifications(
     as_json: bool,
 ) -> None:
     """List notifications, the newest first."""
-    from tidewaiter.services.json_views import notification_json  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.resource_json import notification_json  # noqa: PLC0415  # help and completion do without
 
     async def find(store: "NotificationStore") -> "list[Notification]":
         return await store.find(status=status, endpoint=endpoint, job_id=job, before_id=before, limit=limit + 1)

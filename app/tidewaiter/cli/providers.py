@@ -39,7 +39,7 @@ def list_providers(invocation: Invocation, /, *, as_json: bool) -> None:
     registry = _registry(invocation)
     found = [registry.get(name) for name in registry.names()]
     if as_json:
-        from tidewaiter.services.json_views import provider_line_json  # noqa: PLC0415  # help and completion do without
+        from tidewaiter.services.resource_json import provider_line_json  # noqa: PLC0415  # help and completion do without
 
         accounts = {} if invocation.find_config() is None else invocation.load().accounts
         lines = [
@@ -70,7 +70,7 @@ def show(invocation: Invocation, /, *, name: str, as_toml: bool, as_json: bool) 
     if as_toml:
         click.echo(provider.source, nl=False)
     elif as_json:
-        from tidewaiter.services.json_views import provider_json  # noqa: PLC0415
+        from tidewaiter.services.resource_json import provider_json  # noqa: PLC0415
 
         values = provider.spec.account.items()
         settings = {name: value.model_dump(mode="json", exclude_none=True) for name, value in values}

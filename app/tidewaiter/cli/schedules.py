@@ -41,7 +41,7 @@ def schedules() -> None:
 @pass_invocation
 def list_schedules(invocation: Invocation, /, *, as_json: bool) -> None:
     """List the schedules of the configuration, with the last tick and the next."""
-    from tidewaiter.services.json_views import schedule_json  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.resource_json import schedule_json  # noqa: PLC0415  # help and completion do without
 
     async def look() -> "list[ScheduleStatus]":
         async with open_schedule_service(invocation) as found:

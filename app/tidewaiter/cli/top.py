@@ -199,7 +199,7 @@ def top_json(state: TopState) -> dict[str, Any]:
     snapshot = state.snapshot
     if snapshot is None:
         return head
-    from tidewaiter.services.json_views import overview_json  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.resource_json import overview_json  # noqa: PLC0415  # help and completion do without
 
     overview = overview_json(snapshot)
     return {

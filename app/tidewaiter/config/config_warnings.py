@@ -12,7 +12,7 @@ from tidewaiter.config.origins import ConfigFault, ValueSource
 from tidewaiter.config.show import Shown, effective
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.sqlite_files import is_over_network, kind_of
-from tidewaiter.domain.permissions import metadata_around
+from tidewaiter.domain.networks import metadata_around
 from tidewaiter.providers.spec.value_spec import SettingSpec
 
 # Container engines mount secrets there, most often readable for all users: the container has no others.

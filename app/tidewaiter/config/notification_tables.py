@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from tidewaiter.config.value_types import AllowPrivate
 from tidewaiter.domain.job import TERMINAL, State
+from tidewaiter.domain.networks import PermittedNetworks, permitted_networks
 from tidewaiter.domain.notification import NOTIFIABLE, SIGNING_KEY_PREFIX, keys_of
-from tidewaiter.domain.permissions import PermittedNetworks, permitted_networks
 from tidewaiter.toml_table import TomlTable
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")

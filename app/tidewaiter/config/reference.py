@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 
-from tidewaiter.config.schema import config_schema
+from tidewaiter.config.json_schema import config_schema
 from tidewaiter.config.table_keys import NAME, TableKeys, every_table, is_secret, toml_value
 
 _HEAD: Final = """\

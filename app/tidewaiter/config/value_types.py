@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 from tidewaiter.database.database_url import DatabaseAddress
-from tidewaiter.domain.permissions import network_of
+from tidewaiter.domain.networks import network_of
 
 _LARGEST_PORT: Final = 65_535
 _NAME: Final = "[a-z0-9][a-z0-9_-]{0,63}"

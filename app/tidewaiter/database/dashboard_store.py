@@ -36,8 +36,8 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStatus, LaneStore, WorkerStatus
 from tidewaiter.database.row_codec import JOB_COLUMNS, job_of
 from tidewaiter.database.tables import artifacts, jobs, lanes
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import Job, State, Track
-from tidewaiter.domain.permissions import Scope
 
 MOST_DUE: Final = 10_000
 """More due jobs than these are not counted in a lane."""

@@ -51,7 +51,7 @@ from tidewaiter.database.tables import artifacts, history, jobs, lanes
 from tidewaiter.domain.job import HistoryEntry, State, track_of
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.outcome import Stored
-from tidewaiter.domain.state_machine import Update
+from tidewaiter.domain.state_machine import JobUpdate
 
 _SERIAL_BITS = 40
 _MANY_LINKS = 1000
@@ -106,7 +106,7 @@ class FencedUpdate:
     its parts.
     """
 
-    update: Update
+    update: JobUpdate
     epoch: int
     serial: int = field(default_factory=_serials.__next__)
 
@@ -168,7 +168,7 @@ class GroupCommit:
         left = [one for one in group if one.update.job.id not in accepted]
         return accepted | await self._written_before(connection, left)
 
-    async def decide(self, connection: AsyncConnection, decision: Update) -> bool:
+    async def decide(self, connection: AsyncConnection, decision: JobUpdate) -> bool:
         """Write a person's decision if the job is still parked, at the version that the person saw."""
         result = await connection.execute(self._decide, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
@@ -215,7 +215,7 @@ class GroupCommit:
         link_count = sum(len(one.update.job.links) for one in group if isinstance(one.update.job.links, tuple))
         return text() if link_count <= _MANY_LINKS else await asyncio.to_thread(text)
 
-    def _row(self, change: Update, epoch: int, stamp: int | None) -> tuple[object, ...]:
+    def _row(self, change: JobUpdate, epoch: int, stamp: int | None) -> tuple[object, ...]:
         """A row of ``_UPDATE``."""
         job = change.job
         fence = (job.id, change.expected, stamp, epoch)
@@ -316,7 +316,7 @@ def _history_insert(dialect: str) -> Executable:
     return history.insert().from_select(names, select(*rows.c))
 
 
-def _last_of(update: Update) -> int:
+def _last_of(update: JobUpdate) -> int:
     """The highest file number of a job with all its files: rows with a higher number belong to no file any more."""
     return max((one.number for one in update.artifacts), default=-1)
 

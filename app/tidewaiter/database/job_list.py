@@ -15,8 +15,8 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam,
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
 from tidewaiter.database.tables import HandleKey, jobs, lanes
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
 
 # Ids rise with time, but several daemons' clocks differ, and a transaction may take its id before its time.
 _SKEW_S: Final = 3600.0

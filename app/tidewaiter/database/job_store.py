@@ -46,13 +46,13 @@ from tidewaiter.domain.job import (
     HistoryEntry,
     Job,
     NewJob,
-    OtherJob,
+    SameRemoteJob,
     State,
     Track,
 )
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.notification import Subscription
-from tidewaiter.domain.state_machine import Update
+from tidewaiter.domain.state_machine import JobUpdate
 
 __all__ = ["FencedUpdate", "GroupResult", "JobStore"]
 
@@ -220,7 +220,7 @@ class JobStore:
             first.unwritable + second.unwritable,
         )
 
-    async def decide(self, update: Update) -> bool:
+    async def decide(self, update: JobUpdate) -> bool:
         """Commit a person's decision on a parked job.
 
         Returns:
@@ -254,18 +254,18 @@ class JobStore:
         """The jobs of these lanes with a cancel request that can stop without a request to the provider."""
         return await jobs_of(await self._rows(_CANCEL_REQUESTS.where(jobs.c.lane.in_(numbers))))
 
-    async def followers(self, job: Job) -> list[OtherJob]:
+    async def followers(self, job: Job) -> list[SameRemoteJob]:
         """The other jobs, ended ones too, that follow the remote job of this one."""
         return [] if job.handle is None else await self.followers_of(job, job.handle)
 
-    async def followers_of(self, job: Job, handle: str) -> list[OtherJob]:
+    async def followers_of(self, job: Job, handle: str) -> list[SameRemoteJob]:
         """The other jobs of its account and operation that follow this remote job, ended ones too."""
         followed = {"account": job.account, "operation": job.operation, "handle": handle, "id": job.id}
-        found: dict[int, OtherJob] = {}
+        found: dict[int, SameRemoteJob] = {}
         for number, state, shared, deadline_at, outcome in await self._rows(_FOLLOWERS, **followed):
             before = found[number].ended_by if number in found else frozenset()
             outcomes = before if outcome is None else before | {outcome}
-            found[number] = OtherJob(number, State(state), bool(shared), deadline_at, outcomes)
+            found[number] = SameRemoteJob(number, State(state), bool(shared), deadline_at, outcomes)
         return list(found.values())
 
     async def counts(self, accounts: Collection[str] | None = None) -> dict[State, int]:
@@ -287,7 +287,7 @@ class JobStore:
         async with self.database.reading() as connection:
             return (await connection.execute(statement, parameters)).all()
 
-    async def _conflict(self, update: Update) -> tuple[int, str]:
+    async def _conflict(self, update: JobUpdate) -> tuple[int, str]:
         """The update's job, and the reason: which other job has its handle."""
         job = update.job
         of_job = (jobs.c.account == job.account, jobs.c.operation == job.operation, jobs.c.handle == job.handle)

@@ -14,11 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
 from tidewaiter.database.tables import DatabaseNow, artifacts, notifications
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.notification import MOST_LISTED, DeliveryStatus, Subscription, body_of, message_id
-from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
-from tidewaiter.domain.state_machine import Update
+from tidewaiter.domain.state_machine import JobUpdate
 
 __all__ = [
     "NOTIFICATION_COLUMNS",
@@ -89,7 +89,7 @@ class Outbox:
         self._insert = _notification_insert(dialect)
         self._files = _files_of_jobs(dialect)
 
-    async def write(self, connection: AsyncConnection, updates: Sequence[Update]) -> None:
+    async def write(self, connection: AsyncConnection, updates: Sequence[JobUpdate]) -> None:
         """Write the notifications about these updates, which were accepted in this transaction."""
         if not self.subscriptions:
             return
@@ -100,7 +100,7 @@ class Outbox:
             rows = [row for update, names in some for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
             await connection.execute(self._insert, {PARAMETER: encode(rows)})
 
-    def _endpoints_for(self, update: Update) -> list[str]:
+    def _endpoints_for(self, update: JobUpdate) -> list[str]:
         """The endpoints that are notified about an update: it must have brought the job into its state."""
         if update.state_from is update.job.state:
             return []
@@ -117,7 +117,9 @@ class Outbox:
         return found
 
 
-def _rows(update: Update, endpoints: Sequence[str], files: Sequence[Artifact], total: int) -> list[tuple[object, ...]]:
+def _rows(
+    update: JobUpdate, endpoints: Sequence[str], files: Sequence[Artifact], total: int
+) -> list[tuple[object, ...]]:
     """Rows of ``_GIVEN``, one for each endpoint."""
     job = _as_stored(update.job)
     at = job.created_at if update.entry is None else update.entry.at

@@ -9,8 +9,8 @@ from tidewaiter.database.account_store import Pause, PauseCause
 from tidewaiter.doctor.address_checks import NetworkEndpoint, check_endpoint
 from tidewaiter.doctor.findings import CheckResult, Notes, failure, info, ok, warning
 from tidewaiter.domain.http_values import WireReply, WireRequest
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized
-from tidewaiter.domain.permissions import PermittedNetworks
 from tidewaiter.providers.provider import Healthy, Probe, Probed
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.providers.reply_headers import parse_http_date

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from tidewaiter.clock import Clock
 from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
 from tidewaiter.domain.http_values import WireRequest
-from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.url import CALLBACK_PATH
-from tidewaiter.transport.guard import Guard
+from tidewaiter.transport.address_guard import Guard
 from tidewaiter.transport.wire import Timeouts, TransportError, Wire
 
 _DAY_S: Final = 86_400.0

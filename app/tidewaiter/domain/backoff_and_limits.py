@@ -1,8 +1,23 @@
-"""Backoff with jitter, the policy of an operation, and the limits of an account."""
+"""Backoff with jitter, what a server's Retry-After may change of it, rate limits, and how much of a reply is used."""
 
 import math
 from dataclasses import dataclass
 from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The most that an account accepts: files and JSON values in one reply, pages in one list, bytes in one file."""
+
+    most_files: int = 10_000
+    most_pages: int = 100_000
+    most_values: int = 1_000_000
+    largest_file_bytes: int = 1 << 40
+
+
+USUAL_BOUNDS = Bounds()
+"""The bounds that apply unless the operator configures others."""
+
 
 _LARGEST_EXPONENT = 64
 

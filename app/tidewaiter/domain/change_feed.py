@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.state_machine import Update
+from tidewaiter.domain.state_machine import JobUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def added(job: Job) -> JobChange:
     return JobChange("job.submitted", job, None, "Submitted", job.created_at)
 
 
-def change_of(update: Update) -> JobChange | None:
+def change_of(update: JobUpdate) -> JobChange | None:
     """The change that an update makes; ``None`` if it only counts, as most polls do."""
     entry = update.entry
     if entry is None:
@@ -66,7 +66,7 @@ def change_of(update: Update) -> JobChange | None:
     return JobChange(_event_of(update), update.job, update.state_from, entry.outcome, entry.at)
 
 
-def _event_of(update: Update) -> str:
+def _event_of(update: JobUpdate) -> str:
     match update.job.state:
         case State.FAILED | State.EXPIRED:
             return "job.failed"
@@ -86,7 +86,7 @@ def _event_of(update: Update) -> str:
             return _live_event_of(update)
 
 
-def _live_event_of(update: Update) -> str:
+def _live_event_of(update: JobUpdate) -> str:
     if isinstance(update.outcome, o.Unmapped):
         return "job.unmapped"
     if isinstance(update.outcome, o.Pending):

@@ -30,7 +30,7 @@ class WireRequest:
         return replace(self, headers={**added, **self.headers}) if added else self
 
 
-class Fields(Mapping[str, str]):
+class HeaderFields(Mapping[str, str]):
     """The header fields of a reply that did not come over the network; names are looked up in lower case.
 
     Args:

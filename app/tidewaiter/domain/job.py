@@ -188,7 +188,7 @@ _ENDING_STATES = frozenset({State.CLEANING, State.CANCELLING})
 
 
 @dataclass(frozen=True, slots=True)
-class OtherJob:
+class SameRemoteJob:
     """Another job with the same handle.
 
     ``shared`` says that it did not make the remote job. ``ended_by`` names the outcomes in its history that deleted or
@@ -202,7 +202,7 @@ class OtherJob:
     ended_by: frozenset[str] = frozenset()
 
 
-class Duty(Enum):
+class RemoteJobEndDecision(Enum):
     """What a job does with a remote job that it no longer needs."""
 
     ACT = "act"
@@ -213,7 +213,7 @@ class Duty(Enum):
     """Another job is about to decide."""
 
 
-def duty_of(job: Job, others: Collection[OtherJob], now: float) -> Duty:
+def remote_job_end_decision(job: Job, others: Collection[SameRemoteJob], now: float) -> RemoteJobEndDecision:
     """What ``job`` does with its remote job, which it no longer needs.
 
     Args:
@@ -223,16 +223,16 @@ def duty_of(job: Job, others: Collection[OtherJob], now: float) -> Duty:
     """
     live = [other for other in others if other.state in LIVE]
     if any(not _no_longer_needs(other, job, now) for other in live):
-        return Duty.LEAVE
+        return RemoteJobEndDecision.LEAVE
     if any(other.id > job.id and other.state in _ENDING_STATES for other in live):
-        return Duty.WAIT
+        return RemoteJobEndDecision.WAIT
     done = {"Cleaned"} if job.state is State.CLEANING else {"Cleaned", "Cancelled"}
     if any(other.ended_by & done for other in others):
-        return Duty.LEAVE
+        return RemoteJobEndDecision.LEAVE
     made = not job.shared or any(not other.shared for other in others)
-    return Duty.ACT if made else Duty.LEAVE
+    return RemoteJobEndDecision.ACT if made else RemoteJobEndDecision.LEAVE
 
 
-def _no_longer_needs(other: OtherJob, job: Job, now: float) -> bool:
+def _no_longer_needs(other: SameRemoteJob, job: Job, now: float) -> bool:
     """Whether a live job no longer needs the remote job; of two that expire, only one may wait for the other."""
     return other.state in _ENDING_STATES or (other.deadline_at <= now and other.id < job.id)

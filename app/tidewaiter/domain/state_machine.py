@@ -21,13 +21,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeVar, cast
 
-from tidewaiter.domain import common_rules as common
-from tidewaiter.domain import download_rules as download
+from tidewaiter.domain import common_transitions as common
+from tidewaiter.domain import download_transitions as download
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain import poll_rules as poll
-from tidewaiter.domain import submit_rules as submit
+from tidewaiter.domain import poll_transitions as poll
+from tidewaiter.domain import submit_transitions as submit
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
-from tidewaiter.domain.common_rules import RuleContext
+from tidewaiter.domain.common_transitions import RuleContext
 from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.url import shown_handle
@@ -43,7 +43,7 @@ class IllegalOutcomeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class JobUpdate:
     """What one outcome changes: the new job, valid only if the stored job still has the version ``expected``.
 
     ``artifacts`` are landed files that are recorded with it. ``saw_wake_up``: the step knew about the wake-up that made
@@ -67,7 +67,7 @@ class Transition:
     targets: tuple[State, ...]
 
 
-def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, rand: Random) -> Update:
+def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, rand: Random) -> JobUpdate:
     """What ``outcome`` does to ``job``.
 
     Args:
@@ -87,7 +87,7 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
     if after.state not in transition.targets:
         raise IllegalOutcomeError(f"{type(outcome).__name__} led from {job.state} to {after.state}, against the table")
     artifacts = outcome.artifacts if isinstance(outcome, o.Stored) else ()
-    return Update(after, job.version, job.state, outcome, _entry(job, after, outcome, now), artifacts, job.hinted)
+    return JobUpdate(after, job.version, job.state, outcome, _entry(job, after, outcome, now), artifacts, job.hinted)
 
 
 def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry | None:

@@ -14,8 +14,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import TERMINAL
-from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
 from tidewaiter.events import CATALOGUE
 from tidewaiter.metrics.metric_catalogue import counter, gauge, histogram
 from tidewaiter.metrics.readings import (

@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.backoff_and_limits import Bounds, OperationPolicy
 from tidewaiter.domain.http_values import Json, Link, SealedLinks, WireReply, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Cancelled, Cleaned
-from tidewaiter.domain.permissions import Bounds
 from tidewaiter.providers import step_replies
-from tidewaiter.providers.account_credentials import OwnCredentials
-from tidewaiter.providers.compiled_steps import Choice, Ending, RemoteJobSearch, Steps
-from tidewaiter.providers.download_plan import Decision, DownloadRequest, FileHead, decide
+from tidewaiter.providers.compiled_operation import CompiledOperation
+from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps, StepVariants
+from tidewaiter.providers.download_replies import Decision, DownloadRequest, FileHead, decide
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.operation_parts import OperationParts, Sharing
+from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
+from tidewaiter.providers.remote_job_search import RemoteJobSearch
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
 from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
+from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.step_replies import by_sender, ended, file_reply
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
@@ -38,7 +39,7 @@ class BoundOperation:
     A reply may come from another host, after a redirect: ``reply.url`` says from where.
     """
 
-    parts: OperationParts
+    parts: CompiledOperation
 
     # --- submit -------------------------------------------------------------------------------------------------------
 
@@ -275,7 +276,7 @@ class BoundOperation:
     def read_download(
         self, job: Job, link: Link, asked: DownloadRequest, reply: WireReply, *, now: float, largest_bytes: int
     ) -> Decision:
-        """What the reply to a download means, and what to do next; see :mod:`tidewaiter.providers.download_plan`.
+        """What the reply to a download means, and what to do next; see :mod:`tidewaiter.providers.download_replies`.
 
         Args:
             job: the job.
@@ -298,7 +299,7 @@ class BoundOperation:
         results = self.parts.steps.results.of(job)
         return None if results is None else results.source
 
-    def _ended(self, step: Ending | None, reply: WireReply, now: float) -> Trouble | None:
+    def _ended(self, step: RemoteJobEndStep | None, reply: WireReply, now: float) -> Trouble | None:
         account = self.parts.account
         reading = self.parts.reading(reply)
         return by_sender(ended(step, reading, account.messages, own=account.origin, now=now), reply, account.origin)
@@ -311,6 +312,6 @@ class BoundOperation:
         return request.with_headers(more)
 
 
-def _ending_request(choice: Choice[Ending], job: Job) -> WireRequest | None:
+def _ending_request(choice: StepVariants[RemoteJobEndStep], job: Job) -> WireRequest | None:
     step = choice.of(job) if job.handle is not None else None
     return None if step is None else step.build(job, None)

@@ -4,19 +4,16 @@ The account's settings select the variants of a step once; the job's parameters 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from tidewaiter.domain.http_values import Json, WireReply, WireRequest
+from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.outcome import Refused
-from tidewaiter.providers.account_credentials import OwnCredentials
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.extract import Pick, as_handle, as_text, as_url, as_word, compile_pick
-from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
-from tidewaiter.providers.paged_lists import ListedItems, PagedList, PagePosition, PageReader, compile_pages
+from tidewaiter.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
+from tidewaiter.providers.jmespath_expressions import compile_expression, is_true
+from tidewaiter.providers.remote_job_search import Adopt, compile_adopt
 from tidewaiter.providers.reply import Reading, url_fault
-from tidewaiter.providers.reply_defaults import FileTrouble
 from tidewaiter.providers.reply_limits import WaitRules, compile_waits
 from tidewaiter.providers.reply_rules import Rules, expand
 from tidewaiter.providers.request_building import HANDLE, Build, compile_request
@@ -24,128 +21,9 @@ from tidewaiter.providers.result_files import Results, compile_results
 from tidewaiter.providers.spec.field_types import PARAMS, SpecVariant, holds
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
-from tidewaiter.providers.template import Render, always, compile_value, names_callback
+from tidewaiter.providers.template import names_callback
 
 # --- the search for a remote job --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """The remote jobs on a page that match a job."""
-
-    handles: tuple[str, ...]
-    listed: ListedItems
-
-    @property
-    def items(self) -> tuple[Json, ...]:
-        """The items of the page."""
-        return self.listed.items
-
-    @property
-    def ends(self) -> bool | None:
-        """Whether the page says that it is the last one."""
-        return self.listed.ends
-
-    @property
-    def after(self) -> PagePosition | None:
-        """The position of the next page."""
-        return self.listed.after
-
-
-@dataclass(frozen=True, slots=True)
-class Adopt:
-    """The compiled ``adopt`` table; ``handle`` reads the handle from an item, as an absolute URL if it is a URL.
-
-    ``lag_s``: how long the list may lag behind a submit. ``parks``: a person decides if the list has no match.
-    ``match_all``: a job must have a value for everything that is compared.
-    """
-
-    paged: PagedList
-    match: tuple[tuple[Search, Render], ...]
-    where: Search | None
-    handle: Callable[[Json, str], str | None]
-    lag_s: float
-    parks: bool
-    match_all: bool
-
-
-def compile_adopt(
-    spec: AdoptSpec,
-    base_url: str,
-    settings: Mapping[str, Json],
-    key: str,
-    as_name: Callable[[Json, str], str | None],
-) -> Adopt:
-    """The compiled form of an ``adopt`` table.
-
-    Args:
-        spec: the table.
-        base_url: the base of URLs that begin with ``/``.
-        settings: the account's values.
-        key: the place of the table in the spec.
-        as_name: makes a handle from a value and its base URL.
-    """
-    name = compile_expression(spec.handle)
-    return Adopt(
-        paged=compile_pages(spec, base_url, settings, key),
-        match=tuple(
-            (compile_expression(where), always(compile_value(str(as_text(wanted)), settings)))
-            for where, wanted in spec.match.items()
-        ),
-        where=None if spec.where is None else compile_expression(spec.where),
-        handle=lambda item, base: as_name(name(item), base or f"{base_url}/"),
-        lag_s=spec.lag_s,
-        parks=spec.absent == "park",
-        match_all=spec.match_all,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteJobSearch:
-    """The search for a job's remote job, page by page."""
-
-    adopt: Adopt
-    reader: PageReader
-    own: OwnCredentials = field(default_factory=OwnCredentials, repr=False)
-
-    @property
-    def lag_s(self) -> float:
-        """Seconds by which the list may lag behind a submit."""
-        return self.adopt.lag_s
-
-    @property
-    def parks(self) -> bool:
-        """Whether a person decides if the list does not have the remote job."""
-        return self.adopt.parks
-
-    def request(self, job: Job, page: PagePosition) -> WireRequest:
-        """The request for a page of the list."""
-        return self.reader.request(job, page)
-
-    def read(self, job: Job, page: PagePosition, reply: WireReply, now: float) -> Matches | FileTrouble:
-        """The remote jobs on a page that match the job's submit, or why that cannot be decided."""
-        listed = self.reader.read(job, page, reply, now)
-        if not isinstance(listed, ListedItems):
-            return listed
-        values = self._match_values(job)
-        lacks = len(values) < len(self.adopt.match)
-        if (lacks and self.adopt.match_all) or (not values and self.adopt.where is None):
-            # With less to compare, an older remote job could match.
-            return Refused(f"the job has {'not all values' if values else 'none of the values'} that adopt compares")
-        matching = [item for item in listed.items if self._matches(item, values)]
-        handles = [self.adopt.handle(item, reply.url) for item in matching]
-        if None in handles:
-            return Refused("an item of the list matches the job, but has no handle")
-        return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
-
-    def _match_values(self, job: Job) -> list[tuple[Search, str]]:
-        rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.match)
-        return [(search, text.strip()) for search, text in rendered if text is not None]
-
-    def _matches(self, item: Json, values: list[tuple[Search, str]]) -> bool:
-        if self.adopt.where is not None and not is_true(self.adopt.where(item)):
-            return False
-        return all((as_text(search(item)) or "").strip() == text for search, text in values)
 
 
 # --- all steps --------------------------------------------------------------------------------------------------------
@@ -161,7 +39,7 @@ _DONE_ALREADY = (404, 410)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Generic[S]):
+class StepVariants(Generic[S]):
     """The variants of a step that an account has; a job's parameters choose among them.
 
     ``variants`` has the conditions on the parameters, the key in the spec, and the compiled step. ``defaults`` are used
@@ -194,7 +72,7 @@ class Choice(Generic[S]):
 
 
 @dataclass(frozen=True, slots=True)
-class Submit:
+class SubmitStep:
     """How a remote job is made, and how the reply is read.
 
     ``handle_fault`` reads why a value cannot be a handle; ``None`` if there is no value. ``repeatable`` is ``None`` if
@@ -210,7 +88,7 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
-class Poll:
+class PollStep:
     """How a remote job is polled, and how the reply is read."""
 
     build: Build
@@ -221,7 +99,7 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class RemoteJobEndStep:
     """How a remote job is stopped or deleted.
 
     If no rule matches a reply, the status codes of ``done`` say that it has ended.
@@ -236,12 +114,12 @@ class Ending:
 class Steps:
     """All steps of an operation, for one account."""
 
-    submit: Choice[Submit]
-    adopt: Choice[Adopt]
-    poll: Choice[Poll]
-    results: Choice[Results]
-    cancel: Choice[Ending]
-    cleanup: Choice[Ending]
+    submit: StepVariants[SubmitStep]
+    adopt: StepVariants[Adopt]
+    poll: StepVariants[PollStep]
+    results: StepVariants[Results]
+    cancel: StepVariants[RemoteJobEndStep]
+    cleanup: StepVariants[RemoteJobEndStep]
 
 
 def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
@@ -249,15 +127,15 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     defaults = {name: one.default for name, one in spec.params.items() if one.default is not None}
     handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
 
-    def submit(one: SubmitSpec, at: str) -> Submit:
+    def submit(one: SubmitSpec, at: str) -> SubmitStep:
         build = compile_request(one, base_url, settings, fresh=True)
         handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
         fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
         rules = Rules(one.rules, f"{at}.rules")
-        return Submit(build, rules, handle, fault, _names_callback(one), one.repeatable)
+        return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable)
 
-    def poll(one: PollSpec, at: str) -> Poll:
-        return Poll(
+    def poll(one: PollSpec, at: str) -> PollStep:
+        return PollStep(
             compile_request(one, base_url, settings),
             Rules(one.rules, f"{at}.rules"),
             _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url),
@@ -265,9 +143,9 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
             compile_waits(one.retry_after),
         )
 
-    def ending(one: CancelSpec, at: str) -> Ending:
+    def ending(one: CancelSpec, at: str) -> RemoteJobEndStep:
         done = expand(("2xx", *_DONE_ALREADY, *one.done))
-        return Ending(compile_request(one, base_url, settings), Rules(one.rules, f"{at}.rules"), done)
+        return RemoteJobEndStep(compile_request(one, base_url, settings), Rules(one.rules, f"{at}.rules"), done)
 
     def results(one: ResultsSpec, at: str) -> Results:
         return compile_results(one, base_url, settings, at)
@@ -276,8 +154,8 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
         as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
         return compile_adopt(one, base_url, settings, at, as_name)
 
-    def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> Choice[S]:
-        return Choice(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)
+    def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> StepVariants[S]:
+        return StepVariants(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)
 
     return Steps(
         submit=choose(spec.submit, "submit", submit),

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
+from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Refused, Retry
-from tidewaiter.domain.permissions import USUAL_BOUNDS, Bounds
-from tidewaiter.providers.download_plan import is_html
+from tidewaiter.providers.download_replies import is_html
 from tidewaiter.providers.extract import as_text, as_url, compile_pick
 from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
 from tidewaiter.providers.messages import Messages

@@ -6,21 +6,20 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self, TypeAlias
 
-from tidewaiter.domain.backoff_and_limits import Backoff, Limits, OperationPolicy
+from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Backoff, Bounds, Limits, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.outcome import Refused, Unauthorized
-from tidewaiter.domain.permissions import USUAL_BOUNDS, Bounds
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.account_credentials import OwnCredentials
 from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
 from tidewaiter.providers.auth import AccountAuth, compile_auth
 from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.compiled_operation import AccountParts, CompiledOperation
 from tidewaiter.providers.compiled_steps import Steps, compile_steps
 from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
 from tidewaiter.providers.extract import compile_pick
 from tidewaiter.providers.messages import Messages
-from tidewaiter.providers.operation_parts import AccountParts, OperationParts, sharing_of
+from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.parameters import check_settings, names_as_written
 from tidewaiter.providers.reply import Reading, origin_of
 from tidewaiter.providers.reply_defaults import Trouble, is_success, provider_trouble
@@ -28,6 +27,7 @@ from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_limits import LimitHeaders, limit_headers
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import NO_JOB, compile_request
+from tidewaiter.providers.result_sharing import sharing_of
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.provider_spec import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
 from tidewaiter.providers.spec_lint import read_spec
@@ -148,7 +148,7 @@ class Provider:
         shared = AccountParts(origin, messages, bounds or USUAL_BOUNDS, own)
         operations = {
             name: self.operation(
-                OperationParts(
+                CompiledOperation(
                     name,
                     policy=_policy(one, schedule or ScheduleOverride(), clean),
                     spec=names_as_written(one, values),
@@ -173,7 +173,7 @@ class Provider:
 
     def operation(
         self,
-        parts: OperationParts,
+        parts: CompiledOperation,
         settings: Mapping[str, Json],  # noqa: ARG002  # for those who override it
     ) -> BoundOperation:
         """One operation of an account. A provider in Python overrides this to return a class of its own.

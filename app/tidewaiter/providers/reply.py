@@ -7,8 +7,8 @@ import re
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
+from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS
 from tidewaiter.domain.http_values import Json, WireReply
-from tidewaiter.domain.permissions import USUAL_BOUNDS
 from tidewaiter.domain.url import AddressError, ascii_host, resolve
 from tidewaiter.log.redactor import Redactor
 

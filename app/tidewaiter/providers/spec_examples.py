@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from tidewaiter.domain.http_values import Fields, Json, Link, WireReply, WireRequest
+from tidewaiter.domain.http_values import HeaderFields, Json, Link, WireReply, WireRequest
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.outcome import Refused
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.compiled_steps import Matches, RemoteJobSearch
-from tidewaiter.providers.download_plan import DownloadRequest, FileBody
+from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
+from tidewaiter.providers.remote_job_search import RemoteJobMatchPage, RemoteJobSearch
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
@@ -270,7 +270,7 @@ def _reply(example: Example) -> WireReply:
         return WireReply(0)
     text = recorded.text or "" if recorded.body is None else json.dumps(recorded.body)
     headers = {name: (value,) if isinstance(value, str) else value for name, value in recorded.headers.items()}
-    return WireReply(recorded.status, Fields(headers), text.encode(), recorded.url)
+    return WireReply(recorded.status, HeaderFields(headers), text.encode(), recorded.url)
 
 
 def _kind_of(got: object) -> str:
@@ -286,7 +286,7 @@ def _members_of(got: Any) -> dict[str, object]:
         return {}
     if isinstance(got, tuple):
         return {"links": _links(got)}
-    if isinstance(got, ListedItems | Matches):
+    if isinstance(got, ListedItems | RemoteJobMatchPage):
         found = {"items": len(got.items)} if isinstance(got, ListedItems) else {"handles": list(got.handles)}
         return {**found, "next": got.after and got.after.next, "last": got.after is None}
     members = {field.name: getattr(got, field.name) for field in fields(got)}

@@ -32,9 +32,9 @@ from tidewaiter.domain.outcome import (
     Unmapped,
     Unsent,
 )
-from tidewaiter.providers.compiled_steps import Ending, Poll, Submit
+from tidewaiter.providers.compiled_operation import CompiledOperation
+from tidewaiter.providers.compiled_steps import PollStep, RemoteJobEndStep, SubmitStep
 from tidewaiter.providers.messages import Messages
-from tidewaiter.providers.operation_parts import OperationParts
 from tidewaiter.providers.reply import Reading, host_of, is_own, origin_of
 from tidewaiter.providers.reply_defaults import (
     BUSY,
@@ -97,7 +97,9 @@ def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
     return Retry(reason, unreadable=True) if reading.fault is None else Refused(reason)
 
 
-def ended(step: Ending | None, reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble | None:
+def ended(
+    step: RemoteJobEndStep | None, reading: Reading, messages: Messages, *, own: str, now: float
+) -> Trouble | None:
     """Why a request to end the remote job failed; ``None`` if the remote job has ended."""
     verdict = None if step is None else step.rules.judge(reading)
     if verdict is not None and verdict.effect in ENDING_ENDS:
@@ -152,7 +154,7 @@ def file_reply(
 _NOT_READY: Final = 202
 
 
-def read_submit(parts: OperationParts, job: Job, reply: WireReply, now: float) -> Submitted:
+def read_submit(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Submitted:
     """The outcome of a submit."""
     outcome = _submitted(parts, job, parts.reading(reply), now)
     if isinstance(outcome, Throttled | Unauthorized) and not is_own(reply, parts.account.origin):
@@ -161,7 +163,7 @@ def read_submit(parts: OperationParts, job: Job, reply: WireReply, now: float) -
     return outcome
 
 
-def _submitted(parts: OperationParts, job: Job, reading: Reading, now: float) -> Submitted:
+def _submitted(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> Submitted:
     step, messages = parts.steps.submit.of(job), parts.account.messages
     if step is None:
         return Unknown(messages.unmapped(reading))
@@ -188,14 +190,14 @@ def _submitted(parts: OperationParts, job: Job, reading: Reading, now: float) ->
     return Accepted(handle, wait.seconds, wait.exact)
 
 
-def _is_large_file(parts: OperationParts, job: Job, reading: Reading) -> bool:
+def _is_large_file(parts: CompiledOperation, job: Job, reading: Reading) -> bool:
     """Whether this is the file itself: too long for a rule to examine its JSON. No refusal is that long."""
     results = parts.steps.results.of(job)
     return reading.truncated and results is not None and results.is_body
 
 
 def _file_in_submit(
-    parts: OperationParts, job: Job, step: Submit, reading: Reading, verdict: RuleVerdict | None
+    parts: CompiledOperation, job: Job, step: SubmitStep, reading: Reading, verdict: RuleVerdict | None
 ) -> Submitted:
     results = parts.steps.results.of(job)
     if results is None:
@@ -204,7 +206,7 @@ def _file_in_submit(
     return parts.inline(job, results, reading, word, parts.handle(job, step, reading), certain=certain)
 
 
-def read_poll(parts: OperationParts, job: Job, reply: WireReply, now: float) -> Polled:
+def read_poll(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Polled:
     """The outcome of a poll."""
     outcome = _polled(parts, job, parts.reading(reply), now)
     if isinstance(outcome, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
@@ -212,7 +214,7 @@ def read_poll(parts: OperationParts, job: Job, reply: WireReply, now: float) -> 
     return by_sender(outcome, reply, parts.account.origin)
 
 
-def _polled(parts: OperationParts, job: Job, reading: Reading, now: float) -> Polled:
+def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> Polled:
     step, messages = parts.steps.poll.of(job), parts.account.messages
     if step is None:
         return Unmapped(messages.unmapped(reading))
@@ -231,7 +233,7 @@ def _polled(parts: OperationParts, job: Job, reading: Reading, now: float) -> Po
     return Pending(verdict.word, progress, wait.seconds, parts.handle(job, step, reading), wait.exact)
 
 
-def _ready(parts: OperationParts, job: Job, step: Poll, reading: Reading, verdict: RuleVerdict) -> Polled:
+def _ready(parts: CompiledOperation, job: Job, step: PollStep, reading: Reading, verdict: RuleVerdict) -> Polled:
     results, handle = parts.steps.results.of(job), parts.handle(job, step, reading)
     messages, most_files = parts.account.messages, parts.account.bounds.most_files
     # A rule that says "partial" without a word gives that as the status.
@@ -259,12 +261,12 @@ def _ready(parts: OperationParts, job: Job, step: Poll, reading: Reading, verdic
     return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")
 
 
-def read_resolve(parts: OperationParts, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
+def read_resolve(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
     """The link to the file, or why there is none."""
     return by_sender(_resolved(parts, job, parts.reading(reply), now), reply, parts.account.origin)
 
 
-def _resolved(parts: OperationParts, job: Job, reading: Reading, now: float) -> tuple[Link, ...] | FileTrouble:
+def _resolved(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> tuple[Link, ...] | FileTrouble:
     results, messages = parts.steps.results.of(job), parts.account.messages
     verdict = None if results is None else results.rules.judge(reading)
     if verdict is not None and verdict.effect is not None:

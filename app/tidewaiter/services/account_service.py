@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import AccountStore, Pause
-from tidewaiter.database.action_store import ActionStore
+from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import State
-from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services.account_status import AccountStatus, Resumed, is_closed
 from tidewaiter.services.actors import Actor
@@ -31,7 +31,7 @@ class AccountService:
         self.accounts = accounts
         self._pauses = AccountStore(database)
         self._lanes = LaneStore(database)
-        self._actions = ActionStore(database)
+        self._actions = AdminActionStore(database)
         self._clock = clock
         self._scope = EVERY_ACCOUNT
 

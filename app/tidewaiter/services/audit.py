@@ -4,14 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tidewaiter.clock import Clock
-from tidewaiter.database.action_store import ActionStore
+from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.services.actors import LONGEST_NAME, LONGEST_REASON, Actor, Channel, one_line
 from tidewaiter.services.job_requests import RequestError
 
 
 @asynccontextmanager
-async def audited(actions: ActionStore, clock: Clock, actor: Actor, action: str, target: str) -> AsyncIterator[None]:
+async def audited(
+    actions: AdminActionStore, clock: Clock, actor: Actor, action: str, target: str
+) -> AsyncIterator[None]:
     """Store how a request of the command line ended. A daemon logs it, because that process keeps no log.
 
     Requests by HTTP are logged by :mod:`tidewaiter.web.access_control`.

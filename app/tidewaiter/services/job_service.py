@@ -8,18 +8,18 @@ from typing import Final
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import AccountStore
-from tidewaiter.database.action_store import ActionStore, with_actions
+from tidewaiter.database.admin_action_store import AdminActionStore, with_actions
 from tidewaiter.database.errors import HandleTakenError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
-from tidewaiter.database.wake_ups import WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.change_feed import ChangeListener, added, change_of, ignore_change
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, NewJob, State
 from tidewaiter.domain.manifest import Artifact
-from tidewaiter.domain.permissions import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.state_machine import advance
 from tidewaiter.domain.url import HIDDEN, shown_handle
 from tidewaiter.log import EventLog
@@ -27,10 +27,10 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services.account_status import LaneReport, lane_report
 from tidewaiter.services.actors import Actor
 from tidewaiter.services.audit import audited
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
+from tidewaiter.services.wait_reasons import LaneReport, lane_report
 
 _AT_ONCE: Final = 100
 
@@ -69,7 +69,7 @@ class JobService:
         self._log = log
         self._on_change = on_change
         self._wake_ups = WakeUpStore(jobs.database)
-        self._actions = ActionStore(jobs.database)
+        self._actions = AdminActionStore(jobs.database)
         self._scope = EVERY_ACCOUNT
 
     def limited_to(self, scope: Scope) -> "JobService":

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.schedule_store import ScheduleStore
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.permissions import Scope
 from tidewaiter.recurrence import Schedule
 from tidewaiter.services.actors import Actor
 from tidewaiter.services.job_requests import NotFoundError

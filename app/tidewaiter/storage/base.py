@@ -225,7 +225,7 @@ class ContentHash:
 T = TypeVar("T")
 
 
-class Run(Protocol):
+class RunInThread(Protocol):
     """Runs blocking work, starting at once, and returns its result."""
 
     def __call__(self, work: Callable[[], T], /) -> Awaitable[T]:

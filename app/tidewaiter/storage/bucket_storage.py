@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from tidewaiter.storage.base import ChecksumError, ContentHash, Landed, LandingContext, Run, StorageError
+from tidewaiter.storage.base import ChecksumError, ContentHash, Landed, LandingContext, RunInThread, StorageError
 from tidewaiter.storage.bucket import MOST_PARTS, PART_BYTES, Bucket, ObjectVersion, Upload
 from tidewaiter.storage.safe_paths import parts_of
 
@@ -29,7 +29,7 @@ class ObjectLanding(LandingContext):
     validator: str | None = None
     total: int | None = None
 
-    def __init__(self, bucket: Bucket, key: str, over: ObjectVersion | None, run: Run, *, md5: bool) -> None:
+    def __init__(self, bucket: Bucket, key: str, over: ObjectVersion | None, run: RunInThread, *, md5: bool) -> None:
         self._bucket = bucket
         self._key = key
         self._over = over
@@ -181,7 +181,7 @@ class ObjectStorage:
         run: runs the hashing, see :class:`tidewaiter.storage.base.StorageThreads`.
     """
 
-    def __init__(self, bucket: Bucket, run: Run) -> None:
+    def __init__(self, bucket: Bucket, run: RunInThread) -> None:
         self._bucket = bucket
         self._run = run
 

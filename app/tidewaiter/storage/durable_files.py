@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from tidewaiter.storage.base import Run, StorageError, StorageFullError
+from tidewaiter.storage.base import RunInThread, StorageError, StorageFullError
 from tidewaiter.storage.safe_paths import (
     FILE_MODE,
     LinkError,
@@ -197,7 +197,7 @@ def remove(folder: int, name: str) -> bool:
 class LocalContent:
     """A landed file; see :class:`tidewaiter.storage.base.Content`. The opener closes the descriptor."""
 
-    def __init__(self, descriptor: int, key: str, run: Run) -> None:
+    def __init__(self, descriptor: int, key: str, run: RunInThread) -> None:
         self.size = os.fstat(descriptor).st_size
         self._descriptor = descriptor
         self._key = key

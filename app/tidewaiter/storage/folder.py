@@ -9,7 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tidewaiter.storage.base import ChecksumError, Landed, LandingContext, Run, StorageError, StorageUnavailableError
+from tidewaiter.storage.base import (
+    ChecksumError,
+    Landed,
+    LandingContext,
+    RunInThread,
+    StorageError,
+    StorageUnavailableError,
+)
 from tidewaiter.storage.durable_files import (
     LocalContent,
     as_storage_errors,
@@ -34,7 +41,7 @@ class LocalLanding(LandingContext):
     While one block is hashed and written in a thread, the next fills up here.
     """
 
-    def __init__(self, part: PartialFile, final: Place, key: str, run: Run) -> None:
+    def __init__(self, part: PartialFile, final: Place, key: str, run: RunInThread) -> None:
         self.offset = part.size
         self.validator = part.validator
         self.total = part.total
@@ -145,7 +152,7 @@ class LocalStorage:
         run: runs blocking work, see :class:`tidewaiter.storage.base.StorageThreads`.
     """
 
-    def __init__(self, root: Path, run: Run) -> None:
+    def __init__(self, root: Path, run: RunInThread) -> None:
         self._root = root
         self._partials = PartialFiles(root)
         self._run = run

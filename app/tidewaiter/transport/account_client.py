@@ -9,8 +9,12 @@ from typing import Final, TypeAlias
 
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
-from tidewaiter.domain.permissions import PermittedNetworks
-from tidewaiter.transport.addresses import (
+from tidewaiter.domain.networks import PermittedNetworks
+from tidewaiter.transport.budget import Budget, Permit
+from tidewaiter.transport.cookies import Cookies
+from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
+from tidewaiter.transport.request_credentials import AccountCredentials
+from tidewaiter.transport.request_urls import (
     MOST_HOPS,
     UrlOrigin,
     headers_for_other_origin,
@@ -18,9 +22,6 @@ from tidewaiter.transport.addresses import (
     location_of,
     next_address,
 )
-from tidewaiter.transport.budget import Budget, Permit
-from tidewaiter.transport.credentials import AccountCredentials, Cookies
-from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
 from tidewaiter.transport.wire import (
     BrokenBodyError,
     LeaseOverError,

@@ -7,7 +7,7 @@ import ssl
 
 import aiohttp
 
-from tidewaiter.transport.guard import AddressRefusedError
+from tidewaiter.transport.address_guard import AddressRefusedError
 from tidewaiter.transport.wire import (
     BlockedAddressError,
     BrokenBodyError,
@@ -32,7 +32,7 @@ def before_reply(error: Exception, place: str) -> TransportError:
 
     Args:
         error: one of :data:`OUTSIDE_ERRORS`.
-        place: the remote, as :func:`tidewaiter.transport.addresses.place_of` names it.
+        place: the remote, as :func:`tidewaiter.transport.request_urls.place_of` names it.
     """
     match error:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():

@@ -29,11 +29,11 @@ from aiohttp.resolver import ThreadedResolver
 
 from tidewaiter import __version__
 from tidewaiter.domain.http_values import WireRequest, can_decode, content_codings
-from tidewaiter.domain.permissions import PermittedNetworks
-from tidewaiter.transport.addresses import place_of, request_address
+from tidewaiter.domain.networks import PermittedNetworks
+from tidewaiter.transport.address_guard import Guard, GuardedResolver, OwnListeners
 from tidewaiter.transport.aiohttp_errors import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body
-from tidewaiter.transport.guard import Guard, GuardedResolver, OwnListeners
 from tidewaiter.transport.reply_bodies import ACCEPTED, BombError, UnpackError, unpacking_of
+from tidewaiter.transport.request_urls import place_of, request_address
 from tidewaiter.transport.wire import BrokenBodyError, OnSend, Timeouts
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 from collections.abc import Callable
 from typing import TypeAlias
 
-from tidewaiter.domain.permissions import Network
+from tidewaiter.domain.networks import Network
 
 _MOST_IDLE: Final = 16
 _Key: TypeAlias = tuple[bool | frozenset[Network], bool]

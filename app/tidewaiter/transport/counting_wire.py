@@ -6,9 +6,9 @@ from typing import Final
 
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import WireRequest
-from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.metrics.readings import RequestCounter
-from tidewaiter.transport.addresses import UrlOrigin
+from tidewaiter.transport.request_urls import UrlOrigin
 from tidewaiter.transport.wire import LostReplyError, NotSentError, OnSend, RawReply, Timeouts, Wire, at_departure
 
 

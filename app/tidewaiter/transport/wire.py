@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from tidewaiter.domain.http_values import WireRequest
-from tidewaiter.domain.permissions import PermittedNetworks
+from tidewaiter.domain.networks import PermittedNetworks
 
 
 class TransportError(Exception):

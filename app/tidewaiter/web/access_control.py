@@ -24,25 +24,22 @@ from tidewaiter.database.session_store import SessionStore
 from tidewaiter.log import EventLog
 from tidewaiter.services.actors import one_line
 from tidewaiter.web.caller_address import UNKNOWN, Network, address_of, rate_limit_key
-from tidewaiter.web.problems import ProblemError, problem_of
-from tidewaiter.web.rate_limits import WrongTokenCounter
-from tidewaiter.web.request_reading import accepts_html
-from tidewaiter.web.roles import (
+from tidewaiter.web.callers import (
     CALLER,
     REASON,
     RECHECK,
     REMOTE,
-    SAFE,
     AccessRecheck,
     Caller,
     CallerToken,
     Role,
-    RouteRule,
-    RouteRules,
     actor_of,
     digest_of,
-    rule_for,
 )
+from tidewaiter.web.problems import ProblemError, problem_of
+from tidewaiter.web.rate_limits import WrongTokenCounter
+from tidewaiter.web.request_reading import accepts_html
+from tidewaiter.web.route_rules import SAFE, RouteRule, RouteRules, rule_for
 
 SESSION_S: Final = 12 * 3600.0
 """How long a browser stays signed in, in seconds."""

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
-from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUp, WakeUpStore
 from tidewaiter.domain.url import CALLBACK_PATH, callback_hash_of
 from tidewaiter.log import EventLog
 from tidewaiter.web.listener import listen, quiet_logger

@@ -19,7 +19,8 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.metrics.readings import DatabaseReading, ProcessReading
-from tidewaiter.web.roles import read_route, scope_of
+from tidewaiter.web.callers import scope_of
+from tidewaiter.web.route_rules import read_route
 
 T = TypeVar("T")
 _TIMEOUT_S: Final = 5.0

@@ -12,7 +12,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.web import problems
 from tidewaiter.web.access_control import AccessControl
 from tidewaiter.web.listener import ConnectionLimit, listen, quiet_logger
-from tidewaiter.web.roles import rules_of
+from tidewaiter.web.route_rules import rules_of
 
 _MOST_CONNECTIONS: Final = 512
 _LARGEST_BODY: Final = 16 * 1_048_576

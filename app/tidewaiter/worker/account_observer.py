@@ -13,7 +13,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.log import EventLog
-from tidewaiter.providers.account_credentials import NotSignedIn
+from tidewaiter.providers.login_session import NotSignedIn
 from tidewaiter.providers.reply_defaults import provider_failure
 from tidewaiter.providers.reply_limits import LimitHeaders
 from tidewaiter.transport.budget import Budget

@@ -18,7 +18,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
-from tidewaiter.providers.account_credentials import LoginSession, NotSignedIn, Token
+from tidewaiter.providers.login_session import LoginSession, NotSignedIn, Token
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.budget import Budget, Permit
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply

@@ -22,9 +22,9 @@ from tidewaiter.database.job_store import FencedUpdate, GroupResult, JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import LIVE
-from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.log import EventLog
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 
 T = TypeVar("T")
 
@@ -54,11 +54,11 @@ class CommitResult(Enum):
 @dataclass(frozen=True, slots=True)
 class _Item:
     fenced: FencedUpdate
-    on_result: Callable[[Update, CommitResult], None]
+    on_result: Callable[[JobUpdate, CommitResult], None]
     shares: bool
     if_accepted: CommitResult = CommitResult.ACCEPTED
 
-    def as_failed(self, update: Update) -> "_Item":
+    def as_failed(self, update: JobUpdate) -> "_Item":
         """The same item with an update that can be stored, in place of one that cannot."""
         return replace(
             self, fenced=FencedUpdate(update, self.fenced.epoch), shares=False, if_accepted=CommitResult.UNWRITABLE
@@ -111,9 +111,9 @@ class Committer:
 
     def record(
         self,
-        update: Update,
+        update: JobUpdate,
         epoch: int,
-        on_result: Callable[[Update, CommitResult], None],
+        on_result: Callable[[JobUpdate, CommitResult], None],
         *,
         urgent: bool = False,
         shares: bool = False,
@@ -134,11 +134,11 @@ class Committer:
         if len(self._items) >= _MOST_WAITING:
             self.room.clear()
 
-    async def commit(self, update: Update, epoch: int) -> CommitResult:
+    async def commit(self, update: JobUpdate, epoch: int) -> CommitResult:
         """Hand in an update and wait until it is durable, or refused."""
         result: asyncio.Future[CommitResult] = asyncio.get_running_loop().create_future()
 
-        def on_result(_: Update, got: CommitResult) -> None:
+        def on_result(_: JobUpdate, got: CommitResult) -> None:
             if not result.done():
                 result.set_result(got)
 

@@ -8,7 +8,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.http_values import Json
 from tidewaiter.log import EventLog
-from tidewaiter.worker.leases import LanePlan, Leases
+from tidewaiter.worker.lane_ownership import LaneOwnership, LanePlan
 from tidewaiter.worker.pauses import Pauses
 
 _STORE_RETRY_S = 1.0
@@ -39,7 +39,7 @@ class Daemon:
 
     def __init__(
         self,
-        leases: Leases,
+        leases: LaneOwnership,
         pauses: Pauses,
         runs: Sequence[Run],
         *,

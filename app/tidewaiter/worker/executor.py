@@ -18,8 +18,8 @@ from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import Link, SealedLinks, WireReply
-from tidewaiter.domain.job import CANCELLED_AT_ONCE, Duty, Job, State, duty_of
-from tidewaiter.domain.poll_rules import has_moved
+from tidewaiter.domain.job import CANCELLED_AT_ONCE, Job, RemoteJobEndDecision, State, remote_job_end_decision
+from tidewaiter.domain.poll_transitions import has_moved
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
@@ -27,10 +27,10 @@ from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
 from tidewaiter.worker.committer import Committer
-from tidewaiter.worker.fetcher import Fetcher
-from tidewaiter.worker.list_download import not_open
-from tidewaiter.worker.list_walk import ListWalk
-from tidewaiter.worker.step import StepContext, SupersededError
+from tidewaiter.worker.files_download import not_open
+from tidewaiter.worker.page_walk import ListWalk
+from tidewaiter.worker.result_fetcher import ResultFetcher
+from tidewaiter.worker.step_context import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
 
 _UNREADABLE: Final = (
@@ -53,7 +53,7 @@ class Executor:
 
     def __init__(
         self,
-        fetcher: Fetcher,
+        fetcher: ResultFetcher,
         jobs: JobStore,
         committer: Committer,
         *,
@@ -287,7 +287,7 @@ class RemoteJobEndings:
             request = operation.cancel(job) if job.handle is not None and operation.policy.cancels else None
         except UnsendableError as error:
             return o.DeadlinePassed(f"{reason}; the remote job could not be cancelled: {error}")
-        if request is not None and await self._duty(job, operation) is Duty.ACT:
+        if request is not None and await self._duty(job, operation) is RemoteJobEndDecision.ACT:
             try:
                 was_answered = isinstance(await step.session.exchange(request), WireReply)
             except SignInError:
@@ -299,17 +299,17 @@ class RemoteJobEndings:
     async def _left_to_others(self, step: StepContext) -> o.LeftAlone | o.Retry | None:
         """The outcome if other jobs follow the same remote job; ``None`` if this job ends it."""
         duty = await self._duty(step.job, step.operation)
-        if duty is Duty.LEAVE:
+        if duty is RemoteJobEndDecision.LEAVE:
             return o.LeftAlone()
-        if duty is Duty.WAIT:
+        if duty is RemoteJobEndDecision.WAIT:
             return o.Retry("another job that follows the same remote job is about to end it")
         return None
 
-    async def _duty(self, job: Job, operation: BoundOperation) -> Duty:
+    async def _duty(self, job: Job, operation: BoundOperation) -> RemoteJobEndDecision:
         """What the job does about its remote job, which it no longer needs."""
         if not (job.shared or operation.policy.shares):
-            return Duty.ACT
-        return duty_of(job, await self._jobs.followers(job), self._clock.now())
+            return RemoteJobEndDecision.ACT
+        return remote_job_end_decision(job, await self._jobs.followers(job), self._clock.now())
 
 
 def _not_built(job: Job, error: UnsendableError) -> o.Outcome:

@@ -9,7 +9,7 @@ from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.job import State
 from tidewaiter.log import EventLog
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane
 
 _LAG_SAMPLE_S = 1.0

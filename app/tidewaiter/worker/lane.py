@@ -16,19 +16,19 @@ from tidewaiter.database.lane_store import LaneRow, LaneState
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import Job, State, Track, track_of
-from tidewaiter.domain.state_machine import IllegalOutcomeError, Update, advance
+from tidewaiter.domain.state_machine import IllegalOutcomeError, JobUpdate, advance
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.wire import AccountPausedError
-from tidewaiter.worker.admission import RemoteJobs, StorageGate
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import CommitResult, Committer
 from tidewaiter.worker.due_jobs import DueJobs, JobsUnderWay
 from tidewaiter.worker.executor import Executor
-from tidewaiter.worker.job_log import JobLog
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.shared_results import SharedResults, asks_for_result, may_share
-from tidewaiter.worker.step import RunningSteps, StepContext, SupersededError
+from tidewaiter.worker.step_context import RunningSteps, StepContext, SupersededError
+from tidewaiter.worker.step_gates import RemoteJobs, StorageGate
 
 _STORE_RETRY_S = 1.0
 _NO_POLICY = OperationPolicy()
@@ -349,7 +349,7 @@ class Lane:
 
     # --- an outcome that is committed, or refused ---------------------------------------------------------------------
 
-    def _settled(self, update: Update, result: CommitResult) -> None:
+    def _settled(self, update: JobUpdate, result: CommitResult) -> None:
         """The result of a commit is known: another step of the job may begin."""
         job = update.job
         self._under_way.end(job.id)
@@ -368,7 +368,7 @@ class Lane:
             case CommitResult.CONFLICT:
                 self._settled_twin(update)
 
-    def _settled_twin(self, update: Update) -> None:
+    def _settled_twin(self, update: JobUpdate) -> None:
         """Another job follows the remote job of this one: search again, or refuse the job."""
         job = update.job
         before = replace(job, state=update.state_from, version=update.expected, handle=None)
@@ -381,7 +381,7 @@ class Lane:
         again = advance(before, outcome, self._policy_of(before), self._clock.now(), self._rand)
         self._committer.record(again, self.lease.epoch, self._settled)
 
-    def _settled_cancel(self, update: Update, result: CommitResult) -> None:
+    def _settled_cancel(self, update: JobUpdate, result: CommitResult) -> None:
         """A job was cancelled between two steps: delete the parts of its downloads. In a drain, retention does it."""
         self._settled(update, result)
         if result is CommitResult.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from tidewaiter.clock import Clock, WakeableTimer
-from tidewaiter.database.action_store import ActionStore
+from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
@@ -58,7 +58,7 @@ class Retention:
         self._jobs = jobs
         self._deliveries = deliveries
         self._sessions = SessionStore(jobs.database)
-        self._actions = ActionStore(jobs.database)
+        self._actions = AdminActionStore(jobs.database)
         self._storage = storage
         self._clock = clock
         self._log = log

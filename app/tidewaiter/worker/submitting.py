@@ -16,12 +16,12 @@ from tidewaiter.domain.job import LIVE, Job
 from tidewaiter.domain.url import callback_hash_of, callback_url_of, new_callback_token, shown_handle
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.compiled_steps import RemoteJobSearch
+from tidewaiter.providers.remote_job_search import RemoteJobSearch
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.committer import Committer
-from tidewaiter.worker.fetcher import Fetcher
-from tidewaiter.worker.list_walk import ListWalk
-from tidewaiter.worker.step import StepContext
+from tidewaiter.worker.page_walk import ListWalk
+from tidewaiter.worker.result_fetcher import ResultFetcher
+from tidewaiter.worker.step_context import StepContext
 
 _KEY_BITS = 128
 _MOST_MATCHES = 1000
@@ -43,7 +43,7 @@ class Submitter:
 
     def __init__(
         self,
-        fetcher: Fetcher,
+        fetcher: ResultFetcher,
         committer: Committer,
         *,
         clock: Clock,
@@ -103,7 +103,7 @@ class Submitter:
         return callback_url_of(self._public_url, token), callback_hash_of(token)
 
 
-async def share(step: StepContext, promise: asyncio.Future[StoredResult | None], fetcher: Fetcher) -> o.Outcome:
+async def share(step: StepContext, promise: asyncio.Future[StoredResult | None], fetcher: ResultFetcher) -> o.Outcome:
     """Copy another job's result; if it got none, the job is due at once and sends its own request."""
     # If this step is stopped, other jobs still wait for the result.
     result = await asyncio.shield(promise)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from tidewaiter.clock import Clock
-from tidewaiter.database.action_store import ActionStore
+from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.log import EventLog
@@ -45,7 +45,7 @@ class WorkWatcher:
         settings: WorkWatcherSettings,
     ) -> None:
         self._jobs = jobs
-        self._actions = ActionStore(jobs.database)
+        self._actions = AdminActionStore(jobs.database)
         self._log = log
         self._pauses = pauses
         self._lanes = lanes

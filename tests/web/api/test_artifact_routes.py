@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 
 from tests.support.api_server import ApiServer
 from tidewaiter.web.api.artifact_routes import disposition
-from tidewaiter.web.api.request_headers import known_tags, matched_tags, range_of
+from tidewaiter.web.api.http_headers import known_tags, matched_tags, range_of
 from tidewaiter.web.problems import ProblemError
 
 CONTENT = random.Random(5).randbytes(3 * 2**20 + 777)

@@ -13,7 +13,7 @@ import pytest
 from tests.support import api_server
 from tests.support.api_server import ADMIN, ApiServer, serving
 from tidewaiter.clock import SystemClock
-from tidewaiter.database.action_store import ActionStore
+from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
 from tidewaiter.services.actors import Actor, Channel
@@ -134,7 +134,7 @@ async def test_commands(tmp_path: Path, sqlite_url: str) -> None:
         assert await _command(tmp_path, "accounts", "pause", "quay", "--reason", "a night") == 0
         user = getpass.getuser()
         assert (await _history(site, number))[-1] == ("CancelRequested", f"by {user} (cli)")
-        lines = await ActionStore(site.database).take_lines()
+        lines = await AdminActionStore(site.database).take_lines()
         found = [(one["caller"], one["way"], one["action"], one["target"], one["outcome"]) for one in lines]
         assert found == [
             (user, "cli", "cancel", f"job {number}", "done"),
@@ -143,8 +143,8 @@ async def test_commands(tmp_path: Path, sqlite_url: str) -> None:
             (user, "cli", "pause", "account quay", "done"),
         ]
         assert lines[-1]["reason"] == "a night"
-        assert await ActionStore(site.database).take_lines() == []
-        assert await ActionStore(site.database).delete_old(SystemClock().now() + 8 * 86_400.0) == 4
+        assert await AdminActionStore(site.database).take_lines() == []
+        assert await AdminActionStore(site.database).delete_old(SystemClock().now() + 8 * 86_400.0) == 4
 
 
 async def _command(folder: Path, *words: str) -> int:

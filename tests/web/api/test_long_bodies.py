@@ -2,7 +2,7 @@
 
 import time
 
-from tidewaiter.web.api import json_shapes, request_input
+from tidewaiter.web.api import body_schemas, request_input
 
 
 def test_values_that_were_read_as_json_are_not_looked_at_again() -> None:
@@ -11,6 +11,6 @@ def test_values_that_were_read_as_json_are_not_looked_at_again() -> None:
     began = time.thread_time()
     document = request_input.parse_json(raw)
     parsed = time.thread_time()
-    job = request_input.check_shape(document, json_shapes.NewJobBody)
+    job = request_input.check_shape(document, body_schemas.NewJobBody)
     assert time.thread_time() - parsed < (parsed - began) / 3
     assert len(job.params["x"]) == 480_001  # type: ignore[arg-type]  # a list

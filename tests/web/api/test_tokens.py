@@ -16,8 +16,9 @@ from tests.support.api_server import ApiServer, serving
 from tidewaiter.database.tables import notifications
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.manifest import Artifact
+from tidewaiter.web.callers import Role
 from tidewaiter.web.http_server import make_application
-from tidewaiter.web.roles import Role, RouteRule, rules_of
+from tidewaiter.web.route_rules import RouteRule, rules_of
 
 NAMES = [(role, limited) for role in ("read", "submit", "admin") for limited in (False, True)]
 OPEN = {"/healthz", "/readyz", "/login", "/logout", "/static/{name}"}

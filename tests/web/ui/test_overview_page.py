@@ -9,7 +9,7 @@ from tidewaiter.database.dashboard_store import MOST_DUE, DashboardSnapshot, Min
 from tidewaiter.database.notification_store import EndpointBacklog as Undelivered
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, State
-from tidewaiter.services.account_status import LaneCondition, LaneReport, wait_reason
+from tidewaiter.services.wait_reasons import LaneCondition, LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.ui.dashboard import LaneView
 from tidewaiter.web.ui.overview_page import Urgency, attention_items

@@ -6,12 +6,18 @@ from aiohttp import hdrs, web
 
 from tidewaiter.domain.job_view import job_json
 from tidewaiter.providers.errors import UnknownProviderError
-from tidewaiter.services.json_views import account_json, provider_json, provider_line_json, resumed_json, schedule_json
-from tidewaiter.web.api import json_shapes as shapes
+from tidewaiter.services.resource_json import (
+    account_json,
+    provider_json,
+    provider_line_json,
+    resumed_json,
+    schedule_json,
+)
+from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.request_input import read_body
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
+from tidewaiter.web.callers import REASON, Role, actor_of
 from tidewaiter.web.problems import ProblemError
-from tidewaiter.web.roles import REASON, Role, actor_of
 
 _AGAIN: Final = "1"
 

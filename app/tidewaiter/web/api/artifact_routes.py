@@ -16,7 +16,7 @@ from aiohttp import ETag, hdrs, web
 
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.storage.base import Content, StorageError, StorageUnavailableError
-from tidewaiter.web.api.request_headers import known_tags, matched_tags, range_of
+from tidewaiter.web.api.http_headers import known_tags, matched_tags, range_of
 from tidewaiter.web.api.request_input import artifact_number, job_number
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
 from tidewaiter.web.problems import ProblemError

@@ -9,13 +9,13 @@ from aiohttp import hdrs, web
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, NewJob
 from tidewaiter.services import JobRequest, JobRequestFault, JobService, RefusedError
-from tidewaiter.web.api import json_shapes as shapes
+from tidewaiter.web.api import body_schemas as shapes
+from tidewaiter.web.api.http_headers import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
 from tidewaiter.web.api.job_routes import KEY, again_in, check_same, key_was_used
-from tidewaiter.web.api.request_headers import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
 from tidewaiter.web.api.request_input import MOST_FAULTS, body_problem, check_shape, read_body, refusal_of
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
+from tidewaiter.web.callers import Role, actor_of
 from tidewaiter.web.problems import FieldFault, ProblemError
-from tidewaiter.web.roles import Role, actor_of
 
 _LARGEST_BODY: Final = 16 * 1_048_576
 

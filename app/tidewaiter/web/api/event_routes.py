@@ -10,14 +10,14 @@ from typing import Final
 
 from aiohttp import web
 
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.formatting import rfc3339
-from tidewaiter.domain.permissions import Scope
 from tidewaiter.web.api.job_changes import EventFeed, FeedEvent, FeedReader
 from tidewaiter.web.api.paging import ACCOUNT, STATES, states_of
 from tidewaiter.web.api.request_input import LARGEST_NUMBER, number_in, refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
+from tidewaiter.web.callers import RECHECK, scope_of
 from tidewaiter.web.problems import FieldFault, ProblemError
-from tidewaiter.web.roles import RECHECK, scope_of
 
 MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT_S: Final = 15.0

@@ -14,9 +14,9 @@ from typing import Final
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.job_list import JobList
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.change_feed import JobChange
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.permissions import Scope
 
 MOST_WAITING: Final = 256
 """Callers who may wait at once: half of the connections, so that others are served."""

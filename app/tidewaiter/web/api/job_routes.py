@@ -11,9 +11,8 @@ from tidewaiter.database.job_list import JobFilter
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 from tidewaiter.domain.job_view import artifact_json, entry_json, job_json
 from tidewaiter.services import JobRequest, RefusedError
-from tidewaiter.web.api import json_shapes as shapes
-from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
-from tidewaiter.web.api.request_headers import (
+from tidewaiter.web.api import body_schemas as shapes
+from tidewaiter.web.api.http_headers import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
     REPLAYED,
@@ -23,10 +22,11 @@ from tidewaiter.web.api.request_headers import (
     known_tags,
     wait_of,
 )
+from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
 from tidewaiter.web.api.request_input import LARGE, job_number, moment_of, read_body, refusal_of_one, refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
+from tidewaiter.web.callers import Role, actor_of, scope_of
 from tidewaiter.web.problems import FieldFault, ProblemError
-from tidewaiter.web.roles import Role, actor_of, scope_of
 
 _TIME: Final = {"type": "string", "format": "date-time"}
 _LONGEST_AGAIN_S: Final = 3600.0

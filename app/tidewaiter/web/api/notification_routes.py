@@ -5,8 +5,8 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from tidewaiter.domain.notification import DeliveryStatus
-from tidewaiter.services.json_views import notification_json
-from tidewaiter.web.api import json_shapes as shapes
+from tidewaiter.services.resource_json import notification_json
+from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.paging import CURSOR, LIMIT, TEXT, PageRequest
 from tidewaiter.web.api.request_input import LARGEST_NUMBER, job_number, number_in, refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply

@@ -14,9 +14,9 @@ from tidewaiter import __version__
 from tidewaiter.web.api.account_routes import AccountRoutes, ProviderRoutes, ScheduleRoutes
 from tidewaiter.web.api.artifact_routes import ArtifactRoutes
 from tidewaiter.web.api.batch_routes import BatchRoutes
+from tidewaiter.web.api.body_schemas import Incoming, Outgoing, ProblemShape
 from tidewaiter.web.api.event_routes import EventRoutes
 from tidewaiter.web.api.job_routes import JobListRoutes, JobRoutes
-from tidewaiter.web.api.json_shapes import Incoming, Outgoing, ProblemShape
 from tidewaiter.web.api.notification_routes import NotificationRoutes
 from tidewaiter.web.api.overview_routes import OverviewRoutes
 from tidewaiter.web.api.routing import JSON, ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters

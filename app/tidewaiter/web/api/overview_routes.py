@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from tidewaiter.services.json_views import overview_json
-from tidewaiter.web.api import json_shapes as shapes
+from tidewaiter.services.resource_json import overview_json
+from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
 
 

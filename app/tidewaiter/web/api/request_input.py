@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from tidewaiter.database.job_list import LARGEST_ID
 from tidewaiter.domain.http_values import Json
 from tidewaiter.services import JobRequest, JobRequestFault, RefusedError
-from tidewaiter.web.api.json_shapes import Incoming
+from tidewaiter.web.api.body_schemas import Incoming
 from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.request_reading import number_of, read_bytes
 

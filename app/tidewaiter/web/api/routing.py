@@ -19,10 +19,11 @@ from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.services import AccountService, JobService, ScheduleService
 from tidewaiter.storage.base import Storage
+from tidewaiter.web.api.body_schemas import Incoming, Outgoing
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
-from tidewaiter.web.api.json_shapes import Incoming, Outgoing
 from tidewaiter.web.api.request_input import read_query
-from tidewaiter.web.roles import SAFE, GuardedRoute, Role, RouteRule
+from tidewaiter.web.callers import Role
+from tidewaiter.web.route_rules import SAFE, GuardedRoute, RouteRule
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.services import AccountService, NotFoundError, ScheduleService, ScheduleStatus
-from tidewaiter.web.roles import GuardedRoute, read_route
+from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
 from tidewaiter.web.ui.page_renderer import PageRenderer
 

@@ -11,7 +11,7 @@ from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import AccountService
-from tidewaiter.services.account_status import LaneCondition, lane_report
+from tidewaiter.services.wait_reasons import LaneCondition, lane_report
 
 
 @dataclass(frozen=True, slots=True)

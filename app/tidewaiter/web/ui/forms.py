@@ -13,9 +13,10 @@ from tidewaiter.domain.formatting import visible
 from tidewaiter.domain.job import State
 from tidewaiter.services import AccountService, JobService, RequestError, ScheduleService
 from tidewaiter.web.access_control import SESSION_COOKIE, SESSION_S, SIGN_IN, SIGN_OUT
+from tidewaiter.web.callers import CALLER, REASON, REMOTE, Role, actor_of
 from tidewaiter.web.problems import ProblemError
 from tidewaiter.web.request_reading import read_bytes
-from tidewaiter.web.roles import CALLER, REASON, REMOTE, GuardedRoute, Role, actor_of, form_route
+from tidewaiter.web.route_rules import GuardedRoute, form_route
 from tidewaiter.web.ui.job_pages import job_in_path
 from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
 

@@ -11,11 +11,11 @@ from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain.formatting import visible
 from tidewaiter.domain.job import LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
-from tidewaiter.services.account_status import LaneReport, wait_reason
+from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.request_reading import number_of
-from tidewaiter.web.roles import GuardedRoute, read_route
+from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.charts import state_bar
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.page_renderer import PageRenderer

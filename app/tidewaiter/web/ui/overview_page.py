@@ -11,9 +11,9 @@ from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.dashboard_store import DashboardSnapshot
 from tidewaiter.domain.job import LIVE, TERMINAL, State
 from tidewaiter.services import AccountService
-from tidewaiter.services.account_status import LaneCondition
+from tidewaiter.services.wait_reasons import LaneCondition
 from tidewaiter.web.health_routes import Phase
-from tidewaiter.web.roles import GuardedRoute, read_route
+from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui import charts
 from tidewaiter.web.ui.dashboard import DashboardReader, LaneView
 from tidewaiter.web.ui.page_renderer import PageRenderer, counted, rough

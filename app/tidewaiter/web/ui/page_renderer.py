@@ -19,10 +19,11 @@ from tidewaiter.domain import formatting
 from tidewaiter.domain.formatting import visible
 from tidewaiter.domain.job import LIVE, TERMINAL, State, fraction_of
 from tidewaiter.web.access_control import STATIC, AccessControl
+from tidewaiter.web.callers import CALLER, Role
 from tidewaiter.web.health_routes import Phase, ProcessStatus
 from tidewaiter.web.problems import ProblemError, phrase_of
 from tidewaiter.web.request_reading import accepts_html
-from tidewaiter.web.roles import CALLER, SAFE, Role
+from tidewaiter.web.route_rules import SAFE
 
 _UNIT: Final = re.compile(r"(?<=[0-9]) (?=[A-Za-z])")
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}

@@ -10,7 +10,7 @@ from tidewaiter.domain.change_feed import ChangeListener, change_of, ignore_chan
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.domain.manifest import Artifact, folder_of
-from tidewaiter.domain.state_machine import Update
+from tidewaiter.domain.state_machine import JobUpdate
 from tidewaiter.log import EventLog
 
 _MOST_DIGESTS = 100  # in one line of the log; the manifest has all of them
@@ -49,7 +49,7 @@ class JobLog:
         self.polls = 0
         self.landed_bytes = 0
 
-    async def committed(self, updates: Sequence[Update]) -> None:
+    async def committed(self, updates: Sequence[JobUpdate]) -> None:
         """Log the changes of these committed updates."""
         for update in updates:
             if isinstance(update.outcome, _POLLED):
@@ -65,11 +65,11 @@ class JobLog:
             else:
                 self._advanced(update, change.event)
 
-    def dropped(self, update: Update) -> None:
+    def dropped(self, update: JobUpdate) -> None:
         """Log that a stale write was refused."""
         self._log.emit("update.dropped", **_step(update.job), outcome=_name(update))
 
-    def conflicted(self, update: Update, reason: str) -> None:
+    def conflicted(self, update: JobUpdate, reason: str) -> None:
         """Log that two jobs claim the same remote job."""
         self._log.emit("job.conflicted", **_named(update.job), reason=reason)
 
@@ -98,7 +98,7 @@ class JobLog:
         left_s = round(max(0.0, closed_until - self._clock.now()), 1)
         self._log.emit("account.reopened", lane=lane, account=account, reason=reason, left_s=left_s)
 
-    def _waited(self, update: Update) -> None:
+    def _waited(self, update: JobUpdate) -> None:
         job = update.job
         if self._log.is_printed("job.waited") and isinstance(update.outcome, o.Pending):
             self._log.emit(
@@ -110,7 +110,7 @@ class JobLog:
                 due_in_s=self._due_in(job),
             )
 
-    def _advanced(self, update: Update, event: str) -> None:
+    def _advanced(self, update: JobUpdate, event: str) -> None:
         job = update.job
         match event:
             case "job.parked":
@@ -147,7 +147,7 @@ class JobLog:
                     due_in_s=self._due_in(job),
                 )
 
-    async def _finished(self, update: Update) -> None:
+    async def _finished(self, update: JobUpdate) -> None:
         job = update.job
         summary = {
             **_step(job),
@@ -176,7 +176,7 @@ class JobLog:
             destination=folder_of(job.account, job.operation, job.created_at, job.id),
         )
 
-    async def _artifacts(self, update: Update) -> Sequence[Artifact]:
+    async def _artifacts(self, update: JobUpdate) -> Sequence[Artifact]:
         """The artifacts of a finished job: those of the update, or from the database if cleaning came in between."""
         if update.artifacts or update.job.landed_at is None:
             return update.artifacts
@@ -189,7 +189,7 @@ class JobLog:
         return None if job.due_at is None else round(max(0.0, job.due_at - self._clock.now()), 3)
 
 
-def _name(update: Update) -> str:
+def _name(update: JobUpdate) -> str:
     return type(update.outcome).__name__
 
 

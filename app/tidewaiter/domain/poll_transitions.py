@@ -1,7 +1,7 @@
 """The rules for a job whose remote job is being polled."""
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_rules import RuleContext, cut, finish, try_again
+from tidewaiter.domain.common_transitions import RuleContext, cut, finish, try_again
 from tidewaiter.domain.job import Job, State
 
 _STALLED = "the provider has reported nothing new about the remote job for a long time"

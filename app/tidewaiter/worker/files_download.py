@@ -12,7 +12,7 @@ from random import Random
 from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Backoff
-from tidewaiter.domain.download_rules import closes_account, ends_download, most_severe_outcome
+from tidewaiter.domain.download_transitions import closes_account, ends_download, most_severe_outcome
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.providers.reply import origin_of
@@ -20,8 +20,8 @@ from tidewaiter.storage.base import Landed
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, HostClosedError
 from tidewaiter.worker.authenticated_client import SignInError
 from tidewaiter.worker.file_download import Downloaded, Downloader, FileSource
-from tidewaiter.worker.job_log import JobLog
-from tidewaiter.worker.step import StepContext
+from tidewaiter.worker.job_event_log import JobLog
+from tidewaiter.worker.step_context import StepContext
 
 _BACKOFF = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
 _SHORTEST_S = 1.0

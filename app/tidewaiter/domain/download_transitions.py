@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_rules import RuleContext, account_paused, cut, finish, try_again
+from tidewaiter.domain.common_transitions import RuleContext, account_paused, cut, finish, try_again
 from tidewaiter.domain.job import Job, State
 
 _BY_SEVERITY: tuple[type[o.Outcome], ...] = (

@@ -169,7 +169,7 @@ class FileHead:
     """The head of a reply to a download.
 
     ``first`` contains the first bytes of the body, decoded as :func:`codings_to_decode` says; see
-    :data:`tidewaiter.providers.download_plan.SNIFFED_BYTES`.
+    :data:`tidewaiter.providers.download_replies.SNIFFED_BYTES`.
     """
 
     status: int

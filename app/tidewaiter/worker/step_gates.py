@@ -1,4 +1,4 @@
-"""What makes steps wait: the limit of remote jobs of a lane, and a storage that is full or unreachable."""
+"""What holds back a step: the places for remote jobs, where a provider permits only some at a time, and the storage gate."""
 
 import asyncio
 

@@ -1,56 +1,20 @@
-"""The parts of a bound operation: those that the account's operations share, its steps, and common readings."""
+"""The compiled operation: everything that the interpreter needs of a spec and an account for one operation."""
 
-import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, field_values
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Inline
-from tidewaiter.domain.permissions import USUAL_BOUNDS, Bounds
-from tidewaiter.providers.account_credentials import OwnCredentials
-from tidewaiter.providers.compiled_steps import Poll, Steps, Submit
+from tidewaiter.providers.compiled_steps import PollStep, Steps, SubmitStep
 from tidewaiter.providers.messages import Messages
+from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_rules import Rules, RuleVerdict
 from tidewaiter.providers.result_files import Results
-from tidewaiter.providers.spec.provider_spec import AnswersSpec, OperationSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Sharing:
-    """How the jobs of an operation share results.
-
-    A provider that renews its data every ``fresh_s`` seconds gives the same result until then. So a job may use any
-    result that was requested at most ``fresh_s`` seconds before the job was made, or later. A job whose parameter
-    ``newer`` is true uses no older data: it waits ``fresh_s``, and uses only results that were requested after that.
-    """
-
-    fresh_s: float
-    newer: str | None
-
-    def key(self, params: Mapping[str, Json]) -> str:
-        """A key that is the same for jobs of one operation that may share a result."""
-        shared = {name: value for name, value in params.items() if name != self.newer}
-        return hashlib.sha256(json.dumps(shared, sort_keys=True).encode()).hexdigest()
-
-    def wait_s(self, params: Mapping[str, Json]) -> float:
-        """How long a new job waits before its request."""
-        return self.fresh_s if self._asks_for_newer(params) else 0.0
-
-    def since(self, job: Job) -> float:
-        """The job may use a result that was requested at this epoch second or later."""
-        return job.created_at + (self.fresh_s if self._asks_for_newer(job.params) else -self.fresh_s)
-
-    def _asks_for_newer(self, params: Mapping[str, Json]) -> bool:
-        return self.newer is not None and params.get(self.newer) is True
-
-
-def sharing_of(spec: AnswersSpec | None) -> Sharing | None:
-    """The compiled form of ``answers``; ``None`` if jobs share nothing."""
-    return None if spec is None else Sharing(spec.fresh_s, spec.newer)
+from tidewaiter.providers.result_sharing import Sharing
+from tidewaiter.providers.spec.provider_spec import OperationSpec
 
 
 def head_of(reading: Reading) -> bytes:
@@ -84,7 +48,7 @@ class AccountParts:
 
 
 @dataclass(frozen=True, slots=True)
-class OperationParts:
+class CompiledOperation:
     """An operation of a spec, compiled for one account. A provider in Python passes it on and looks at ``name``."""
 
     name: str
@@ -105,7 +69,7 @@ class OperationParts:
             return verdict
         return replace(verdict, word=self.account.messages.note(verdict.word))
 
-    def handle(self, job: Job, step: Submit | Poll, reading: Reading) -> str | None:
+    def handle(self, job: Job, step: SubmitStep | PollStep, reading: Reading) -> str | None:
         """The handle in a reply, without the account's credentials; ``None`` if the reply has none.
 
         A handle that was stored with credentials is replaced by the same one without them.

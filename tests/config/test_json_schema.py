@@ -7,8 +7,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.support.configurations import FULL, uncommented
+from tidewaiter.config.json_schema import config_schema
 from tidewaiter.config.sample import sample
-from tidewaiter.config.schema import config_schema
 from tidewaiter.config.table_keys import every_table
 from tidewaiter.providers.provider_registry import Registry
 

@@ -10,7 +10,7 @@ from tidewaiter.database.job_store import StoredResult
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import CANCELLED_AT_ONCE, Job
 from tidewaiter.domain.manifest import Artifact
-from tidewaiter.domain.state_machine import Update, advance
+from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import CommitResult, Committer
@@ -46,11 +46,11 @@ class StepContext:
         """The step of a job that is due; ``client`` sends its requests."""
         return cls(job, operation, ProviderSession(client, operation.policy), lease)
 
-    def update(self, outcome: o.Outcome, now: float, rand: Random) -> Update:
+    def update(self, outcome: o.Outcome, now: float, rand: Random) -> JobUpdate:
         """What an outcome makes of the job."""
         return advance(self.job, outcome, self.operation.policy_of(self.job), now, rand)
 
-    async def commit(self, update: Update, committer: Committer) -> Job:
+    async def commit(self, update: JobUpdate, committer: Committer) -> Job:
         """Make an update durable in the middle of the step, which continues with the updated job.
 
         Raises:

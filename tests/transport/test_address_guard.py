@@ -6,7 +6,7 @@ import socket
 import pytest
 from aiohttp.resolver import ThreadedResolver
 
-from tidewaiter.transport.guard import AddressRefusedError, Guard, GuardedResolver, blocked_kind
+from tidewaiter.transport.address_guard import AddressRefusedError, Guard, GuardedResolver, blocked_kind
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from tidewaiter.domain.permissions import PermittedNetworks, may_reach, metadata_around
+from tidewaiter.domain.networks import PermittedNetworks, may_reach, metadata_around
 
 _DOCUMENTATION: Final = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849: no machine has these
 _ANY_PORT: Final = 9

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.stored_jobs import NOW, OWNER, Stores
 from tidewaiter.database.engine import Database
-from tidewaiter.database.wake_ups import WakeUp, WakeUpStore
+from tidewaiter.database.wake_up_store import WakeUp, WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
 

@@ -17,7 +17,7 @@ from tidewaiter.domain.job import HistoryEntry, State
 _KEPT_S: Final = 7 * 86_400.0
 
 
-class ActionStore:
+class AdminActionStore:
     """The actions table. Every method raises ``StoreUnavailableError`` where the database does.
 
     Args:

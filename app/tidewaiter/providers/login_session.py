@@ -1,25 +1,18 @@
-"""Sessions and their tokens, and the removal of the account's credentials from addresses in replies.
-
-A provider that receives a credential in the query often repeats it in its addresses. It is removed before an address is
-stored: credentials are added to every request to the provider's own origin anyway, and without them an address stays
-the same when a token is renewed.
-"""
+"""The login of an account: the session that it opens, its token, when the token expires, and which replies say so."""
 
 import base64
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
-from urllib.parse import unquote, unquote_plus
 
-from tidewaiter.domain.http_values import Credentials, Json, Link, WireReply, WireRequest
+from tidewaiter.domain.http_values import Credentials, Json, WireReply, WireRequest
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
-from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.extract import Pick, as_text, compile_pick
 from tidewaiter.providers.messages import Messages
-from tidewaiter.providers.reply import Reading, basic_credential, origin_of
+from tidewaiter.providers.reply import Reading, origin_of
 from tidewaiter.providers.reply_defaults import is_success
 from tidewaiter.providers.reply_headers import parse_http_date, retry_after
 from tidewaiter.providers.reply_rules import Condition, Rules
@@ -229,106 +222,3 @@ def compile_place(spec: PlaceSpec) -> Callable[[str], Credentials]:
 
 
 # --- credentials in addresses -----------------------------------------------------------------------------------------
-
-
-_SUSPECT: Final = re.compile(r"[?#@]")
-_USER_INFO: Final = re.compile(r"(https?://)([^/?#]*)@", re.IGNORECASE)
-_SHORTEST_ALONE: Final = 8
-"""A value of this length is recognized as a credential under any name in the query."""
-
-
-@dataclass(frozen=True, slots=True)
-class OwnCredentials:
-    """The credentials of an account, as they can occur in an address.
-
-    ``names`` are names in the query. ``values`` are the fixed credentials; ``redactor`` knows the session tokens.
-    ``authorizes``: a header ``Authorization`` is sent.
-    """
-
-    origin: str = ""
-    names: frozenset[str] = frozenset()
-    values: frozenset[str] = field(default=frozenset(), repr=False)
-    authorizes: bool = False
-    redactor: Redactor = field(default_factory=Redactor, repr=False, compare=False)
-
-    @classmethod
-    def of(
-        cls, origin: str, credentials: Credentials, session: LoginSession | None, redactor: Redactor
-    ) -> "OwnCredentials":
-        """The fixed credentials of an account, and the place of its session token."""
-        placed = Credentials() if session is None else session.credentials(Token("", 0.0, 0.0))
-        every = (credentials, placed)
-        headers = {name.lower(): value for one in every for name, value in one.headers.items()}
-        pairs = [pair for one in every for pair in (*one.query, *one.body)]
-        # A header contains only the credential, or a scheme before it (RFC 9110, section 11.4).
-        values = {value for _, value in pairs} | {part for one in headers.values() for part in (one, _last_word(one))}
-        names = frozenset(name for name, _ in pairs)
-        return cls(origin, names, frozenset(values - {""}), "authorization" in headers, redactor)
-
-    def without(self, address: str) -> str:
-        """An address or another handle, without the credentials.
-
-        At the provider's own origin every pair of the query with the name of a credential is removed: a request to the
-        address gets ours. In other addresses the value must be that of a credential, too.
-        """
-        return self._stripped(address, named=True)
-
-    def link(self, link: Link) -> Link:
-        """A link without the credentials. If it leads to the provider's own origin, they are sent with its request.
-
-        If the spec says that links are requested without credentials, a pair with the name of a credential and another
-        value means something else, and stays.
-        """
-        url = self._stripped(link.url, named=link.send_auth)
-        if url == link.url:
-            return link
-        return replace(link, url=url, send_auth=link.send_auth or origin_of(url) == self.origin)
-
-    def _stripped(self, address: str, *, named: bool) -> str:
-        if not _SUSPECT.search(address):
-            return address
-        origin = origin_of(address)
-        before, hash_mark, fragment = self._without_user(address, origin, named=named).partition("#")
-        place, query_mark, query = before.partition("?")
-        query, fragment = (self._kept(part, origin, named=named) for part in (query, fragment))
-        return f"{place}{query_mark if query or before.endswith('?') else ''}{query}" + (
-            f"{hash_mark}{fragment}" if fragment or address.endswith("#") else ""
-        )
-
-    def _kept(self, pairs: str, origin: str, *, named: bool) -> str:
-        return "&".join(pair for pair in pairs.split("&") if not self._is_own(pair, origin, named=named))
-
-    def _is_own(self, pair: str, origin: str, *, named: bool) -> bool:
-        name, _, value = pair.partition("=")
-        has_name = not self.names.isdisjoint(_read(name))
-        if has_name and (self._is_credential(value, 1) or (named and origin == self.origin)):
-            return True
-        return origin in ("", self.origin) and self._is_credential(value, _SHORTEST_ALONE)
-
-    def _without_user(self, address: str, origin: str, *, named: bool) -> str:
-        """An address without the user name and password before its host, if they are the account's."""
-        found = _USER_INFO.match(address)
-        if found is None:
-            return address
-        user, _, password = found[2].partition(":")
-        credential = basic_credential(unquote(user), unquote(password))
-        is_own = credential in self.values or self._is_credential(password, _SHORTEST_ALONE)
-        if is_own or (named and self.authorizes and origin == self.origin):
-            return found[1] + address[found.end() :]
-        return address
-
-    def _is_credential(self, value: str, shortest: int) -> bool:
-        return any(
-            len(one) >= shortest and (one in self.values or self.redactor.is_temporary(one)) for one in _read(value)
-        )
-
-
-def _read(text: str) -> Iterator[str]:
-    """The readings of a part of a query: a plus is a space or a plus, and a text may be encoded twice."""
-    yield (plain := unquote(text))
-    yield unquote_plus(text)
-    yield unquote(plain)
-
-
-def _last_word(text: str) -> str:
-    return text.rpartition(" ")[2]

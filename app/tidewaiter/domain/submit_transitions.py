@@ -5,7 +5,7 @@ number of times in a row.
 """
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_rules import RuleContext, account_paused, crashed, cut, finish
+from tidewaiter.domain.common_transitions import RuleContext, account_paused, crashed, cut, finish
 from tidewaiter.domain.job import Job, State
 
 

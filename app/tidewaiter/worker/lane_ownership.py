@@ -28,7 +28,7 @@ _LONGEST_ROUND_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class DaemonIdentity:
     """Identifies this daemon. ``owner`` is random per boot: another process may have the same host name."""
 
     owner: str
@@ -49,7 +49,7 @@ class LanePlan:
     make_lane: Callable[[LaneRow, Lease], Lane]
 
 
-class Leases:
+class LaneOwnership:
     """Keeps the set of lanes that this daemon serves.
 
     Args:
@@ -66,7 +66,7 @@ class Leases:
     def __init__(
         self,
         store: LaneStore,
-        identity: Identity,
+        identity: DaemonIdentity,
         plan: LanePlan,
         *,
         lease_s: float,

@@ -20,7 +20,7 @@ from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State, Track
 from tidewaiter.emulators.controls import FaultKind
-from tidewaiter.worker.step import StepContext
+from tidewaiter.worker.step_context import StepContext
 
 
 async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Path, postgres_url: str) -> None:

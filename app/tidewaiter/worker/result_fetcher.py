@@ -20,17 +20,17 @@ from tidewaiter.storage.base import Landed, Storage, StorageError
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.file_download import Downloaded, Downloader, InlineSource, storage_failure
-from tidewaiter.worker.job_log import JobLog
-from tidewaiter.worker.list_download import DownloadTools, FileHosts, ListDownload, artifact_of
-from tidewaiter.worker.list_walk import ListWalk
-from tidewaiter.worker.step import StepContext, despite_cancel_request
+from tidewaiter.worker.files_download import DownloadTools, FileHosts, ListDownload, artifact_of
+from tidewaiter.worker.job_event_log import JobLog
+from tidewaiter.worker.page_walk import ListWalk
+from tidewaiter.worker.step_context import StepContext, despite_cancel_request
 
 _ARTIFACT_BYTES = 512
 _LINK_BYTES = 512
 _LARGEST_FILE_BYTES = 1 << 40
 
 
-class Fetcher:
+class ResultFetcher:
     """Downloads links into storage.
 
     Args:

@@ -1,6 +1,5 @@
-"""Permissions and bounds: private networks, the accounts that a caller may see, the size of what is read."""
+"""Which addresses outside the public internet an account may reach: all but some, none, or those of named networks."""
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_interface, ip_network
 from typing import Final, TypeAlias
 
@@ -84,35 +83,3 @@ def _within(inner: Network, outer: Network) -> bool:
     if isinstance(inner, IPv4Network):
         return isinstance(outer, IPv4Network) and inner.subnet_of(outer)
     return isinstance(outer, IPv6Network) and inner.subnet_of(outer)
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Some accounts, or all of them where ``accounts`` is ``None``; ``name in scope`` says whether one is in it."""
-
-    accounts: frozenset[str] | None = None
-
-    def __contains__(self, account: object) -> bool:
-        return self.accounts is None or account in self.accounts
-
-    @property
-    def is_limited(self) -> bool:
-        """Whether it excludes some accounts."""
-        return self.accounts is not None
-
-
-EVERY_ACCOUNT: Final = Scope()
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """The most that an account accepts: files and JSON values in one reply, pages in one list, bytes in one file."""
-
-    most_files: int = 10_000
-    most_pages: int = 100_000
-    most_values: int = 1_000_000
-    largest_file_bytes: int = 1 << 40
-
-
-USUAL_BOUNDS = Bounds()
-"""The bounds that apply unless the operator configures others."""

@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 
 from tests.support.effort import examples
 from tidewaiter.domain.outcome import LinksExpired, NotYet, Refused, Retry
-from tidewaiter.providers.download_plan import (
+from tidewaiter.providers.download_replies import (
     AskAgain,
     Complete,
     Decision,

@@ -1,4 +1,4 @@
-"""The account's own credentials in the addresses that a provider names: they are taken out before an address is kept."""
+"""The account's own credentials in the addresses that a provider names: removed before an address is kept."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What holds back a step: the places for remote jobs, where a provider permits only some at a time, and the storage gate."""
+"""What holds back a step: the places for remote jobs, where a provider permits only some, and the storage gate."""
 
 import asyncio
 

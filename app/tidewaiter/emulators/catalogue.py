@@ -73,7 +73,7 @@ class CopernicaOptions(CopernicaVariants):
     login: Annotated[LoginVariants, Field(description="What the login host does.")] = field(
         default_factory=LoginVariants
     )
-    access_token: Annotated[str, Field(description="The access token that it expects.")] = "emulated-token"  # noqa: S105  # of an emulator
+    access_token: Annotated[str, Field(description="The access token that it expects.")] = "made-up-token"  # noqa: S105  # of an emulator
 
 
 def _build_copernica(clock: Clock, port: int, options: CopernicaOptions) -> ServedApi:
@@ -221,7 +221,7 @@ class SymplifyOptions:
     link_ttl_s: Annotated[float, Field(description="How long a signed URL is valid.")] = 300.0
     customer_id: Annotated[str, Field(description="The customer that the API knows.")] = "5004"
     url: Annotated[UrlForm, Field(description="How the URL of a result is written.")] = UrlForm.PLAIN
-    token: Annotated[str, Field(description="The token that it expects.")] = "emulated-token"  # noqa: S105  # of an emulator
+    token: Annotated[str, Field(description="The token that it expects.")] = "made-up-token"  # noqa: S105  # of an emulator
 
 
 def _build_symplify(clock: Clock, port: int, options: SymplifyOptions) -> ServedApi:

@@ -40,7 +40,7 @@ def test_authors_write_what_they_know(source: str, text: str, part: str | None) 
         (r"(?P<n>a)(?P=n)", "Write the alternatives out"),
         (r"a++", "possessive"),
         (r"(?>a)", "atomic"),
-        (r"(?x) a", "leave x, a, u and L out"),
+        (r"(?x) a", "Use only i, m, s and U"),
         (r"(a{1000}){1000}", "repetitions are too large"),
         (r"(.{0,1000}){3}", "repetitions are too large"),
         (r"[a", "unterminated character set at position 0"),

@@ -215,7 +215,7 @@ def _config(root: Path, account: EmulatedAccount, table: Mapping[str, Json]) -> 
         {
             "database": {"url": f"sqlite:///{root / 'tidewaiter.db'}"},
             "storage": {"root": str(root / "exports")},
-            "worker": {"lease_s": 1200.0, "lookout_s": 60.0, "drain_s": 10.0, "heartbeat_s": 3600.0},
+            "worker": {"lease_s": 1200.0, "lookout_s": 5.0, "drain_s": 10.0, "heartbeat_s": 3600.0},
             "accounts": {ACCOUNT: own},
             "retention": {},
             "log": {},

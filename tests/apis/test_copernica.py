@@ -386,7 +386,7 @@ def test_a_lost_reply_to_an_order(template: Path) -> None:
         job = await scenario.run()
         assert await scenario.landed_whole(job)
         assert (job.submits, len(scenario.api.data_requests)) == (2, 2)
-        assert any("harmless" in (entry.detail or "") for entry in await scenario.environment.history(job))
+        assert any("repeatable" in (entry.detail or "") for entry in await scenario.environment.history(job))
 
     _run_scenario(template, story)
 

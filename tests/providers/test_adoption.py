@@ -18,7 +18,7 @@ from tests.support.spec_samples import (
 )
 from tidewaiter.domain.outcome import Refused, Retry
 from tidewaiter.providers.paged_lists import PagePosition
-from tidewaiter.providers.remote_job_search import RemoteJobMatchPage, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
 from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
 
 ADOPT = """
@@ -49,7 +49,7 @@ def found(params: dict[str, object], *items: object, text: str = SPEC) -> tuple[
     """The names of the remote jobs that are meant."""
     job = job_with(None, params)  # type: ignore[arg-type]  # parameters are JSON
     got = adoption_of(text).read(job, PagePosition(), reply_of(200, {"reports": list(items)}, f"{BASE}/reports"), NOW)
-    assert isinstance(got, RemoteJobMatchPage), got
+    assert isinstance(got, Matches), got
     return got.handles
 
 
@@ -76,7 +76,7 @@ def test_there_is_a_next_page_where_one_is_full() -> None:
     """All pages are looked at."""
     reply = reply_of(200, {"reports": [item(1), item(2, name="m")]}, f"{BASE}/reports")
     got = adoption_of().read(job_with(None, {"name": "n"}), PagePosition(), reply, NOW)
-    assert isinstance(got, RemoteJobMatchPage)
+    assert isinstance(got, Matches)
     assert (got.handles, got.after) == (("1",), PagePosition(2, 2))
 
 

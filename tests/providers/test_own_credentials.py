@@ -10,7 +10,7 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.login_session import Token
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PagePosition
-from tidewaiter.providers.remote_job_search import RemoteJobMatchPage
+from tidewaiter.providers.remote_job_search import Matches
 
 OWN = "https://api.example.com"
 KEY = "canary+key/42"
@@ -151,7 +151,7 @@ handle = "url"
     assert adoption is not None
     reply = reply_of(200, {"reports": [{"mine": True, "url": f"/jobs/1?k={KEY}"}]}, f"{OWN}/v1/reports")
     found = adoption.read(job_with(None), PagePosition(), reply, NOW)
-    assert isinstance(found, RemoteJobMatchPage)
+    assert isinstance(found, Matches)
     assert found.handles == (f"{OWN}/jobs/1",)
 
 

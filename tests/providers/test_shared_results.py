@@ -77,10 +77,7 @@ def test_an_age_is_needed() -> None:
 
 def test_answers_have_to_come_at_once() -> None:
     """Who waits for a remote job shares it by its handle, not by its answer."""
-    fault = (
-        "demo.toml: operations.report: answers are shared where every submit may be ready at once, "
-        "with results that are inline"
-    )
+    fault = "demo.toml: operations.report: answers need submits that may be ready at once, and results that are inline"
     assert faults_of(WHOLE + PARAMS + ANSWERS) == [fault]
     assert faults_of(changed('rules = [{ then = "ready" }]', 'handle = "id"', HEAD + AT_ONCE) + PARAMS + ANSWERS) == [
         fault

@@ -28,7 +28,7 @@ def test_01_killed_before_the_post(template: Path) -> None:
     assert told.job.state is State.SUCCEEDED
     assert told.states[:4] == ["queued", "submitting", "reconciling", "queued"]
     assert told.job.submits == told.world.emulator.count("create") == 2
-    assert any("harmless" in (entry.detail or "") for entry in told.history)
+    assert any("repeatable" in (entry.detail or "") for entry in told.history)
 
 
 def test_03_killed_in_a_download(template: Path) -> None:

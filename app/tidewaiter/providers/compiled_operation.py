@@ -85,7 +85,7 @@ class CompiledOperation:
     ) -> Inline:
         """The outcome of a reply that is the file itself, or whose head is the file."""
         label = results.label(job) or self.name
-        if not results.is_body:
+        if results.is_head:
             return Inline(label, "application/json", word, handle, head_of(reading), certain)
         media_type = reading.headers.get("content-type") or self.spec.media_type
         return Inline(label, media_type, word, handle, certain=certain)

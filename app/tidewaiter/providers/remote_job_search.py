@@ -16,7 +16,7 @@ from tidewaiter.providers.template import Render, always, compile_value
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteJobMatchPage:
+class Matches:
     """The remote jobs on a page that match a job."""
 
     handles: tuple[str, ...]
@@ -108,7 +108,7 @@ class RemoteJobSearch:
         """The request for a page of the list."""
         return self.reader.request(job, page)
 
-    def read(self, job: Job, page: PagePosition, reply: WireReply, now: float) -> RemoteJobMatchPage | FileTrouble:
+    def read(self, job: Job, page: PagePosition, reply: WireReply, now: float) -> Matches | FileTrouble:
         """The remote jobs on a page that match the job's submit, or why that cannot be decided."""
         listed = self.reader.read(job, page, reply, now)
         if not isinstance(listed, ListedItems):
@@ -122,7 +122,7 @@ class RemoteJobSearch:
         handles = [self.adopt.handle(item, reply.url) for item in matching]
         if None in handles:
             return Refused("an item of the list matches the job, but has no handle")
-        return RemoteJobMatchPage(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
+        return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
 
     def _match_values(self, job: Job) -> list[tuple[Search, str]]:
         rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.match)

@@ -181,6 +181,11 @@ class Results:
         return isinstance(self.source, InlineFile)
 
     @property
+    def is_head(self) -> bool:
+        """Whether the head of the reply that says ready is the file: its status and header fields, as JSON."""
+        return isinstance(self.source, InlineFile) and self.source.head
+
+    @property
     def is_body(self) -> bool:
         """Whether the body of the reply that says ready is the file."""
         return isinstance(self.source, InlineFile) and not self.source.head

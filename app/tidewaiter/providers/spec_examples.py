@@ -17,7 +17,7 @@ from tidewaiter.providers.example_coverage import keys_hit, keys_of
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
-from tidewaiter.providers.remote_job_search import RemoteJobMatchPage, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
@@ -286,7 +286,7 @@ def _members_of(got: Any) -> dict[str, object]:
         return {}
     if isinstance(got, tuple):
         return {"links": _links(got)}
-    if isinstance(got, ListedItems | RemoteJobMatchPage):
+    if isinstance(got, ListedItems | Matches):
         found = {"items": len(got.items)} if isinstance(got, ListedItems) else {"handles": list(got.handles)}
         return {**found, "next": got.after and got.after.next, "last": got.after is None}
     members = {field.name: getattr(got, field.name) for field in fields(got)}

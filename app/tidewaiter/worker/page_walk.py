@@ -15,14 +15,14 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.download_replies import SNIFFED_BYTES
 from tidewaiter.providers.page_joining import Csv, CsvPage, JoinError, json_items
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
-from tidewaiter.providers.remote_job_search import RemoteJobMatchPage, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
 from tidewaiter.storage.base import Landing
 from tidewaiter.transport.reply_bodies import BombError, StreamReply, UnpackError, unpacking_of
 from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.provider_session import ProviderSession
 
-P = TypeVar("P", ListedItems, RemoteJobMatchPage)
+P = TypeVar("P", ListedItems, Matches)
 
 _TRIES = 5
 _LONGEST_WAIT_S = 60.0
@@ -60,10 +60,10 @@ class ListWalk:
         """
         found: set[str] = set()
 
-        async def read_page(page: PagePosition) -> RemoteJobMatchPage | o.Outcome:
+        async def read_page(page: PagePosition) -> Matches | o.Outcome:
             return await self._session.send(adoption.request(self._job, page), partial(adoption.read, self._job, page))
 
-        async def consume(matches: RemoteJobMatchPage) -> bool:
+        async def consume(matches: Matches) -> bool:
             found.update(matches.handles)
             return len(found) < most
 
@@ -200,7 +200,7 @@ class ListWalk:
                     "or ask for less"
                 )
             got = await self._with_retries(read_page, page)
-            if not isinstance(got, ListedItems | RemoteJobMatchPage):
+            if not isinstance(got, ListedItems | Matches):
                 return got
             if got.ends is None and cycle.repeats(page, got.items):
                 return None

@@ -13,6 +13,7 @@ update whose stamp is found was committed before.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from itertools import count
 from operator import attrgetter
 from typing import Any, Final
@@ -142,11 +143,8 @@ class GroupCommit:
     def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
         self._outbox = outbox
         self._seal = seal
-        changed = rows_of(dialect, _UPDATE)
-        self._update_staying = _staying_update(changed)
-        self._update_moving = _moving_update(changed)
-        self._decide = _decision(changed)
-        self._find_written = _find_by_stamp(rows_of(dialect, _FENCE))
+        self._update_staying, self._update_moving, self._decide = _updates(dialect)
+        self._find_written = _find_by_stamp(dialect)
         self._insert_history = _history_insert(dialect)
         self._write_artifacts = _artifact_upsert(dialect)
         self._delete_artifacts = _artifact_delete(dialect)
@@ -228,6 +226,16 @@ class GroupCommit:
         return frozenset((await connection.execute(self._find_written, {PARAMETER: encode(rows)})).scalars().all())
 
 
+# Statements are built once for each dialect: that takes longer than to run them.
+
+
+@cache
+def _updates(dialect: str) -> tuple[Executable, Executable, Executable]:
+    """The updates of jobs that stay in their state, of jobs that enter another one, and of a person's decision."""
+    changed = rows_of(dialect, _UPDATE)
+    return _staying_update(changed), _moving_update(changed), _decision(changed)
+
+
 def _fenced_update(changed: Subquery) -> SqlUpdate:
     """What a lane's owner writes to every job, and the fence.
 
@@ -300,8 +308,10 @@ def _indexed(changed: Subquery) -> dict[str, ColumnElement[Any]]:
     return {name: changed.c[name] for name in (*_INDEXED, "track")}
 
 
-def _find_by_stamp(updates: Subquery) -> Executable:
+@cache
+def _find_by_stamp(dialect: str) -> Executable:
     """The jobs whose update was written before; the history still has the stamp when the job has changed again."""
+    updates = rows_of(dialect, _FENCE)
     next_version = updates.c.expected + 1
     on_job = and_(jobs.c.id == updates.c.id, jobs.c.version == next_version, jobs.c.stamp == updates.c.stamp)
     on_entry = and_(
@@ -310,6 +320,7 @@ def _find_by_stamp(updates: Subquery) -> Executable:
     return union(select(updates.c.id).join(jobs, on_job), select(updates.c.id).join(history, on_entry))
 
 
+@cache
 def _history_insert(dialect: str) -> Executable:
     names = [column.name for column in history.c]
     rows = rows_of(dialect, [(name, history.c[name].type) for name in names])
@@ -321,12 +332,14 @@ def _last_of(update: JobUpdate) -> int:
     return max((one.number for one in update.artifacts), default=-1)
 
 
+@cache
 def _artifact_delete(dialect: str) -> Executable:
     rows = rows_of(dialect, [("id", BigInteger()), ("last", Integer())])
     beyond = select(rows.c.id).where(rows.c.id == artifacts.c.job_id, artifacts.c.number > rows.c.last)
     return delete(artifacts).where(beyond.correlate(artifacts).exists())
 
 
+@cache
 def _artifact_upsert(dialect: str) -> Executable:
     """A file that is landed again, after a step that died, replaces its first row."""
     names = [column.name for column in artifacts.c]

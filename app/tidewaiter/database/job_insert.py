@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Executable, Integer, Text, bindparam, literal_column, select, text
@@ -176,6 +177,7 @@ def _row(job: Job) -> tuple[Any, ...]:
     )
 
 
+@cache
 def _job_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, [(name, jobs.c[name].type) for name in _ADDED])
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
@@ -186,6 +188,7 @@ def _job_insert(dialect: str) -> Executable:
     ).returning(jobs.c.id)
 
 
+@cache
 def _existing_jobs(dialect: str) -> Executable:
     keys = rows_of(dialect, [("place", Integer()), ("account", Text()), ("unique_key", Text())])
     same = (jobs.c.account == keys.c.account) & (jobs.c.unique_key == keys.c.unique_key)

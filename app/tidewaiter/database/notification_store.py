@@ -6,6 +6,7 @@ makes the text at that moment, because a parked job continues and a finished one
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Executable, func, literal, null, select, update
@@ -133,6 +134,7 @@ def _as_stored(job: Job) -> Job:
     return job.but(**{name: text and storable(text) for name, text in texts.items()})
 
 
+@cache
 def _notification_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, [(name, notifications.c[name].type) for name in _GIVEN])
     # Due by the database's clock, like all times of notifications that several daemons use.
@@ -140,6 +142,7 @@ def _notification_insert(dialect: str) -> Executable:
     return notifications.insert().from_select([*_GIVEN, "status", "due_at"], new)
 
 
+@cache
 def _files_of_jobs(dialect: str) -> Executable:
     job_ids = rows_of(dialect, [("job_id", BigInteger())])
     columns: list[Any] = [artifacts.c[field.name] for field in fields(Artifact)]

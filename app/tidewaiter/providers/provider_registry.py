@@ -4,6 +4,7 @@ A package offers a provider in Python by an entry point of the group ``tidewaite
 arguments that returns a :class:`Provider`.
 """
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata, resources
@@ -80,9 +81,21 @@ def _read(text: str, file: str) -> Provider:
     return Provider.read(text, file)
 
 
+@lru_cache(maxsize=1)
+def _entry_points(_places: tuple[tuple[str, int], ...]) -> tuple[metadata.EntryPoint, ...]:
+    """The providers of installed packages, cached: every package is read for them."""
+    return tuple(sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda one: one.name))
+
+
+def _changed_at(folder: str) -> int:
+    """When a folder of the import path was changed: an installation changes it."""
+    path = Path(folder or ".")
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
 def _of_packages(faults: list[SpecFault]) -> Iterator[Provider]:
     """Any exception of a package's code becomes a fault of that package; the daemon then does not start."""
-    for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda one: one.name):
+    for entry in _entry_points(tuple((folder, _changed_at(folder)) for folder in sys.path)):
         place = f"entry point {entry.name} ({entry.value})"
         try:
             found = entry.load()()

@@ -11,7 +11,7 @@ from tests.support.daemon_in_process import OTHER_TOKEN, DaemonSetup
 from tidewaiter.bootstrap import lane_maker
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import State
-from tidewaiter.worker.pauses import Pauses
+from tidewaiter.worker.account_pauses import Pauses
 
 
 async def test_a_faulty_file_changes_nothing(setup: DaemonSetup) -> None:

@@ -14,7 +14,8 @@ from tests.support.ended_job import AT, FILE, JOB
 from tests.support.webhook_receiver import SECRET
 from tidewaiter.cli.notifications import notifications
 from tidewaiter.config import load
-from tidewaiter.domain.notification import MOST_LISTED, NOTIFIABLE, RETRY_S, body_of, keys_of, signed_headers
+from tidewaiter.domain.notification import MOST_LISTED, NOTIFIABLE, RETRY_S, body_of
+from tidewaiter.domain.webhook_signature import keys_of, signed_headers
 
 PAGE = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text()
 ACCOUNT = '[accounts.newsletter]\nprovider = "symplify"\n'

@@ -9,7 +9,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from tidewaiter.clock import SystemClock
-from tidewaiter.domain.notification import keys_of, signed_headers
+from tidewaiter.domain.webhook_signature import keys_of, signed_headers
 
 OLD = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 NEW = "whsec_" + base64.b64encode(bytes(range(32, 64))).decode()

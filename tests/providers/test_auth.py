@@ -14,7 +14,7 @@ from tests.support.spec_samples import NOW, POLL, RESULTS, SUBMIT, provider_of, 
 from tidewaiter.domain.http_values import Credentials, Json, WireReply
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
 from tidewaiter.providers.errors import SettingsError
-from tidewaiter.providers.login_session import LoginSession, Token, as_moment
+from tidewaiter.providers.login_replies import LoginSession, Token, as_moment
 from tidewaiter.providers.provider import BoundAccount
 
 BASE = "https://api.example.com/v1"

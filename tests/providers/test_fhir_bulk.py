@@ -24,7 +24,7 @@ from tidewaiter.domain.outcome import (
 )
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import ParameterError, SettingsError
-from tidewaiter.providers.login_session import Token
+from tidewaiter.providers.login_replies import Token
 from tidewaiter.providers.provider_registry import Registry
 
 FHIR = "https://fhir.example.com/r4"

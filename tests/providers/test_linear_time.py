@@ -13,7 +13,7 @@ from tidewaiter.log import Redactor
 from tidewaiter.providers.download_replies import is_html
 from tidewaiter.providers.errors import ParameterError
 from tidewaiter.providers.extract import as_count, as_handle, as_note, as_text, as_url, as_word
-from tidewaiter.providers.login_session import as_moment
+from tidewaiter.providers.login_replies import as_moment
 from tidewaiter.providers.reply import Reading, excerpt, last_segment, origin_of, plain, quoted, resolve_url
 from tidewaiter.providers.reply_headers import parse_http_date, parse_retry_after
 

@@ -7,7 +7,7 @@ from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.outcome import Accepted, Pending, Ready
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.login_session import Token
+from tidewaiter.providers.login_replies import Token
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PagePosition
 from tidewaiter.providers.remote_job_search import Matches

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from tests.providers.providers_page import REFERENCE, rows
 from tidewaiter.domain.http_values import Link
-from tidewaiter.providers.login_session import Token
+from tidewaiter.providers.login_replies import Token
 from tidewaiter.providers.provider import Healthy
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted
 from tidewaiter.providers.spec.auth_spec import (

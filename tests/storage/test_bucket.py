@@ -21,7 +21,7 @@ from tidewaiter.log import configure
 from tidewaiter.storage.base import StorageError, StorageUnavailableError
 from tidewaiter.storage.bucket import PART_BYTES, Bucket, connect
 from tidewaiter.storage.bucket_storage import ObjectStorage
-from tidewaiter.worker.step_gates import StorageGate
+from tidewaiter.worker.storage_gate import StorageGate
 
 KEY = "shop/statistics/7/result.csv"
 SMALL = b"a,b\n1,2\n"

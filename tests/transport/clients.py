@@ -8,7 +8,7 @@ from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import Timeouts, Wire
 
 CREDENTIALS = Credentials({"Authorization": "Bearer s3cret", "X-Key": "s3cret"}, (("access_token", "s3cret/+ü"),))

@@ -14,7 +14,7 @@ from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import BlockedAddressError, LostReplyError, RawReply, RedirectRefusedError, Timeouts
 
 QUERY = "access_token=s3cret%2F%2B%C3%BC"

@@ -10,7 +10,7 @@ from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.request_credentials import AccountCredentials
 from tidewaiter.transport.wire import RedirectRefusedError
 

@@ -14,8 +14,8 @@ from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.metrics.process_metrics import PROVIDER, Metrics
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.counting_wire import CountingWire
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import LeaseOverError, Timeouts, TransportError, Wire
 
 

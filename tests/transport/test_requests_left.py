@@ -4,7 +4,7 @@ from random import Random
 
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 
 
 async def test_what_is_left() -> None:

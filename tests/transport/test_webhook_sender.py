@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 from tests.support.webhook_receiver import SECRET
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.networks import network_of
-from tidewaiter.domain.notification import keys_of, signed_headers
+from tidewaiter.domain.webhook_signature import keys_of, signed_headers
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender
 from tidewaiter.transport.wire import BlockedAddressError

@@ -16,7 +16,7 @@ from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog, configure
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError
 from tidewaiter.worker.lease import Lease

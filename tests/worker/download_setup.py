@@ -22,7 +22,7 @@ from tidewaiter.storage.base import Storage, StorageThreads
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import Timeouts
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient

@@ -27,15 +27,15 @@ from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import Timeouts
 from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.pauses import Pauses
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.step_context import StepContext
 

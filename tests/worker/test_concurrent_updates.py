@@ -14,8 +14,8 @@ from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.log import configure
 from tidewaiter.worker.committer import CommitResult, Committer
 from tidewaiter.worker.job_event_log import JobLog
+from tidewaiter.worker.remote_job_limit import RemoteJobs
 from tidewaiter.worker.shared_results import SharedResults
-from tidewaiter.worker.step_gates import RemoteJobs
 
 ASK = new_job(answer_key="00000001page")
 

@@ -24,7 +24,7 @@ from tidewaiter.storage.base import Landed, StorageThreads
 from tidewaiter.storage.folder import LocalLanding, LocalStorage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.job_event_log import JobLog

@@ -19,8 +19,8 @@ from tidewaiter.log import configure
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.folder import LocalStorage
-from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.reply_bodies import StreamReply
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.page_walk import ListWalk

@@ -13,7 +13,7 @@ from tidewaiter.config import load
 from tidewaiter.database.sealing import new_key
 from tidewaiter.domain.http_values import SealedLinks
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.job_view import entry_json, job_json
+from tidewaiter.domain.job_json import entry_json, job_json
 
 KEY = "canary+key/42"
 SIGNATURE = "canary-signature"

@@ -20,7 +20,8 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.notification_store import Notification, NotificationStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import TERMINAL, Job
-from tidewaiter.domain.notification import DeliveryStatus, Subscription, keys_of
+from tidewaiter.domain.notification import DeliveryStatus, Subscription
+from tidewaiter.domain.webhook_signature import keys_of
 from tidewaiter.log import configure
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookSender

@@ -25,7 +25,7 @@ from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job
 from tidewaiter.log import EventLog, configure
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
@@ -34,7 +34,7 @@ from tidewaiter.worker.lane_ownership import DaemonIdentity, LaneOwnership, Lane
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.shared_results import SharedResults
 from tidewaiter.worker.step_context import StepContext
-from tidewaiter.worker.step_gates import StorageGate
+from tidewaiter.worker.storage_gate import StorageGate
 
 LEASE_S = 30.0
 ACCOUNTS = ("acme", "other")

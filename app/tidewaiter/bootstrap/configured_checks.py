@@ -40,7 +40,7 @@ from tidewaiter.storage.base import StorageSetupError
 from tidewaiter.storage.open_storage import open_storage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import Timeouts, Wire
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError

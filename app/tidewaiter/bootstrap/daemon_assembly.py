@@ -28,6 +28,7 @@ from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import DAEMON
 from tidewaiter.transport.webhook_sender import WebhookSender
 from tidewaiter.web.callback_listener import CallbackListener
+from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.daemon import Daemon, Run
 from tidewaiter.worker.heartbeat import Heartbeat
@@ -35,11 +36,10 @@ from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane
 from tidewaiter.worker.lane_ownership import DaemonIdentity, LaneOwnership, LanePlan
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.pauses import Pauses
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.retention import Retention
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
-from tidewaiter.worker.step_gates import StorageGate
+from tidewaiter.worker.storage_gate import StorageGate
 from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDispatcher
 from tidewaiter.worker.work_watcher import WorkWatcher
 

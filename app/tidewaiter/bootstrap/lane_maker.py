@@ -10,19 +10,19 @@ from tidewaiter.database.lane_store import LaneRow
 from tidewaiter.log import EventLog
 from tidewaiter.metrics.process_metrics import ELSEWHERE, PROVIDER
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
-from tidewaiter.transport.budget import Budget
 from tidewaiter.transport.counting_wire import CountingWire
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.pauses import Pauses
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.shared_results import SharedResults
-from tidewaiter.worker.step_gates import StorageGate
+from tidewaiter.worker.storage_gate import StorageGate
 
 _BODY_LIMIT = 8 * 1_048_576
 

@@ -11,7 +11,8 @@ from typing import Final
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config, host_and_port
 from tidewaiter.domain.job import State
-from tidewaiter.domain.notification import Subscription, keys_of, render_notification
+from tidewaiter.domain.notification import Subscription, render_notification
+from tidewaiter.domain.webhook_signature import keys_of
 from tidewaiter.transport.address_guard import OwnListeners
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookReply, WebhookSender

@@ -36,7 +36,7 @@ from tidewaiter.cli.output import (
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, duration, moment, parameters, printable
 from tidewaiter.domain.job import HistoryEntry, Job, State
-from tidewaiter.domain.job_view import JobView, entry_json, job_json, jobs_json
+from tidewaiter.domain.job_json import JobView, entry_json, job_json, jobs_json
 from tidewaiter.domain.manifest import Artifact
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from tidewaiter.domain.formatting import date_and_time, printable, size
 from tidewaiter.domain.job import HistoryEntry, Job, State
-from tidewaiter.domain.job_view import JobView, artifact_json
+from tidewaiter.domain.job_json import JobView, artifact_json
 from tidewaiter.domain.manifest import Artifact
 
 STYLES: Final[Mapping[State, str]] = {

@@ -20,7 +20,7 @@ from tidewaiter.cli.job_progress import exit_code_of, has_ended, job_line
 from tidewaiter.cli.output import console, files_json, show_files, show_json
 from tidewaiter.cli.submit import param_option
 from tidewaiter.domain.job import Job, fraction_of
-from tidewaiter.domain.job_view import job_json
+from tidewaiter.domain.job_json import job_json
 from tidewaiter.domain.manifest import Artifact
 
 

@@ -22,7 +22,7 @@ from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import date_and_time, parameters, printable, rfc3339
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.job_view import job_json
+from tidewaiter.domain.job_json import job_json
 from tidewaiter.recurrence import Schedule
 
 if TYPE_CHECKING:

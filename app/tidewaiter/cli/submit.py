@@ -19,7 +19,7 @@ from tidewaiter.cli.job_progress import exit_code_of, job_line, until_ended
 from tidewaiter.cli.output import files_json, show_files, show_json
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.job_view import job_json
+from tidewaiter.domain.job_json import job_json
 from tidewaiter.domain.manifest import Artifact
 
 

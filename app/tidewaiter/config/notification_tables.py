@@ -11,7 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 from tidewaiter.config.value_types import AllowPrivate
 from tidewaiter.domain.job import TERMINAL, State
 from tidewaiter.domain.networks import PermittedNetworks, permitted_networks
-from tidewaiter.domain.notification import NOTIFIABLE, SIGNING_KEY_PREFIX, keys_of
+from tidewaiter.domain.notification import NOTIFIABLE
+from tidewaiter.domain.webhook_signature import SIGNING_KEY_PREFIX, keys_of
 from tidewaiter.toml_table import TomlTable
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")

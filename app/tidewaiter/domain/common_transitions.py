@@ -125,7 +125,7 @@ def storage_full(context: RuleContext, outcome: o.StorageFull) -> Job:
     return try_again(context, outcome.reason)
 
 
-def account_paused(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
+def account_closed(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
     """The account is paused; the job is due again as soon as the pause ends."""
     return context.becomes(due_at=context.now + _AFTER_PAUSE_S * context.rand.random(), reason=cut(outcome.reason))
 

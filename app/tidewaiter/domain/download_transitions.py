@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_transitions import RuleContext, account_paused, cut, finish, try_again
+from tidewaiter.domain.common_transitions import RuleContext, account_closed, cut, finish, try_again
 from tidewaiter.domain.job import Job, State
 
 _BY_SEVERITY: tuple[type[o.Outcome], ...] = (
@@ -167,10 +167,10 @@ def fetch_interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:
     return _refunded(context, 0.0, context.job.reason)
 
 
-def fetch_paused(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
+def fetch_closed(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
     """The account is paused: the job is not charged."""
     refunded = _refunded(context, 0.0, context.job.reason)
-    return account_paused(context.of(refunded), outcome)
+    return account_closed(context.of(refunded), outcome)
 
 
 def _refunded(context: RuleContext, delay_s: float, reason: str | None) -> Job:

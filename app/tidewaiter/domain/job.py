@@ -1,8 +1,8 @@
 """The job: one durable request for an operation under an account, its states, its progress, and its remote job's end.
 
-Several jobs may follow one remote job. Before a job deletes or cancels it, :func:`duty_of` decides: while another job
-waits for the results, the remote job is left alone. If several jobs are about to end it, the one with the highest
-number decides and the others wait, so that exactly one ends it.
+Several jobs may follow one remote job. Before a job deletes or cancels it, :func:`remote_job_end_decision` decides:
+while another job waits for the results, the remote job is left alone. If several jobs are about to end it, the one with
+the highest number decides and the others wait, so that exactly one ends it.
 """
 
 import re

@@ -139,8 +139,8 @@ def _never(kind: type[o.Outcome]) -> TableRow:
 
 ANY_LIVE: tuple[TableRow, ...] = (
     _on(o.Retry, common.retry, SAME),
-    _on(o.Throttled, common.account_paused, SAME),
-    _on(o.Unauthorized, common.account_paused, SAME),
+    _on(o.Throttled, common.account_closed, SAME),
+    _on(o.Unauthorized, common.account_closed, SAME),
     _on(o.Interrupted, common.interrupted, SAME),
     _on(o.Refused, common.refused, State.FAILED),
     _on(o.Crashed, common.crashed, SAME, State.FAILED),
@@ -194,8 +194,8 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.StorageFull, download.fetch_blocked, SAME),
         _on(o.NotYet, download.fetch_not_yet, SAME),
         _on(o.Interrupted, download.fetch_interrupted, SAME),
-        _on(o.Throttled, download.fetch_paused, SAME),
-        _on(o.Unauthorized, download.fetch_paused, SAME),
+        _on(o.Throttled, download.fetch_closed, SAME),
+        _on(o.Unauthorized, download.fetch_closed, SAME),
     ),
     State.CLEANING: (
         _on(o.Cleaned, download.succeeded, State.SUCCEEDED),

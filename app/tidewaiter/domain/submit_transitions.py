@@ -5,7 +5,7 @@ number of times in a row.
 """
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_transitions import RuleContext, account_paused, crashed, cut, finish
+from tidewaiter.domain.common_transitions import RuleContext, account_closed, crashed, cut, finish
 from tidewaiter.domain.job import Job, State
 
 
@@ -133,7 +133,7 @@ def _park(context: RuleContext, reason: str) -> Job:
 
 def submit_not_read(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
     """The provider refused the request before it looked at the submit."""
-    return account_paused(context, outcome).but(state=State.QUEUED)
+    return account_closed(context, outcome).but(state=State.QUEUED)
 
 
 def submit_interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:

@@ -9,7 +9,7 @@ from tidewaiter.domain.http_values import Credentials, Json, WireRequest
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.errors import SpecFault, UnsendableError
 from tidewaiter.providers.extract import as_text, compile_pick
-from tidewaiter.providers.login_session import LoginReplyRules, LoginSession, compile_expiry, compile_place
+from tidewaiter.providers.login_replies import LoginReplyRules, LoginSession, compile_expiry, compile_place
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
 from tidewaiter.providers.reply_rules import Rules, compile_conditions

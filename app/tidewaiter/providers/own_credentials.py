@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_plus
 
 from tidewaiter.domain.http_values import Credentials, Link
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.login_session import LoginSession, Token
+from tidewaiter.providers.login_replies import LoginSession, Token
 from tidewaiter.providers.reply import basic_credential, origin_of
 
 _SUSPECT: Final = re.compile(r"[?#@]")

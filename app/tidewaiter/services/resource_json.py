@@ -1,6 +1,6 @@
 """The JSON of accounts, schedules, providers, notifications and the overview, for the API and the command line.
 
-The JSON of jobs is in :mod:`tidewaiter.domain.job_view`, because webhooks use it, too.
+The JSON of jobs is in :mod:`tidewaiter.domain.job_json`, because webhooks use it, too.
 """
 
 from collections.abc import Iterable, Mapping

@@ -10,9 +10,9 @@ from typing import Final, TypeAlias
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
-from tidewaiter.transport.budget import Budget, Permit
 from tidewaiter.transport.cookies import Cookies
 from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
+from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.request_credentials import AccountCredentials
 from tidewaiter.transport.request_urls import (
     MOST_HOPS,

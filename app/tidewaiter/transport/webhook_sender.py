@@ -8,7 +8,7 @@ from typing import Final
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
-from tidewaiter.domain.notification import signed_headers
+from tidewaiter.domain.webhook_signature import signed_headers
 from tidewaiter.transport.wire import BrokenBodyError, Timeouts, Wire
 
 # The convention asks for 15 to 30 seconds; connecting must be the shorter of the two.

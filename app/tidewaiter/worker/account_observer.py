@@ -13,13 +13,13 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.log import EventLog
-from tidewaiter.providers.login_session import NotSignedIn
+from tidewaiter.providers.login_replies import NotSignedIn
 from tidewaiter.providers.reply_defaults import provider_failure
 from tidewaiter.providers.reply_limits import LimitHeaders
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import TlsError, TransportError
+from tidewaiter.worker.account_pauses import TLS_PAUSE_S, Pauses
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.pauses import TLS_PAUSE_S, Pauses
 
 
 class AccountObserver:

@@ -18,10 +18,10 @@ from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
-from tidewaiter.providers.login_session import LoginSession, NotSignedIn, Token
+from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, Token
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
-from tidewaiter.transport.budget import Budget, Permit
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
+from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.wire import OnSend, TlsError, TransportError
 from tidewaiter.worker.account_observer import AccountObserver
 

@@ -8,8 +8,8 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.http_values import Json
 from tidewaiter.log import EventLog
+from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.lane_ownership import LaneOwnership, LanePlan
-from tidewaiter.worker.pauses import Pauses
 
 _STORE_RETRY_S = 1.0
 

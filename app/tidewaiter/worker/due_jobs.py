@@ -13,7 +13,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.job import Job, Track
-from tidewaiter.worker.step_gates import RemoteJobs
+from tidewaiter.worker.remote_job_limit import RemoteJobs
 
 _READS_IN_A_ROW = 16
 _PAUSE_BETWEEN_READS_S = 0.01

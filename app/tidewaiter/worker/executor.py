@@ -27,7 +27,7 @@ from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
 from tidewaiter.worker.committer import Committer
-from tidewaiter.worker.files_download import not_open
+from tidewaiter.worker.job_download import not_open
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.step_context import StepContext, SupersededError

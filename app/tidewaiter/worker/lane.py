@@ -18,7 +18,7 @@ from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import Job, State, Track, track_of
 from tidewaiter.domain.state_machine import IllegalOutcomeError, JobUpdate, advance
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.transport.budget import Budget
+from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import AccountPausedError
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import CommitResult, Committer
@@ -26,9 +26,10 @@ from tidewaiter.worker.due_jobs import DueJobs, JobsUnderWay
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.remote_job_limit import RemoteJobs
 from tidewaiter.worker.shared_results import SharedResults, asks_for_result, may_share
 from tidewaiter.worker.step_context import RunningSteps, StepContext, SupersededError
-from tidewaiter.worker.step_gates import RemoteJobs, StorageGate
+from tidewaiter.worker.storage_gate import StorageGate
 
 _STORE_RETRY_S = 1.0
 _NO_POLICY = OperationPolicy()

@@ -13,8 +13,8 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.transport.account_client import any_host, ignore_departure
-from tidewaiter.transport.budget import Permit
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
+from tidewaiter.transport.request_budget import Permit
 from tidewaiter.transport.wire import (
     BrokenBodyError,
     LeaseOverError,

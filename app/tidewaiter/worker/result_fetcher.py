@@ -20,7 +20,7 @@ from tidewaiter.storage.base import Landed, Storage, StorageError
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.file_download import Downloaded, Downloader, InlineSource, storage_failure
-from tidewaiter.worker.files_download import DownloadTools, FileHosts, ListDownload, artifact_of
+from tidewaiter.worker.job_download import DownloadTools, FileHosts, ListDownload, artifact_of
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.step_context import StepContext, despite_cancel_request

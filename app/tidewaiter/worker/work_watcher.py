@@ -9,8 +9,8 @@ from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.log import EventLog
+from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.lane import Lane
-from tidewaiter.worker.pauses import Pauses
 
 
 class WorkWatcherSettings(Protocol):

@@ -4,7 +4,7 @@ from typing import Final
 
 from aiohttp import hdrs, web
 
-from tidewaiter.domain.job_view import job_json
+from tidewaiter.domain.job_json import job_json
 from tidewaiter.providers.errors import UnknownProviderError
 from tidewaiter.services.resource_json import (
     account_json,

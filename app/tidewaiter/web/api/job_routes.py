@@ -9,7 +9,7 @@ from aiohttp import ETag, hdrs, web
 
 from tidewaiter.database.job_list import JobFilter
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
-from tidewaiter.domain.job_view import artifact_json, entry_json, job_json
+from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
 from tidewaiter.services import JobRequest, RefusedError
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.http_headers import (

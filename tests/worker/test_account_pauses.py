@@ -12,8 +12,8 @@ from tidewaiter.database.account_store import AccountStore, PauseCause
 from tidewaiter.database.engine import Database
 from tidewaiter.domain.http_values import Json
 from tidewaiter.log import configure
+from tidewaiter.worker.account_pauses import TLS_PAUSE_S, Pauses, fingerprint_of, matches
 from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.pauses import TLS_PAUSE_S, Pauses, fingerprint_of, matches
 
 SETTINGS: dict[str, Json] = {"server": "https://api.example.com", "token": "canary-77"}
 

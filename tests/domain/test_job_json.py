@@ -6,7 +6,7 @@ import json
 from tests.support.ended_job import AT, FILE, JOB
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import HistoryEntry, State
-from tidewaiter.domain.job_view import JobView, artifact_json, entry_json, job_json
+from tidewaiter.domain.job_json import JobView, artifact_json, entry_json, job_json
 from tidewaiter.web.api.body_schemas import ArtifactShape, EntryShape, JobShape
 
 

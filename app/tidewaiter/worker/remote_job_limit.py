@@ -1,16 +1,11 @@
-"""What holds back a step: the places for remote jobs, where a provider permits only some, and the storage gate."""
-
-import asyncio
+"""The remote jobs of a lane: counted where a provider permits only some at a time."""
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.job import REMOTE, Job, State
-from tidewaiter.log import EventLog
-from tidewaiter.storage.base import Storage, StorageError
 
 _STORE_RETRY_S = 1.0
-_TRY_AGAIN_S = 15.0
 
 
 class RemoteJobs:
@@ -73,39 +68,3 @@ class RemoteJobs:
             self._gone.add(job_id)
         self._known.discard(job_id)
         return was_full and not self.full
-
-
-class StorageGate:
-    """Open until a step finds the storage full or unreachable; opens again by itself when a trial write succeeds.
-
-    ``open`` is set while downloads may begin.
-    """
-
-    def __init__(self, storage: Storage, clock: Clock, log: EventLog) -> None:
-        self._storage = storage
-        self._clock = clock
-        self._log = log
-        self._closed = asyncio.Event()
-        self.open = asyncio.Event()
-        self.open.set()
-
-    def close(self, reason: str) -> None:
-        """Begin no more downloads."""
-        if self.open.is_set():
-            self.open.clear()
-            self._closed.set()
-            self._log.emit("storage.paused", reason=reason, until_s=_TRY_AGAIN_S)
-
-    async def run(self) -> None:
-        """Try the storage while the gate is closed, until cancelled."""
-        while True:
-            await self._closed.wait()
-            await self._clock.sleep(_TRY_AGAIN_S)
-            try:
-                await self._storage.check()
-            except StorageError as error:
-                self._log.emit("storage.paused", reason=str(error), until_s=_TRY_AGAIN_S)
-                continue
-            self._closed.clear()
-            self.open.set()
-            self._log.emit("storage.resumed")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
-from tidewaiter.transport.budget import Budget, Permit
+from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.wire import AccountPausedError
 
 FREE = Limits()

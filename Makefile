@@ -4,7 +4,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 LOCKS := config/locks
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# Many tests wait for processes and sockets, so that three at a time keep two cores busy.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 # Pure functions, and tests in one process without a server, a daemon or a database.
 FAST := tests/arch tests/config tests/domain tests/log tests/providers tests/test_patterns.py tests/test_recurrence.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check

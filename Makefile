@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
+.PHONY: help demo test test-fast test-slow chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -21,8 +21,11 @@ help: ## List the targets
 demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 leaves it running until Ctrl-C
 	$(BIN)/tidewaiter demo $(if $(KEEP),--keep-running)
 
-test: .venv/dev.stamp ## Run every test, long repetitions left out: at most five minutes
+test: .venv/dev.stamp ## Run the tests: at most five minutes
 	$(PYTEST)
+
+test-slow: .venv/dev.stamp ## Run the tests that each take a second or more, mostly of waiting
+	$(PYTEST) -m slow
 
 test-fast: .venv/dev.stamp ## Run the tests that need no server and no daemon: less than a minute
 	$(PYTEST) $(FAST)
@@ -38,7 +41,7 @@ chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: 
 	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) \
 		$(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
 
-check: lint types arch docs test chaos-short ## Run everything that must pass before a change is merged, as CI does
+check: lint types arch docs test test-slow chaos-short ## Run everything that must pass before a change is merged, as CI does
 
 fmt: .venv/dev.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only

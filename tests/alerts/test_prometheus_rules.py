@@ -106,6 +106,7 @@ async def scraped(tmp_path: Path, sqlite_url: str) -> Samples:
         return await daemon.scrape()
 
 
+@pytest.mark.slow
 async def test_a_real_daemon_shows_every_metric_that_is_asked_for(scraped: Samples) -> None:
     """Each family of the rules is in its exposition, at work or not, and each counted series has begun at 0."""
     shown = {f"{family.name}_total" if family.type == "counter" else family.name for family in scraped.families}

@@ -139,6 +139,7 @@ async def test_a_call_ends_the_wait(opened: Open, provider: str) -> None:
     assert token not in callback_daemon.output.getvalue()
 
 
+@pytest.mark.slow
 @_BOTH
 async def test_a_duplicate_call(opened: Open, provider: str) -> None:
     """The second call comes after the end: 404, and nothing happens."""
@@ -165,6 +166,7 @@ async def test_a_forged_body(opened: Open, provider: str) -> None:
     assert artifact.size > 100
 
 
+@pytest.mark.slow
 @_BOTH
 async def test_a_late_call(opened: Open, provider: str) -> None:
     """The job ends when it comes, however late that is."""

@@ -16,6 +16,7 @@ from tidewaiter.emulators.catalogue import CATALOGUE
 from tidewaiter.log import configure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CATALOGUE)
 async def test_each_sample_request_succeeds(name: str, tmp_path: Path) -> None:
     """Real servers, a real run for each thing that the entry says can be asked for, and its file on the disk."""

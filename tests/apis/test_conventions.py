@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from tests.support.one_export import listening, run
@@ -68,6 +69,7 @@ class _Processes:
 _BUFFER = {"process": "buffer", "inputs": '{"distance": 5, "geometry": {"type": "Point", "coordinates": [5.1, 52.1]}}'}
 
 
+@pytest.mark.slow
 async def test_ogc_api_processes(tmp_path: Path) -> None:
     """A job that runs, results that lag behind its status, and a dismissal once the file is there."""
     processes = _Processes()
@@ -156,6 +158,7 @@ def _at(origin: str) -> dict[str, Json]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_azure_operation(tmp_path: Path) -> None:
     """The operation is asked, not the location; words of the provider's own are no end; the outcome is what lands."""
     azure = _Azure()
@@ -167,6 +170,7 @@ async def test_azure_operation(tmp_path: Path) -> None:
     assert azure.operation_ids == [landed.job.intent_key]
 
 
+@pytest.mark.slow
 async def test_azure_location(tmp_path: Path) -> None:
     """202 is not yet, and the reply after it is the file, under the type that it has."""
     azure = _Azure()
@@ -220,6 +224,7 @@ class _Library:
         return web.json_response({"error": {"code": 501, "status": "UNIMPLEMENTED"}}, status=501)
 
 
+@pytest.mark.slow
 async def test_google_aip_151(tmp_path: Path) -> None:
     """A refusal that proves that nothing was begun is tried again; the response lands; deletion may not be there."""
     library = _Library()

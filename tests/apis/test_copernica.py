@@ -165,6 +165,7 @@ def test_every_form_of_a_token(template: Path, form: TokenForm, *, signed: bool)
     _run_scenario(template, story, login=LoginVariants(form=form, member="the_token", signed=signed))
 
 
+@pytest.mark.slow
 def test_a_token_is_renewed_ahead_of_its_end(template: Path) -> None:
     """Its own claims tell when it ends: a job that outlives three tokens meets no refusal."""
 
@@ -338,6 +339,7 @@ def test_an_order_that_has_moved(template: Path) -> None:
 # --- trouble ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @_EITHER
 @pytest.mark.parametrize("code", [502, 503, 504])
 def test_an_outage_of_minutes(template: Path, form: str, code: int) -> None:

@@ -151,6 +151,7 @@ def test_few_and_many_publications(template: Path, publications: int) -> None:
     _run_scenario(template, story, publications=publications)
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_no_memory_should_hold(template: Path) -> None:
     """One beyond what is looked into as JSON is recognised by its beginning, and fetched again as a stream."""
 
@@ -173,6 +174,7 @@ def test_not_there_right_after_the_initiation(template: Path) -> None:
     _run_scenario(template, story, lookup_lag_s=60)
 
 
+@pytest.mark.slow
 def test_an_hour(template: Path) -> None:
     """A snapshot may take an hour: few polls, and the file at last."""
 
@@ -526,6 +528,7 @@ def test_replies_of_the_wrong_shape(template: Path, route: str, kind: FaultKind)
     _run_scenario(template, story)
 
 
+@pytest.mark.slow
 def test_a_word_that_no_document_names(template: Path) -> None:
     """Told loudly, with the word; the job lives on, and if it stays so to the deadline it expires with that reason."""
 
@@ -551,6 +554,7 @@ def test_a_status_that_flaps(template: Path) -> None:
     _run_scenario(template, story)
 
 
+@pytest.mark.slow
 def test_a_snapshot_that_never_ends(template: Path) -> None:
     """The job expires at its deadline, and the remote snapshot is taken away, so that the message is free again."""
 

@@ -12,6 +12,7 @@ from tidewaiter.emulators.shareprogress_variants import BooleanForm, CapitalsFor
 from tidewaiter.services import RequestError
 
 
+@pytest.mark.slow
 def test_a_bad_key_is_no_server_fault(template: Path) -> None:
     """HTTP 500 with "Bad API Key": the account waits for a person, its jobs wait unharmed, and nothing is in doubt."""
 

@@ -60,6 +60,7 @@ def test_newer_than_the_job(template: Path) -> None:
     run_scenario(template, story)
 
 
+@pytest.mark.slow
 def test_a_burst_keeps_within_the_limit(template: Path) -> None:
     """A hundred jobs at once: nobody is refused, and the minutes are used to the full."""
 
@@ -76,6 +77,7 @@ def test_a_burst_keeps_within_the_limit(template: Path) -> None:
     run_scenario(template, story, pages=100)
 
 
+@pytest.mark.slow
 def test_the_limit_holds_over_restarts(template: Path) -> None:
     """A daemon that is drained, and one whose power is cut, leave a window that the next one keeps to."""
 

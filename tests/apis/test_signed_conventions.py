@@ -4,6 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from tests.support.one_export import listening, run
@@ -74,6 +75,7 @@ class _Salesforce:
         return web.Response(status=204)
 
 
+@pytest.mark.slow
 async def test_salesforce_bulk_2(tmp_path: Path) -> None:
     """One CSV of all sets, with one header; a session that ends on the way is renewed; the job is deleted last."""
     salesforce = _Salesforce()
@@ -154,6 +156,7 @@ class _SellingPartner:
         return web.Response(body=gzip.compress(b"sku\tprice\nA-1\t7\n"), content_type="application/octet-stream")
 
 
+@pytest.mark.slow
 async def test_amazon_sp_api(tmp_path: Path) -> None:
     """The report leads to its document, the document to a URL, again where that has expired; the file is unpacked."""
     partner = _SellingPartner()

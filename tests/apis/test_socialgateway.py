@@ -150,6 +150,7 @@ def test_one_login_for_all(template: Path) -> None:
     _run_scenario(template, story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [0, -180, 330])
 def test_renewed_ahead_of_its_end(template: Path, minutes: int) -> None:
     """The expiry stands in the domain's time zone, its offset without a colon; no request meets a spent token."""
@@ -213,6 +214,7 @@ def test_tokens_that_die_early(template: Path) -> None:
     _run_scenario(template, story, dies_after_s=60)
 
 
+@pytest.mark.slow
 def test_refused_after_the_renewal(template: Path) -> None:
     """Two 401 in a row: the account is paused, loudly, and the job waits unharmed until a person resumes it."""
 

@@ -98,6 +98,7 @@ def _json(landed: Landed) -> Any:
     return json.loads(content)
 
 
+@pytest.mark.slow
 async def test_the_documented_way_is_the_default(tmp_path: Path) -> None:
     """The request itself tells whether the data is there: nothing else is asked."""
     api = Api()
@@ -128,6 +129,7 @@ async def test_a_report_of_the_jobs_own(tmp_path: Path, report: str, place: str)
         assert api.bodies == []
 
 
+@pytest.mark.slow
 async def test_an_account_that_names_a_mailbox(tmp_path: Path) -> None:
     """The account's address, and a job's own before it."""
     for params, wanted in (({}, "a@example.com"), ({"report": "b@example.com"}, "b@example.com")):
@@ -177,6 +179,7 @@ async def test_an_error_that_comes_as_200(tmp_path: Path, step: str) -> None:
     assert ("no such subprofile" if step == "create" else "has expired") in (landed.job.reason or "")
 
 
+@pytest.mark.slow
 async def test_data_that_is_large(tmp_path: Path) -> None:
     """Longer than a reply that is read into memory: it lands whole."""
     api = Api()

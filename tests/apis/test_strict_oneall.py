@@ -153,6 +153,7 @@ async def test_a_snapshot_with_a_pingback_of_the_users_own(tmp_path: Path) -> No
     assert site.polls == 3
 
 
+@pytest.mark.slow
 async def test_a_snapshot_that_is_pending_already(tmp_path: Path) -> None:
     """207 without a token: it is found in the list, which has no pagination."""
     site = Site()

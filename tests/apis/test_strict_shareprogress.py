@@ -180,6 +180,7 @@ async def test_a_part_of_an_index(
     assert {body.get("search") for body in api.bodies} == {params.get("search")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["page", "button"])
 async def test_custom_params_as_written(tmp_path: Path, kind: str) -> None:
     """Where the account says so each name goes out as the job has it; else as the samples of the document have it."""

@@ -158,6 +158,7 @@ async def test_a_change_after_an_expired_token(tmp_path: Path, method: str) -> N
     assert len(gateway.bodies) == 1
 
 
+@pytest.mark.slow
 async def test_a_reading_is_repeated(tmp_path: Path) -> None:
     """A lost reply to GET or HEAD does no harm: it is asked again."""
     gateway = Gateway()

@@ -136,12 +136,14 @@ async def test_the_url_however_it_is_written(tmp_path: Path, text: str) -> None:
     assert api.polls == 3
 
 
+@pytest.mark.slow
 async def test_the_redirect(tmp_path: Path) -> None:
     """The other way to the file, where the account says so."""
     landed, _ = await _run(tmp_path, result="redirect")
     assert list(landed.files.values()) == [_ROWS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["<html><a href='/x?y'>Sign in</a></html>", '{"error": "a/b"}', "Not yet / later"])
 async def test_what_is_no_url_is_none(tmp_path: Path, text: str) -> None:
     """A page, an error or a sentence in place of the URL never becomes an address that is asked."""

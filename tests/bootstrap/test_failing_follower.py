@@ -9,6 +9,7 @@ from tidewaiter.domain.job import State
 from tidewaiter.web.api.job_changes import EventFeed
 
 
+@pytest.mark.slow
 async def test_a_follower_that_fails_ends_no_daemon(setup: DaemonSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     """The job ends well, the log names the follower, and the daemon serves on until it is asked to stop."""
 

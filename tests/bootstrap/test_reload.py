@@ -3,11 +3,14 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.support.daemon_in_process import TOKEN, DaemonSetup, open_daemon_setup
 from tidewaiter.domain.job import State
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 
 
+@pytest.mark.slow
 async def test_a_new_account_works(tmp_path: Path, database_url: str) -> None:
     """An account that came with the reload is served at once, on both databases; the other's lane goes on."""
     async with open_daemon_setup(tmp_path, database_url) as setup:
@@ -38,6 +41,7 @@ async def test_nothing_has_changed(setup: DaemonSetup) -> None:
     assert len(setup.lines("lane.taken")) == 1
 
 
+@pytest.mark.slow
 async def test_an_account_that_vanished(setup: DaemonSetup) -> None:
     """Its jobs wait, which is told once with their number; when it is back they go on where they were."""
     setup.write(setup.account("shop"), setup.account("other"))
@@ -64,6 +68,7 @@ async def test_an_account_that_vanished(setup: DaemonSetup) -> None:
     assert setup.emulator.count("create") == 4
 
 
+@pytest.mark.slow
 async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str) -> None:
     """Lanes that are exchanged while they are busy hand their window on: never one request too many, nor a lost one."""
     requests, period_s = 6, 1.5
@@ -88,6 +93,7 @@ async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str)
         assert len(setup.lines("lane.taken")) == 1
 
 
+@pytest.mark.slow
 async def test_a_submit_under_way_ends_properly(setup: DaemonSetup) -> None:
     """Its lane comes to rest only when the answer is here: nothing is sent twice, and nothing is in doubt."""
     setup.write(setup.account("shop"))
@@ -106,6 +112,7 @@ async def test_a_submit_under_way_ends_properly(setup: DaemonSetup) -> None:
     assert setup.emulator.count("create") == 1
 
 
+@pytest.mark.slow
 async def test_a_download_that_is_cut_off_goes_on(setup: DaemonSetup) -> None:
     """One that outlasts ``drain_s`` is resumed by the new lane, uncharged; other accounts go on meanwhile."""
     setup.write(setup.account("shop"), setup.account("other"), worker="drain_s = 0.5")
@@ -126,6 +133,7 @@ async def test_a_download_that_is_cut_off_goes_on(setup: DaemonSetup) -> None:
     assert sorted(str(line["account"]) for line in setup.lines("lane.taken")) == ["other", "shop"]
 
 
+@pytest.mark.slow
 async def test_twenty_reloads_under_load(setup: DaemonSetup) -> None:
     """Forty jobs of two accounts, of which one changes twenty times: each ends once, whole, after one submit."""
     more = setup.limited("shop", 500, 1)

@@ -29,6 +29,7 @@ async def test_signals_in_a_row_are_folded(setup: DaemonSetup) -> None:
         assert len(setup.lines("config.reloaded")) <= 3
 
 
+@pytest.mark.slow
 async def test_sigterm_during_a_reload(setup: DaemonSetup) -> None:
     """The reload is given up and the daemon drains as ever: exit 0, lanes given back, nothing in doubt."""
     setup.write(setup.account("shop"), worker="drain_s = 10")
@@ -51,6 +52,7 @@ async def test_sigterm_during_a_reload(setup: DaemonSetup) -> None:
     assert job.submits == 1
 
 
+@pytest.mark.slow
 async def test_a_standby_takes_over_with_the_new_configuration(setup: DaemonSetup) -> None:
     """SIGHUP works while another daemon has the database; the take-over uses what was read last."""
     setup.write(setup.account("shop"))

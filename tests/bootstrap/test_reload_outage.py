@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.daemon_in_process import open_daemon_setup
 from tests.support.postgres import refusing
 from tidewaiter.domain.job import State
@@ -11,6 +13,7 @@ from tidewaiter.domain.job import State
 LANES = "BEFORE INSERT ON lanes FOR EACH STATEMENT"
 
 
+@pytest.mark.slow
 async def test_a_reload_waits_for_the_database(tmp_path: Path, postgres_url: str) -> None:
     """Nobody has to hang up again: the outage is told as one, and the new account is served when it is over."""
     async with open_daemon_setup(tmp_path, postgres_url) as setup:

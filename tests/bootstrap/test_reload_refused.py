@@ -46,6 +46,7 @@ async def test_a_faulty_file_changes_nothing(setup: DaemonSetup) -> None:
     assert "canary" not in setup.output.getvalue()
 
 
+@pytest.mark.slow
 async def test_a_changed_secret_resumes_a_refused_account(setup: DaemonSetup) -> None:
     """After the file of a refused key is repaired, SIGHUP is enough; the key's name is logged, never a key."""
     setup.write(setup.account("shop", token=OTHER_TOKEN), setup.account("other"))

@@ -16,6 +16,7 @@ from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.domain.notification import DeliveryStatus
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_killed_between_the_delivery_and_its_note(

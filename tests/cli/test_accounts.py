@@ -102,6 +102,7 @@ def test_an_account_that_has_left_the_configuration(shell: CommandShell) -> None
     assert [one["account"] for one in shell.json("accounts", "list")["accounts"]] == ["store"]
 
 
+@pytest.mark.slow
 def test_a_waiting_job_says_what_it_waits_for(shell: CommandShell) -> None:
     """Commands that show or await a job report the pause, or that its account is no longer configured."""
     number = str(submit(shell))
@@ -162,6 +163,7 @@ def test_json_is_json(shell: CommandShell) -> None:
         json.loads(shell("accounts", *arguments, "--json").output)
 
 
+@pytest.mark.slow
 def test_a_daemon_applies_a_pause(emulated: CommandShell) -> None:
     """Within one watcher round a pause by another process stops all requests, and a resume restarts them."""
     with emulated.process("serve") as daemon:
@@ -179,6 +181,7 @@ def test_a_daemon_applies_a_pause(emulated: CommandShell) -> None:
         assert daemon.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_26_a_restart_with_another_key_resumes(emulated: CommandShell) -> None:
     """A wrong key pauses the account; after a fix in the configuration, the next start of the daemon resumes it."""
     right = emulated.config.read_text()

@@ -154,6 +154,7 @@ def test_the_scripts(installed: CommandShell) -> None:
     assert "is not one of" in installed("completion", "csh", code=2).stderr
 
 
+@pytest.mark.slow
 def test_in_a_real_bash(installed: CommandShell) -> None:
     """The tabulator completes through words that bash splits, and leaves no blank behind `name=`."""
     bash = ["bash", "--norc", "--noprofile", "-i"]

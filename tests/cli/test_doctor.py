@@ -87,6 +87,7 @@ def test_offline(shell: CommandShell) -> None:
     assert "tls" not in checks(shell("doctor", "--offline").stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_beside_a_daemon(emulated: CommandShell) -> None:
     """A daemon serves on while the doctor looks: it is found running, and its database and files are in order."""

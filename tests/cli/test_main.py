@@ -147,6 +147,7 @@ def test_a_database_that_cannot_be_used(shell: CommandShell) -> None:
     assert "canary" not in result.output
 
 
+@pytest.mark.slow
 def test_debug_shows_where(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of ours is one sentence that names it; with --debug, before or after the command, also its place."""
 
@@ -180,6 +181,7 @@ migrate.current = broken
 """
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone(shell: CommandShell) -> None:
     """`tidewaiter jobs list | head -1` ends quietly."""
     shell("db", "upgrade")

@@ -155,6 +155,7 @@ def test_an_account_that_there_is_not(shell: CommandShell) -> None:
     assert "notifications.ops.accounts: 'shopp' is no configured account" in text
 
 
+@pytest.mark.slow
 def test_a_daemon_notifies_how_jobs_end(emulated: CommandShell) -> None:
     """`serve` with an endpoint: the job's end is told with its file, and no secret is in the log or the database."""
     with listening() as (made, ask):
@@ -193,6 +194,7 @@ def test_a_cancel_by_a_person_is_notified(shell: CommandShell) -> None:
     assert (result["job"], result["state"]) == (number, "cancelled")
 
 
+@pytest.mark.slow
 def test_an_endpoint_that_comes_with_a_reload(emulated: CommandShell) -> None:
     """SIGHUP takes a new endpoint over: the next job's end is told there, though the daemon began without it."""
     with listening() as (made, ask), emulated.process("serve") as daemon:

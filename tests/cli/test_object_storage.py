@@ -4,6 +4,8 @@ import hashlib
 import json
 import signal
 
+import pytest
+
 from tests.cli.command_shell import CommandShell
 from tests.cli.commands import STATISTICS, lines_of, wait_for
 from tests.support.s3 import Bucket
@@ -21,6 +23,7 @@ def keep_in(bucket: Bucket, shell: CommandShell) -> str:
     return url
 
 
+@pytest.mark.slow
 def test_a_daemon_lands_in_a_bucket(emulated: CommandShell, bucket: Bucket) -> None:
     """The object and its manifest are there, whole; the URL is told in place of a path, and the secret nowhere."""
     url = keep_in(bucket, emulated)
@@ -44,6 +47,7 @@ def test_a_daemon_lands_in_a_bucket(emulated: CommandShell, bucket: Bucket) -> N
     assert log[-1]["event"] == "daemon.stopped"
 
 
+@pytest.mark.slow
 def test_a_run_into_a_folder_needs_no_bucket(emulated: CommandShell, bucket: Bucket) -> None:
     """`run --out` writes where it was told, whatever the daemon's storage is."""
     keep_in(bucket, emulated)

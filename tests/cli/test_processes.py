@@ -38,6 +38,7 @@ def test_a_daemon_lands_what_is_submitted(emulated: CommandShell) -> None:
     assert names[-1] == "daemon.stopped"
 
 
+@pytest.mark.slow
 def test_waiting_is_stopped_by_ctrl_c(shell: CommandShell) -> None:
     """Ctrl-C ends the wait with 130 and without a word; the job stays."""
     with shell.process("submit", *STATISTICS, "--wait") as process:
@@ -49,6 +50,7 @@ def test_waiting_is_stopped_by_ctrl_c(shell: CommandShell) -> None:
     assert len(shell.json("jobs", "list")["jobs"]) == 1
 
 
+@pytest.mark.slow
 def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
     """`run` tells what happens, lands the file in the folder, and leaves no database behind."""
     text = emulated("run", *STATISTICS, "--out", "here").stdout
@@ -62,6 +64,7 @@ def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
     assert Path(job["artifacts"][0]["path"]).is_file()
 
 
+@pytest.mark.slow
 def test_runs_leave_what_has_landed(emulated: CommandShell, tmp_path: Path) -> None:
     """A run writes over no file in its folder: neither one that a daemon landed first there, nor one of another run."""
     with emulated.process("serve") as daemon:
@@ -77,6 +80,7 @@ def test_runs_leave_what_has_landed(emulated: CommandShell, tmp_path: Path) -> N
         assert len(landed) == 1 + runs
 
 
+@pytest.mark.slow
 def test_a_run_that_fails(emulated: CommandShell) -> None:
     """A wrong parameter ends with 2 before anything is sent; a refusal of the provider with 1 and its reason."""
     assert "permitted" in emulated("run", "shop", "statistics", "-p", "export_type=NO", "--out", "x", code=2).stderr
@@ -86,6 +90,7 @@ def test_a_run_that_fails(emulated: CommandShell) -> None:
     assert "is expired" in emulated("run", *STATISTICS, "--out", "x", code=ExitCode.FAILED).stdout
 
 
+@pytest.mark.slow
 def test_a_run_with_a_refused_key(emulated: CommandShell) -> None:
     """Nobody is there to resume the account, so the run ends at once, with the reason, and shows no secret."""
     emulated.config.write_text(emulated.config.read_text().replace('"canary-token"', '"canary-wrong"'))
@@ -94,6 +99,7 @@ def test_a_run_with_a_refused_key(emulated: CommandShell) -> None:
     assert "canary" not in result.output
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_by_ctrl_c(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends a run with 130 and one sentence; its scratch database is gone."""
     monkeypatch.setenv("TMPDIR", str(shell.folder))
@@ -106,6 +112,7 @@ def test_a_run_is_stopped_by_ctrl_c(shell: CommandShell, monkeypatch: pytest.Mon
     assert not list(shell.folder.glob("tidewaiter-run-*"))
 
 
+@pytest.mark.slow
 def test_an_emulator(shell: CommandShell) -> None:
     """It prints where it listens and an account that works as it stands, and ends in good order."""
     with shell.process("emulate", "symplify", "--build-s", "0") as process:
@@ -132,6 +139,7 @@ def test_an_emulator_on_a_taken_port(shell: CommandShell) -> None:
         shell("emulate", "symplify", "--port", port, code=ExitCode.UNAVAILABLE)
 
 
+@pytest.mark.slow
 def test_the_daemon_refuses_to_start_on_a_bad_configuration(shell: CommandShell) -> None:
     """Every fault, exit 78, and no log line: nothing was started."""
     shell.config.write_text('[accounts.shop]\nprovider = "nobody"')
@@ -171,6 +179,7 @@ def test_the_demo(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path(places["configuration"]).is_relative_to(shell.folder)
 
 
+@pytest.mark.slow
 def test_the_demo_keeps_its_page_up(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """It opens with the address of the page, which is still up when all has landed; Ctrl-C ends it in good order."""
     monkeypatch.setenv("TMPDIR", str(shell.folder))
@@ -187,6 +196,7 @@ def test_the_demo_keeps_its_page_up(shell: CommandShell, monkeypatch: pytest.Mon
     assert not list(shell.folder.glob("tidewaiter-demo-*"))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the daemon through Linux's /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_demo_is_stopped(shell: CommandShell, number: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:

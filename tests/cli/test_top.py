@@ -28,6 +28,7 @@ def on_screen(
         yield screen
 
 
+@pytest.mark.slow
 def test_on_a_terminal(shell: CommandShell) -> None:
     """It draws on a screen of its own, obeys `q`, and leaves the terminal as it was, with exit code 0."""
     with on_screen(shell, "--every", "200ms") as screen:
@@ -47,6 +48,7 @@ def test_on_a_terminal(shell: CommandShell) -> None:
         assert rest.partition(LEAVE)[2].strip("\r\n") in ("", SHOW_CURSOR)  # nothing is left behind below the prompt
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("end", ["\x03", signal.SIGTERM, signal.SIGHUP])
 def test_other_ends(shell: CommandShell, end: str | signal.Signals) -> None:
     """Ctrl-C, a signal and a closed terminal end it just as well."""
@@ -62,6 +64,7 @@ def test_other_ends(shell: CommandShell, end: str | signal.Signals) -> None:
         assert LEAVE in screen.rest()
 
 
+@pytest.mark.slow
 def test_a_new_size(shell: CommandShell) -> None:
     """When the terminal changes its size it is drawn anew at once, not with the next snapshot."""
     with on_screen(shell, "--every", "1h") as screen:
@@ -75,6 +78,7 @@ def test_a_new_size(shell: CommandShell) -> None:
         assert screen.process.wait(30) == 0
 
 
+@pytest.mark.slow
 def test_no_colour(shell: CommandShell) -> None:
     """NO_COLOR applies to the screen, too; a dumb terminal gets one screen as text."""
     with on_screen(shell, NO_COLOR="1") as screen:
@@ -89,6 +93,7 @@ def test_no_colour(shell: CommandShell) -> None:
         assert "\x1b" not in screen.rest()
 
 
+@pytest.mark.slow
 def test_once_on_a_terminal(shell: CommandShell) -> None:
     """--once prints below the prompt, on no screen of its own."""
     with on_screen(shell, "--once") as screen:
@@ -97,6 +102,7 @@ def test_once_on_a_terminal(shell: CommandShell) -> None:
         assert ENTER not in shown + screen.rest()
 
 
+@pytest.mark.slow
 def test_beside_a_daemon(emulated: CommandShell) -> None:
     """It shows the daemon, its lane, the job that landed and its file; as JSON the same."""
     with emulated.process("serve") as daemon:
@@ -120,6 +126,7 @@ def test_beside_a_daemon(emulated: CommandShell) -> None:
     assert (landed["job"], landed["name"], landed["size"]) == (job["id"], artifact["name"], artifact["size"])
 
 
+@pytest.mark.slow
 def test_one_dashboard_after_the_other(shell: CommandShell) -> None:
     """Through a pipe --every prints one object a line until somebody ends it, with 0."""
     shell("submit", "shop", "statistics", "-p", "export_type=OPENS")
@@ -133,6 +140,7 @@ def test_one_dashboard_after_the_other(shell: CommandShell) -> None:
         assert process.stderr.read() == ""
 
 
+@pytest.mark.slow
 def test_a_database_that_goes_and_comes_back(shell: CommandShell, postgres: Postgres, postgres_url: str) -> None:
     """While it is away every state says so; when it is back they are whole again. One state alone ends with 69."""
     shell.config.write_text(f'[database]\nurl = "{postgres_url}"\n{shell.config.read_text()}')

@@ -341,6 +341,7 @@ async def test_server_goes_away_in_a_transaction(postgres: Postgres, clock: Stan
     postgres.drop(name)
 
 
+@pytest.mark.slow
 async def test_silent_network(postgres: Postgres, clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that never comes is an outage after a bounded wait; when the network is back, work goes on."""
     monkeypatch.setattr(engine, "_ANSWER_S", 0.3)

@@ -134,6 +134,7 @@ async def test_no_notification_without_the_change(stores: Stores) -> None:
     assert len(await _notifications(stores)) == 1
 
 
+@pytest.mark.slow
 async def test_a_large_group_is_notified_in_pieces(stores: Stores) -> None:
     """No statement takes the bodies of more than 64 jobs, and each job is told once, in one order, with its files."""
     jobs = [await stores.accepted(await stores.polling(f"h{number}"), o.Ready()) for number in range(130)]

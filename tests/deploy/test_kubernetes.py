@@ -46,6 +46,7 @@ def _containers(folder: Path) -> list[dict[str, Any]]:
     return [one for pod in pods for one in (*pod.get("initContainers", ()), *pod["containers"])]
 
 
+@pytest.mark.slow
 def test_schemas_hold() -> None:
     """Every field is one that Kubernetes knows, and holds what it takes."""
     arguments = [sys.executable, "-m", "kubernetes_validate", "--strict", *map(str, _MANIFESTS)]

@@ -64,6 +64,7 @@ def _bill(file: Path) -> bytes:
     return file.read_bytes()
 
 
+@pytest.mark.slow
 def test_the_bill_of_materials_names_every_locked_library(tmp_path: Path) -> None:
     """With its version, as the lock file has it; and made twice it is the same to the byte."""
     text = _bill(tmp_path / "one.json")

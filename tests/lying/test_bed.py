@@ -14,6 +14,7 @@ from tests.lying.run import Ended, run
 from tidewaiter.domain.job import State
 
 
+@pytest.mark.slow
 def test_an_honest_server(template: Path) -> None:
     """Without faults every job succeeds, nothing is asked for twice, and every claim holds."""
     plans = [replace(draw(seed), faults=(), cancel_at=None, last_page="absent") for seed in range(70)]

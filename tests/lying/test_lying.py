@@ -14,6 +14,7 @@ from tests.lying.run import run
 from tests.support.effort import seeds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", seeds(300, 3000, BATCH, variable="TIDEWAITER_MIXES"))
 def test_whatever_a_server_does(first: int, template: Path) -> None:
     """A job that succeeded has exactly the bytes that a correct client gets; any other end says why, in time."""

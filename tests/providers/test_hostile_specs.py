@@ -71,6 +71,7 @@ def test_headers_of_the_connection_are_not_the_specs(name: str) -> None:
     assert f"{name} belongs to the connection" in found
 
 
+@pytest.mark.slow
 def test_faults_without_number_are_not_all_listed() -> None:
     """The first hundred, and how many there are more; and thousands of parameters take no quadratic time."""
     found = faults_of("".join(f"a{number}.b = 1\n" for number in range(50_000)))

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -196,6 +197,7 @@ def _fresh_folder(folder: Path, server: str) -> None:
     (folder / "tide-key").write_text("sesame\n")
 
 
+@pytest.mark.slow
 async def test_from_an_empty_folder_to_the_files(tmp_path: Path) -> None:
     """Lint finds nothing, every example holds and shows everything, and `run` lands what the API serves."""
     archive = Archive("sesame")
@@ -215,6 +217,7 @@ async def test_from_an_empty_folder_to_the_files(tmp_path: Path) -> None:
     assert all(name in ran.output for name in landed)
 
 
+@pytest.mark.slow
 async def test_a_slip_is_reported_before_anything_is_sent(tmp_path: Path) -> None:
     """A parameter that the spec does not permit ends the command with 2 and its reason; the API hears nothing."""
     archive = Archive("sesame")

@@ -66,6 +66,7 @@ def test_the_output_of_the_walk_is_what_comes() -> None:
 _ORDERS = b"order,total\n1,5\n"
 
 
+@pytest.mark.slow
 async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
     """The page's spec and configuration, against a server that plays the made-up API: `run` lands its file."""
     seen: list[tuple[str, object]] = []

@@ -86,6 +86,7 @@ def test_packages_that_do_not_work_are_reported(site: Path) -> None:
     assert "e.toml: name: 'symplify' is the name of the provider in catalog/symplify.toml already" in lines
 
 
+@pytest.mark.slow
 async def test_the_two_step_example_of_the_page_lands_a_file(site: Path, tmp_path: Path) -> None:
     """Create, start, poll, fetch, against a real server; the start that fails is sent again until it is taken."""
     _install(

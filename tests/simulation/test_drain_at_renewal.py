@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.alerts.record import Day
 from tests.simulation.world import World, in_world
 
 
+@pytest.mark.slow
 def test_what_is_given_back_is_not_lost(template: Path) -> None:
     """No lane is told to be lost, which somebody would be woken for, and the next daemon finds each of them clean."""
 

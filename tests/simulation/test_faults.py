@@ -31,6 +31,7 @@ def test_01_killed_before_the_post(template: Path) -> None:
     assert any("repeatable" in (entry.detail or "") for entry in told.history)
 
 
+@pytest.mark.slow
 def test_03_killed_in_a_download(template: Path) -> None:
     """Killed again and again: nothing half-published, the file whole in the end."""
     told = tell(template, lives_s=(70.0, 30.0, 30.0, 30.0))
@@ -91,6 +92,7 @@ def test_24_retry_after_of_every_kind(template: Path, asked: RetryAfter) -> None
     assert told.job.crashes == 0
 
 
+@pytest.mark.slow
 def test_25_a_storm_opens_the_breaker(template: Path) -> None:
     """Errors in a row open the account's breaker: the storm is met with few requests, and the job waits unharmed."""
     told = tell(template, fault("status", FaultKind.UNAVAILABLE, 12, status=502))
@@ -99,6 +101,7 @@ def test_25_a_storm_opens_the_breaker(template: Path) -> None:
     assert times[12] - times[0] > 600.0
 
 
+@pytest.mark.slow
 def test_26_refused_credentials_pause_the_account(template: Path) -> None:
     """401 pauses the account, loudly and for good; the job waits unharmed, and goes on when a person has resumed it.
 
@@ -125,6 +128,7 @@ def test_26_a_refused_submit_is_made_again(template: Path) -> None:
     assert len(told.world.emulator.batches) == 1
 
 
+@pytest.mark.slow
 def test_26_a_paused_account_is_left_alone(template: Path) -> None:
     """While it is paused nothing at all is sent, however long and through however many restarts."""
     refused = fault("status", FaultKind.UNAUTHORIZED, 1)
@@ -184,6 +188,7 @@ def test_28_an_unknown_word_is_loud_and_lives(template: Path) -> None:
     assert "ARCHIVING" in str(told.events("job.unmapped")[0]["reason"])
 
 
+@pytest.mark.slow
 def test_29_gone_is_submitted_afresh_once(template: Path) -> None:
     """A remote job that has vanished is submitted again once; when that one vanishes too the job fails."""
     once = tell(template, fault("create", FaultKind.GONE))
@@ -193,6 +198,7 @@ def test_29_gone_is_submitted_afresh_once(template: Path) -> None:
     assert "gone" in (twice.job.reason or "")
 
 
+@pytest.mark.slow
 def test_30_a_job_that_never_ends_expires(template: Path) -> None:
     """A remote job that never ends is given up when it has shown no sign of life for as long as its spec says."""
     told = tell(template, fault("create", FaultKind.NEVER_ENDS))
@@ -209,6 +215,7 @@ def test_33_zero_rows_succeed(template: Path) -> None:
     assert told.artifacts[0].size == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("account", ["by-url", "by-redirect"])
 def test_37_an_expired_link_is_asked_for_again(template: Path, account: str) -> None:
     """403 for an expired signature leads to a fresh URL, a bounded number of times."""

@@ -3,6 +3,8 @@
 from email.utils import formatdate
 from pathlib import Path
 
+import pytest
+
 from tests.simulation.stub_world import ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import State
 
@@ -101,6 +103,7 @@ def test_a_refusal_without_retry_after_waits_for_the_reset(template: Path) -> No
     in_stub_world(template, SPEC, server, story)
 
 
+@pytest.mark.slow
 def test_our_own_requests_lose_nothing_to_the_headers(template: Path) -> None:
     """Nothing is left after every fifth request of ours; our window knows that, and no second is lost for it."""
     server = Counting()

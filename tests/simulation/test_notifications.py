@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.support.inline_sqlite import connect_inline
 from tests.support.stored_jobs import Stores
 from tests.support.virtual_time import VirtualClock, virtual_time
@@ -120,6 +122,7 @@ def live(url: str, story: Callable[[World], Awaitable[None]]) -> None:
         loop.run_until_complete(begin())
 
 
+@pytest.mark.slow
 def test_ten_attempts_then_dead(sqlite_url: str) -> None:
     """A receiver that is down: tried on the schedule, a tenth more or less; after three days a person is told."""
 
@@ -140,6 +143,7 @@ def test_ten_attempts_then_dead(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.slow
 def test_a_receiver_comes_back(sqlite_url: str) -> None:
     """Down for ten hours: everything that happened meanwhile arrives after that, in whatever order, each once."""
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.simulation.stub_world import ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import State
 from tidewaiter.services import DAEMON
@@ -81,6 +83,7 @@ class Building:
         return ReplyData(201, {"id": number})
 
 
+@pytest.mark.slow
 def test_never_more_than_are_permitted_and_never_fewer_than_could_be(template: Path) -> None:
     """Twenty jobs go through three places, one after the other, as soon as a place is free."""
     provider = Building(builds_s=60.0)
@@ -97,6 +100,7 @@ def test_never_more_than_are_permitted_and_never_fewer_than_could_be(template: P
     in_stub_world(template, SPEC, provider, story)
 
 
+@pytest.mark.slow
 def test_the_places_are_known_after_a_restart(template: Path) -> None:
     """What another daemon has submitted counts."""
     provider = Building(builds_s=600.0)
@@ -112,6 +116,7 @@ def test_the_places_are_known_after_a_restart(template: Path) -> None:
     in_stub_world(template, SPEC, provider, story)
 
 
+@pytest.mark.slow
 def test_who_waits_for_a_place_can_be_cancelled_and_expires(template: Path) -> None:
     """Waiting for others is no reason to be kept for ever; and a job that is cancelled makes room."""
     provider = Building(builds_s=1e9)

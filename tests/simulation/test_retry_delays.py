@@ -46,6 +46,7 @@ def asked(world: StubWorld, path: str) -> list[Sent]:
     return [sent for sent in world.wire.sent if sent.path == path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "why"),
     [
@@ -151,6 +152,7 @@ def polled(headers: Mapping[str, str]) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 def test_a_short_retry_after_does_not_hurry_the_polls(template: Path) -> None:
     """Retry-After: 1 on every "not yet" of a server: our own 30 s and more hold."""
 
@@ -177,6 +179,7 @@ def test_an_exact_retry_after_is_kept(template: Path) -> None:
     in_stub_world(template, spec, polled({"Retry-After": "5"}), story)
 
 
+@pytest.mark.slow
 def test_a_remote_job_that_never_moves_is_not_polled_in_silence(template: Path) -> None:
     """The log warns once, half way; the status and the history say it too."""
 

@@ -5,6 +5,8 @@ import json
 from itertools import count
 from pathlib import Path
 
+import pytest
+
 from tests.simulation.stub_world import Answer, ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import State
 from tidewaiter.services import DAEMON
@@ -163,6 +165,7 @@ def test_an_asking_that_fails_is_made_good_by_who_waited(template: Path) -> None
     in_stub_world(template, SPEC, moody, story)
 
 
+@pytest.mark.slow
 def test_shared_answers_spend_nothing_of_the_limit(template: Path) -> None:
     """Three hundred jobs for thirty pages go through a budget of thirty in one minute."""
 

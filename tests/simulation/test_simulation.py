@@ -33,6 +33,7 @@ def test_an_hour_of_faults(first: int, template: Path) -> None:
         assert counts[State.SUCCEEDED] >= 1, f"seed {seed}: {counts}"
 
 
+@pytest.mark.slow
 def test_calm_weather_lands_everything(template: Path) -> None:
     """Without faults every job succeeds: what the other test tolerates is owed to the faults alone."""
     plan = Plan(jobs=20, faults=False, power_cuts=0, drains=0, cancels=0)
@@ -41,6 +42,7 @@ def test_calm_weather_lands_everything(template: Path) -> None:
     assert counts[State.SUCCEEDED] == 20
 
 
+@pytest.mark.slow
 def test_same_seed_same_trace(template: Path) -> None:
     """A run is decided by its seed: every log line, times included, comes again (invariant 13)."""
 

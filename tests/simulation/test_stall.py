@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.simulation.stub_world import Answer, ReplyData, Sent, StubWorld, in_stub_world
 from tidewaiter.domain.job import State
 
@@ -48,6 +50,7 @@ def telling(until_s: float, every_s: float, word: str = "working") -> Answer:
     return answer
 
 
+@pytest.mark.slow
 def test_a_job_that_stands_still_is_let_go(template: Path) -> None:
     """Half an hour after the last progress, with the deadline far away; the remote is told."""
 
@@ -65,6 +68,7 @@ def test_a_job_that_stands_still_is_let_go(template: Path) -> None:
     in_stub_world(template, SPEC, telling(until_s=3600.0, every_s=600.0), story)
 
 
+@pytest.mark.slow
 def test_slow_is_not_still(template: Path) -> None:
     """Progress every twenty minutes keeps a job alive for hours."""
 
@@ -76,6 +80,7 @@ def test_slow_is_not_still(template: Path) -> None:
     in_stub_world(template, SPEC, telling(until_s=1e9, every_s=1200.0), story)
 
 
+@pytest.mark.slow
 def test_an_outage_of_ours_is_no_stall_by_itself(template: Path) -> None:
     """After two hours without a daemon the job is asked after first, and what it has done meanwhile counts."""
 
@@ -89,6 +94,7 @@ def test_an_outage_of_ours_is_no_stall_by_itself(template: Path) -> None:
     in_stub_world(template, SPEC, telling(until_s=1e9, every_s=1200.0), story)
 
 
+@pytest.mark.slow
 def test_without_a_limit_a_job_may_stand_still_until_its_deadline(template: Path) -> None:
     """Many providers tell nothing but "working"."""
 

@@ -225,6 +225,7 @@ asyncio.run(main(*json.loads(sys.argv[1])))
 """.replace("KEY", KEY)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the peak of one process")
 async def test_memory_is_bounded(bucket: s3.Bucket) -> None:
     """Two hundred mebibytes go through a buffer of a few parts."""
@@ -261,6 +262,7 @@ class Hurried(SystemClock):
         await super().sleep(seconds / 1000)
 
 
+@pytest.mark.slow
 async def test_a_server_that_goes_away(lone_s3: s3.S3Server) -> None:
     """A download fails as on a full disk, the gate shuts, and opens by itself once the server is back (fault 43)."""
     storage = opened(lone_s3.bucket("exports"))

@@ -173,6 +173,7 @@ def test_the_library_does_not_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not polls
 
 
+@pytest.mark.slow
 async def test_ten_thousand_may_wait() -> None:
     """Waiting costs nothing: less than a hundredth of a core for ten thousand who wait a real second."""
     budget = Budget(SystemClock(), Random(1), Limits(requests=1, period_s=3600.0))

@@ -154,6 +154,7 @@ async def prepared(tmp_path: Path) -> AsyncIterator[Prepare]:
         yield prepare
 
 
+@pytest.mark.slow
 async def test_a_callback_saves_the_wait(prepared: Prepare) -> None:
     """A job whose next poll is an hour away lands its file within moments of the call: the lane was woken."""
     callback_daemon = await prepared(3600.0)
@@ -251,6 +252,7 @@ async def test_55_a_port_that_is_taken(prepared: Prepare) -> None:
     assert [line["event"] for line in callback_daemon.lines()] == []
 
 
+@pytest.mark.slow
 async def test_07_the_daemon_dies_with_its_listener(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     """When nothing listens any more the whole daemon ends with 1 and an ERROR, to be restarted whole."""
     callback_daemon = await prepared(3600.0)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from tests.support.http_process import answers, configured, process
 from tests.support.scripted_provider import open_provider
@@ -17,6 +18,7 @@ from tidewaiter.log import configure
 from tidewaiter.services import DAEMON
 
 
+@pytest.mark.slow
 async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:
     """It is alive and ready, says so in JSON, and shows what a job did: on either database."""
     async with open_provider(answers()) as shop:
@@ -49,6 +51,7 @@ async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:
 ENDED: Mapping[str, str] = {"account": "shop", "operation": "report", "state": "succeeded"}
 
 
+@pytest.mark.slow
 async def test_a_standby_is_ready(tmp_path: Path, sqlite_url: str) -> None:
     """While another daemon holds the database it is well, ready to take over, and says that it stands by."""
     config = configured(tmp_path, sqlite_url)
@@ -69,6 +72,7 @@ async def test_a_standby_is_ready(tmp_path: Path, sqlite_url: str) -> None:
         lock.release()
 
 
+@pytest.mark.slow
 async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str) -> None:
     """While a step comes to its end after the signal the process lives, and wants no new work."""
     held = asyncio.Event()
@@ -96,6 +100,7 @@ async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str)
             held.set()
 
 
+@pytest.mark.slow
 async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url: str) -> None:
     """Somebody has upgraded the database under a running daemon: it says which revision it needs."""
     config = configured(tmp_path, sqlite_url)
@@ -113,6 +118,7 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
         assert (await daemon.get("/healthz"))[0] == 200
 
 
+@pytest.mark.slow
 async def test_who_may_look(tmp_path: Path, sqlite_url: str) -> None:
     """With tokens configured, health is public, and metrics need the read role."""
     token = "t" * 32

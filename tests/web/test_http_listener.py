@@ -83,6 +83,7 @@ async def test_an_unknown_path_is_a_problem(site: ConfiguredDaemon) -> None:
     assert (headers["Server"], headers["X-Content-Type-Options"]) == ("tidewaiter", "nosniff")
 
 
+@pytest.mark.slow
 async def test_a_standby_answers_too(site: ConfiguredDaemon) -> None:
     """While another daemon has the database, this one's listener is up; it ends when it is asked to."""
     async with site.daemon():
@@ -96,6 +97,7 @@ async def test_a_standby_answers_too(site: ConfiguredDaemon) -> None:
     held.release()
 
 
+@pytest.mark.slow
 async def test_a_listener_that_dies_ends_the_daemon(site: ConfiguredDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket is gone: the daemon drains and ends with 1, to be restarted whole."""
     made: list[socket.socket] = []

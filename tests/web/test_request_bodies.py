@@ -30,6 +30,7 @@ async def _begun(
     return reader, writer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("header", "sent"),
     [("Content-Length: 9000", b"t"), ("Transfer-Encoding: chunked", b"2\r\nab\r\n"), ("Content-Length: 9", b"")],

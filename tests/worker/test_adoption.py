@@ -126,6 +126,7 @@ async def test_a_lost_answer_is_looked_up(tmp_path: Path, sqlite_url: str) -> No
     assert [asked for asked in shop.asked if "?" in asked] == ["GET /jobs?page=1", "GET /jobs?page=2"]
 
 
+@pytest.mark.slow
 async def test_a_list_that_lags_is_not_believed(tmp_path: Path, sqlite_url: str) -> None:
     """Before ``lag_s`` a list without the remote job proves nothing: it is asked again, and nothing is submitted."""
     remote = Remote()
@@ -138,6 +139,7 @@ async def test_a_list_that_lags_is_not_believed(tmp_path: Path, sqlite_url: str)
     assert shop.times("POST /jobs") == 1
 
 
+@pytest.mark.slow
 async def test_what_is_absent_after_the_lag_is_submitted_again(tmp_path: Path, sqlite_url: str) -> None:
     """Not sooner than ``lag_s`` after the doubt began."""
     remote = Remote()
@@ -210,6 +212,7 @@ async def test_the_remote_jobs_of_ended_jobs_are_no_matches(tmp_path: Path, sqli
     assert (second.state, second.handle) == (State.SUCCEEDED, "r2")
 
 
+@pytest.mark.slow
 async def test_a_duplicate_without_a_name_is_found_and_shared(tmp_path: Path, sqlite_url: str) -> None:
     """Two jobs of ours follow one remote job; both get the file, and the last one cleans up, once."""
     remote = Remote()
@@ -300,6 +303,7 @@ async def test_without_duplicates_a_taken_name_is_an_alarm(tmp_path: Path, sqlit
         await running.until(first.id)
 
 
+@pytest.mark.slow
 async def test_a_kill_between_the_post_and_its_answer(tmp_path: Path, sqlite_url: str) -> None:
     """The next daemon finds the remote job in the list, though nothing but the intent was durable."""
     remote = Remote()

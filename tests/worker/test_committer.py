@@ -153,6 +153,7 @@ async def test_a_number_that_cannot_be_encoded_fails_its_job_only(stores: Stores
     assert (await stores.stored(good)).state is not State.POLLING
 
 
+@pytest.mark.slow
 async def test_a_database_that_is_away_for_a_while(tmp_path: Path, sqlite_url: str) -> None:
     """Updates are kept, new steps are held back when they are many, and all is written when it is back."""
     database = Database.open(sqlite_url, StandingClock())

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tests.support.byte_servers import ReceivedRequest, serving
 from tests.support.spec_samples import WHOLE, operation_of
 from tests.support.stored_jobs import OWNER, Stores
@@ -160,6 +162,7 @@ async def one_life(folder: Path, stores: Stores, kill_at: int, *, after: bool) -
     return killed
 
 
+@pytest.mark.slow
 async def test_killed_between_any_two_writes(tmp_path: Path, database: Database) -> None:
     """Before or after each: list, manifest, rows and folder agree in the end, and the bytes are those of the list."""
     stores = await Stores.set_up(database)

@@ -44,6 +44,7 @@ def leading(*urls: str) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("back", [False, True])
 @pytest.mark.parametrize(
     ("status", "body"), [(401, {}), (403, {}), (429, {}), (503, {}), (200, {"state": "NO"}), (200, {"state": "SLOW"})]
@@ -72,6 +73,7 @@ async def test_a_poll_led_astray(tmp_path: Path, sqlite_url: str, status: int, b
     assert shop.times("GET /refusal") == int(back)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [401, 418, 429])
 async def test_a_download_led_back(tmp_path: Path, sqlite_url: str, status: int) -> None:
     """A file host that leads back to the provider cannot stop the account, by no status and no rule of the spec."""

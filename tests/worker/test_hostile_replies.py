@@ -124,6 +124,7 @@ async def test_a_file_is_as_large_as_the_account_permits(tmp_path: Path, sqlite_
         assert (await running.run()).state is State.SUCCEEDED
 
 
+@pytest.mark.slow
 async def test_many_files_are_listed_in_pieces(tmp_path: Path, sqlite_url: str) -> None:
     """As many files as are taken are read, stored and begun without holding up the loop."""
     poll = json.dumps({"state": "DONE", "files": [{"url": f"/f/{number}"} for number in range(10_000)]}).encode()

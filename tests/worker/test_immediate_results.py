@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from tests.support.scripted_provider import answering, serving
@@ -69,6 +70,7 @@ async def test_a_file_is_fetched_without_a_submit(tmp_path: Path, sqlite_url: st
     assert shop.asked == ["GET /stats"]
 
 
+@pytest.mark.slow
 async def test_an_expired_link_without_a_submit_is_asked_for_anew(tmp_path: Path, sqlite_url: str) -> None:
     """A redirect to a file host that says 403 leads back to the start, not to a remote job that there is not."""
     seen = 0

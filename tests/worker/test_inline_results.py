@@ -96,6 +96,7 @@ NO_FILES: dict[str, Answer] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NO_FILES)
 async def test_what_is_no_file_is_polled_again(tmp_path: Path, sqlite_url: str, name: str) -> None:
     """It never lands, and the next poll, whose reply the rules judge anew, brings the file."""
@@ -107,6 +108,7 @@ async def test_what_is_no_file_is_polled_again(tmp_path: Path, sqlite_url: str, 
     assert shop.times("POST /jobs/1") == 2
 
 
+@pytest.mark.slow
 async def test_a_login_page_after_a_redirect_is_no_file(tmp_path: Path, sqlite_url: str) -> None:
     """The chain ends with 200 and a page of HTML, declared as what was wanted or not."""
     spec = INLINE.replace('method = "POST"\nurl = "/jobs/', 'url = "/jobs/').replace('json = { what = "rows" }\n', "")
@@ -140,6 +142,7 @@ async def test_a_post_whose_answer_is_no_file_is_not_sent_again(tmp_path: Path, 
     assert shop.asked == ["POST /jobs"]
 
 
+@pytest.mark.slow
 async def test_a_get_whose_answer_is_no_file_is_sent_again(tmp_path: Path, sqlite_url: str) -> None:
     """By the rules of the submit, for a reply may also say that there is no file."""
     spec = AT_ONCE.replace("POST", "GET")

@@ -23,6 +23,7 @@ from tidewaiter.emulators.controls import FaultKind
 from tidewaiter.worker.step_context import StepContext
 
 
+@pytest.mark.slow
 async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Path, postgres_url: str) -> None:
     """Another daemon comes, the write that gives it a lane fails, it goes: the lane is given back late and taken."""
     async with open_daemon_setup(tmp_path, postgres_url) as setup:
@@ -45,6 +46,7 @@ async def test_a_lane_that_could_not_be_given_back_is_served_again(tmp_path: Pat
         assert setup.code == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("away_s", "lost"), [(30.0, 0), (400.0, 2)], ids=["for a moment", "for long"])
 def test_the_database_goes_away_while_a_lane_is_given_back(sqlite_template: Path, away_s: float, lost: int) -> None:
     """The rounds go on: what is lost is known as soon as its lease is over, nobody calls the daemon dead, all heals."""

@@ -120,6 +120,7 @@ def _left_behind(folder: Path) -> str:
     return "".join(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.slow
 async def test_no_token_is_left_behind(tmp_path: Path, sqlite_url: str) -> None:
     """A provider that shows the token in all that it says: no log line, no reason and no byte of the disk has it."""
     statuses = iter((429, 200, 418))
@@ -152,6 +153,7 @@ async def test_no_token_is_left_behind(tmp_path: Path, sqlite_url: str) -> None:
     assert next(logins) == 3
 
 
+@pytest.mark.slow
 async def test_a_whole_export_behind_a_login(tmp_path: Path, sqlite_url: str) -> None:
     """Submit, polls and file go with one token, or with the next where it is revoked; nothing is done twice."""
     good: list[str] = []

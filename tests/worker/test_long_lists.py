@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
 
+import pytest
+
 from tests.support.scripted_provider import answering, open_provider, serving
 from tests.worker.file_lists import LISTED, lists, reason_to_wait
 from tidewaiter.domain.file_identity import identities
@@ -38,6 +40,7 @@ def calls_in_one_turn() -> Iterator[dict[CodeType, int]]:
         sys.setprofile(before)
 
 
+@pytest.mark.slow
 async def test_a_long_list_does_not_hold_up_the_loop(tmp_path: Path, sqlite_url: str) -> None:
     """What its files are and where they land is found in a thread; files of a closed host are passed over in pieces."""
     busy = answering(b"", status=429, headers={"Retry-After": "60"})
@@ -53,6 +56,7 @@ async def test_a_long_list_does_not_hold_up_the_loop(tmp_path: Path, sqlite_url:
     assert free_places.__code__ not in most
 
 
+@pytest.mark.slow
 async def test_the_line_of_a_finished_job_is_bounded(tmp_path: Path, sqlite_url: str) -> None:
     """It counts all files and has the checksums of the first; a line of megabytes would hold up the loop."""
     answers = lists([(f"/a?part={number}", f"part-{number}") for number in range(120)]) | {"GET /a": answering(b"A")}

@@ -88,6 +88,7 @@ async def test_an_encoding_that_nobody_asked_for_is_undone(tmp_path: Path, sqlit
         assert await running.file(job.id) == ROWS
 
 
+@pytest.mark.slow
 async def test_a_packed_file_that_breaks_off_is_fetched_again(tmp_path: Path, sqlite_url: str) -> None:
     """From its beginning: a range of packed bytes cannot be added to unpacked ones."""
     ranges: list[str | None] = []
@@ -108,6 +109,7 @@ async def test_a_packed_file_that_breaks_off_is_fetched_again(tmp_path: Path, sq
     assert ranges == [None, None]
 
 
+@pytest.mark.slow
 async def test_a_digest_that_cannot_be_read_is_logged_once(tmp_path: Path, sqlite_url: str) -> None:
     """It is an error of the spec, not of the file, which lands without it, here at the second attempt."""
     answers = listing(md5="see header", bytes=len(PACKED))
@@ -133,6 +135,7 @@ async def test_a_bomb_is_refused(tmp_path: Path, sqlite_url: str) -> None:
     assert [path for path in (tmp_path / "landed").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.slow
 async def test_a_checksum_of_the_packed_file_that_differs(tmp_path: Path, sqlite_url: str) -> None:
     """The file is not what was announced: it is fetched again."""
     answers = listing(sum=hashlib.sha256(PACKED).hexdigest())

@@ -87,6 +87,7 @@ async def test_a_full_last_page_is_followed_by_an_empty_one(tmp_path: Path, sqli
         assert json.loads(await running.file(empty.id)) == []
 
 
+@pytest.mark.slow
 async def test_each_page_is_tried_again_by_itself(tmp_path: Path, sqlite_url: str) -> None:
     """A page that fails in passing costs one more request, not the pages before it, and no second download."""
     replies = iter([200, 502, 200, 200])
@@ -102,6 +103,7 @@ async def test_each_page_is_tried_again_by_itself(tmp_path: Path, sqlite_url: st
     assert job.fetches == 1
 
 
+@pytest.mark.slow
 async def test_pages_are_paced_by_the_rate_limit(tmp_path: Path, sqlite_url: str) -> None:
     """Every page passes the account's budget: the third of two in a second waits."""
     limits = "limits = { requests = 2, period_s = 1 }"
@@ -192,6 +194,7 @@ async def test_pages_of_csv_have_one_header(tmp_path: Path, sqlite_url: str) -> 
     assert (artifact.count, artifact.media_type, artifact.name) == (4, "text/csv", "report.csv")
 
 
+@pytest.mark.slow
 async def test_a_page_of_csv_that_breaks_off_is_begun_again(tmp_path: Path, sqlite_url: str) -> None:
     """What had been written of it is taken back; the pages before it stay."""
     broken = iter([True, False])
@@ -217,6 +220,7 @@ async def test_a_page_of_csv_that_breaks_off_is_begun_again(tmp_path: Path, sqli
     assert job.fetches == 1
 
 
+@pytest.mark.slow
 async def test_pages_in_several_codings(tmp_path: Path, sqlite_url: str) -> None:
     """They are undone by the same rules as a file's; a page that comes in another one is no page."""
 
@@ -259,6 +263,7 @@ async def test_a_page_that_the_api_refuses(tmp_path: Path, sqlite_url: str) -> N
         assert len(shop.asked) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [202, 204, 205, 206])
 async def test_a_success_without_a_page_is_not_the_last_page(tmp_path: Path, sqlite_url: str, status: int) -> None:
     """Such a page of CSV is asked for again: its records, and the pages after it, would be missing."""

@@ -135,6 +135,7 @@ async def test_a_new_handle_of_a_reply_that_is_the_file(tmp_path: Path, sqlite_u
     assert shop.asked[-1] == "DELETE /jobs/r9"
 
 
+@pytest.mark.slow
 async def test_a_second_call_that_is_too_early_is_asked_again(tmp_path: Path, sqlite_url: str) -> None:
     """Seen: 400 with JobNotFinished failed the job. It costs no download."""
     calls: list[int] = []
@@ -180,6 +181,7 @@ async def test_a_lost_submit_is_found_in_a_list_of_one_page(tmp_path: Path, sqli
     assert shop.times("GET /jobs?") + shop.asked.count("GET /jobs") == 1
 
 
+@pytest.mark.slow
 async def test_a_list_of_null_has_nothing_to_adopt(tmp_path: Path, sqlite_url: str) -> None:
     """Null is no items: after the lag the remote job is absent, and submitted again."""
     lost = [True]
@@ -300,6 +302,7 @@ async def test_an_address_that_cannot_be_used_is_named_with_its_cause(tmp_path: 
     assert "its host '☃.example' is no host name" in str(line["reason"])
 
 
+@pytest.mark.slow
 async def test_another_host_that_fails_does_not_open_the_breaker(tmp_path: Path, sqlite_url: str) -> None:
     """Polls that are led on to a host that answers 500 go on: the provider itself has answered as it should."""
 

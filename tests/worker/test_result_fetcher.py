@@ -76,6 +76,7 @@ async def contents(running: Running, job_id: int) -> list[bytes]:
     return [(running.root / one.key).read_bytes() for one in artifacts]
 
 
+@pytest.mark.slow
 async def test_the_gravest_outcome_counts(tmp_path: Path, sqlite_url: str) -> None:
     """A reset of the first file and a 429 on the second throttle the account; the job is charged nothing."""
     busy = answering(b"", status=429, headers={"Retry-After": "1"})
@@ -93,6 +94,7 @@ async def test_the_gravest_outcome_counts(tmp_path: Path, sqlite_url: str) -> No
     assert "Retry" not in outcomes
 
 
+@pytest.mark.slow
 async def test_a_closed_account_is_asked_for_nothing_more_in_the_step(tmp_path: Path, sqlite_url: str) -> None:
     """Files of other hosts land meanwhile."""
     async with open_provider({"GET /c": answering(b"C")}) as host:
@@ -112,6 +114,7 @@ async def test_a_closed_account_is_asked_for_nothing_more_in_the_step(tmp_path: 
     assert job.fetches == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "asks",
     [
@@ -154,6 +157,7 @@ async def test_what_waits_for_a_closed_account_leaves_its_slot(tmp_path: Path, s
             assert (asking.failures, shop.times("GET /slow")) == (0, 1)
 
 
+@pytest.mark.slow
 async def test_another_host_delays_only_its_own_downloads(tmp_path: Path, sqlite_url: str) -> None:
     """Neither the account nor the job pays for it, the other file lands at once, and the reason says until when."""
     busy = answering(b"", status=503, headers={"Retry-After": "2"})
@@ -176,6 +180,7 @@ async def test_another_host_delays_only_its_own_downloads(tmp_path: Path, sqlite
     assert (host.times("GET /a"), shop.times("GET /b")) == (3, 2)
 
 
+@pytest.mark.slow
 async def test_a_closed_host_is_not_asked_after_a_redirect_either(tmp_path: Path, sqlite_url: str) -> None:
     """The provider's own link leads to it; the provider itself is asked, for only it knows where a link leads."""
     busy = answering(b"", status=429, headers={"Retry-After": "1"})
@@ -195,6 +200,7 @@ async def test_a_closed_host_is_not_asked_after_a_redirect_either(tmp_path: Path
     assert job.fetches == 1
 
 
+@pytest.mark.slow
 async def test_another_file_is_progress(tmp_path: Path, sqlite_url: str) -> None:
     """A download in which one more file landed is not counted as a failed one."""
     answers = lists([("/a", "a"), ("/b", "b")]) | {
@@ -208,6 +214,7 @@ async def test_another_file_is_progress(tmp_path: Path, sqlite_url: str) -> None
     assert (job.fetches, shop.times("GET /a"), shop.times("GET /b")) == (1, 1, 2)
 
 
+@pytest.mark.slow
 async def test_files_are_kept_wherever_they_stand(tmp_path: Path, sqlite_url: str) -> None:
     """Two files of one label, signed anew and in another order at the second poll: each lands, and each once."""
     answers = lists(
@@ -222,6 +229,7 @@ async def test_files_are_kept_wherever_they_stand(tmp_path: Path, sqlite_url: st
     assert (shop.times("GET /a"), shop.times("GET /b")) == (1, 2)
 
 
+@pytest.mark.slow
 async def test_files_of_no_list_leave_the_folder(tmp_path: Path, sqlite_url: str) -> None:
     """Those that were recorded, and those of a visit that died before its record."""
     answers = lists(
@@ -247,6 +255,7 @@ def plant(root: Path) -> None:
     (path.parent / "manifest.json").write_bytes(b"{}")
 
 
+@pytest.mark.slow
 async def test_two_files_that_are_alike_both_land(tmp_path: Path, sqlite_url: str) -> None:
     """One is kept from the first visit, and stands for one of the two only."""
     twice = [("/a", "a"), ("/a", "a"), ("/b", "b")]
@@ -260,6 +269,7 @@ async def test_two_files_that_are_alike_both_land(tmp_path: Path, sqlite_url: st
     assert shop.times("GET /a") == 3
 
 
+@pytest.mark.slow
 async def test_what_an_older_version_recorded_lands_again(tmp_path: Path, sqlite_url: str) -> None:
     """Nobody can tell which file it was."""
 
@@ -277,6 +287,7 @@ async def test_what_an_older_version_recorded_lands_again(tmp_path: Path, sqlite
         assert await contents(running, job.id) == [b"AA", b"B"]
 
 
+@pytest.mark.slow
 async def test_a_file_that_is_no_longer_what_it_was_lands_again(tmp_path: Path, sqlite_url: str) -> None:
     """Before the manifest vouches for it, its checksum is compared, not only its size."""
 

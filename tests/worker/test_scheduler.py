@@ -96,6 +96,7 @@ async def test_one_job_for_each_tick(site: Site) -> None:
     assert (await site.store.progress())["hourly"].job_id == jobs[0].id
 
 
+@pytest.mark.slow
 async def test_two_daemons_ask_once(site: Site) -> None:
     """Two calendars that see the same ticks make one job of each (exactly one across workers)."""
     clocks = RunningClock(NOW + 3 * HOUR), RunningClock(NOW + 3 * HOUR)

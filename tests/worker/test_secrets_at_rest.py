@@ -113,6 +113,7 @@ async def in_fetching(running: Running, files: Callable[[], int]) -> Job:
     return await running.until(job.id, State.FETCHING)
 
 
+@pytest.mark.slow
 async def test_signed_links_are_encrypted_and_never_shown(tmp_path: Path, sqlite_url: str) -> None:
     """The job waits with its links, which are in no file of the database; its signed handle is shown without query."""
     gate, key = asyncio.Event(), new_key()
@@ -135,6 +136,7 @@ async def test_signed_links_are_encrypted_and_never_shown(tmp_path: Path, sqlite
     assert f"{SIGNATURE}-of-link" not in dump(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keys", ["none", "another", "both"])
 async def test_a_key_that_is_gone_costs_one_poll(tmp_path: Path, sqlite_url: str, keys: str) -> None:
     """Fresh links are asked for, and the log says which key is missing; with both keys nothing is asked for."""
@@ -158,6 +160,7 @@ async def test_a_key_that_is_gone_costs_one_poll(tmp_path: Path, sqlite_url: str
     assert SIGNATURE not in everything
 
 
+@pytest.mark.slow
 async def test_without_a_handle_a_lost_key_parks(tmp_path: Path, sqlite_url: str) -> None:
     """Nothing is submitted a second time before a person says so."""
     gate = asyncio.Event()

@@ -188,6 +188,7 @@ async def test_cancelling_a_download(tmp_path: Path, database_url: str) -> None:
         ]  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_cancelling_a_download_between_two_tries(tmp_path: Path, sqlite_url: str) -> None:
     """Nothing is kept of what an earlier try has brought, although no step is under way."""
 

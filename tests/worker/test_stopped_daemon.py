@@ -28,6 +28,7 @@ size = 1
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 async def test_a_daemon_that_was_stopped(tmp_path: Path, postgres_url: str) -> None:
     """It goes on in the middle of many walks over pages: no request leaves."""

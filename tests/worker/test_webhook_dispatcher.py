@@ -285,6 +285,7 @@ async def test_two_daemons_share_the_work(postgres_url: str, hook: Receiver) -> 
     assert len(hook.received) == len({one.message_id for one in hook.received}) == 40
 
 
+@pytest.mark.slow
 async def test_two_receivers_get_one_event(database_url: str, hook: Receiver) -> None:
     """Each hears it under the same id, whatever the other does with it."""
     async with receiver() as other:

@@ -124,6 +124,7 @@ async def test_the_address_behind_a_trusted_proxy(
         assert site.logged("admin.acted")[-1]["remote"] == "198.51.100.7"
 
 
+@pytest.mark.slow
 async def test_commands(tmp_path: Path, sqlite_url: str) -> None:
     """`jobs cancel` leaves a row with the user of the system, and a line that a daemon logs; a refusal does, too."""
     async with serving(tmp_path, sqlite_url, tokens=True) as site:

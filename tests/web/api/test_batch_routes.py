@@ -5,6 +5,8 @@ import io
 import json
 import time
 
+import pytest
+
 from tests.support.api_server import ApiServer, new_job
 
 
@@ -94,6 +96,7 @@ async def test_batches_with_one_key_at_once(any_site: ApiServer) -> None:
     assert sum((await any_site.jobs.counts()).values()) == len(made)
 
 
+@pytest.mark.slow
 async def test_ten_thousand_and_not_one_more(site: ApiServer) -> None:
     """The largest batch is taken in one transaction; one job more is refused."""
     jobs = [new_job()] * 10_000

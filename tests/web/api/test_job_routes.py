@@ -91,6 +91,7 @@ async def test_waiting_for_the_end(site: ApiServer) -> None:
     assert reply.headers["Preference-Applied"] == "wait=60"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("notified", [True, False])
 async def test_waiting_for_a_change(site: ApiServer, notified: bool) -> None:
     """A long poll with an entity tag ends when the job changes, in this process or another; else it ends with 304."""
@@ -165,6 +166,7 @@ async def test_a_parked_job_adopts(site: ApiServer) -> None:
     assert (adopted.status, adopted.json["state"], adopted.json["handle"]) == (202, "polling", "r-77")
 
 
+@pytest.mark.slow
 async def test_who_has_gone_does_not_wait(site: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Callers beyond those who can wait are told so or answered at once; who hangs up leaves a place."""
     monkeypatch.setattr("tidewaiter.web.api.job_changes.MOST_WAITING", 2)

@@ -103,6 +103,7 @@ async def guarded(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyP
         yield Guarded(site, caught[0], rules_of(caught[0]), hidden, own)
 
 
+@pytest.mark.slow
 async def test_every_route_takes_the_role_of_its_rule(guarded: Guarded) -> None:
     """Without a token 401, with too low a role 403, with the role neither; the same for a route that is added later."""
     assert len(guarded.routes) > 35

@@ -11,6 +11,7 @@ from tests.support.unread_connections import healthy, open_unread, push
 from tidewaiter.web import http_server, listener
 
 
+@pytest.mark.slow
 async def test_they_cost_health_no_answer(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More of them than are served at once, all with requests that take the database: each look is answered 200."""
     monkeypatch.setattr(http_server, "_MOST_CONNECTIONS", 16)
@@ -23,6 +24,7 @@ async def test_they_cost_health_no_answer(tmp_path: Path, sqlite_url: str, monke
             await pushing
 
 
+@pytest.mark.slow
 async def test_one_that_takes_nothing_is_cut(tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that nobody takes is given up after a while, and its memory is free again."""
     monkeypatch.setattr(listener, "_UNREAD_S", 0.3)

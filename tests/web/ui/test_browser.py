@@ -76,6 +76,7 @@ async def test_the_overview_is_drawn(browser: Browser, busy: UiServer) -> None:
         await expect(page.locator("tbody tr")).to_have_count(50)
 
 
+@pytest.mark.slow
 async def test_filters_and_pages_work_by_hand(browser: Browser, busy: UiServer) -> None:
     """A person chooses an account, goes to older jobs, and looks for one by its number."""
     async with looking(browser, busy) as page:
@@ -94,6 +95,7 @@ async def test_filters_and_pages_work_by_hand(browser: Browser, busy: UiServer) 
         await expect(page.get_by_role("heading", level=1)).to_contain_text("Job 7")
 
 
+@pytest.mark.slow
 async def test_a_long_history_is_a_timeline(browser: Browser, page_server: UiServer) -> None:
     """Durations between what happened, folded where it says much the same; files with sizes and checksums."""
     job = await page_server.sample.troubled("newsletter", "statistics", 14)
@@ -112,6 +114,7 @@ async def test_a_long_history_is_a_timeline(browser: Browser, page_server: UiSer
         assert await files.first.get_by_role("link").get_attribute("href") == f"/v1/jobs/{job.id}/artifacts/0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 async def test_an_admin_steers(browser: Browser, page_server: UiServer, scripts: bool) -> None:
     """Cancel, ask now, retry, adopt, pause and resume: each asks first, each says what was done, and it is done."""
@@ -167,6 +170,7 @@ async def test_an_admin_steers(browser: Browser, page_server: UiServer, scripts:
         await expect(page.get_by_text("The schedule was run now")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_form_is_reached_and_left_by_keyboard(browser: Browser, page_server: UiServer) -> None:
     """Tab comes to the button, Enter opens the question, Escape closes it and gives the focus back."""
     job = await page_server.sample.polling("shop", "profiles", None, 600.0)
@@ -187,6 +191,7 @@ async def test_a_form_is_reached_and_left_by_keyboard(browser: Browser, page_ser
         await expect(page.get_by_text("Cancel…")).to_be_focused()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
 async def test_signing_in_and_out(browser: Browser, guarded: UiServer, scripts: bool) -> None:
     """A wrong token is told, a right one leads on, the session ends when it is ended; no script can read it."""
@@ -205,6 +210,7 @@ async def test_signing_in_and_out(browser: Browser, guarded: UiServer, scripts: 
         await expect(page).to_have_url(f"{guarded.origin}/login?next=/jobs")
 
 
+@pytest.mark.slow
 async def test_a_reader_signs_out_and_sees_no_button(browser: Browser, guarded: UiServer) -> None:
     """The role read may look and leave."""
     job = await guarded.sample.parked("shop", "profiles")
@@ -218,6 +224,7 @@ async def test_a_reader_signs_out_and_sees_no_button(browser: Browser, guarded: 
         await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
 
 
+@pytest.mark.slow
 async def test_the_page_follows_without_being_loaded_again(browser: Browser, page_server: UiServer) -> None:
     """A job that goes on is seen to; what was opened stays open, and the document is the same one."""
     job = await page_server.sample.troubled("newsletter", "statistics", 14)
@@ -239,6 +246,7 @@ async def test_the_page_follows_without_being_loaded_again(browser: Browser, pag
         assert await page.evaluate("window.isTheSame")
 
 
+@pytest.mark.slow
 async def test_what_is_open_stays_open_while_the_page_lives(browser: Browser, page_server: UiServer) -> None:
     """An unfolded part of a history is not folded by an update."""
     job = await page_server.sample.polling("newsletter", "statistics", None, 600.0)
@@ -253,6 +261,7 @@ async def test_what_is_open_stays_open_while_the_page_lives(browser: Browser, pa
         await expect(page.get_by_text("(try 5)")).to_be_visible()
 
 
+@pytest.mark.slow
 async def test_a_silent_daemon_is_shown(browser: Browser, page_server: UiServer) -> None:
     """When it does not answer, a quiet banner says so, and goes when it answers again."""
     async with looking(browser, page_server) as page:
@@ -266,6 +275,7 @@ async def test_a_silent_daemon_is_shown(browser: Browser, page_server: UiServer)
         await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_hidden(timeout=30_000)
 
 
+@pytest.mark.slow
 async def test_hostile_text_breaks_nothing(browser: Browser, page_server: UiServer) -> None:
     """No alert, nothing against the policy, no page that must be moved sideways, on a phone least of all."""
     sample = page_server.sample
@@ -292,6 +302,7 @@ async def test_hostile_text_breaks_nothing(browser: Browser, page_server: UiServ
                 assert await page.evaluate("document.images.length") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [320, 390, 768])
 async def test_a_phone_needs_no_sideways(browser: Browser, busy: UiServer, width: int) -> None:
     """Every page fits a narrow screen, and what is pressed is large enough for a thumb."""
@@ -307,6 +318,7 @@ async def test_a_phone_needs_no_sideways(browser: Browser, busy: UiServer, width
             assert not small, path
 
 
+@pytest.mark.slow
 async def test_questions_fit_a_phone(browser: Browser, page_server: UiServer) -> None:
     """Whatever a button asks is seen whole on a narrow screen."""
     parked = await page_server.sample.parked("shop", "profiles")
@@ -324,6 +336,7 @@ async def test_questions_fit_a_phone(browser: Browser, page_server: UiServer) ->
                 assert not await page.evaluate(_SIDEWAYS), path
 
 
+@pytest.mark.slow
 async def test_both_schemes_are_worn(browser: Browser, page_server: UiServer) -> None:
     """Dark where the system is dark; the switch goes before that, and is remembered without a cookie."""
     ground = "getComputedStyle(document.documentElement).backgroundColor"
@@ -339,6 +352,7 @@ async def test_both_schemes_are_worn(browser: Browser, page_server: UiServer) ->
         assert await page.context.cookies() == []
 
 
+@pytest.mark.slow
 async def test_everything_has_a_name(browser: Browser, busy: UiServer) -> None:
     """Whatever can be pressed or filled in is named, ids are unique, headings skip no level, tables have heads."""
     parked = await busy.sample.parked("shop", "profiles")
@@ -349,6 +363,7 @@ async def test_everything_has_a_name(browser: Browser, busy: UiServer) -> None:
             assert faults == [], path
 
 
+@pytest.mark.slow
 async def test_a_page_can_be_printed(browser: Browser, busy: UiServer) -> None:
     """On paper there is no navigation and no button."""
     async with looking(browser, busy) as page:

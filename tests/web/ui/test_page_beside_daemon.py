@@ -22,6 +22,7 @@ from tidewaiter.services import DAEMON
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(INSTALL_S)]
 
 
+@pytest.mark.slow
 async def test_a_job_is_watched_to_its_end(browser: Browser, tmp_path: Path) -> None:
     """Its states come and go without loading the page again, and the file that is fetched is the one that landed."""
     served = catalogue._SYMPLIFY.build(SystemClock(), 0, catalogue.SymplifyOptions(build_s=3.0, rows=40))

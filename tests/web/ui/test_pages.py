@@ -179,6 +179,7 @@ async def test_programs_get_problem_documents(page_server: UiServer) -> None:
     assert text.startswith("{")
 
 
+@pytest.mark.slow
 async def test_a_lost_database_is_shown(busy: UiServer, tmp_path: Path) -> None:
     """What was seen last is shown with the time of it; what needs the database says so, and when to come again."""
     assert (await busy.get("/"))[0] == 200

@@ -126,6 +126,7 @@ async def opened(tmp_path: Path) -> AsyncIterator[Open]:
 _BOTH = pytest.mark.parametrize("provider", ["oneall", "copernica"])
 
 
+@pytest.mark.slow
 @_BOTH
 async def test_a_call_ends_the_wait(opened: Open, provider: str) -> None:
     """The call comes when it is ready: one poll, the file, and no trace of the secret address anywhere."""
@@ -152,6 +153,7 @@ async def test_a_duplicate_call(opened: Open, provider: str) -> None:
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
 
 
+@pytest.mark.slow
 @_BOTH
 async def test_a_forged_body(opened: Open, provider: str) -> None:
     """Whatever the body says, it is not looked at: the API is asked, and its answer counts."""
@@ -177,6 +179,7 @@ async def test_a_late_call(opened: Open, provider: str) -> None:
     assert (ended.state, ended.polls) == (State.SUCCEEDED, 1)
 
 
+@pytest.mark.slow
 @_BOTH
 async def test_a_lost_call(opened: Open, provider: str) -> None:
     """Nothing comes: the job goes on waiting, and will be polled before half of its time is over."""

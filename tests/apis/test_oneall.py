@@ -487,6 +487,7 @@ def test_snapshots_that_are_always_gone(template: Path) -> None:
     _run_scenario(template, story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ["initiate", "snapshot"])
 @pytest.mark.parametrize("code", [500, 502, 503])
 def test_an_outage(template: Path, route: str, code: int) -> None:

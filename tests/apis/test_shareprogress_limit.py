@@ -93,6 +93,7 @@ def test_the_limit_holds_over_restarts(template: Path) -> None:
     run_scenario(template, story, pages=90)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skew_s", [-60.0, 0.0, 75.0])
 def test_others_with_the_same_key(template: Path, skew_s: float) -> None:
     """Somebody else spends twenty of the thirty: the headers tell, whatever the server's clock, and few are refused."""

@@ -107,6 +107,7 @@ async def test_the_documented_way_is_the_default(tmp_path: Path) -> None:
     assert api.asked == ["POST /login", "POST /v4/subprofile/17/datarequest", *[f"GET /v4/datarequest/{_ID}"] * 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["login", "bearer", "query"])
 async def test_each_way_to_show_the_access_token(tmp_path: Path, how: str) -> None:
     """With a login for a session token, and directly."""
@@ -116,6 +117,7 @@ async def test_each_way_to_show_the_access_token(tmp_path: Path, how: str) -> No
     assert ("POST /login" in api.asked) == (how == "login")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["body", "query"])
 @pytest.mark.parametrize("report", ["example@example.com", "https://example.com/hook?a=b&c"])
 async def test_a_report_of_the_jobs_own(tmp_path: Path, report: str, place: str) -> None:
@@ -145,6 +147,7 @@ async def test_a_report_that_is_no_address(tmp_path: Path, report: str) -> None:
         await _run(tmp_path, Api(), {"report": report})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "created",
     [
@@ -169,6 +172,7 @@ async def test_the_identifier_wherever_it_stands(tmp_path: Path, created: tuple[
     assert len([asked for asked in api.asked if "POST /v4" in asked]) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", ["create", "ask"])
 async def test_an_error_that_comes_as_200(tmp_path: Path, step: str) -> None:
     """The job ends with the API's words."""
@@ -188,6 +192,7 @@ async def test_data_that_is_large(tmp_path: Path) -> None:
     assert landed["data"] == api.data
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "of", "path"),
     [("profile_data", "4", "profile/4"), ("email_data", "jane@example.com", "email/jane%40example.com")],

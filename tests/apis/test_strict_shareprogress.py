@@ -120,6 +120,7 @@ _ON_PAGE: Final = {"prompt": "Share!", "automatic_traffic_routing": True, "custo
 _ON_BUTTON: Final = {"automatic_traffic_routing": True, "buttons_optimize_actions": True, "customize_params": _LINKED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "path", "params"),
     [
@@ -158,6 +159,7 @@ async def test_every_object_and_method(tmp_path: Path, operation: str, path: str
     assert api.bodies == [{"key": _KEY, **params}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["page", "button"])
 @pytest.mark.parametrize(
     ("params", "ids", "asked"),

@@ -103,6 +103,7 @@ async def _run(
     return landed, api
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("export_type", _TYPES)
 async def test_every_type_is_sent_as_it_was_written(tmp_path: Path, export_type: str) -> None:
     """OPENED, which the page's example has, goes out as OPENED, and OPENS as OPENS."""
@@ -112,6 +113,7 @@ async def test_every_type_is_sent_as_it_was_written(tmp_path: Path, export_type:
     assert api.bodies == [{"exportType": export_type, "period": "LAST_2_WEEKS"}]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -14,6 +14,7 @@ from tidewaiter.doctor.findings import CheckStatus
 from tidewaiter.transport.wire import BlockedAddressError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["http", "callbacks"])
 @pytest.mark.parametrize("permitted", ["true", '["127.0.0.0/8"]'])
 async def test_no_account_reaches_them(setup: DaemonSetup, table: str, permitted: str) -> None:

@@ -127,6 +127,7 @@ async def test_schedules_and_retention(setup: DaemonSetup) -> None:
         await database.close()
 
 
+@pytest.mark.slow
 async def test_a_spec_that_changed(setup: DaemonSetup) -> None:
     """The operator's own specs are read anew too: what uses one that changed begins anew, by its new rules."""
     catalog = (resources.files("tidewaiter.providers") / "catalog" / "symplify.toml").read_text("utf-8")

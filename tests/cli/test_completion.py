@@ -135,6 +135,7 @@ def test_the_configuration_of_the_line(
     assert offered("tidewaiter --config b.toml submit ") == ["second"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["not TOML at all", "accounts = 3\nproviders = 4", "[accounts]\nshop = 1", "[providers]\nfolders = [1]"]
 )

@@ -70,6 +70,7 @@ def test_migrations_equal_tables(empty_url: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_check_names_differences(empty_url: str) -> None:
     """What somebody removed or added is told in words, and so is a column that became another."""
     migrate.upgrade(empty_url)

@@ -432,6 +432,7 @@ def test_a_stalled_reader_loses_lines_which_is_reported(monkeypatch: pytest.Monk
     assert json.loads(dropped)["lines"] == 2000 - len(whole)
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_gone_is_survived() -> None:
     """`tidewaiter serve | head -1`: the process goes on, and ends with its own exit code."""
     script = (

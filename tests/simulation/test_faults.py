@@ -78,6 +78,7 @@ def test_21_polls_that_fail_are_polled_again(template: Path, kind: FaultKind) ->
     assert told.events("job.troubled")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", list(RetryAfter))
 def test_24_retry_after_of_every_kind(template: Path, asked: RetryAfter) -> None:
     """However a server words its 429, the next request comes neither at once nor never, and no attempt is charged."""

@@ -112,6 +112,7 @@ def appearing(after_s: float) -> Answer:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("after_s", "most"), [(0.5, 3), (60.0, 9), (1500.0, 18)])
 def test_a_file_that_appears_long_after_ready_lands(template: Path, after_s: float, most: int) -> None:
     """A store that is consistent in the end gets its time, and not many requests."""

@@ -47,6 +47,7 @@ async def land(storage: ObjectStorage, content: bytes) -> None:
 # --- outcomes that nobody knows -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "request_line"),
     [(SMALL, "PUT /{}/" + KEY), (LARGE, "POST /{}/" + KEY + "?uploadId=")],
@@ -155,6 +156,7 @@ def killed_uploader(bucket: s3.Bucket, mebibytes: int, *, finish: bool) -> None:
         one.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mebibytes", [1, 40])
 async def test_killed_between_upload_and_commit(bucket: s3.Bucket, mebibytes: int) -> None:
     """The next daemon lands the file again in the same place: there is no second one (fault 4)."""

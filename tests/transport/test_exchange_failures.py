@@ -234,6 +234,7 @@ async def test_a_body_cut_short(wire: AiohttpWire, answer: Answer, stream: bool)
         assert type(await failure(wire, server.origin, stream=stream)) is BrokenBodyError
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_body_that_is_no_longer_http(wire: AiohttpWire, stream: bool) -> None:
     """A malformed chunk amid the body ends the exchange in time.

@@ -201,6 +201,7 @@ async def test_a_list_that_is_refused_parks(tmp_path: Path, sqlite_url: str) -> 
     assert "cannot be looked up: HTTP 404: no list for you" in (job.reason or "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", [SPEC, ALONE], ids=["shares", "alone"])
 async def test_the_remote_jobs_of_ended_jobs_are_no_matches(tmp_path: Path, sqlite_url: str, spec: str) -> None:
     """Yesterday's export is still in the list: the job of today is another one."""

@@ -287,6 +287,7 @@ async def test_a_file_elsewhere_needs_no_login(server: BaseTestServer, api: Api,
 # --- the budget -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [Limits(spacing_s=0.02), Limits(requests=3, period_s=0.2)])
 async def test_limits_and_logins_do_not_wait_for_each_other(server: BaseTestServer, api: Api, limits: Limits) -> None:
     """Those that wait for a login do not hold the place that it needs: at the start, and when a token is refused."""

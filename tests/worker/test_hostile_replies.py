@@ -187,6 +187,7 @@ WRITTEN = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("written", WRITTEN, ids=range(len(WRITTEN)))
 async def test_a_live_token_is_redacted_before_anything_is_shortened(
     written: str, tmp_path: Path, sqlite_url: str

@@ -53,6 +53,7 @@ def polled(*answers: Answer) -> dict[str, Answer]:
     return {"POST /jobs": answering({"id": 1}), "POST /jobs/1": answer}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("coding", ["", "gzip"])
 async def test_a_large_file_is_streamed_from_the_very_reply(tmp_path: Path, sqlite_url: str, coding: str) -> None:
     """Nothing is asked for twice, so no other representation can land; a coding is undone."""

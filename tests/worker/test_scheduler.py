@@ -82,6 +82,7 @@ async def site(database: Database) -> Site:
     return Site(database, (await lanes.ids("acme"))[0])
 
 
+@pytest.mark.slow
 async def test_one_job_for_each_tick(site: Site) -> None:
     """Three hours are three jobs with the tick's parameters; a schedule that is new has missed nothing."""
     await site.serve(RunningClock(NOW + 3 * HOUR), HOURLY)
@@ -124,6 +125,7 @@ async def test_a_downtime_is_caught_up(site: Site) -> None:
     assert missed["ticks"] == 7
 
 
+@pytest.mark.slow
 async def test_a_clock_that_is_set_is_followed(site: Site) -> None:
     """Ticks go by the wall clock: set a day back it repeats nothing, set forward it is a downtime."""
 

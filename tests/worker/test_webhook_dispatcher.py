@@ -213,6 +213,7 @@ async def test_an_endless_answer(setup: NotificationSetup, hook: Receiver) -> No
     assert sent < 2**26
 
 
+@pytest.mark.slow
 async def test_silence_has_an_end(setup: NotificationSetup, hook: Receiver) -> None:
     """No answer in the time allowed is a failure like any other."""
     hook.answer = silence
@@ -275,6 +276,7 @@ async def test_who_asks_for_rest_gets_it(database_url: str, hook: Receiver) -> N
     assert (line["reason"], line["due_in_s"]) == ("HTTP 429 Too Many Requests", 600.0)
 
 
+@pytest.mark.slow
 async def test_two_daemons_share_the_work(postgres_url: str, hook: Receiver) -> None:
     """Two notifiers on one database deliver forty notifications, each of them once."""
     async with site_for(postgres_url, endpoint("ops", hook.url)) as setup:

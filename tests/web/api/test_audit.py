@@ -45,6 +45,7 @@ async def _parked(site: ApiServer) -> int:
     return number
 
 
+@pytest.mark.slow
 async def test_a_new_job_says_by_whom(audited: ApiServer) -> None:
     """The first row of the history names the token, the way and the address."""
     number = (await audited.submitted(BEARER))["id"]

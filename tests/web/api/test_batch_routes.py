@@ -46,6 +46,7 @@ async def test_no_more_than_a_hundred_faults(site: ApiServer) -> None:
     assert len(problem["errors"]) == 100
 
 
+@pytest.mark.slow
 async def test_others_are_served_beside_a_batch_of_faults(site: ApiServer) -> None:
     """A batch of nothing but faults costs little, and nobody else waits for it."""
     jobs = [new_job() | {f"x{number}": 0 for number in range(30)} for _ in range(9_000)]

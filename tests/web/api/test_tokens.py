@@ -119,6 +119,7 @@ async def test_every_route_takes_the_role_of_its_rule(guarded: Guarded) -> None:
             assert status not in (401, 500), (route, role, text)
 
 
+@pytest.mark.slow
 async def test_no_route_shows_a_limited_token_another_account(guarded: Guarded) -> None:
     """A route that names the other account is 404 (422 for a new job); no list and no page has anything of it."""
     for route in guarded.routes:

@@ -1,6 +1,7 @@
 """Commands that submit and show jobs, without a daemon: what they store and print."""
 
 import json
+import re
 import sqlite3
 
 import pytest
@@ -112,6 +113,23 @@ def test_retrying(shell: CommandShell) -> None:
     again = shell.json("jobs", "retry", str(number))
     assert again["retry_of"] == number
     assert f"it repeats job {number}" in shell("jobs", "retry", str(number)).stdout
+    assert re.search(rf"(?m)^retried as job\s+{again['id']}$", shell("jobs", "show", str(number)).stdout)
+
+
+def test_acknowledging(shell: CommandShell) -> None:
+    """Failures are listed until they are acknowledged, which keeps who did it; one that is no failure is refused."""
+    failed, waiting = submit(shell), submit(shell)
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        failing = "UPDATE jobs SET state = 'failed', due_at = NULL, finished_at = 1, reason = 'no' WHERE id = ?"
+        database.execute(failing, (failed,))
+    database.close()
+    assert [job["id"] for job in shell.json("jobs", "list", "--unhandled")["jobs"]] == [failed]
+    result = shell("jobs", "acknowledge", str(failed), str(waiting), code=ExitCode.FAILED)
+    assert f"job {failed} is failed" in result.stdout
+    assert "acknowledged" in result.stdout
+    assert "only a failed or expired job can be acknowledged" in result.stderr
+    assert shell("jobs", "list", "--unhandled").stdout == "no jobs\n"
+    assert re.search(r"(?m)^handled\s+.* by \S+$", shell("jobs", "show", str(failed)).stdout)
 
 
 def park(shell: CommandShell, number: int) -> None:

@@ -1,8 +1,7 @@
 """``tidewaiter jobs``: lists jobs, shows one with its history, and takes a person's decisions."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Sequence
 
 import click
 from rich.text import Text
@@ -39,14 +38,11 @@ from tidewaiter.domain.job import HistoryEntry, Job, State
 from tidewaiter.domain.job_json import JobView, entry_json, job_json, jobs_json
 from tidewaiter.domain.manifest import Artifact
 
-if TYPE_CHECKING:
-    from tidewaiter.services import JobService
-
 
 @click.group
 @debug_option
 def jobs() -> None:
-    """List, show, cancel, retry, poll and adopt jobs."""
+    """List, show, cancel, retry, acknowledge, poll and adopt jobs."""
 
 
 @jobs.command(
@@ -62,6 +58,7 @@ def jobs() -> None:
 @click.option(
     "--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only jobs in this state."
 )
+@click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
 @json_option
@@ -74,6 +71,7 @@ def list_jobs(
     account: str | None,
     operation: str | None,
     states: tuple[str, ...],
+    unhandled: bool,
     limit: int,
     before: int | None,
     as_json: bool,
@@ -84,13 +82,21 @@ def list_jobs(
         async with open_job_service(invocation) as (service, _):
             selected = [State(state) for state in states]
             return await service.jobs.find(
-                account=account, operation=operation, states=selected, before_id=before, limit=limit + 1
+                account=account,
+                operation=operation,
+                states=selected,
+                unhandled=unhandled,
+                before_id=before,
+                limit=limit + 1,
             )
 
     found = asyncio.run(find())
     page = found[:limit]
     if as_json:
-        query = {"account": [account], "operation": [operation], "state": states, "limit": [limit]}
+        only = ["true"] if unhandled else []
+        query = {
+            "account": [account], "operation": [operation], "state": states, "unhandled": only, "limit": [limit]
+        }  # fmt: skip
         show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})
     elif page:
         show_table(jobs_table(page))
@@ -132,24 +138,31 @@ def cancel(invocation: Invocation, /, *, job: tuple[int, ...], as_json: bool) ->
 
     async def stop() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
-            return [one for number in dict.fromkeys(job) if (one := await _cancelled(service, number, refusals))]
+            return [
+                one
+                for number in dict.fromkeys(job)
+                if (one := await _unless_refused(service.cancel(number, actor=current_user()), refusals))
+            ]
 
-    stopped = asyncio.run(stop())
+    _show_many(asyncio.run(stop()), refusals, as_json=as_json)
+
+
+def _show_many(changed: Sequence[Job], refusals: Sequence[str], *, as_json: bool) -> None:
     if as_json:
-        show_json({"jobs": jobs_json(stopped)})
+        show_json({"jobs": jobs_json(changed)})
     else:
-        for one in stopped:
+        for one in changed:
             click.echo(_changed_line(one))
     if refusals:
         raise CommandError(ExitCode.FAILED, "\n".join(refusals))
 
 
-async def _cancelled(service: "JobService", number: int, refusals: list[str]) -> Job | None:
-    """The job after its cancel request; if it is refused, the reason is added to ``refusals``."""
+async def _unless_refused(action: Awaitable[Job], refusals: list[str]) -> Job | None:
+    """The job after the action; if it is refused, the reason is added to ``refusals``."""
     from tidewaiter.services import RequestError  # noqa: PLC0415  # help and completion do without
 
     try:
-        return await service.cancel(number, actor=current_user())
+        return await action
     except RequestError as error:
         refusals.append(str(error))
         return None
@@ -168,6 +181,29 @@ def retry(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
             return await service.retry(job, actor=current_user())
 
     _show_changed(asyncio.run(again()), as_json)
+
+
+@jobs.command(epilog=example("tidewaiter jobs acknowledge 12 13"))
+@click.argument("job", type=int, nargs=-1, required=True)
+@json_option
+@config_option
+@pass_invocation
+def acknowledge(invocation: Invocation, /, *, job: tuple[int, ...], as_json: bool) -> None:
+    """Acknowledge failed or expired jobs: they do not count as unhandled any more.
+
+    Who did it and when is kept. The exit code is 1 if one of the jobs has not failed.
+    """
+    refusals: list[str] = []
+
+    async def acknowledged() -> list[Job]:
+        async with open_job_service(invocation) as (service, _):
+            return [
+                one
+                for number in dict.fromkeys(job)
+                if (one := await _unless_refused(service.acknowledge(number, actor=current_user()), refusals))
+            ]
+
+    _show_many(asyncio.run(acknowledged()), refusals, as_json=as_json)
 
 
 @jobs.command(epilog=example("tidewaiter jobs poll 12"))
@@ -219,8 +255,9 @@ def _show_changed(job: Job, as_json: bool) -> None:
 
 def _changed_line(job: Job) -> str:
     repeats = f"; it repeats job {job.retry_of}" if job.retry_of else ""
+    known = "; acknowledged" if job.handled_at and job.retried_as is None else ""
     asked = "; its cancel request is stored" if job.cancel_requested else ""
-    return f"{job_line(job)}{repeats}{asked}"
+    return f"{job_line(job)}{repeats}{known}{asked}"
 
 
 def _counts(job: Job) -> str:
@@ -238,6 +275,8 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
         ("parameters", printable(parameters(job.params))),
         ("unique key", printable(job.unique_key or "")),
         ("repeats job", str(job.retry_of or "")),
+        ("retried as job", str(job.retried_as or "")),
+        ("handled", f"{moment(job.handled_at)} by {printable(job.handled_by or '')}" if job.handled_at else ""),
         ("intent key", job.intent_key if job.state in (State.RECONCILING, State.PARKED) and job.intent_key else ""),
         ("remote job", printable(JobView.of(job).handle or "")),
         ("remote status", remote_text(job)),

@@ -228,6 +228,7 @@ def top_json(state: TopState) -> dict[str, Any]:
         },
         "parked": [_trouble_json(job) for job in snapshot.parked],
         "failed": [_trouble_json(job) for job in snapshot.failures],
+        "unhandled": sum(one.jobs for one in snapshot.unhandled),
     }
 
 

@@ -32,6 +32,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database import notification_store
 from tidewaiter.database.account_store import AccountStore, Pause
 from tidewaiter.database.errors import StoreUnavailableError
+from tidewaiter.database.failure_store import FailureStore, UnhandledFailures
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStatus, LaneStore, WorkerStatus
 from tidewaiter.database.row_codec import JOB_COLUMNS, job_of
@@ -97,8 +98,8 @@ class Arrival:
 class DashboardSnapshot:
     """Everything at one moment: ``at`` in epoch seconds; ``minutes`` are those of the last hour, oldest first.
 
-    ``parked`` and ``failures`` (failed or expired within that hour) are the newest few of them; ``undelivered`` is what
-    each endpoint for notifications has not taken.
+    ``parked`` and ``failures`` (those that nobody has handled) are the newest few of them; ``unhandled`` counts those
+    failures by account and operation; ``undelivered`` is what each endpoint for notifications has not taken.
     """
 
     at: float
@@ -112,6 +113,7 @@ class DashboardSnapshot:
     parked: Sequence[Job]
     failures: Sequence[Job]
     undelivered: Mapping[str, notification_store.EndpointBacklog] = field(default_factory=dict)
+    unhandled: Sequence[UnhandledFailures] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,7 @@ class DashboardStore:
         self.jobs = jobs
         self.lanes = LaneStore(jobs.database)
         self.accounts = AccountStore(jobs.database)
+        self.failures = FailureStore(jobs.database)
         self._counted = _Census(0.0, {}, {})
         self.notifications = notification_store.NotificationStore(jobs.database)
 
@@ -153,8 +156,9 @@ class DashboardStore:
             await self.minutes(now, account),
             await self.arrivals(account=account, since=0.0 if account is None else now - _DAY_S),
             await self.jobs.find(account=account, states=[State.PARKED], limit=MOST_TROUBLES),
-            await self.failures(now, account),
+            await self.failures.newest(MOST_TROUBLES, account),
             await self.notifications.backlogs(),
+            await self.failures.groups(None if account is None else [account]),
         )
 
     async def counts(self, accounts: Sequence[str] | None = None) -> dict[State, int]:
@@ -193,11 +197,6 @@ class DashboardStore:
         """The jobs that succeeded last, newest first, of all accounts or of one; since then (epoch seconds)."""
         rows = await self._rows(_ARRIVALS, since=since, limit=limit, account=account)
         return [Arrival(job_of(row[:-3]), *row[-3:]) for row in rows]
-
-    async def failures(self, now: float, account: str | None = None) -> list[Job]:
-        """The jobs that failed or expired in the hour before ``now``, newest first."""
-        rows = await self._rows(_FAILURES, since=now - WINDOW_S, limit=MOST_TROUBLES, account=account)
-        return [job_of(row) for row in rows]
 
     async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
         async with self._database.reading() as connection:
@@ -282,7 +281,7 @@ async def limited_snapshot(store: DashboardStore, now: float, scope: Scope) -> D
     pauses, backlogs = await store.accounts.paused(), await store.backlogs(now)
     arrivals = [await store.arrivals(account=name) for name in names]
     parked = [await store.jobs.find(account=name, states=[State.PARKED], limit=MOST_TROUBLES) for name in names]
-    failures = [await store.failures(now, name) for name in names]
+    failures = [await store.failures.newest(MOST_TROUBLES, name) for name in names]
     return DashboardSnapshot(
         now,
         await store.counts(names),
@@ -293,8 +292,9 @@ async def limited_snapshot(store: DashboardStore, now: float, scope: Scope) -> D
         _added_minutes([await store.minutes(now, name) for name in names]),
         list(islice(merge(*arrivals, key=lambda one: -(one.job.finished_at or 0.0)), MOST_RECENT)),
         list(islice(merge(*parked, key=lambda job: -job.id), MOST_TROUBLES)),
-        list(islice(merge(*failures, key=lambda job: -(job.finished_at or 0.0)), MOST_TROUBLES)),
+        list(islice(merge(*failures, key=lambda job: -job.id), MOST_TROUBLES)),
         await store.notifications.limited_to(scope).backlogs(),
+        await store.failures.groups(names),
     )
 
 
@@ -355,12 +355,6 @@ _ARRIVALS: Final = (
         select(artifacts.c.name).where(_OF_JOB).order_by(artifacts.c.number).limit(1).scalar_subquery(),
     )
     .where(_KEPT_STATE.in_([State.SUCCEEDED.value]), jobs.c.finished_at > _SINCE, _OF_ACCOUNT)
-    .order_by(jobs.c.finished_at.desc())
-    .limit(_LIMIT)
-)
-_FAILURES: Final = (
-    select(*JOB_COLUMNS)
-    .where(jobs.c.finished_at > _SINCE, _KEPT_STATE.in_([State.FAILED.value, State.EXPIRED.value]), _OF_ACCOUNT)
     .order_by(jobs.c.finished_at.desc())
     .limit(_LIMIT)
 )

@@ -5,14 +5,29 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, Integer, Text, bindparam, literal_column, select, text
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Executable,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    null,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.group_commit import GroupCommit
 from tidewaiter.database.row_codec import JOB_COLUMNS, PARAMETER, encode, job_of, rows_of
 from tidewaiter.database.tables import jobs
-from tidewaiter.domain.job import TERMINAL, Job, NewJob, State, track_of
+from tidewaiter.domain.job import FAILURES, Job, NewJob, State, track_of
 
 _CHUNK: Final = 2_000
 _FIRST_VERSION: Final = 1
@@ -68,14 +83,18 @@ class JobInsert:
         return [results[place] for place in range(len(numbered))]
 
     async def add_again(
-        self, connection: AsyncConnection, new: NewJob, lane: int, now: float, detail: str | None
+        self, connection: AsyncConnection, new: NewJob, lane: int, now: float, *, detail: str | None, by: str
     ) -> tuple[Job, bool]:
-        """Add a job that repeats another; if such a repetition is under way, return that."""
+        """Add the job that repeats another, once; it takes over the unique key, and the failure counts as handled."""
         await connection.execute(_LOCK_JOB, {"id": new.retry_of})  # otherwise two processes could both add one
         if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
             return job_of(row), False
-        (added,) = await self.add(connection, [(new, lane)], now, detail)
-        return added
+        await connection.execute(_GIVE_UP_KEY, {"number": new.retry_of})
+        ((job, created),) = await self.add(connection, [(new, lane)], now, detail)
+        if created:
+            handled = {"number": new.retry_of, "again": job.id, "now": now, "by": by}
+            await connection.execute(_MARK_RETRIED, handled)
+        return job, created
 
     async def _insert_new(
         self, connection: AsyncConnection, new_rows: Sequence[_NewRow], now: float, detail: str | None
@@ -111,15 +130,27 @@ class JobInsert:
 
 
 _LOCK_JOB: Final = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update()
-_AGAIN: Final = (
-    select(*JOB_COLUMNS)
-    .where(
-        jobs.c.id > bindparam("id"),
-        jobs.c.retry_of == bindparam("id"),
-        jobs.c.state.not_in([state.value for state in TERMINAL]),
+_RETRIED: Final = jobs.alias("retried")
+_AGAIN: Final = select(*JOB_COLUMNS).join(
+    _RETRIED, and_(_RETRIED.c.id == bindparam("id", type_=BigInteger()), jobs.c.id == _RETRIED.c.retried_as)
+)
+_NUMBER: Final = bindparam("number", type_=BigInteger())
+_GIVE_UP_KEY: Final = (
+    update(jobs)
+    .where(jobs.c.id == _NUMBER, jobs.c.unique_key.is_not(None))
+    .values(former_key=jobs.c.unique_key, unique_key=null())
+)
+_NOW: Final[Any] = bindparam("now", type_=Double())
+_BY: Final = bindparam("by", type_=Text())
+_IS_FAILURE: Final = jobs.c.state.in_(sorted(state.value for state in FAILURES))
+_MARK_RETRIED: Final = (
+    update(jobs)
+    .where(jobs.c.id == _NUMBER)
+    .values(
+        retried_as=bindparam("again", type_=BigInteger()),
+        handled_at=case((_IS_FAILURE, func.coalesce(jobs.c.handled_at, _NOW)), else_=jobs.c.handled_at),
+        handled_by=case((_IS_FAILURE, func.coalesce(jobs.c.handled_by, _BY)), else_=jobs.c.handled_by),
     )
-    .order_by(jobs.c.id)
-    .limit(1)
 )
 _LAST_ID_ON_SQLITE: Final = text("SELECT seq FROM sqlite_sequence WHERE name = 'jobs'")
 _NEXT_IDS_ON_POSTGRESQL: Final = text(

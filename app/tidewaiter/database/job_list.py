@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam,
 
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
-from tidewaiter.database.tables import HandleKey, jobs, lanes
+from tidewaiter.database.tables import UNHANDLED, HandleKey, jobs, lanes
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import Job, State
 
@@ -40,6 +40,8 @@ class JobFilter:
     created_after: float | None = None
     created_before: float | None = None
     search: str | None = None
+    unhandled: bool = False
+    """Only failures that nobody has acknowledged or retried."""
 
 
 class JobList:
@@ -82,6 +84,8 @@ class JobList:
             found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
         elif conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
+        elif conditions.unhandled:
+            return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         elif conditions.account is None and conditions.operation is not None:
             having = [name for name, operations in operations_by_account.items() if conditions.operation in operations]
             found = await self._newest_of([name for name in having if name in self._scope], conditions, matching, limit)
@@ -129,6 +133,8 @@ class JobList:
             matching.append(jobs.c.account == conditions.account)
         if conditions.operation is not None:
             matching.append(jobs.c.operation == conditions.operation)
+        if conditions.unhandled:
+            matching.append(UNHANDLED)
         if conditions.states:
             matching.append(jobs.c.state.in_(sorted(conditions.states)))
         if conditions.unique_key is not None:

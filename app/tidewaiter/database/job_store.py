@@ -38,7 +38,7 @@ from tidewaiter.database.row_codec import (
     jobs_of,
 )
 from tidewaiter.database.sealing import Seal
-from tidewaiter.database.tables import HANDLE_INDEX, HandleKey, artifacts, history, jobs, lanes
+from tidewaiter.database.tables import HANDLE_INDEX, UNHANDLED, HandleKey, artifacts, history, jobs, lanes
 from tidewaiter.domain.job import (
     CANCELLED_AT_ONCE,
     LIVE,
@@ -109,10 +109,15 @@ class JobStore:
         async with self.database.writing() as connection:
             return await self._insert.add(connection, news, now, detail)
 
-    async def add_again(self, new: NewJob, lane: int, now: float, detail: str | None = None) -> tuple[Job, bool]:
-        """Store a job that repeats another, as :meth:`add` does; if such a repetition is under way, return that."""
+    async def add_again(
+        self, new: NewJob, lane: int, now: float, detail: str | None = None, by: str = ""
+    ) -> tuple[Job, bool]:
+        """Store the job that repeats another, as :meth:`add` does, and count the failure as handled by that person.
+
+        A job is repeated once: if it was repeated before, that job is returned.
+        """
         async with self.database.writing() as connection:
-            return await self._insert.add_again(connection, new, lane, now, detail)
+            return await self._insert.add_again(connection, new, lane, now, detail=detail, by=by)
 
     async def get(self, number: int) -> Job | None:
         """The job with that id."""
@@ -126,6 +131,7 @@ class JobStore:
         account: str | None = None,
         operation: str | None = None,
         states: Collection[State] = (),
+        unhandled: bool = False,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Job]:
@@ -135,6 +141,8 @@ class JobStore:
             statement = statement.where(jobs.c.account == account)
         if operation is not None:
             statement = statement.where(jobs.c.operation == operation)
+        if unhandled:
+            statement = statement.where(UNHANDLED)
         if states:
             statement = statement.where(jobs.c.state.in_([state.value for state in states]))
         if before_id is not None:

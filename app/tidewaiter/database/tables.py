@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     and_,
     false,
+    literal_column,
     not_,
     text,
     true,
@@ -162,6 +163,10 @@ jobs = Table(
     # Not part of the job itself: the track in which it is served, and the stamp of the last update.
     Column("track", SmallInteger, nullable=False),
     Column("stamp", BigInteger),
+    Column("handled_at", Double),
+    Column("handled_by", Text),
+    Column("retried_as", BigInteger),
+    Column("former_key", Text),
     sqlite_autoincrement=True,
 )
 
@@ -202,6 +207,14 @@ Index(
 )
 Index("jobs_wishes", jobs.c.lane, **_partial(jobs.c.cancel_requested == true()))
 Index("jobs_finished", jobs.c.finished_at, **_partial(jobs.c.finished_at.is_not(None)))
+
+# The failures that nobody has handled. A partial index is used only where a query has its condition, word by word.
+UNHANDLED: Final = and_(
+    literal_column("state", Text()).in_([literal_column("'failed'"), literal_column("'expired'")]),
+    literal_column("handled_at", Double()).is_(None),
+)
+Index("jobs_unhandled", jobs.c.id, **_partial(UNHANDLED))
+Index("jobs_unhandled_account", jobs.c.account, jobs.c.id, **_partial(UNHANDLED))
 
 history = Table(
     "history",

@@ -56,6 +56,7 @@ class State(StrEnum):
 
 
 TERMINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED, State.EXPIRED})
+FAILURES = frozenset({State.FAILED, State.EXPIRED})
 LIVE = frozenset(State) - TERMINAL - {State.PARKED}
 
 
@@ -95,6 +96,10 @@ class Job:
     ``unknowns`` counts submits in a row whose outcome was unknown. ``polls_at_submit`` is what ``polls`` was at the
     last submit, so that the backoff starts again. ``expiries`` counts downloads in a row whose links were refused as
     expired, and ``expired_at`` is when the first of them was.
+
+    A failure is handled when a person acknowledges it or retries it: ``handled_at`` and ``handled_by`` say when and
+    who. ``retried_as`` is the job that repeats this one. That job takes over the unique key, and ``former_key`` keeps
+    it here.
     """
 
     id: int
@@ -136,6 +141,10 @@ class Job:
     polls_at_submit: int = 0
     expiries: int = 0
     expired_at: float | None = None
+    handled_at: float | None = None
+    handled_by: str | None = None
+    retried_as: int | None = None
+    former_key: str | None = None
 
     @property
     def shown_handle(self) -> str | None:

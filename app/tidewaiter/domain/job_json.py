@@ -51,6 +51,10 @@ class JobView(NamedTuple):
     ready_at: float | None
     landed_at: float | None
     finished_at: float | None
+    handled_at: float | None
+    handled_by: str | None
+    retried_as: int | None
+    former_key: str | None
 
     @classmethod
     def of(cls, job: Job) -> "JobView":

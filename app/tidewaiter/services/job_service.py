@@ -10,6 +10,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.admin_action_store import AdminActionStore, with_actions
 from tidewaiter.database.errors import HandleTakenError
+from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.wake_up_store import WakeUpStore
@@ -18,7 +19,7 @@ from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.change_feed import ChangeListener, added, change_of, ignore_change
 from tidewaiter.domain.http_values import Json
-from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, NewJob, State
+from tidewaiter.domain.job import FAILURES, TERMINAL, HistoryEntry, Job, NewJob, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.state_machine import advance
 from tidewaiter.domain.url import HIDDEN, shown_handle
@@ -27,7 +28,7 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services.actors import Actor
+from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line
 from tidewaiter.services.audit import audited
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
 from tidewaiter.services.wait_reasons import LaneReport, lane_report
@@ -70,6 +71,7 @@ class JobService:
         self._on_change = on_change
         self._wake_ups = WakeUpStore(jobs.database)
         self._actions = AdminActionStore(jobs.database)
+        self._failures = FailureStore(jobs.database)
         self._scope = EVERY_ACCOUNT
 
     def limited_to(self, scope: Scope) -> "JobService":
@@ -160,7 +162,7 @@ class JobService:
     async def retry(self, job_id: int, *, actor: Actor) -> Job:
         """Submit a job again: a parked one as itself, one that has ended as a new job that points to it.
 
-        While a job that repeats it is live, that job is returned: two requests repeat it once.
+        A job is repeated once: a second request returns the job of the first. The new job takes over the unique key.
 
         Raises:
             NotFoundError: there is no such job.
@@ -176,13 +178,30 @@ class JobService:
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
         bound = self._operation(job.account, job.operation)
-        new = new_job(job.account, bound, job.params, retry_of=job.id)
+        new = new_job(job.account, bound, job.params, retry_of=job.id, unique_key=job.unique_key)
         lane = self._lane(new, await self._lanes_of(job.account))
         await self._note(job, "RetryRequested", actor)
-        again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.history_text)
+        by = one_line(actor.name, LONGEST_NAME)
+        again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.history_text, by)
         if created:
             self._log_added(again)
         return again
+
+    async def acknowledge(self, job_id: int, *, actor: Actor) -> Job:
+        """Store that a person knows of a failure, so that it does not count as unhandled any more.
+
+        Raises:
+            NotFoundError: there is no such job.
+            ConflictError: it has not failed or expired.
+        """
+        async with audited(self._actions, self._clock, actor, "acknowledge", f"job {job_id}"):
+            job = await self._job(job_id)
+            if job.state not in FAILURES:
+                raise ConflictError(f"job {job_id} is {job.state}; only a failed or expired job can be acknowledged")
+            if job.handled_at is None:
+                await self._note(job, "Acknowledged", actor)
+                await self._failures.acknowledge(job_id, one_line(actor.name, LONGEST_NAME), self._clock.now())
+            return await self._job(job_id)
 
     async def poll_now(self, job_id: int, *, actor: Actor) -> Job:
         """Make a job's next step due now: a poll, if its remote job is under way. A running step is not disturbed.

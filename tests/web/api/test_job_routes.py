@@ -189,7 +189,7 @@ async def test_who_has_gone_does_not_wait(site: ApiServer, monkeypatch: pytest.M
 
 
 async def test_asking_twice_repeats_a_job_once(any_site: ApiServer) -> None:
-    """Retries of an ended job that come at once are one new job; when that has ended, too, the next makes another."""
+    """Retries of an ended job are one new job, at once or later; when that has ended, too, it can be retried itself."""
     number = (await any_site.submitted())["id"]
     await any_site.step(number, o.Refused("no"))
     replies = await asyncio.gather(*(any_site.post(f"/v1/jobs/{number}/retry") for _ in range(5)))
@@ -198,6 +198,40 @@ async def test_asking_twice_repeats_a_job_once(any_site: ApiServer) -> None:
     await any_site.step(again, o.Intended("intent"), o.Unknown("the connection broke"), o.Undecidable("no list"))
     assert (await any_site.post(f"/v1/jobs/{number}/retry")).json["id"] == again
     await any_site.post(f"/v1/jobs/{again}/cancel")
-    another = await any_site.post(f"/v1/jobs/{number}/retry")
+    assert (await any_site.post(f"/v1/jobs/{number}/retry")).json["id"] == again
+    assert (await any_site.get(f"/v1/jobs/{number}")).json["retried_as"] == again
+    another = await any_site.post(f"/v1/jobs/{again}/retry")
     assert another.json["id"] not in {number, again}
-    assert another.json["retry_of"] == number
+    assert another.json["retry_of"] == again
+
+
+async def test_a_retry_takes_over_the_unique_key(site: ApiServer) -> None:
+    """A request with the key finds the new job; the failed one shows which key it had."""
+    first = await site.submitted(unique_key="task-7")
+    await site.step(first["id"], o.Refused("no"))
+    again = (await site.post(f"/v1/jobs/{first['id']}/retry")).json
+    assert again["unique_key"] == "task-7"
+    same = await site.submitted(unique_key="task-7")
+    assert same["id"] == again["id"]
+    old = (await site.get(f"/v1/jobs/{first['id']}")).json
+    assert (old["unique_key"], old["former_key"]) == (None, "task-7")
+
+
+async def test_failures_are_acknowledged(site: ApiServer) -> None:
+    """A failure is listed as unhandled until somebody acknowledges it; its entity tag changes; others are refused."""
+    number = (await site.submitted())["id"]
+    (await site.post(f"/v1/jobs/{number}/acknowledge")).problem(409)
+    (await site.post("/v1/jobs/999/acknowledge")).problem(404)
+    await site.step(number, o.Refused("no"))
+    assert [job["id"] for job in (await site.get("/v1/jobs?unhandled=true")).json["jobs"]] == [number]
+    tag = (await site.get(f"/v1/jobs/{number}")).headers["ETag"]
+    reply = await site.post(f"/v1/jobs/{number}/acknowledge")
+    assert reply.status == 200
+    assert reply.json["handled_at"] is not None
+    assert reply.json["handled_by"]
+    assert (await site.get(f"/v1/jobs/{number}")).headers["ETag"] != tag
+    assert (await site.post(f"/v1/jobs/{number}/acknowledge")).json["handled_at"] == reply.json["handled_at"]
+    assert (await site.get("/v1/jobs?unhandled=true")).json["jobs"] == []
+    (await site.get("/v1/jobs?unhandled=yes")).problem(400)
+    history = (await site.get(f"/v1/jobs/{number}/history")).json["history"]
+    assert [entry["outcome"] for entry in history].count("Acknowledged") == 1

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from tidewaiter.database.account_store import Pause, PauseCause
-from tidewaiter.database.dashboard_store import MOST_DUE, DashboardSnapshot, Minute
+from tidewaiter.database.dashboard_store import MOST_DUE, DashboardSnapshot
+from tidewaiter.database.failure_store import UnhandledFailures
 from tidewaiter.database.notification_store import EndpointBacklog as Undelivered
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, State
@@ -34,13 +35,17 @@ def test_nobody_serves() -> None:
 
 def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
     """Parked, failed, refused, dead notifications and a full storage are urgent; temporary troubles come after them."""
-    minute = Minute(NOW - 60.0, {State.FAILED: 2, State.EXPIRED: 1, State.SUCCEEDED: 9}, [])
+    failed = replace(JOB, id=9, state=State.FAILED, reason="no such segment")
+    expired = replace(JOB, id=8, account="late", state=State.EXPIRED, reason="its deadline passed")
     snapshot = replace(
         EMPTY,
         counts={State.PARKED: 1},
-        minutes=[minute],
         parked=[replace(JOB, state=State.PARKED, reason="lost")],
-        failures=[replace(JOB, id=9, state=State.FAILED, reason="no such segment")],
+        failures=[failed, expired],
+        unhandled=[
+            UnhandledFailures("late", "profiles", 1, expired),
+            UnhandledFailures("shop", "profiles", 2, failed),
+        ],
         pauses={"shop": Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", NOW, 5.0, None)},
         undelivered={"hook": Undelivered(0, None, 3)},
     )
@@ -50,12 +55,24 @@ def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
     assert [matter.level for matter in found] == [Urgency.URGENT] * 6 + [Urgency.WATCH] * 2
     text = " | ".join(matter.what.replace("\u00a0", " ") for matter in found)
     for words in (
-        "3 notifications to hook", "Downloads wait for the storage", "1 job parked", "2 jobs failed in the last hour",
-        "1 job expired in the last hour", "Account shop is paused", "social: its provider fails", "late is 5 minutes",
+        "3 notifications to hook", "Downloads wait for the storage", "1 job parked",
+        "2 jobs of shop / profiles failed or expired", "1 job of late / profiles failed or expired",
+        "Account shop is paused", "social: its provider fails", "late is 5 minutes",
     ):  # fmt: skip
         assert words in text
     addresses = [matter.address for matter in found if "parked" in matter.what]
     assert addresses == ["/jobs/7"], "a single one is led to itself"
+    addresses = [matter.address for matter in found if "expired" in matter.what]
+    assert addresses == ["/jobs?unhandled=true&account=shop&operation=profiles", "/jobs/8"]
+
+
+def test_many_groups_of_failures_are_one_line_at_the_end() -> None:
+    """The newest groups have a line each, and the others one together."""
+    groups = [UnhandledFailures(f"a{n}", "profiles", n, replace(JOB, id=n, state=State.FAILED)) for n in range(1, 12)]
+    whats = _whats(replace(EMPTY, unhandled=groups), phase=Phase.STANDBY)
+    assert len(whats) == 9
+    assert whats[0] == "11 jobs of a11 / profiles failed or expired"
+    assert whats[-1] == "6 jobs of other operations failed or expired"
 
 
 def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:

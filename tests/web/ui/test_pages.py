@@ -10,8 +10,9 @@ import pytest
 
 from tests.web.ui.hostile_text import EVIL
 from tests.web.ui.ui_server import ADMIN, READER, UiServer
+from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.job import State
+from tidewaiter.domain.job import NewJob, State
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.ui.forms import local_path
 
@@ -57,6 +58,26 @@ async def test_the_overview_leads_with_what_needs_a_person(busy: UiServer) -> No
     for written in ("the segment is not there", "HTTP 401: the key was revoked", f'href="/jobs/{parked.id}"'):
         assert written in text
     assert text.index("the segment is not there") < text.index("Under way")
+
+
+async def test_failures_stay_until_they_are_handled(busy: UiServer) -> None:
+    """Failures of one operation are one line that leads to their list; an acknowledged or retried one leaves it."""
+    failed = [await busy.sample.failed("shop", "profiles", "the segment is not there") for _ in range(3)]
+    _, text = await busy.get("/")
+    assert "3\u00a0jobs of shop / profiles failed or expired" in text
+    assert 'href="/jobs?unhandled=true&amp;account=shop&amp;operation=profiles"' in text
+    _, text = await busy.get("/jobs?unhandled=true&account=shop&operation=profiles")
+    assert {int(number) for number in re.findall(r'data-key="job-(\d+)"', text)} == {job.id for job in failed}
+    jobs, now = busy.sample.jobs, busy.sample.clock.now()
+    assert await FailureStore(jobs.database).acknowledge(failed[0].id, "ada", now)
+    new = NewJob("shop", "profiles", failed[1].params, 3600.0, retry_of=failed[1].id)
+    again, _ = await jobs.add_again(new, failed[1].lane, now, by="ada")
+    _, text = await busy.get("/jobs?unhandled=true")
+    assert re.findall(r'data-key="job-(\d+)"', text) == [str(failed[2].id)]
+    _, text = await busy.get(f"/jobs/{failed[0].id}")
+    assert "acknowledged by <bdi>ada</bdi>" in text
+    _, text = await busy.get(f"/jobs/{failed[1].id}")
+    assert f'retried as <a href="/jobs/{again.id}">' in text
 
 
 async def test_a_standby_and_a_drain_say_so(page_server: UiServer) -> None:

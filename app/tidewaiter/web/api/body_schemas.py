@@ -110,6 +110,12 @@ class JobShape(Outgoing):
     ready_at: Moment | None
     landed_at: Moment | None
     finished_at: Moment | None
+    handled_at: Annotated[Moment | None, Field(description="when a person acknowledged or retried this failure")]
+    handled_by: Annotated[str | None, Field(description="who did: the name of the token, or of the system's user")]
+    retried_as: Annotated[JobNumber | None, Field(description="the job that repeats this one")]
+    former_key: Annotated[
+        str | None, Field(description="the unique key of this job until the job that repeats it took the key over")
+    ]
 
 
 class JobPage(Outgoing):

@@ -23,9 +23,9 @@ _LAST_ZERO_BYTES: Final = re.compile("bytes=-0+", re.IGNORECASE)
 def entity_tag(job: Job) -> str:
     """The strong entity tag of a job's representation, without quotes.
 
-    A cancel request, a wake-up and a moved deadline change the job without a new version.
+    A cancel request, a wake-up, a moved deadline and a handled failure change the job without a new version.
     """
-    beside = (job.due_at, job.deadline_at, job.cancel_requested, job.id)
+    beside = (job.due_at, job.deadline_at, job.cancel_requested, job.id, job.handled_at, job.retried_as)
     return f"{job.version}-{crc32(repr(beside).encode()):08x}"
 
 

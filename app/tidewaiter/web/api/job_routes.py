@@ -38,6 +38,11 @@ KEY: Final = ApiParameter(
     "identifies this request: repeated with the same key, it makes nothing new",
     {"type": "string", "pattern": KEY_PATTERN},
 )
+UNHANDLED: Final = ApiParameter(
+    "unhandled",
+    "`true`: only failed and expired jobs that nobody has acknowledged or retried",
+    {"type": "string", "enum": ["true"]},
+)
 _LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
 _AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
 _REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
@@ -74,6 +79,7 @@ class JobListRoutes:
                     ApiParameter(
                         "q", "a job's number, its handle, or the beginning of its unique key or operation", TEXT
                     ),
+                    UNHANDLED,
                     LIMIT,
                     CURSOR,
                 ), limited=True,
@@ -102,7 +108,14 @@ def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
         created_after=_moment(query, "created_after", faults),
         created_before=_moment(query, "created_before", faults),
         search=text("q"),
+        unhandled=_is_true(query, "unhandled", faults),
     )
+
+
+def _is_true(query: QueryParameters, name: str, faults: list[FieldFault]) -> bool:
+    if name in query and query[name][0] != "true":
+        faults.append(FieldFault("must be true, or left out", parameter=name))
+    return name in query
 
 
 def _moment(query: QueryParameters, name: str, faults: list[FieldFault]) -> float | None:
@@ -165,7 +178,12 @@ class JobRoutes:
                 "POST", "/v1/jobs/{id}/retry", "retryJob", "Submit a job again", self.retry,
                 {202: ApiResponse("the job that continues", job, headers=_LOCATION | _AGAIN)}, problems=(404, 409),
                 detail="A parked job continues as itself. For a job that has ended a new job is made, which points to "
-                "it; while that one is live, another retry returns it.", limited=True,
+                "it and takes over its unique key; another retry returns that job.", limited=True,
+            ),
+            ApiRoute(
+                "POST", "/v1/jobs/{id}/acknowledge", "acknowledgeJob", "Acknowledge a failure", self.acknowledge,
+                {200: ApiResponse("the job as it is now", job)}, problems=(404, 409),
+                detail="A failed or expired job counts as unhandled until it is acknowledged or retried.", limited=True,
             ),
             ApiRoute(
                 "POST", "/v1/jobs/{id}/adopt", "adoptRemoteJob", "Let a parked job follow a remote job", self.adopt,
@@ -237,6 +255,11 @@ class JobRoutes:
         """Submit a job again."""
         job = await self._context.jobs(request).retry(job_number(request), actor=actor_of(request))
         return self._reply(job, 202, {hdrs.LOCATION: f"/v1/jobs/{job.id}"})
+
+    async def acknowledge(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Acknowledge a failure."""
+        job = await self._context.jobs(request).acknowledge(job_number(request), actor=actor_of(request))
+        return self._reply(job, 200)
 
     async def adopt(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Let a parked job follow a remote job."""

@@ -53,6 +53,7 @@ class ActionForms:
             form_route("/jobs/{id}/retry", self._retry),
             form_route("/jobs/{id}/poll", self._poll),
             form_route("/jobs/{id}/adopt", self._adopt),
+            form_route("/jobs/{id}/acknowledge", self._acknowledge),
             form_route("/accounts/{name}/pause", self._pause),
             form_route("/accounts/{name}/resume", self._resume),
             form_route("/schedules/{name}/run", self._run, Role.SUBMIT),
@@ -70,6 +71,10 @@ class ActionForms:
     async def _poll(self, request: web.Request) -> web.Response:
         job = await self._jobs(request).poll_now(job_in_path(request), actor=actor_of(request))
         raise redirect_after(f"/jobs/{job.id}", "polled")
+
+    async def _acknowledge(self, request: web.Request) -> web.Response:
+        job = await self._jobs(request).acknowledge(job_in_path(request), actor=actor_of(request))
+        raise redirect_after(f"/jobs/{job.id}", "acknowledged")
 
     async def _adopt(self, request: web.Request) -> web.Response:
         number = job_in_path(request)

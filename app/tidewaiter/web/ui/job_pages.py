@@ -9,7 +9,7 @@ from yarl import URL
 
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain.formatting import visible
-from tidewaiter.domain.job import LIVE, TERMINAL, HistoryEntry, Job, State
+from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
 from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
@@ -41,6 +41,7 @@ _OUTCOME_TEXTS: Final = {
     "RetryDecided": "a person decided to submit it again",
     "AdoptDecided": "a person found its remote job",
     "CancelRequested": "a person asked it to stop",
+    "Acknowledged": "a person acknowledged the failure",
     "RetryRequested": "a person retried it as a new job",
     "PollRequested": "a person made its next step due",
     "Retry": "an error, tried again",
@@ -85,6 +86,7 @@ class JobListQuery:
             "account": self.filters.account,
             "operation": self.filters.operation,
             "q": self.filters.search,
+            "unhandled": "true" if self.filters.unhandled else None,
             **changes,
         }
         return str(URL("/jobs").with_query({name: str(value) for name, value in parameters.items() if value}))
@@ -159,6 +161,8 @@ def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
         before_id = number_of(given)
         if before_id is None:
             faults.append(FieldFault("must be the number of a job; the list shows older ones", parameter="before"))
+    if query.get("unhandled", "true") != "true":
+        faults.append(FieldFault("must be true, or left out", parameter="unhandled"))
     text = query.get("q", "").strip().removeprefix("#")
     if len(text) > _LONGEST_SEARCH:
         faults.append(FieldFault(f"must have at most {_LONGEST_SEARCH} characters", parameter="q"))
@@ -169,6 +173,7 @@ def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
         operation=query.get("operation") or None,
         states=() if state is None else (state,),
         search=text or None,
+        unhandled=query.get("unhandled") == "true",
     )
     return JobListQuery(filters, state, before_id)
 
@@ -181,6 +186,7 @@ class JobChoices:
     retry: bool
     adopt: bool
     poll: bool
+    acknowledge: bool
 
     @classmethod
     def of(cls, job: Job, now: float) -> "JobChoices":
@@ -188,9 +194,10 @@ class JobChoices:
         parked = job.state is State.PARKED
         return cls(
             cancel=parked or (job.state in LIVE and not job.cancel_requested),
-            retry=parked or job.state in TERMINAL,
+            retry=parked or (job.state in TERMINAL and job.retried_as is None),
             adopt=parked,
             poll=job.state in LIVE and job.due_at is not None and job.due_at > now,
+            acknowledge=job.state in FAILURES and job.handled_at is None,
         )
 
 

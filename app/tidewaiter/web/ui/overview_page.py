@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Final
 
 from aiohttp import web
+from yarl import URL
 
 from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.dashboard_store import DashboardSnapshot
@@ -27,6 +28,7 @@ _PAUSED = {
 _UNDER_WAY: Final = tuple(state for state in State if state in LIVE or state is State.PARKED)
 _ENDED: Final = tuple(state for state in State if state in TERMINAL)
 _SHOWN: Final = 10
+_MOST_GROUPS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +163,16 @@ def _of_jobs(snapshot: DashboardSnapshot) -> Iterator[AttentionItem]:
         one = f"/jobs/{shown.id}" if parked == 1 else "/jobs?state=parked"
         why = f"{shown.account}: {shown.reason}" if shown.reason else "A person must find out what happened to them."
         yield AttentionItem(Urgency.URGENT, f"{counted(parked, 'job')} parked", why, one)
-    ended = {
-        state: sum(minute.ended.get(state, 0) for minute in snapshot.minutes) for state in (State.FAILED, State.EXPIRED)
-    }
-    for state, number in ended.items():
-        if not number:
-            continue
-        newest = next((job for job in snapshot.failures if job.state is state), None)
-        why = f"job {newest.id} of {newest.account}: {newest.reason or 'no reason was given'}" if newest else ""
-        what = f"{counted(number, 'job')} {state.value} in the last hour"
-        yield AttentionItem(Urgency.URGENT, what, f"Last, {why}" if why else "", f"/jobs?state={state.value}")
+    groups = sorted(snapshot.unhandled, key=lambda one: -one.newest.id)
+    for group in groups[:_MOST_GROUPS]:
+        of_group = {"unhandled": "true", "account": group.account, "operation": group.operation}
+        address = f"/jobs/{group.newest.id}" if group.jobs == 1 else str(URL("/jobs").with_query(of_group))
+        what = f"{counted(group.jobs, 'job')} of {group.account} / {group.operation} failed or expired"
+        newest = f"job {group.newest.id}: {group.newest.reason or 'no reason was given'}"
+        yield AttentionItem(Urgency.URGENT, what, f"The newest is {newest}", address)
+    if left := groups[_MOST_GROUPS:]:
+        what = f"{counted(sum(group.jobs for group in left), 'job')} of other operations failed or expired"
+        yield AttentionItem(Urgency.URGENT, what, "Retry or acknowledge them.", "/jobs?unhandled=true")
 
 
 def _of_accounts(snapshot: DashboardSnapshot, lanes: Sequence[LaneView]) -> Iterator[AttentionItem]:

@@ -33,6 +33,7 @@ NOTICE: Final = "done"
 _NOTICES: Final = {
     "cancelling": "The cancel request is stored; the next step of the job applies it.",
     "cancelled": "The job was cancelled.",
+    "acknowledged": "This failure is acknowledged. It no longer counts as unhandled.",
     "retried": "This new job repeats the earlier job.",
     "requeued": "The job is queued again.",
     "adopted": "The job follows that remote job now.",

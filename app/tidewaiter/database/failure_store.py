@@ -1,0 +1,95 @@
+"""Failures that nobody has handled yet: they are counted, shown and acknowledged.
+
+A job that has failed or expired counts as unhandled until a person acknowledges it or retries it. Partial indexes hold
+these jobs only, so a reading costs what is unhandled, among any number of jobs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, Double, Integer, Text, bindparam, func, select, update
+
+from tidewaiter.database.engine import Database
+from tidewaiter.database.row_codec import JOB_COLUMNS, job_of
+from tidewaiter.database.tables import UNHANDLED, jobs
+from tidewaiter.domain.job import Job
+
+MOST_UNHANDLED: Final = 10_000
+"""More failures than these are not counted."""
+_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class UnhandledFailures:
+    """Unhandled failures of one operation of an account: how many, and the newest."""
+
+    account: str
+    operation: str
+    jobs: int
+    newest: Job
+
+
+class FailureStore:
+    """Reads and changes unhandled failures. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        database: where the jobs are.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def acknowledge(self, number: int, by: str, now: float) -> bool:
+        """Store that a person knows of the failure of this job.
+
+        Returns:
+            Whether it was unhandled.
+        """
+        async with self._database.writing() as connection:
+            result = await connection.execute(_ACKNOWLEDGE, {"number": number, "by": by, "now": now})
+            return result.rowcount == 1
+
+    async def newest(self, limit: int, account: str | None = None) -> list[Job]:
+        """The newest unhandled failures, of all accounts or of one, newest first."""
+        statement = _NEWEST if account is None else _NEWEST.where(jobs.c.account == account)
+        return [job_of(row) for row in await self._rows(statement, limit=limit)]
+
+    async def groups(self, accounts: Sequence[str] | None = None) -> list[UnhandledFailures]:
+        """The unhandled failures by account and operation, of all accounts or of these.
+
+        The newest :data:`MOST_UNHANDLED` are counted.
+        """
+        some = (_IDS if accounts is None else _IDS.where(jobs.c.account.in_(accounts))).subquery()
+        groups = select(some.c.account, some.c.operation, func.count(), func.max(some.c.id))
+        rows = await self._rows(groups.group_by(some.c.account, some.c.operation), limit=MOST_UNHANDLED)
+        newest = await self._jobs([row[3] for row in rows])
+        groups_found = [
+            UnhandledFailures(account, operation, number, newest[last])
+            for account, operation, number, last in rows
+            if last in newest  # it may have been deleted in between
+        ]
+        return sorted(groups_found, key=lambda one: (one.account, one.operation))
+
+    async def _jobs(self, numbers: Sequence[int]) -> dict[int, Job]:
+        found: dict[int, Job] = {}
+        for start in range(0, len(numbers), _AT_ONCE):
+            some = select(*JOB_COLUMNS).where(jobs.c.id.in_(numbers[start : start + _AT_ONCE]))
+            found |= {job.id: job for job in map(job_of, await self._rows(some))}
+        return found
+
+    async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
+        async with self._database.reading() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+
+_LIMIT: Final = bindparam("limit", type_=Integer())
+_NEWEST: Final = select(*JOB_COLUMNS).where(UNHANDLED).order_by(jobs.c.id.desc()).limit(_LIMIT)
+_IDS: Final = (
+    select(jobs.c.id, jobs.c.account, jobs.c.operation).where(UNHANDLED).order_by(jobs.c.id.desc()).limit(_LIMIT)
+)
+_ACKNOWLEDGE: Final = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("number", type_=BigInteger()), UNHANDLED)
+    .values(handled_at=bindparam("now", type_=Double()), handled_by=bindparam("by", type_=Text()))
+)

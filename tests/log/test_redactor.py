@@ -120,6 +120,21 @@ def test_secrets_come_and_go() -> None:
         assert redactor.clean(known) == REDACTED
 
 
+def test_a_text_that_was_clean_before_is_searched_for_a_secret_that_came_later() -> None:
+    """A status word comes with every poll; the token that it contains may be made between two of them."""
+    shared = Redactor(["another-secret"])
+    account = Redactor(["own-secret"])
+    account.join(shared)
+    text = "waits for sess-12345678"
+    assert account.clean_quote(text) == text
+    shared.add_temporary("lane", ["sess-12345678"])
+    assert account.clean_quote(text) == f"waits for {REDACTED}"
+    shared.add_temporary("lane", ["sess-87654321"])
+    assert account.clean_quote(text) == text
+    account.add(["sess-12345678"])
+    assert account.clean_quote(text) == f"waits for {REDACTED}"
+
+
 def test_an_account_knows_what_the_process_knows() -> None:
     """A redactor that has joined another knows its secrets, of today and of later, and brings its own."""
     shared, own = Redactor(["of-the-process"]), Redactor(["of-the-account"])

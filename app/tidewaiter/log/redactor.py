@@ -28,6 +28,8 @@ _CUT_MARGIN: Final = 64
 """Bytes removed at the end of a text that was cut: a secret may begin there, too short to be recognised."""
 _DEEPEST: Final = 8
 _MOST_RECENT: Final = 4096
+_LONGEST_KEPT: Final = 256
+_MOST_KEPT: Final = 1024
 _PIECE: Final = 256
 _OVERLAP: Final = 16
 # Base64 has two alphabets and hexadecimal two cases; folded to one case, both have one form.
@@ -50,6 +52,9 @@ class Redactor:
         self._short = KnownSecrets(_SHORTEST_SECRET)
         self._known = KnownSecrets(_SHORTEST_ENCODED)
         self._shared: Redactor | None = None
+        # Short texts come again and again: the status and the progress of each poll. A change of the secrets begins a
+        # new table, and a thread that still cleans with the secrets before writes into the table before.
+        self._results: dict[tuple[str, bool, bool], str] = {}
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -119,6 +124,18 @@ class Redactor:
     def _cleaned(self, text: str, *, cut: bool, queries: bool) -> str:
         if self._shared is not None:
             return self._shared._cleaned(text, cut=cut, queries=queries)
+        if len(text) > _LONGEST_KEPT:
+            return self._searched(text, cut=cut, queries=queries)
+        results, key = self._results, (text, cut, queries)
+        clean = results.get(key)
+        if clean is None:
+            clean = self._searched(text, cut=cut, queries=queries)
+            if len(results) >= _MOST_KEPT:
+                results.clear()
+            results[key] = clean
+        return clean
+
+    def _searched(self, text: str, *, cut: bool, queries: bool) -> str:
         shortened = len(text) > LONGEST_TEXT
         if shortened:
             text, cut = text[:LONGEST_TEXT], True
@@ -154,6 +171,7 @@ class Redactor:
             if self._counts[secret] == 1:
                 for index, form in self._forms(secret):
                     index.add(form)
+        self._results = {}
 
     def _remove_forms(self, secrets: Iterable[str]) -> None:
         gone = []
@@ -171,6 +189,7 @@ class Redactor:
         for secret in self._counts:
             for index, form in self._forms(secret) if any(secret in one or one in secret for one in gone) else ():
                 index.add(form)
+        self._results = {}
 
     def _forms(self, secret: str) -> Iterator[tuple[KnownSecrets, bytes]]:
         secret = secret.encode("utf-8", "replace").decode()

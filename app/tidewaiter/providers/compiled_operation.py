@@ -67,7 +67,8 @@ class CompiledOperation:
         verdict = rules.judge(reading)
         if verdict is None or verdict.word is None:
             return verdict
-        return replace(verdict, word=self.account.messages.note(verdict.word))
+        word = self.account.messages.note(verdict.word)
+        return verdict if word == verdict.word else replace(verdict, word=word)
 
     def handle(self, job: Job, step: SubmitStep | PollStep, reading: Reading) -> str | None:
         """The handle in a reply, without the account's credentials; ``None`` if the reply has none.

@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from functools import lru_cache
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +17,7 @@ from tidewaiter.log.redactor import Redactor
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_END_OF_AUTHORITY = re.compile(r"[/?#]")
 
 
 def origin_of(url: str) -> str:
@@ -23,6 +25,14 @@ def origin_of(url: str) -> str:
 
     Source: RFC 6454, section 4.
     """
+    scheme_end = url.find("://")
+    end = None if scheme_end < 0 else _END_OF_AUTHORITY.search(url, scheme_end + 3)
+    return _origin_of(url if end is None else url[: end.start()])
+
+
+@lru_cache(maxsize=64)
+def _origin_of(url: str) -> str:
+    """The origin of a URL, of which nothing after the authority is needed: the same few come with every poll."""
     try:
         parts = urlsplit(url)
         port = parts.port or _DEFAULT_PORTS.get(parts.scheme)

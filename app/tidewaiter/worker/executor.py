@@ -334,11 +334,11 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
         case o.Unmapped(excerpt=excerpt):
             return replace(outcome, excerpt=clean(excerpt))
         case o.Pending(status=status, progress=progress):
-            return replace(
-                outcome,
-                status=None if status is None else clean(status),
-                progress=None if progress is None else clean(progress),
-            )
+            clean_status = None if status is None else clean(status)
+            clean_progress = None if progress is None else clean(progress)
+            if clean_status == status and clean_progress == progress:
+                return outcome  # as most polls end
+            return replace(outcome, status=clean_status, progress=clean_progress)
         case o.Ready(status=status) | o.Stored(status=status):
             return replace(outcome, status=None if status is None else clean(status))
         case (

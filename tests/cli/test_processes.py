@@ -56,8 +56,15 @@ def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
     text = emulated("run", *STATISTICS, "--out", "here").stdout
     assert "is polling" in text
     assert "is succeeded" in text
-    landed = next(path for path in (tmp_path / "here").rglob("OPENS*"))
-    assert hashlib.sha256(landed.read_bytes()).hexdigest() in text
+    names = sorted(path.name for path in (tmp_path / "here").iterdir())
+    manifest = json.loads((tmp_path / "here" / "manifest.json").read_bytes())
+    (file,) = manifest["artifacts"]
+    assert names == sorted([file["name"], "manifest.json"])
+    assert file["key"] == file["name"]
+    landed = tmp_path / "here" / file["name"]
+    assert hashlib.sha256(landed.read_bytes()).hexdigest() == file["sha256"]
+    assert file["sha256"] in text
+    assert f"here/{file['name']}\n" in text
     assert not (tmp_path / "tidewaiter.db").exists()
     job = emulated.json("run", *STATISTICS, "--out", "there")
     assert job["state"] == "succeeded"
@@ -66,7 +73,10 @@ def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_runs_leave_what_has_landed(emulated: CommandShell, tmp_path: Path) -> None:
-    """A run writes over no file in its folder: neither one that a daemon landed first there, nor one of another run."""
+    """A run writes over no file in its folder: neither one that a daemon landed there, nor one of another run.
+
+    The second run adds its number to the names that are taken, and its manifest says so.
+    """
     with emulated.process("serve") as daemon:
         emulated("submit", *STATISTICS, "--wait", "--timeout", "30")
         daemon.send_signal(signal.SIGTERM)
@@ -78,6 +88,12 @@ def test_runs_leave_what_has_landed(emulated: CommandShell, tmp_path: Path) -> N
         assert all(path.stat() == before for path, before in landed.items())
         landed = {path: path.stat() for path in (tmp_path / "landed").rglob("OPENS*")}
         assert len(landed) == 1 + runs
+    manifests = [json.loads(path.read_bytes()) for path in sorted((tmp_path / "landed").glob("manifest*.json"))]
+    assert len(manifests) == 2
+    for manifest in manifests:
+        (file,) = manifest["artifacts"]
+        content = (tmp_path / "landed" / file["key"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def test_an_empty_database() -> None:
     lines = [line.rstrip() for line in shown(fitting(busy(snapshot=nothing, lanes=()), 80, 24), 80)]
     assert lines[1:4] == [
         "no daemon is running: `tidewaiter serve` starts one",
-        "no jobs yet: `tidewaiter submit` asks for one",
+        "no jobs yet: `tidewaiter submit ACCOUNT OPERATION -p KEY=VALUE` asks for one",
         f"landed  {'▁' * 20}  0/h, 0.0/min now",
     ]
     assert lines[4:-1] == [""] * 19

@@ -1,6 +1,7 @@
 """One export without a running daemon."""
 
 import asyncio
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,9 +13,11 @@ from tidewaiter.config import CallbacksTable, Config, HttpTable
 from tidewaiter.database.sqlite_files import number_jobs_from
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, Job, State
-from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.manifest import Artifact, folder_of
 from tidewaiter.log import EventLog
 from tidewaiter.services import DAEMON, AccountService
+from tidewaiter.storage.base import StorageError
+from tidewaiter.storage.handing_over import hand_over
 
 _ENDS = TERMINAL | {State.PARKED}
 
@@ -35,8 +38,9 @@ async def run_once(
 ) -> tuple[Job, list[Artifact]]:
     """One export without a running daemon: on a scratch database, into ``out``.
 
-    Files land in a folder with the job's number. The number is taken from the clock, so no earlier run and no
-    daemon has used it, and files that are in ``out`` already stay as they are.
+    Files land in a hidden folder below ``out``, with the daemon's checks, and move into ``out`` itself when the job has
+    ended, the manifest last. Files that are in ``out`` already stay as they are: a new file whose name is taken gets
+    the job's number. This number is taken from the clock, so no earlier run and no daemon has used it.
 
     Args:
         config: where the account is configured.
@@ -53,13 +57,16 @@ async def run_once(
     Raises:
         RequestError: bad parameters; ConfigError: bad configuration.
         RunBrokenError: a part of the daemon died, or the account's credentials are refused, so that the job would wait
-            for a person who is not there.
+            for a person who is not there; or the files could not be moved into ``out``.
     """
+    clock = SystemClock()
+    number = int(clock.now() * 1000)
+    landing = out / f".tidewaiter-run-{number}"
     with tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
         alone = config.model_copy(
             update={
                 "database": config.database.model_copy(update={"url": f"sqlite:///{scratch}/run.db"}),
-                "storage": config.storage.model_copy(update={"root": out, "url": None}),
+                "storage": config.storage.model_copy(update={"root": landing, "url": None}),
                 # A daemon may listen there already, and polling is enough for one job.
                 "callbacks": CallbacksTable(),
                 "http": HttpTable(),
@@ -67,9 +74,8 @@ async def run_once(
                 "notifications": {},
             }
         )
-        clock = SystemClock()
         await prepare_database(alone)
-        number_jobs_from(Path(scratch, "run.db"), int(clock.now() * 1000))
+        number_jobs_from(Path(scratch, "run.db"), number)
         async with open_job_service(alone, log, clock) as service:
             job, _ = await service.submit(account, operation, params, actor=DAEMON)
             accounts = AccountService(service.accounts, service.jobs.database, clock)
@@ -86,9 +92,24 @@ async def run_once(
                     job = await service.jobs.get(job.id) or job
                     pause = await accounts.pause_of(account)
                 stop.set()
+            artifacts = await service.jobs.artifacts(job.id)
+            try:
+                artifacts = await asyncio.to_thread(_hand_over, landing, job, artifacts, out)
+            except StorageError as error:
+                raise RunBrokenError(f"the files are whole, but still below {landing}: {error}") from error
             if daemon.result() == EXIT_FAILED:
                 raise RunBrokenError("the run broke off on a fault of Tidewaiter; the log says which")
             if pause is not None and job.state not in _ENDS:
                 raise RunBrokenError(f"the run broke off: {pause.reason}")
             on_change(job)
-            return job, await service.jobs.artifacts(job.id)
+            return job, artifacts
+
+
+def _hand_over(landing: Path, job: Job, artifacts: list[Artifact], out: Path) -> list[Artifact]:
+    """Move what has landed to where the person wants it, and remove the rest: unfinished files that nobody resumes."""
+    if not landing.exists():
+        return artifacts
+    folder = folder_of(job.account, job.operation, job.created_at, job.id)
+    moved = hand_over(landing, folder, artifacts, out, job.id)
+    shutil.rmtree(landing, ignore_errors=True)
+    return moved

@@ -41,7 +41,8 @@ def run(
 ) -> None:
     """Make one export now, without a daemon.
 
-    It leaves nothing but the files. Ctrl-C stops it; the remote job may then continue unattended.
+    It leaves nothing but the files and their manifest.json, and replaces no file in the folder. Ctrl-C stops it; the
+    remote job may then continue unattended.
     """
     from tidewaiter.bootstrap import run_once  # noqa: PLC0415  # help and completion do without
 

@@ -76,7 +76,7 @@ def submit(
 ) -> None:
     """Submit an export; the daemon does it.
 
-    ACCOUNT is an account of the configuration, OPERATION one of its provider's: see `tidewaiter providers show`.
+    ACCOUNT is an account of the configuration, OPERATION one of its provider's: see `tidewaiter providers show NAME`.
     """
     if timeout is not None and not wait:
         raise click.UsageError("--timeout needs --wait")

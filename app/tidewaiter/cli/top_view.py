@@ -157,7 +157,8 @@ def _jobs(state: TopState, snapshot: "DashboardSnapshot") -> Text:
         counts = [(Text("live"), live), (Text("due"), due), *of_hour]
     for name, number in counts:
         line.append_text(Text.assemble("  ", f"{number:,} ", name))
-    return line if len(line) > len("jobs") else Text("no jobs yet: `tidewaiter submit` asks for one", style="dim")
+    none = "no jobs yet: `tidewaiter submit ACCOUNT OPERATION -p KEY=VALUE` asks for one"
+    return line if len(line) > len("jobs") else Text(none, style="dim")
 
 
 def _landings(snapshot: "DashboardSnapshot", width: int | None) -> Text:

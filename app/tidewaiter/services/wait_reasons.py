@@ -102,7 +102,7 @@ def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str |
         return WaitReason(
             "It is unknown what became of its submit, so a person decides: adopt, retry or cancel.",
             blocked=True,
-            remedy=f"`tidewaiter jobs adopt {job.id}`, `jobs retry {job.id}` or `jobs cancel {job.id}`",
+            remedy=f"`tidewaiter jobs adopt {job.id} HANDLE`, `jobs retry {job.id}` or `jobs cancel {job.id}`",
         )
     blocking = None if report is None else _blocking_reason(job, report, phase)
     if blocking is not None:

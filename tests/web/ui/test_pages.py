@@ -44,7 +44,8 @@ async def test_every_page_has_its_headers(busy: UiServer) -> None:
 async def test_an_empty_overview_says_what_to_do_next(page_server: UiServer) -> None:
     """A page without jobs shows the command that asks for the first one."""
     _, text = await page_server.get("/")
-    assert "tidewaiter submit loyalty" in text
+    (example,) = re.findall(r"tidewaiter submit loyalty [^<]*", text)
+    assert " -p " in example, "it has the parameters that the operation needs"
     assert "Nothing is under way." in text
 
 

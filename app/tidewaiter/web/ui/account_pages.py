@@ -9,6 +9,7 @@ from aiohttp import web
 
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.services import AccountService, NotFoundError, ScheduleService, ScheduleStatus
+from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
 from tidewaiter.web.ui.page_renderer import PageRenderer
@@ -66,6 +67,7 @@ class AccountPages:
             lanes=_lanes_of(view, name),
             pause=await self._accounts(request).pause_of(name),
             newest=newest,
+            example=next((example_submit(account, one) for one in sorted(account.operations)), ANY_SUBMIT),
         )
 
 

@@ -12,6 +12,7 @@ from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.dashboard_store import DashboardSnapshot
 from tidewaiter.domain.job import LIVE, TERMINAL, State
 from tidewaiter.services import AccountService
+from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
 from tidewaiter.services.wait_reasons import LaneCondition
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.route_rules import GuardedRoute, read_route
@@ -86,10 +87,10 @@ class OverviewPage:
 
     def _example(self, request: web.Request) -> str:
         """An example command for a page without jobs."""
-        for name, account in sorted(self._accounts(request).accounts.items()):
+        for _, account in sorted(self._accounts(request).accounts.items()):
             for operation in sorted(account.operations):
-                return f"tidewaiter submit {name} {operation}"
-        return "tidewaiter submit ACCOUNT OPERATION"
+                return example_submit(account, operation)
+        return ANY_SUBMIT
 
 
 def _group(title: str, snapshot: DashboardSnapshot, states: tuple[State, ...]) -> StateGroup:
@@ -146,12 +147,12 @@ def _of_process(snapshot: DashboardSnapshot, phase: Phase, storage: str | None) 
         yield AttentionItem(
             Urgency.URGENT,
             "No daemon serves this database",
-            "Jobs are stored but do not run: start tidewaiter serve.",
+            "Jobs are stored but do not run: start `tidewaiter serve`.",
         )
     for name, backlog in snapshot.undelivered.items():
         if backlog.dead:
             what = f"{counted(backlog.dead, 'notification')} to {name} could not be delivered"
-            again = "The last attempt failed; tidewaiter notifications lists them and delivers them again."
+            again = "The last attempt failed; `tidewaiter notifications retry --dead` delivers them again."
             yield AttentionItem(Urgency.URGENT, what, again)
     if storage is not None:
         yield AttentionItem(Urgency.URGENT, "Downloads wait for the storage", storage)

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
+from tidewaiter.database.postgres_rights import RoleRights, rights_of
 from tidewaiter.database.row_codec import storable
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
 from tidewaiter.database.sqlite_files import make_private
@@ -166,6 +167,17 @@ class Database:
         """
         async with self.reading() as connection:
             return float((await connection.execute(select(DatabaseNow()))).scalar_one())
+
+    async def rights(self) -> RoleRights | None:
+        """What the role of a PostgreSQL database may do; ``None`` on SQLite.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        if self.dialect != "postgresql":
+            return None
+        async with self.reading() as connection:
+            return await connection.run_sync(rights_of)
 
     async def check_schema(self) -> None:
         """Check that the database accepts every text, and that its tables are those of this program.

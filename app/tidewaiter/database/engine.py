@@ -49,7 +49,10 @@ _OTHER_STATEMENT_S: Final = 8
 _SERVER_OPTIONS: Final = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c default_transaction_isolation=read\\ committed"
 )
-_SOCKET_OPTIONS: Final = {
+_CONNECTION_OPTIONS: Final = {
+    # Overrides PGCLIENTENCODING: every text must be transferable.
+    "client_encoding": "utf8",
+    "fallback_application_name": "tidewaiter",
     "connect_timeout": 5,
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -229,8 +232,7 @@ def _postgresql_engine(address: DatabaseAddress, statement_s: int, *, pool_size:
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,
         hide_parameters=True,
-        # Overrides PGCLIENTENCODING: every text must be transferable.
-        connect_args={**_SOCKET_OPTIONS, "options": options, "client_encoding": "utf8"},
+        connect_args={**_CONNECTION_OPTIONS, "options": options},
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.cli.command_shell import CONFIG, ROOT, CommandShell
 from tests.cli.command_tree import EVERY
+from tests.support.postgres_roles import limited, run
 from tidewaiter import __version__
 from tidewaiter.cli.exit_codes import MEANINGS, ExitCode
 from tidewaiter.cli.main import COMMANDS
@@ -145,6 +146,19 @@ def test_a_database_that_cannot_be_used(shell: CommandShell) -> None:
     assert len(result.stderr.splitlines()) == 1
     assert result.stderr.startswith("tidewaiter: The database cannot be reached")
     assert "canary" not in result.output
+
+
+def test_a_right_that_is_missing(shell: CommandShell, postgres_url: str) -> None:
+    """A command that may not read a table says so in one sentence and ends with 69: it is no fault of the program."""
+    with limited(postgres_url) as url:
+        run(postgres_url, "REVOKE SELECT ON jobs FROM limited")
+        shell.config.write_text(f'[database]\nurl = "{url}"\n')
+        result = shell("jobs", "list", code=ExitCode.UNAVAILABLE)
+    (line,) = result.stderr.splitlines()
+    assert line == (
+        "tidewaiter: The database refuses it: permission denied for table jobs (the statement needs SELECT); "
+        "`tidewaiter doctor` names the GRANT statement."
+    )
 
 
 @pytest.mark.slow

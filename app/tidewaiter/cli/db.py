@@ -19,14 +19,26 @@ def db() -> None:
 
 
 @db.command(epilog=example("tidewaiter db upgrade"))
+@click.option(
+    "--lock-timeout",
+    "lock_timeout_s",
+    type=click.FloatRange(0.1, 86_400),
+    default=migrate.LOCK_TIMEOUT_S,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a lock that another program holds.",
+)
 @json_option
 @config_option
 @pass_invocation
-def upgrade(invocation: Invocation, /, *, as_json: bool) -> None:
-    """Bring the tables to the revision that this program needs."""
+def upgrade(invocation: Invocation, /, *, lock_timeout_s: float, as_json: bool) -> None:
+    """Bring the tables to the revision that this program needs.
+
+    If another program holds a lock too long, nothing changes: the message names that program, and the exit code is 69.
+    """
     url = invocation.load().database.url
-    before = migrate.current(url)
-    migrate.upgrade(url)
+    before = migrate.current(url, lock_timeout_s=lock_timeout_s)
+    migrate.upgrade(url, lock_timeout_s=lock_timeout_s)
     after = migrate.current(url)
     if as_json:
         show_json({"revision": after, "before": before})

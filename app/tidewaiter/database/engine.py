@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
+from tidewaiter.database.postgres_rights import RoleRights, rights_of
 from tidewaiter.database.row_codec import storable
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
 from tidewaiter.database.sqlite_files import make_private
@@ -48,7 +49,10 @@ _OTHER_STATEMENT_S: Final = 8
 _SERVER_OPTIONS: Final = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c default_transaction_isolation=read\\ committed"
 )
-_SOCKET_OPTIONS: Final = {
+_CONNECTION_OPTIONS: Final = {
+    # Overrides PGCLIENTENCODING: every text must be transferable.
+    "client_encoding": "utf8",
+    "fallback_application_name": "tidewaiter",
     "connect_timeout": 5,
     "keepalives": 1,
     "keepalives_idle": 10,
@@ -167,6 +171,17 @@ class Database:
         async with self.reading() as connection:
             return float((await connection.execute(select(DatabaseNow()))).scalar_one())
 
+    async def rights(self) -> RoleRights | None:
+        """What the role of a PostgreSQL database may do; ``None`` on SQLite.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        if self.dialect != "postgresql":
+            return None
+        async with self.reading() as connection:
+            return await connection.run_sync(rights_of)
+
     async def check_schema(self) -> None:
         """Check that the database accepts every text, and that its tables are those of this program.
 
@@ -217,8 +232,7 @@ def _postgresql_engine(address: DatabaseAddress, statement_s: int, *, pool_size:
         pool_timeout=_POOL_WAIT_S,
         pool_pre_ping=True,
         hide_parameters=True,
-        # Overrides PGCLIENTENCODING: every text must be transferable.
-        connect_args={**_SOCKET_OPTIONS, "options": options, "client_encoding": "utf8"},
+        connect_args={**_CONNECTION_OPTIONS, "options": options},
     )
 
 

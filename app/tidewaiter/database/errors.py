@@ -30,12 +30,13 @@ _POSTGRESQL_FAILURES: Final = {
     "57": "has ended the request",
     "58": "has a failing disk or operating system",
     "XX": "is damaged",
-    "25006": "may not be written",
+    "25006": "may not be written (it or this role is read-only; `tidewaiter doctor` says which)",
     "25P03": "has ended the request",
     "53100": "has no room left",
     "55P03": "is held by another program",
 }
 _DISK_FULL = "53100"
+_NO_RIGHT: Final = "42501"
 # What is wrong with the values: data exception, integrity constraint, program limit (such as an index row's size).
 _POSTGRESQL_DATA: Final = frozenset({"22", "23", "54"})
 
@@ -65,6 +66,8 @@ def unavailable(error: BaseException) -> StoreUnavailableError | None:
     The text never contains statements, parameters or a password.
     """
     if isinstance(error, exc.DBAPIError) and error.orig is not None:
+        if getattr(error.orig, "sqlstate", None) == _NO_RIGHT:
+            return _without_right(error.orig, error.statement or "")
         return _from_driver(error.orig)
     if isinstance(error, exc.TimeoutError):
         return StoreUnavailableError("The database has no connection free: every one is in use.")
@@ -89,6 +92,17 @@ def unwritable(error: BaseException) -> str | None:
     return f"the database does not accept it: {_first_line(error.orig)}"
 
 
+def _without_right(error: BaseException, statement: str) -> StoreUnavailableError:
+    """A role that may not do what a statement does, such as ``permission denied for table jobs``."""
+    from tidewaiter.database.postgres_rights import rights_used_by  # noqa: PLC0415  # it imports the tables
+
+    rights = rights_used_by(statement)
+    needed = f" (the statement needs {rights})" if rights else ""
+    return StoreUnavailableError(
+        f"The database refuses it: {_first_line(error)}{needed}; `tidewaiter doctor` names the GRANT statement."
+    )
+
+
 def _from_driver(error: BaseException) -> StoreUnavailableError | None:
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY_CODE
@@ -97,6 +111,8 @@ def _from_driver(error: BaseException) -> StoreUnavailableError | None:
     import psycopg  # noqa: PLC0415  # needs 10 MB, and a daemon on SQLite does not use it
 
     if isinstance(error, psycopg.Error):
+        if error.sqlstate == _NO_RIGHT:
+            return _without_right(error, "")
         if error.sqlstate is None:
             return _sentence("cannot be reached", error) if isinstance(error, psycopg.OperationalError) else None
         what = _POSTGRESQL_FAILURES.get(error.sqlstate) or _POSTGRESQL_FAILURES.get(error.sqlstate[:2])

@@ -9,33 +9,40 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Column, Connection, create_engine, event, text
+from sqlalchemy import Column, Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from tidewaiter.database.database_url import DatabaseAddress
-from tidewaiter.database.errors import SchemaError, unavailable
+from tidewaiter.database.errors import SchemaError, StoreUnavailableError, unavailable
+from tidewaiter.database.lock_holders import watching_locks
 from tidewaiter.database.schema_check import encoding_fault, known_revisions, migrations_folder
 from tidewaiter.database.sqlite_files import make_private
 from tidewaiter.database.tables import metadata
 
 _MODIFIED: Final = {"modify_type": "type", "modify_nullable": "nullability", "modify_default": "default"}
-_BUSY_S: Final = 60.0
+LOCK_TIMEOUT_S: Final = 60.0
+_NO_LOCK: Final = "55P03"
 _CONNECT_S: Final = 10
 # Any number that no other program uses in the same database: "tidewait" in ASCII.
 _ADVISORY_LOCK: Final = int.from_bytes(b"tidewait", "big")
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
     """Run every missing migration, in one transaction.
 
     Several programs may do so at the same time: one does the work, and the others wait.
+
+    Args:
+        url: the database.
+        lock_timeout_s: how long to wait for a lock that another program holds.
 
     Raises:
         ValueError: the URL is not one of a supported database.
         SchemaError: a newer program has upgraded it, or its encoding is not UTF-8; nothing has changed.
         StoreUnavailableError: the database cannot be used; nothing has changed.
     """
-    with _transaction(url) as connection:
+    with _transaction(url, lock_timeout_s) as connection:
         if connection.dialect.name == "postgresql":
             if (fault := encoding_fault(connection)) is not None:
                 raise SchemaError(fault)
@@ -48,9 +55,9 @@ def upgrade(url: str) -> None:
         command.upgrade(config, "head")
 
 
-def current(url: str) -> str | None:
+def current(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> str | None:
     """The revision of the database; ``None`` if it has no tables yet. Raises as :func:`upgrade` does."""
-    with _transaction(url) as connection:
+    with _transaction(url, lock_timeout_s) as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -113,28 +120,54 @@ def _compare_default(_context: object, _found: object, column: Column[Any], *_: 
 
 
 @contextmanager
-def _transaction(url: str) -> Iterator[Connection]:
+def _transaction(url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[Connection]:
     """One transaction; on SQLite it holds the write lock from its beginning."""
     address = DatabaseAddress.parse(url)
     if address.file is None:
-        arguments: dict[str, Any] = {"connect_timeout": _CONNECT_S, "client_encoding": "utf8"}
+        arguments: dict[str, Any] = {
+            "connect_timeout": _CONNECT_S,
+            "client_encoding": "utf8",
+            "fallback_application_name": "tidewaiter db",
+        }
     else:
         make_private(address.file)
-        arguments = {"timeout": _BUSY_S, "isolation_level": None}
+        arguments = {"timeout": lock_timeout_s, "isolation_level": None}
     engine = create_engine(address.for_migrations(), poolclass=NullPool, connect_args=arguments, hide_parameters=True)
     if address.file is not None:
         event.listen(engine, "connect", _turn_on_wal)
         event.listen(engine, "begin", _begin_immediate)
     try:
         with engine.begin() as connection:
-            yield connection
+            if address.file is not None:
+                yield connection
+            else:
+                with _limited_waits(engine, connection, lock_timeout_s):
+                    yield connection
     except Exception as error:
-        failure = unavailable(error)
+        failure = None if isinstance(error, StoreUnavailableError) else unavailable(error)
         if failure is None:
             raise
         raise failure from error
     finally:
         engine.dispose()
+
+
+@contextmanager
+def _limited_waits(engine: Engine, connection: Connection, lock_timeout_s: float) -> Iterator[None]:
+    """Wait for locks of PostgreSQL only so long, and then say who holds the one that was waited for."""
+    limit = {"limit": f"{max(1, round(lock_timeout_s * 1000))}ms"}
+    connection.execute(text("SELECT set_config('lock_timeout', :limit, true)"), limit)
+    with watching_locks(engine, connection, lock_timeout_s) as holders:
+        try:
+            yield
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _NO_LOCK:
+                raise
+            who = " and ".join(holders.seen) or "another program"
+            raise StoreUnavailableError(
+                f"The database is locked: {who} did not release within {lock_timeout_s:g} s a lock that is needed. "
+                "Nothing has changed. Let it end, or end it with pg_terminate_backend(), and try again."
+            ) from error
 
 
 def _turn_on_wal(connection: sqlite3.Connection, _record: object) -> None:

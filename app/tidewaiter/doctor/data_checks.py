@@ -12,6 +12,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.daemon_lock import DaemonLock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError
+from tidewaiter.database.postgres_rights import RoleRights
 from tidewaiter.database.sqlite_files import OTHERS, files_of, is_over_network, kind_of
 from tidewaiter.doctor.findings import CheckResult, Notes, failure, info, ok, warning
 from tidewaiter.storage.base import Storage, StorageError, StorageFullError
@@ -187,11 +188,19 @@ async def check_missing_file(notes: Notes, file: Path) -> None:
 
 
 async def check_database(notes: Notes, database: Database, clock: Clock) -> None:
-    """Note whether the database can be used."""
+    """Note whether the database can be used, and on PostgreSQL each right that its role lacks."""
+    rights: RoleRights | None = None
     try:
+        rights = await database.rights()
+        if rights is not None and rights.missing:
+            for one in rights.missing:
+                notes.add("database rights", failure(one.message, one.remedy))
+            return
         await database.check_schema()
     except SchemaError as error:
         message, _, remedy = str(error).rpartition(": ")
+        if rights is not None and not rights.may_create and remedy.startswith("run `tidewaiter db upgrade`"):
+            remedy = f"{rights.grant_create} then run `tidewaiter db upgrade`"
         notes.add("database", failure(message, remedy.rstrip(".")))
         return
     except StoreUnavailableError as error:
@@ -199,6 +208,11 @@ async def check_database(notes: Notes, database: Database, clock: Clock) -> None
         notes.add("database", failure(str(error).rstrip("."), remedy))
         return
     notes.add("database", ok(f"{database.name} is at revision {await database.schema_version()}"))
+    if rights is not None and not rights.may_create:
+        message = (
+            f"this role cannot create tables, so another one runs `tidewaiter db upgrade`, or: {rights.grant_create}"
+        )
+        notes.add("database rights", info(message.rstrip(";")))
     if not database.exclusive:
         before = clock.now()
         database_now = await database.now()

@@ -236,3 +236,29 @@ def test_poll(shell: CommandShell) -> None:
     assert (job["id"], job["state"]) == (number, "queued")
     assert shell("jobs", "poll", str(number)).stdout == f"job {number} is queued\n"
     assert "there is no job 77" in shell("jobs", "poll", "77", code=ExitCode.FAILED).stderr
+
+
+def test_acting_on_all_that_match(shell: CommandShell) -> None:
+    """A filter selects jobs; a dry run changes nothing; a retried job is not selected again; wrong use is refused."""
+    numbers = [submit(shell) for _ in range(3)]
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        failing = "UPDATE jobs SET state = 'failed', due_at = NULL, finished_at = 1, reason = 'no' WHERE id < ?"
+        database.execute(failing, (numbers[2],))
+    database.close()
+    account = str(shell.json("jobs", "show", str(numbers[0]))["account"])
+    shown = shell("jobs", "retry", "--unhandled", "--account", account, "--dry-run").stdout
+    assert "it would act on 2 jobs" in shown
+    assert len(shell.json("jobs", "list")["jobs"]) == 3
+
+    again = shell.json("jobs", "retry", "--unhandled", "--account", account)["jobs"]
+    assert [job["retry_of"] for job in again] == numbers[:2]
+    assert shell.json("jobs", "retry", "--state", "failed")["jobs"] == []
+    assert shell.json("jobs", "acknowledge", "--state", "failed")["jobs"] == []
+    stopped = shell.json("jobs", "cancel", "--account", account)["jobs"]
+    assert [job["id"] for job in stopped] == [numbers[2], *(job["id"] for job in again)]
+    assert shell.json("jobs", "cancel", "--account", account)["jobs"] == []
+
+    assert "not both" in shell("jobs", "retry", "1", "--unhandled", code=ExitCode.USAGE).stderr
+    assert "or a filter" in shell("jobs", "retry", code=ExitCode.USAGE).stderr
+    typo = shell("jobs", "retry", "--account", "typo", code=ExitCode.FAILED)
+    assert "unknown account 'typo'; configured: " in typo.stderr

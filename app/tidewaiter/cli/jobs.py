@@ -1,7 +1,8 @@
 """``tidewaiter jobs``: lists jobs, shows one with its history, and takes a person's decisions."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
@@ -19,6 +20,7 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.job_progress import job_line, wait_for, wait_text
+from tidewaiter.cli.job_selection import JobSelection, act_on, selects_jobs
 from tidewaiter.cli.output import (
     console,
     files_json,
@@ -34,9 +36,12 @@ from tidewaiter.cli.output import (
 )
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, duration, moment, parameters, printable
-from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.job import FAILURES, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.domain.job_json import JobView, entry_json, job_json, jobs_json
 from tidewaiter.domain.manifest import Artifact
+
+if TYPE_CHECKING:
+    from tidewaiter.services import JobService
 
 
 @click.group
@@ -127,83 +132,104 @@ def show(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
         _show(found, history, artifacts, place, wait)
 
 
-@jobs.command(epilog=example("tidewaiter jobs cancel 12 13"))
-@click.argument("job", type=int, nargs=-1, required=True)
+@jobs.command(epilog=example("tidewaiter jobs cancel 12 13", "tidewaiter jobs cancel --account shop --state queued"))
+@selects_jobs
 @json_option
 @config_option
 @pass_invocation
-def cancel(invocation: Invocation, /, *, job: tuple[int, ...], as_json: bool) -> None:
-    """Cancel jobs; the remote job is cancelled, too, if the provider can."""
-    refusals: list[str] = []
+def cancel(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None:
+    """Cancel jobs; the remote job is cancelled, too, if the provider can.
 
-    async def stop() -> list[Job]:
-        async with open_job_service(invocation) as (service, _):
-            return [
-                one
-                for number in dict.fromkeys(job)
-                if (one := await _unless_refused(service.cancel(number, actor=current_user()), refusals))
-            ]
+    Give the numbers of jobs, or a filter, which selects every job that has not ended and has no cancel request.
+    """
 
-    _show_many(asyncio.run(stop()), refusals, as_json=as_json)
+    async def stop(service: "JobService", number: int) -> Job:
+        return await service.cancel(number, actor=current_user())
 
+    def is_open(job: Job) -> bool:
+        return job.state not in TERMINAL and not job.cancel_requested
 
-def _show_many(changed: Sequence[Job], refusals: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        show_json({"jobs": jobs_json(changed)})
-    else:
-        for one in changed:
-            click.echo(_changed_line(one))
-    if refusals:
-        raise CommandError(ExitCode.FAILED, "\n".join(refusals))
+    _act(invocation, JobSelection(**selected), is_open, stop, as_json=as_json)
 
 
-async def _unless_refused(action: Awaitable[Job], refusals: list[str]) -> Job | None:
-    """The job after the action; if it is refused, the reason is added to ``refusals``."""
-    from tidewaiter.services import RequestError  # noqa: PLC0415  # help and completion do without
-
-    try:
-        return await action
-    except RequestError as error:
-        refusals.append(str(error))
-        return None
-
-
-@jobs.command(epilog=example("tidewaiter jobs retry 12"))
-@click.argument("job", type=int)
+@jobs.command(epilog=example("tidewaiter jobs retry 12", "tidewaiter jobs retry --unhandled --account shop --dry-run"))
+@selects_jobs
 @json_option
 @config_option
 @pass_invocation
-def retry(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
-    """Submit a job again: a parked job continues itself, an ended one is repeated by a new job."""
+def retry(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None:
+    """Submit jobs again: a parked job continues itself, an ended one is repeated by a new job.
 
-    async def again() -> Job:
-        async with open_job_service(invocation) as (service, _):
-            return await service.retry(job, actor=current_user())
+    Give the numbers of jobs, or a filter, which selects every failed, expired, cancelled or parked job that was not
+    retried before. With the number of one job, --json prints the job that continues; else a list.
+    """
 
-    _show_changed(asyncio.run(again()), as_json)
+    async def again(service: "JobService", number: int) -> Job:
+        return await service.retry(number, actor=current_user())
+
+    def is_open(job: Job) -> bool:
+        ended_badly = job.state in FAILURES or job.state in (State.CANCELLED, State.PARKED)
+        return ended_badly and job.retried_as is None
+
+    _act(invocation, JobSelection(**selected), is_open, again, as_json=as_json, alone=True)
 
 
-@jobs.command(epilog=example("tidewaiter jobs acknowledge 12 13"))
-@click.argument("job", type=int, nargs=-1, required=True)
+@jobs.command(
+    epilog=example("tidewaiter jobs acknowledge 12 13", "tidewaiter jobs acknowledge --unhandled --account shop")
+)
+@selects_jobs
 @json_option
 @config_option
 @pass_invocation
-def acknowledge(invocation: Invocation, /, *, job: tuple[int, ...], as_json: bool) -> None:
+def acknowledge(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None:
     """Acknowledge failed or expired jobs: they do not count as unhandled any more.
 
-    Who did it and when is kept. The exit code is 1 if one of the jobs has not failed.
+    Give the numbers of jobs, or a filter. Who did it and when is kept. The exit code is 1 if one of the jobs has not
+    failed.
     """
+
+    async def acknowledged(service: "JobService", number: int) -> Job:
+        return await service.acknowledge(number, actor=current_user())
+
+    def is_open(job: Job) -> bool:
+        return job.state in FAILURES and job.handled_at is None
+
+    _act(invocation, JobSelection(**selected), is_open, acknowledged, as_json=as_json)
+
+
+def _act(
+    invocation: Invocation,
+    selection: JobSelection,
+    is_open: Callable[[Job], bool],
+    action: Callable[["JobService", int], Awaitable[Job]],
+    *,
+    as_json: bool,
+    alone: bool = False,
+) -> None:
+    """Act on the selected jobs and show them; with ``alone`` the JSON of a single named job is no list."""
+    selection.check()
     refusals: list[str] = []
 
-    async def acknowledged() -> list[Job]:
+    async def run() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
-            return [
-                one
-                for number in dict.fromkeys(job)
-                if (one := await _unless_refused(service.acknowledge(number, actor=current_user()), refusals))
-            ]
+            numbers = await selection.read(service, is_open)
+            if selection.dry_run:
+                return await act_on(numbers, service.job, refusals)
+            return await act_on(numbers, lambda number: action(service, number), refusals)
 
-    _show_many(asyncio.run(acknowledged()), refusals, as_json=as_json)
+    found = asyncio.run(run())
+    if as_json and alone and len(selection.numbers) == 1 and found:
+        show_json(job_json(found[0]))
+    elif as_json and not (alone and len(selection.numbers) == 1):
+        show_json({"jobs": jobs_json(found)})
+    elif not as_json:
+        for one in found:
+            click.echo(_changed_line(one))
+        if selection.by_filter or selection.dry_run:
+            would = "it would act on " if selection.dry_run else ""
+            click.echo(f"{would}{counted(len(found), 'job')}")
+    if refusals:
+        raise CommandError(ExitCode.FAILED, "\n".join(refusals))
 
 
 @jobs.command(epilog=example("tidewaiter jobs poll 12"))

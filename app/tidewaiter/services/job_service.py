@@ -262,6 +262,14 @@ class JobService:
         lane = None if pause else next((one for one in await self._lanes.all_lanes() if one.id == job.lane), None)
         return lane_report(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
 
+    async def job(self, job_id: int) -> Job:
+        """A job.
+
+        Raises:
+            NotFoundError: there is no such job.
+        """
+        return await self._job(job_id)
+
     async def show(self, job_id: int) -> tuple[Job, list[HistoryEntry], list[Artifact]]:
         """A job with its history and its files.
 

@@ -4,10 +4,11 @@ Every request of a step passes here. The result is what the reply was read as, o
 means.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Final, TypeVar
+from types import TracebackType
+from typing import Final, TypeAlias, TypeVar
 
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
@@ -27,7 +28,12 @@ from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInEr
 
 T = TypeVar("T")
 
-_FAILURES: Final = (SignInError, NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError)
+_FAILURES: Final = (
+    SignInError, NotSentError, LostReplyError, BrokenBodyError, RedirectRefusedError, LeaseOverError,
+)  # fmt: skip
+_Failure: TypeAlias = (
+    SignInError | NotSentError | LostReplyError | BrokenBodyError | RedirectRefusedError | LeaseOverError
+)
 _NEVER_SENT: Final = (SignInError, NotSentError)
 
 
@@ -67,8 +73,9 @@ class ProviderSession:
         async with self.open_reply(request, may_be_file=False) as beginning:
             return beginning.reply if isinstance(beginning, ReplyBeginning) else beginning
 
-    @asynccontextmanager
-    async def open_reply(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
+    def open_reply(
+        self, request: WireRequest, *, may_be_file: bool
+    ) -> AbstractAsyncContextManager[ReplyBeginning | o.Outcome]:
         """The beginning of the reply to a request that may be repeated, or what the failure of the exchange means.
 
         Args:
@@ -80,31 +87,15 @@ class ProviderSession:
             AccountPausedError, LeaseOverError: nothing was sent.
         """
         permit, self.permit = self.permit, None  # for one request; a step may send several
-        async with AsyncExitStack() as stack:
-            try:
-                beginning: ReplyBeginning | o.Outcome = await self._begin(
-                    request, stack, permit, ignore_departure, may_be_file=may_be_file
-                )
-            except _FAILURES as error:
-                beginning = self._failed(error)
-            yield beginning
+        return _SessionExchange(self._client, request, permit, ignore_departure, self._failed, may_be_file=may_be_file)
 
-    @asynccontextmanager
-    async def submit(self, request: WireRequest, *, may_be_file: bool) -> AsyncIterator[ReplyBeginning | o.Outcome]:
+    def submit(
+        self, request: WireRequest, *, may_be_file: bool
+    ) -> AbstractAsyncContextManager[ReplyBeginning | o.Outcome]:
         """As :meth:`open_reply`, for a request that must not be repeated; a failure says whether it may have left."""
-        async with AsyncExitStack() as stack:
-            try:
-                beginning: ReplyBeginning | o.Outcome = await self._begin(
-                    request, stack, self.permit, self._on_send, may_be_file=may_be_file
-                )
-            except LeaseOverError as error:
-                beginning = o.Unknown(str(error)) if self.sent else o.Unsent(str(error))
-            except _FAILURES as error:
-                beginning = self._failed(error)
-                if isinstance(beginning, o.Retry):
-                    was_sent = self.sent and not isinstance(error, _NEVER_SENT)
-                    beginning = o.Unknown(beginning.reason) if was_sent else o.Unsent(beginning.reason)
-            yield beginning
+        return _SessionExchange(
+            self._client, request, self.permit, self._on_send, self._submit_failed, may_be_file=may_be_file
+        )
 
     async def read(self, reply: WireReply, read: Callable[[WireReply, float], T]) -> T:
         """Read a reply, and report the result to the observer."""
@@ -138,19 +129,64 @@ class ProviderSession:
         """Sleep between two tries of a step; raises ``DrainingError`` if the lane is about to end."""
         await self._client.sleep_between_tries(delay_s)
 
-    async def _begin(
-        self, request: WireRequest, stack: AsyncExitStack, permit: Permit | None, on_send: OnSend, *, may_be_file: bool
-    ) -> ReplyBeginning:
-        if may_be_file:
-            return await stack.enter_async_context(self._client.open_reply(request, permit, on_send))
-        return ReplyBeginning.whole(await self._client.exchange(request, permit, on_send))
-
-    def _failed(
-        self, error: SignInError | NotSentError | LostReplyError | BrokenBodyError | RedirectRefusedError
-    ) -> o.Retry | o.Throttled | o.Unauthorized:
+    def _failed(self, error: _Failure) -> o.Retry | o.Throttled | o.Unauthorized:
+        if isinstance(error, LeaseOverError):
+            raise error
         if isinstance(error, SignInError):
             return self.not_signed_in(error)
         return self._observer.exchange_failed(error)
 
+    def _submit_failed(self, error: _Failure) -> o.Outcome:
+        if isinstance(error, LeaseOverError):
+            return o.Unknown(str(error)) if self.sent else o.Unsent(str(error))
+        failed = self._failed(error)
+        if not isinstance(failed, o.Retry):
+            return failed
+        was_sent = self.sent and not isinstance(error, _NEVER_SENT)
+        return o.Unknown(failed.reason) if was_sent else o.Unsent(failed.reason)
+
     def _on_send(self, sent: bool) -> None:
         self.sent = sent
+
+
+class _SessionExchange(AbstractAsyncContextManager[ReplyBeginning | o.Outcome]):
+    """One exchange of a step: entering sends the request, leaving ends a reply that may be a file.
+
+    A class, because every poll is one: a generator and a stack of contexts take several times as long.
+    """
+
+    __slots__ = ("_client", "_failed", "_may_be_file", "_on_send", "_open", "_permit", "_request")
+
+    def __init__(
+        self,
+        client: AuthenticatedClient,
+        request: WireRequest,
+        permit: Permit | None,
+        on_send: OnSend,
+        failed: Callable[[_Failure], o.Outcome],
+        *,
+        may_be_file: bool,
+    ) -> None:
+        self._client = client
+        self._request = request
+        self._permit = permit
+        self._on_send = on_send
+        self._failed = failed
+        self._may_be_file = may_be_file
+        self._open: AbstractAsyncContextManager[ReplyBeginning] | None = None
+
+    async def __aenter__(self) -> ReplyBeginning | o.Outcome:
+        try:
+            if not self._may_be_file:
+                return ReplyBeginning.whole(await self._client.exchange(self._request, self._permit, self._on_send))
+            opening = self._client.open_reply(self._request, self._permit, self._on_send)
+            beginning = await opening.__aenter__()
+            self._open = opening
+            return beginning
+        except _FAILURES as error:
+            return self._failed(error)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return None if self._open is None else await self._open.__aexit__(kind, error, trace)

@@ -1,6 +1,7 @@
 """``tidewaiter doctor``: tests everything that the configuration names, and says how to fix what does not work."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
@@ -138,7 +139,9 @@ def _printer(findings: list[Finding]) -> Callable[[Iterable[Finding]], None]:
 
 
 def _print(finding: Finding) -> None:
-    status = click.style(finding.status.value.ljust(_STATUS), fg=_COLOURS[finding.status])
+    status = finding.status.value.ljust(_STATUS)
+    if not os.environ.get("NO_COLOR"):
+        status = click.style(status, fg=_COLOURS[finding.status])
     subject = f"{finding.subject}: " if finding.subject not in ("", finding.check) else ""
     took = f" ({finding.seconds:.1f} s)" if finding.seconds >= 0.1 else ""
     click.echo(f"{status}  {finding.check.ljust(_CHECK)}  {printable(subject + finding.message)}{took}")

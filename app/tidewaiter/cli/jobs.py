@@ -81,10 +81,15 @@ def list_jobs(
     before: int | None,
     as_json: bool,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, the newest first.
+
+    The exit code is 2 if the account is neither in the configuration nor has jobs.
+    """
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
+            if account is not None:
+                await _check_account(service, account)
             selected = [State(state) for state in states]
             return await service.jobs.find(
                 account=account,
@@ -107,6 +112,13 @@ def list_jobs(
         show_table(jobs_table(page))
     else:
         click.echo("no jobs")
+
+
+async def _check_account(service: "JobService", name: str) -> None:
+    """Refuse a name that is probably mistyped; an account that has left the configuration may have jobs."""
+    if name not in service.accounts and not await service.jobs.find(account=name, limit=1):
+        known = ", ".join(sorted(service.accounts)) or "none is configured"
+        raise CommandError(ExitCode.USAGE, f"unknown account {name!r}; configured: {known}")
 
 
 @jobs.command(epilog=example("tidewaiter jobs show 12"))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +29,11 @@ STYLES: Final[Mapping[State, str]] = {
 _LIVE_STYLE: Final = "cyan"
 _WIDE: Final = 4096
 _LONGEST_REASON: Final = 60
+_TYPED: Final = frozenset(
+    {"job", "account", "operation", "schedule", "provider", "endpoint", "parameter", "setting", "last job"}
+)
+"""Columns whose values people type into other commands."""
+_LEAST_COLUMN: Final = 8
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -39,24 +45,39 @@ def console() -> Console:
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """An empty table with these headings; those in ``right`` hold numbers. Numbers and times are never cut."""
+    """An empty table with these headings; those in ``right`` hold numbers.
+
+    Numbers, times and names that are typed stay on one line; other text wraps. Nothing is cut.
+    """
     made = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
     for column in columns:
-        whole = column in right or column.endswith("(UTC)")
-        made.add_column(column, justify="right" if column in right else "left", no_wrap=whole)
+        whole = column in right or column in _TYPED or column.endswith("(UTC)")
+        made.add_column(column, justify="right" if column in right else "left", no_wrap=whole, overflow="fold")
     return made
 
 
 def show_table(made: Table) -> None:
     """Print a table; off a terminal without trailing blanks. Text in brackets is not read as markup."""
     if sys.stdout.isatty():
-        console().print(made, markup=False)
+        screen = console()
+        # A terminal that is too narrow wraps the lines; a table that is fitted to it would cut names.
+        screen.width = max(screen.width, _least_width(made))
+        screen.print(made, markup=False, crop=False)
         return
     wide = console()
     with wide.capture() as captured:
         wide.print(made, markup=False)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
+
+
+def _least_width(made: Table) -> int:
+    """The width at which no column that stays on one line is cut, and the others are still legible."""
+    total = 0
+    for column in made.columns:
+        widest = max((cell_len(str(cell)) for cell in (column.header, *column.cells)), default=0)
+        total += (widest if column.no_wrap else min(widest, _LEAST_COLUMN)) + 2
+    return total
 
 
 def show_json(value: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import click
 
 from tidewaiter.cli import name_completion
-from tidewaiter.cli.exit_codes import ExitCode
+from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import (
     Invocation,
     config_option,
@@ -59,7 +59,7 @@ param_option = click.option(
 @click.option("--key", metavar="UNIQUE", help="A name for this request: submitted again, it is the same job.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the job as JSON, whatever the exit code.")
 @config_option
 @pass_invocation
 def submit(
@@ -88,7 +88,13 @@ def submit(
                 _show(job, created, as_json)
                 return ExitCode.OK
             show = _show_nothing if as_json else _show_line
-            ended = await until_ended(service, job, SystemClock(), show, timeout_s=timeout, on_wait=_show_wait)
+            try:
+                ended = await until_ended(service, job, SystemClock(), show, timeout_s=timeout, on_wait=_show_wait)
+            except CommandError:  # the time is over; a program gets the job all the same
+                if as_json:
+                    now = await service.jobs.get(job.id) or job
+                    _show_end(now, await service.jobs.artifacts(job.id), config.storage.place, as_json)
+                raise
             _show_end(ended, await service.jobs.artifacts(ended.id), config.storage.place, as_json)
             return exit_code_of(ended)
 

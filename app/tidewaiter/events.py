@@ -199,6 +199,9 @@ _EVENTS = (
     Event("store.unavailable", "error", "The database cannot be written; no step starts, and outcomes are kept.", {
         **_REASON, "waiting": "outcomes not yet committed",
     }),
+    Event("store.lost", "error", "The database file was deleted or replaced; the daemon ends with exit code 74.", {
+        **_REASON,
+    }),
     Event("store.resumed", "info", "The database works again.", {"waiting": "outcomes that were kept"}),
     Event("notification.delivered", "info", "An endpoint has accepted a notification.", {
         **_NOTIFICATION, "late_s": "seconds after the event",

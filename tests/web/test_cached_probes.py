@@ -110,9 +110,10 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
     [
         (DaemonReading(in_touch=True), 200, 200, ""),
         (DaemonReading(in_touch=False), 200, 503, "the leases of the lanes could not be taken or renewed"),
+        (DaemonReading(in_touch=True, storage_open=False), 200, 503, "It accepts no files now; the log says why."),
         (DaemonReading(in_touch=True, stalled=True), 503, 503, "a part of the daemon has not run"),
     ],
-    ids=["well", "out of touch", "stalled"],
+    ids=["well", "out of touch", "full storage", "stalled"],
 )
 async def test_a_daemon_whose_parts_do_not_go_round(
     place: Place, daemon: DaemonReading, healthz: int, readyz: int, reason: str

@@ -31,6 +31,7 @@ from tidewaiter.web.callback_listener import CallbackListener
 from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.daemon import Daemon, Run
+from tidewaiter.worker.database_watch import DatabaseWatch
 from tidewaiter.worker.heartbeat import Heartbeat
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane
@@ -196,6 +197,7 @@ async def assemble(
         leases.run,
         work_watcher.run,
         heartbeat.run,
+        DatabaseWatch(database.check_file, clock).run,
         retention.run,
         gate.run,
         scheduler.run,

@@ -26,6 +26,7 @@ from tidewaiter.config import Config, ConfigError, host_and_port
 from tidewaiter.database.daemon_lock import DaemonLock
 from tidewaiter.database.dashboard_store import DashboardStore
 from tidewaiter.database.engine import Database
+from tidewaiter.database.errors import DatabaseFileError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.change_feed import ChangeFeed
@@ -110,6 +111,7 @@ _STANDBY_S = 1.0
 _SWITCH_S = 0.001
 EXIT_OK = 0
 EXIT_FAILED = 1
+EXIT_DATABASE_LOST = 74
 
 
 async def serve(
@@ -129,7 +131,8 @@ async def serve(
             the daemon.
 
     Returns:
-        The exit code: 0 after a drain, 1 when a part of the daemon died.
+        The exit code: 0 after a drain, 1 when a part of the daemon died, 74 when the database file was
+        deleted or replaced.
 
     Raises:
         ConfigError, StoreUnavailableError, SchemaError: as :func:`open_job_service`; nothing was started.
@@ -251,9 +254,13 @@ async def _serve(
     try:
         await assembled.daemon.run(stop)
     except* Exception as group:  # noqa: BLE001  # the last stop before the exit code
-        for error in _single_exceptions(group):
-            log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
         return_code = EXIT_FAILED
+        for error in _single_exceptions(group):
+            if isinstance(error, DatabaseFileError):
+                log.emit("store.lost", reason=str(error))
+                return_code = EXIT_DATABASE_LOST
+            else:
+                log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
     else:
         return_code = EXIT_OK
     return return_code

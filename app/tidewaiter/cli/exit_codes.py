@@ -11,6 +11,7 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     UNAVAILABLE = 69
+    DATABASE_LOST = 74
     TIMED_OUT = 75
     CONFIG = 78
     INTERRUPTED = 130
@@ -21,6 +22,7 @@ MEANINGS: Final = {
     ExitCode.FAILED: "failed; with --wait: the job did not succeed",
     ExitCode.USAGE: "the command, an argument or a parameter is wrong",
     ExitCode.UNAVAILABLE: "the database or the network cannot be used",
+    ExitCode.DATABASE_LOST: "serve: the database file was deleted or replaced while the daemon ran",
     ExitCode.TIMED_OUT: "the time to wait is over; the job continues",
     ExitCode.CONFIG: "the configuration or a spec is wrong",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C",

@@ -18,7 +18,7 @@ from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnava
 from tidewaiter.database.postgres_rights import RoleRights, rights_of
 from tidewaiter.database.row_codec import storable
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
-from tidewaiter.database.sqlite_files import make_private
+from tidewaiter.database.sqlite_files import OpenedFile, make_private
 from tidewaiter.database.tables import CLOCK_FUNCTION, DatabaseNow
 
 __all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "StoreUnavailableError"]
@@ -82,6 +82,7 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._other_reader = other_reader
+        self._file: OpenedFile | None = None
         for engine in (reader, writer, other_reader):
             event.listen(engine.sync_engine, "before_cursor_execute", _make_storable, retval=True)
         # Otherwise several tasks would wait for the one connection inside the pool, which has a time limit.
@@ -112,7 +113,9 @@ class Database:
         reader = _sqlite_readers(address, clock, sqlite_connect, _READERS, _CACHE_KIB)
         other_reader = _sqlite_readers(address, clock, sqlite_connect, _OTHER_READERS, _OTHER_CACHE_KIB)
         writer = _sqlite_writer(address, clock, sqlite_connect)
-        return cls(address.name, reader, writer, other_reader=other_reader, exclusive=True)
+        database = cls(address.name, reader, writer, other_reader=other_reader, exclusive=True)
+        database._file = OpenedFile(address.file)
+        return database
 
     @property
     def for_readers(self) -> "Database":
@@ -148,6 +151,7 @@ class Database:
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:
         """Turn every failure of the database into one exception; a missing reply too."""
+        self.check_file()
         try:
             async with asyncio.timeout(_ANSWER_S):
                 yield
@@ -156,6 +160,15 @@ class Database:
             if failure is None:
                 raise
             raise failure from error
+
+    def check_file(self) -> None:
+        """Check that the file of an SQLite database is still the opened one; each transaction begins with this check.
+
+        Raises:
+            DatabaseFileError: it was deleted, moved or replaced.
+        """
+        if self._file is not None:
+            self._file.check()
 
     async def schema_version(self) -> str | None:
         """The revision of the database's tables; ``None`` if it has no tables yet."""

@@ -56,6 +56,13 @@ class StoreUnavailableError(Exception):
         self.full = full
 
 
+class DatabaseFileError(StoreUnavailableError):
+    """The file of an SQLite database was deleted or replaced while it was open.
+
+    What this process has open is then no longer at the path: a write would be lost with the process.
+    """
+
+
 class HandleTakenError(Exception):
     """Another job already follows the same remote job, and the two may not share it."""
 

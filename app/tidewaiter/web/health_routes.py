@@ -250,6 +250,9 @@ class HealthRoutes:
                 failing["lanes"] = "the leases of the lanes could not be taken or renewed"
             case Phase.SERVING | Phase.STANDBY:
                 pass
+        trouble = self.storage_trouble()
+        if trouble is not None:
+            failing["storage"] = trouble
         return failing
 
     def _about(self) -> dict[str, object]:

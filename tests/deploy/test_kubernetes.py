@@ -68,6 +68,16 @@ def test_the_kustomization_is_whole(folder: Path) -> None:
     assert all("namespace" not in one["metadata"] for path in _MANIFESTS for one in documents(path))
 
 
+def test_a_rolling_restart_loses_no_request(tmp_path: Path) -> None:
+    """A pod pauses before it is asked to end, and still has time to drain after that."""
+    pod = _pod(_FOLDER)
+    (container,) = pod["containers"]
+    program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert (program, float(seconds) > 0) == ("sleep", True)
+    drain_s = loaded(_FOLDER / "tidewaiter.toml", tmp_path).worker.drain_s
+    assert pod["terminationGracePeriodSeconds"] > float(seconds) + drain_s + 10
+
+
 @pytest.mark.parametrize("folder", _VARIANTS, ids=lambda folder: folder.name)
 def test_the_configuration_starts_a_daemon(folder: Path, tmp_path: Path) -> None:
     """Its ports are the container's, services lead to them, and it may drain before it is killed."""

@@ -1,12 +1,19 @@
 """The systemd unit: its command exists, and it handles the exit codes."""
 
 import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
 
 from tests.deploy.files import DEPLOY
 from tests.support.command_lines import fault_of
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.cli.invocation import CONFIG_PLACES, CONFIG_VARIABLE
 from tidewaiter.config.config_tables import WorkerTable
+
+PROGRAM = "/opt/tidewaiter/bin/tidewaiter"
 
 
 def _settings() -> dict[str, list[str]]:
@@ -19,13 +26,42 @@ def _settings() -> dict[str, list[str]]:
     return found
 
 
-def test_commands_exist() -> None:
-    """The tables are brought up to date before each start, and then the daemon runs."""
+def _command(program: Path | str) -> list[str]:
+    """What the unit runs, with another path of the program."""
     unit = _settings()
-    lines = [shlex.split(line) for name in ("ExecStartPre", "ExecStart") for line in unit[name]]
-    assert {line[0] for line in lines} == {"/opt/tidewaiter/bin/tidewaiter"}
-    assert [fault_of(line[1:]) for line in lines] == [None, None]
-    assert f"{CONFIG_VARIABLE}={CONFIG_PLACES[-1]}" in unit["Environment"]
+    assert "ExecStartPre" not in unit  # its exit code would not prevent a restart
+    (line,) = unit["ExecStart"]
+    return shlex.split(line.replace(PROGRAM, str(program)))
+
+
+def test_commands_exist() -> None:
+    """Both commands of the line exist, and the configuration is where the program looks for it."""
+    shell, option, script = _command(PROGRAM)
+    assert (shell, option) == ("/bin/sh", "-c")
+    lines = [shlex.split(one)[1:] for one in script.replace("exec ", "").partition("; ")[2].split(" && ")]
+    assert lines == [["db", "upgrade"], ["serve"]]
+    assert [fault_of(line) for line in lines] == [None, None]
+    assert f"{CONFIG_VARIABLE}={CONFIG_PLACES[-1]}" in _settings()["Environment"]
+
+
+@pytest.mark.slow
+def test_a_faulty_configuration_stays_down(tmp_path: Path) -> None:
+    """The main process ends with the code that prevents a restart, although the upgrade found the fault."""
+    file = tmp_path / "tidewaiter.toml"
+    file.write_text("[database]\nunknown = 1\n")
+    program = Path(sys.executable).with_name("tidewaiter")
+    ended = subprocess.run(_command(program), env={CONFIG_VARIABLE: str(file)}, capture_output=True, check=False)
+    assert str(ended.returncode) in _settings()["RestartPreventExitStatus"]
+
+
+def test_a_reload_during_the_upgrade(tmp_path: Path) -> None:
+    """SIGHUP does not end the start: the daemon still becomes the main process."""
+    program = tmp_path / "tidewaiter"
+    program.write_text('#!/bin/sh\n[ "$1" = serve ] && echo "$$" || kill -HUP $PPID\n')
+    program.chmod(0o755)
+    with subprocess.Popen(_command(program), stdout=subprocess.PIPE, text=True) as started:
+        assert started.communicate()[0] == f"{started.pid}\n"
+    assert started.returncode == 0
 
 
 def test_restarts_know_the_exit_codes() -> None:

@@ -132,4 +132,10 @@ async def test_who_may_look(tmp_path: Path, sqlite_url: str) -> None:
         async with daemon.session.get(daemon.url + "/metrics", headers=headers) as reply:
             assert reply.status == 200
             assert reply.content_type == "application/openmetrics-text"
+            assert reply.headers["Content-Encoding"] == "gzip"
+            assert "Accept-Encoding" in reply.headers["Vary"]
             assert (await reply.text()).endswith("# EOF\n")
+        plain = headers | {"Accept-Encoding": "identity"}
+        async with daemon.session.get(daemon.url + "/metrics", headers=plain) as reply:
+            assert "Content-Encoding" not in reply.headers
+            assert (await reply.read()).endswith(b"# EOF\n")

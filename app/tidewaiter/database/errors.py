@@ -37,6 +37,12 @@ _POSTGRESQL_FAILURES: Final = {
 }
 _DISK_FULL = "53100"
 _NO_RIGHT: Final = "42501"
+# A pooler in transaction mode gave the connection another session of the server: duplicate, or unknown.
+_PREPARED_ELSEWHERE: Final = ("42P05", "26000")
+_POOLER: Final = (
+    "The database is behind a connection pooler that {what}: connect to PostgreSQL directly, or set up the pooler as "
+    "docs/operate.md says (session mode)."
+)
 # What is wrong with the values: data exception, integrity constraint, program limit (such as an index row's size).
 _POSTGRESQL_DATA: Final = frozenset({"22", "23", "54"})
 
@@ -120,6 +126,10 @@ def _from_driver(error: BaseException) -> StoreUnavailableError | None:
     if isinstance(error, psycopg.Error):
         if error.sqlstate == _NO_RIGHT:
             return _without_right(error, "")
+        if error.sqlstate in _PREPARED_ELSEWHERE:
+            return StoreUnavailableError(_POOLER.format(what="does not keep a session for a connection"))
+        if "unsupported startup parameter" in str(error):
+            return StoreUnavailableError(_POOLER.format(what="refuses the limits that Tidewaiter sets (options)"))
         if error.sqlstate is None:
             return _sentence("cannot be reached", error) if isinstance(error, psycopg.OperationalError) else None
         what = _POSTGRESQL_FAILURES.get(error.sqlstate) or _POSTGRESQL_FAILURES.get(error.sqlstate[:2])

@@ -5,12 +5,13 @@ and at most once in a few seconds, however often it is used.
 """
 
 import asyncio
+import gzip
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.dashboard_store import DashboardStore
@@ -27,6 +28,7 @@ _TIMEOUT_S: Final = 5.0
 _CHECK_VALID_S: Final = 2.0
 _COUNTS_VALID_S: Final = 10.0
 _SHARE: Final = 20.0  # counts that took half a second stay valid for ten
+_COMPRESSION: Final = 6
 _UNREADY: Final = 503
 _STALLED: Final = "a part of the daemon has not run for longer than a lease lasts"
 
@@ -215,7 +217,10 @@ class HealthRoutes:
         return web.json_response(body | self._about() | {"lanes": lanes}, status=_UNREADY if failing else 200)
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """All metrics that the caller may see, as text or, if ``Accept`` asks for it, as OpenMetrics."""
+        """All metrics that the caller may see, as text or, if ``Accept`` asks for it, as OpenMetrics.
+
+        They are compressed with gzip if the caller accepts it.
+        """
         failing = await self._failing()
         now = ProcessReading(
             phase=self._status.phase.value,
@@ -226,8 +231,12 @@ class HealthRoutes:
             database=None if "database" in failing else await self._probes.database_counts(),
         )
         scrape = self._metrics.scrape(now).limited_to(scope_of(request))
-        body, content_type = await asyncio.to_thread(scrape.written, request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        body, content_type = await asyncio.to_thread(scrape.written, request.headers.get(hdrs.ACCEPT, ""))
+        headers = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: "Accept, Accept-Encoding"}
+        if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+            body = await asyncio.to_thread(gzip.compress, body, _COMPRESSION, mtime=0)
+            headers[hdrs.CONTENT_ENCODING] = "gzip"
+        return web.Response(body=body, headers=headers)
 
     def storage_trouble(self) -> str | None:
         """Why downloads wait in this process; ``None`` if they do not."""

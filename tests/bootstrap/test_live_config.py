@@ -50,3 +50,25 @@ def test_nothing_changes_where_one_setting_cannot_be_derived(config: Config) -> 
         running.replace(BoundConfig(config, {}))
     assert running.bound is before
     assert part.settings is None
+
+
+def test_settings_are_derived_when_ready_and_not_again(config: Config) -> None:
+    """What is ready can be applied later, in any order: going back needs nothing that may be gone by then."""
+    old, new = BoundConfig(config, {}), BoundConfig(config, {})
+    derived: list[BoundConfig] = []
+
+    def worker(bound: BoundConfig) -> WorkerTable:
+        derived.append(bound)
+        return bound.config.worker
+
+    running, part = LiveConfig(old), Part()
+    running.join(Reloadable(part, worker))
+    forward, back = running.ready(new), running.ready(old)
+    assert derived == [new, old]
+    assert (running.bound, part.settings) == (old, None)
+    forward()
+    assert running.bound is new
+    back()
+    assert running.bound is old
+    assert part.settings is config.worker
+    assert len(derived) == 2

@@ -141,9 +141,11 @@ async def test_what_fails_all_the_same(setup: DaemonSetup, monkeypatch: pytest.M
             (job,) = await setup.until(await setup.submit("shop"))
             assert job.state is State.SUCCEEDED
             assert len(setup.lines("lane.taken")) == 1
+            # The old configuration is in use again: the same file is as new to it as before.
+            assert (await setup.reload())["changed"] == ["accounts.new", "accounts.shop.schedule.interval_s"]
         else:
             os.kill(os.getpid(), signal.SIGHUP)
             (line,) = await setup.logged("daemon.failed")
             assert "no such thing" in str(line["reason"])
     assert setup.code == times - 1
-    assert len(setup.lines("lane.given_back")) == 1
+    assert [line["account"] for line in setup.lines("lane.given_back")].count("shop") == 1

@@ -91,6 +91,18 @@ def test_showing(shell: CommandShell) -> None:
     assert "remote job" not in text
 
 
+@pytest.mark.parametrize(("state", "is_shown"), [("parked", True), ("reconciling", True), ("polling", False)])
+def test_the_intent_key_is_shown_to_search_with(shell: CommandShell, state: str, is_shown: bool) -> None:
+    """While the outcome of a submit is unknown, the table has the key that the provider may know the job by."""
+    number = submit(shell)
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE jobs SET state = ?, intent_key = 'key-812'", (state,))
+    database.close()
+    lines = shell("jobs", "show", str(number)).stdout.splitlines()
+    shown = [line for line in lines if "intent key" in line and "key-812" in line]
+    assert len(shown) == is_shown
+
+
 def test_cancelling(shell: CommandShell) -> None:
     """Live jobs are asked to stop; what cannot be stopped does not keep the others from it."""
     first, second = submit(shell), submit(shell)

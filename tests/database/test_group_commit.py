@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.stored_jobs import NOW, OWNER, Stores, artifact
+from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.job_store import FencedUpdate, GroupResult
 from tidewaiter.domain import outcome as o
@@ -25,6 +25,23 @@ async def test_group_of_different_updates(stores: Stores) -> None:
     for one in group:
         assert await stores.stored(one.update.job) == one.update.job
     assert await stores.jobs.record([], OWNER) == GroupResult(frozenset())
+
+
+async def test_statements_belong_to_one_dialect(sqlite_url: str, postgres_url: str) -> None:
+    """Databases of both kinds in one process: each gets the statements of its own dialect, in any order."""
+    opened = [Database.open(url, StandingClock()) for url in (sqlite_url, postgres_url)]
+    try:
+        every = [await Stores.set_up(database) for database in opened]
+        for stores in (*every, *reversed(every)):
+            handle = f"h{(await stores.add()).id}"
+            job = await stores.accepted(await stores.polling(handle), o.Pending("running"))
+            landed = stores.update(await stores.accepted(job, o.Ready()), o.Stored((artifact(0),)))
+            for _ in range(2):  # the second time, it is found by its stamp
+                assert (await stores.jobs.record([landed], OWNER)).accepted == {job.id}
+            assert await stores.jobs.artifacts(job.id) == [artifact(0)]
+    finally:
+        for database in opened:
+            await database.close()
 
 
 async def test_history_has_a_row_for_each_told_update(stores: Stores) -> None:

@@ -180,7 +180,7 @@ async def test_an_unknown_authority(tmp_path: Path) -> None:
             found = await looked_at(server.origin)
         assert found["tls"].status is CheckStatus.FAILURE
         assert found["tls"].message.startswith("its certificate is from an unknown authority (")
-        assert "SSL_CERT_FILE" in found["tls"].mend
+        assert "network.ca_file" in found["tls"].mend
 
 
 async def test_tls_where_there_is_none() -> None:

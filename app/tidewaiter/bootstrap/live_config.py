@@ -13,11 +13,13 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tidewaiter.bootstrap.account_binding import bind_accounts, load_providers, read_schedules
+from tidewaiter.bootstrap.outgoing import faults_of_network, outgoing_of
 from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.domain.reconfigurable import Reconfigurable
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.transport.outgoing import Outgoing
 from tidewaiter.web.tls import identity_of
 
 S = TypeVar("S")
@@ -27,13 +29,15 @@ S = TypeVar("S")
 class BoundConfig:
     """A configuration, its accounts bound to their providers, and every known provider.
 
-    ``certificate`` is a hash of the files of the listener's certificate and key.
+    ``certificate`` is a hash of the files of the listener's certificate and key; ``outgoing`` is how
+    connections are made.
     """
 
     config: Config
     accounts: Mapping[str, BoundAccount]
     providers: Registry = field(default_factory=lambda: Registry({}))
     certificate: bytes = b""
+    outgoing: Outgoing = field(default_factory=Outgoing)
 
     @property
     def operations(self) -> dict[str, Collection[str]]:
@@ -65,7 +69,7 @@ def bind(config: Config) -> BoundConfig:
     Raises:
         ConfigError: every fault of accounts, specs, schedules, listeners, tokens and notifications.
     """
-    faults = (*faults_of_access(config), *faults_of_notifications(config))
+    faults = (*faults_of_network(config), *faults_of_access(config), *faults_of_notifications(config))
     try:
         providers = load_providers(config)
         accounts = bind_accounts(config, providers)
@@ -74,7 +78,7 @@ def bind(config: Config) -> BoundConfig:
         raise error.with_faults(faults) from None
     if faults:
         raise ConfigError.of(faults)
-    return BoundConfig(config, accounts, providers, _certificate_in(config))
+    return BoundConfig(config, accounts, providers, _certificate_in(config), outgoing_of(config))
 
 
 def _certificate_in(config: Config) -> bytes:

@@ -160,7 +160,8 @@ async def serve(
                 )
                 health = health_of(config, status, metrics, database, clock=clock, log=log)
                 change_feed = ChangeFeed(log.follower_failed)
-                async with AiohttpWire(own) as wire:
+                async with AiohttpWire(own, outgoing=running.bound.outgoing) as wire:
+                    running.join(Reloadable(wire, lambda bound: bound.outgoing))
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, change_feed.publish)
                     site = web_listener(
                         running,

@@ -3,6 +3,7 @@
 import ipaddress
 
 from tidewaiter.bootstrap.account_binding import bind_valid_accounts, read_schedules
+from tidewaiter.bootstrap.outgoing import faults_of_network
 from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.web.tls import CertificateError, server_context
@@ -10,7 +11,12 @@ from tidewaiter.web.tls import CertificateError, server_context
 
 def faults_of(config: Config) -> tuple[ConfigFault, ...]:
     """The faults of accounts, specs, schedules, listeners and notifications; empty when a daemon could start."""
-    return (*_faults_of_accounts(config), *faults_of_access(config), *faults_of_notifications(config))
+    return (
+        *faults_of_network(config),
+        *_faults_of_accounts(config),
+        *faults_of_access(config),
+        *faults_of_notifications(config),
+    )
 
 
 def _faults_of_accounts(config: Config) -> tuple[ConfigFault, ...]:

@@ -10,8 +10,8 @@ from tidewaiter.config.config_tables import Config
 
 _Key: TypeAlias = tuple[str, ...]
 
-_APPLIED: Final = frozenset({"accounts", "callbacks", "http", "log", "notifications", "providers", "retention",
-                                "schedules", "tokens", "worker"})  # fmt: skip
+_APPLIED: Final = frozenset({"accounts", "callbacks", "http", "log", "network", "notifications", "providers",
+                                "retention", "schedules", "tokens", "worker"})  # fmt: skip
 """Tables that a running daemon applies. Any other table, a new one too, waits for a restart."""
 
 _KEPT: Final = frozenset({("callbacks", "listen"), ("http", "listen"), ("log", "format"), ("worker", "lease_s")})

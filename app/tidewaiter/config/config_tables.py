@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
+from tidewaiter.config.network_table import NetworkTable
 from tidewaiter.config.notification_tables import NotificationTable
 from tidewaiter.config.origins import ConfigFault, ValueOrigin, ValueSource
 from tidewaiter.config.storage_tables import StorageTable
@@ -273,6 +274,7 @@ class Config(TomlTable):
     retention: RetentionTable
     log: LogTable
     providers: ProvidersTable
+    network: NetworkTable = NetworkTable()
     callbacks: CallbacksTable = CallbacksTable()
     http: HttpTable = HttpTable()
     tokens: Mapping[TokenName, TokenTable] = {}

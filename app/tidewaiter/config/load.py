@@ -47,6 +47,8 @@ class ConfigError(Exception):
 PREFIX: Final = "TIDEWAITER__"
 _FILE: Final = "_file"
 _LARGEST_SECRET: Final = 65_536
+_PATHS: Final = frozenset({("network", "ca_file")})
+"""Keys that end so, but hold the path itself."""
 
 _NAMED: Final[Mapping[str, type[BaseModel]]] = {
     name: found[0] for name, key in Config.model_fields.items() if (found := table_in(key)) is not None and found[1]
@@ -208,6 +210,8 @@ def _resolve(file: _Layer, environment: _Layer, folder: Path, faults: list[Confi
 
 
 def _without_file(key: _Key) -> _Key:
+    if key in _PATHS:
+        return key
     stem = key[-1].removesuffix(_FILE)
     return (*key[:-1], stem) if stem else key
 

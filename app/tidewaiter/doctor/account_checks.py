@@ -14,6 +14,7 @@ from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized
 from tidewaiter.providers.provider import Healthy, Probe, Probed
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.providers.reply_headers import parse_http_date
+from tidewaiter.transport.outgoing import Outgoing
 from tidewaiter.transport.wire import TlsError, TransportError
 
 Ask: TypeAlias = Callable[[WireRequest], Awaitable[WireReply | Trouble]]
@@ -43,14 +44,17 @@ class CheckedAccount:
     closed: str | None = None
 
 
-async def check_account(notes: Notes, account: CheckedAccount, clock: Clock) -> None:
+async def check_account(notes: Notes, account: CheckedAccount, clock: Clock, outgoing: Outgoing | None = None) -> None:
     """Note whether an account is paused, and whether it works."""
     if account.pause_known:
         notes.add("account", pause_result(account.name, account.pause))
     key = f"accounts.{account.name}.settings"
     permit = f"set accounts.{account.name}.allow_private = true"
     endpoint = NetworkEndpoint.of(account.base_url)
-    if not await check_endpoint(notes, endpoint, clock, private_ok=account.private_ok, key=key, permit=permit):
+    private_ok = account.private_ok
+    if not await check_endpoint(
+        notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, outgoing=outgoing
+    ):
         return
     if account.probe is None:
         notes.add("login", info("its provider's spec has no probe, so no request was sent"))

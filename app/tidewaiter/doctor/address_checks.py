@@ -16,6 +16,7 @@ from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.url import CALLBACK_PATH
 from tidewaiter.transport.address_guard import Guard
+from tidewaiter.transport.outgoing import Outgoing
 from tidewaiter.transport.wire import Timeouts, TransportError, Wire
 
 _DAY_S: Final = 86_400.0
@@ -57,7 +58,14 @@ class NetworkEndpoint:
 
 
 async def check_endpoint(
-    notes: Notes, endpoint: NetworkEndpoint, clock: Clock, *, private_ok: PermittedNetworks, key: str, permit: str = ""
+    notes: Notes,
+    endpoint: NetworkEndpoint,
+    clock: Clock,
+    *,
+    private_ok: PermittedNetworks,
+    key: str,
+    permit: str = "",
+    outgoing: Outgoing | None = None,
 ) -> bool:
     """Note whether an endpoint can be reached and its certificate is valid; returns whether it is usable.
 
@@ -68,11 +76,15 @@ async def check_endpoint(
         private_ok: which private addresses it may have.
         key: the configuration key of the address.
         permit: how the configuration can permit a private address, if it can.
+        outgoing: how the daemon makes connections.
     """
     addresses = await check_name(notes, endpoint, private_ok=private_ok, key=key, permit=permit)
     if not addresses:
         return False
-    return notes.add("tls", await _connect(endpoint, addresses, clock, key)) is not CheckStatus.FAILURE
+    return (
+        notes.add("tls", await _connect(endpoint, addresses, clock, key, outgoing or Outgoing()))
+        is not CheckStatus.FAILURE
+    )
 
 
 async def check_name(
@@ -112,13 +124,15 @@ def addresses_result(host: str, addresses: Sequence[str], *, private_ok: Permitt
     return failure(f"{host} has the address {refused.address}, {refused.kind}, to which nothing is sent", remedy)
 
 
-async def _connect(endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str) -> CheckResult:
+async def _connect(
+    endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str, outgoing: Outgoing
+) -> CheckResult:
     """Connect to the first address that accepts a connection."""
     error: OSError = OSError("no address")
     for address in addresses:
         try:
             async with asyncio.timeout(_CONNECT_S):
-                return await _handshake(endpoint, address, clock)
+                return await _handshake(endpoint, address, clock, outgoing)
         except ssl.SSLError as refused:
             return tls_result(refused, endpoint.host, key)
         except ConnectionAbortedError:
@@ -133,8 +147,8 @@ async def _connect(endpoint: NetworkEndpoint, addresses: Sequence[str], clock: C
     return failure(message, f"check that {key} is right, the server is up, and no firewall blocks it")
 
 
-async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock) -> CheckResult:
-    context = _trusted_authorities() if endpoint.tls else None
+async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock, outgoing: Outgoing) -> CheckResult:
+    context = outgoing.trust.context if endpoint.tls else None
     name = endpoint.host if endpoint.tls else None
     handshake_s = _HANDSHAKE_S if endpoint.tls else None
     _, writer = await asyncio.open_connection(
@@ -148,13 +162,6 @@ async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock) -> C
         return certificate_result(str(certificate["notAfter"]), clock.now(), connected.version() or "TLS")
     finally:
         writer.transport.abort()
-
-
-def _trusted_authorities() -> ssl.SSLContext:
-    """The authorities that the daemon trusts: those of the system and of ``SSL_CERT_FILE``."""
-    trust = ssl.create_default_context()
-    trust.minimum_version = ssl.TLSVersion.TLSv1_2
-    return trust
 
 
 def certificate_result(not_after: str, now: float, version: str) -> CheckResult:
@@ -181,7 +188,7 @@ def tls_result(error: ssl.SSLError, host: str, key: str) -> CheckResult:
         remedy = f"write the name of the certificate into {key}, or get a certificate for this name"
         return failure(f"its certificate is not for {host}", remedy)
     if code in _UNKNOWN_AUTHORITY:
-        remedy = "if that is right, add it to the authorities of this machine, or to a file that SSL_CERT_FILE names"
+        remedy = "if that is right, add it to the file of network.ca_file, or to the authorities of this machine"
         return failure(f"its certificate is from an unknown authority ({error.verify_message})", remedy)
     return failure(f"its certificate was refused: {error.verify_message}", "the server's operator must repair it")
 
@@ -213,9 +220,17 @@ async def check_http(notes: Notes, listen: tuple[str, int], wire: Wire) -> bool:
     return True
 
 
-async def check_callbacks(notes: Notes, public_url: str, listen: tuple[str, int], wire: Wire, clock: Clock) -> None:
+async def check_callbacks(
+    notes: Notes,
+    public_url: str,
+    listen: tuple[str, int],
+    wire: Wire,
+    clock: Clock,
+    *,
+    outgoing: Outgoing | None = None,
+) -> None:
     """Note whether a request to the public address arrives at a Tidewaiter; it cannot make a job due."""
-    if not await check_public_url(notes, "callbacks", public_url, listen, clock):
+    if not await check_public_url(notes, "callbacks", public_url, listen, clock, outgoing=outgoing):
         return
     try:
         answer = await _ask(f"{public_url}{CALLBACK_PATH}", wire)
@@ -225,7 +240,15 @@ async def check_callbacks(notes: Notes, public_url: str, listen: tuple[str, int]
         notes.add("callbacks", callback_result(answer, public_url, listen))
 
 
-async def check_public_url(notes: Notes, table: str, public_url: str, listen: tuple[str, int], clock: Clock) -> bool:
+async def check_public_url(
+    notes: Notes,
+    table: str,
+    public_url: str,
+    listen: tuple[str, int],
+    clock: Clock,
+    *,
+    outgoing: Outgoing | None = None,
+) -> bool:
     """Note whether a public address of ours can be reached, if the daemon listens; returns whether it can.
 
     Args:
@@ -234,11 +257,12 @@ async def check_public_url(notes: Notes, table: str, public_url: str, listen: tu
         public_url: the address that others use.
         listen: where the daemon listens.
         clock: for the expiry of certificates.
+        outgoing: how the daemon makes connections.
     """
     # Inside one's own network the public name may resolve to a private address.
     endpoint, key = NetworkEndpoint.of(public_url), f"{table}.public_url"
     if await _listens(*listen):
-        return await check_endpoint(notes, endpoint, clock, private_ok=True, key=key)
+        return await check_endpoint(notes, endpoint, clock, private_ok=True, key=key, outgoing=outgoing)
     await check_name(notes, endpoint, private_ok=True, key=key)
     notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to check {public_url}"))
     return False

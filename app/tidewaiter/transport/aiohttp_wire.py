@@ -7,7 +7,6 @@ each set of permitted networks, so that no account uses a connection of another 
 
 import asyncio
 import io
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from functools import lru_cache
@@ -32,6 +31,7 @@ from tidewaiter.domain.http_values import WireRequest, can_decode, content_codin
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.transport.address_guard import Guard, GuardedResolver, OwnListeners
 from tidewaiter.transport.aiohttp_errors import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body
+from tidewaiter.transport.outgoing import Outgoing
 from tidewaiter.transport.reply_bodies import ACCEPTED, BombError, UnpackError, unpacking_of
 from tidewaiter.transport.request_urls import place_of, request_address
 from tidewaiter.transport.wire import BrokenBodyError, OnSend, Timeouts
@@ -44,7 +44,7 @@ from typing import TypeAlias
 from tidewaiter.domain.networks import Network
 
 _MOST_IDLE: Final = 16
-_Key: TypeAlias = tuple[bool | frozenset[Network], bool]
+_Key: TypeAlias = tuple[bool | frozenset[Network], bool, int]
 _IDLE_S = 30.0
 _READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
@@ -73,29 +73,36 @@ class Pools:
     def __init__(self, make: Callable[[PermittedNetworks, bool], ClientSession]) -> None:
         self._make = make
         self._pools: dict[_Key, Pool] = {}
+        self._generation = 0
 
     def __len__(self) -> int:
         """How many pools there are."""
         return len(self._pools)
 
+    def renew(self) -> None:
+        """Make new sessions from now on; exchanges under way end with the session that they have."""
+        self._generation += 1
+
     async def borrow(self, private_ok: PermittedNetworks, *, fresh: bool) -> Pool:
         """The pool of these networks, in any order; the borrower counts ``users`` down at the end."""
         networks = private_ok if isinstance(private_ok, bool) else frozenset(private_ok)
-        key = networks or False, fresh
+        key = networks or False, fresh, self._generation
         pool = self._pools.pop(key, None)
         if pool is None:
             pool = Pool(self._make(private_ok, fresh))
         # The last in the order is the one that was used last.
         self._pools[key] = pool
         pool.users += 1
-        if len(self._pools) > _MOST_IDLE:
+        if len(self._pools) > _MOST_IDLE or next(iter(self._pools))[2] != self._generation:
             await self._close_idle()
         return pool
 
     async def _close_idle(self) -> None:
         idle = [key for key, pool in self._pools.items() if not pool.users]
+        idle.sort(key=lambda key: key[2] == self._generation)
+        outdated = sum(key[2] != self._generation for key in idle)
         # Removed before anything is awaited, so that no pool is borrowed while it is being closed.
-        ended = [self._pools.pop(key) for key in idle[: len(self._pools) - _MOST_IDLE]]
+        ended = [self._pools.pop(key) for key in idle[: max(outdated, len(self._pools) - _MOST_IDLE)]]
         for pool in ended:
             await pool.session.close()
 
@@ -113,21 +120,26 @@ class AiohttpWire:
     There is one pool of connections for each set of permitted networks, so that neither a kept-alive connection nor a
     cached lookup of a permitted account ever serves another. A request that asks for a fresh connection goes through a
     pool that keeps none. The callers bound how many connections are open at a time. Certificates are verified
-    against the system's authorities (OpenSSL's ``SSL_CERT_FILE`` is respected).
+    against the authorities of ``outgoing``.
 
     Args:
         own: the daemon's own listeners, which no request may reach.
         resolver: looks up names, in place of the system's.
+        outgoing: how connections are made.
     """
 
-    def __init__(self, own: OwnListeners | None = None, resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self,
+        own: OwnListeners | None = None,
+        resolver: AbstractResolver | None = None,
+        outgoing: Outgoing | None = None,
+    ) -> None:
+        self._outgoing = outgoing or Outgoing()
         self._own = own or OwnListeners()
         self._resolver = resolver
         self._pools = Pools(self._session)
 
     async def __aenter__(self) -> Self:
-        self._trust = ssl.create_default_context()
-        self._trust.minimum_version = ssl.TLSVersion.TLSv1_2
         self._names = self._resolver or ThreadedResolver()
         return self
 
@@ -135,6 +147,12 @@ class AiohttpWire:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._pools.close()
+
+    def reconfigure(self, outgoing: Outgoing) -> None:
+        """Make connections in this way from now on; none that was made before serves another request."""
+        if outgoing != self._outgoing:
+            self._outgoing = outgoing
+            self._pools.renew()
 
     def open(
         self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
@@ -145,7 +163,7 @@ class AiohttpWire:
     def _session(self, private_ok: PermittedNetworks, fresh: bool) -> ClientSession:
         guard = Guard(private_ok, self._own)
         connector = TCPConnector(
-            ssl=self._trust,
+            ssl=self._outgoing.trust.context,
             resolver=GuardedResolver(self._names, guard),
             socket_factory=guard.socket,
             limit=0,

@@ -1,0 +1,69 @@
+"""The certificate authorities that outgoing connections trust: the system's, and those of a file."""
+
+import hashlib
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+_BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+_LARGEST: Final = 8 * 2**20
+
+
+class TrustError(Exception):
+    """A file of authorities cannot be used; the message says what to do."""
+
+
+def _system() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The authorities; two are equal if their file has the same content.
+
+    The system's authorities are those that OpenSSL finds; ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace them.
+    """
+
+    context: ssl.SSLContext = field(default_factory=_system, compare=False, repr=False)
+    digest: bytes = b""
+
+    @classmethod
+    def of(cls, ca_file: Path | None) -> Self:
+        """The system's authorities, and those of a file in PEM form.
+
+        Raises:
+            TrustError: the file cannot be used.
+        """
+        if ca_file is None:
+            return cls()
+        content = _read(ca_file)
+        context = _system()
+        try:
+            # As text: the file is read once, so that what was checked is what is used.
+            context.load_verify_locations(cadata=content.decode("ascii", "ignore"))
+        except ssl.SSLError as error:
+            reason = (error.reason or str(error)).replace("_", " ").lower()
+            raise TrustError(
+                f"{ca_file} has a certificate that cannot be read ({reason}); name a file of whole certificates"
+            ) from None
+        return cls(context, hashlib.sha256(content).digest())
+
+
+def _read(ca_file: Path) -> bytes:
+    try:
+        with ca_file.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise TrustError(
+            f"{ca_file} cannot be read: {error.strerror or error}; name a file that this user may read"
+        ) from None
+    if len(content) > _LARGEST:
+        raise TrustError(f"{ca_file} is larger than 8 MiB; name a file that holds only certificates")
+    if _BEGIN not in content:
+        raise TrustError(
+            f"{ca_file} holds no certificate in PEM form (BEGIN CERTIFICATE); openssl x509 -inform der makes one of DER"
+        )
+    return content

@@ -4,8 +4,10 @@ The catalogue of events is the contract: a name or a field that changes there ch
 """
 
 import platform
+import time
 from collections import Counter as Counts
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -111,6 +113,20 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
+class SandboxedProcessCollector(ProcessCollector):
+    """The library's ``process_*`` metrics, also where ``/proc`` shows processes only (``ProcSubset=pid``).
+
+    Without the machine's boot time in ``/proc/stat`` the library would give none of them.
+    """
+
+    def _boot_time(self) -> float:
+        with suppress(OSError):
+            found: float | None = super()._boot_time()  # type: ignore[no-untyped-call]
+            if found is not None:
+                return found
+        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)  # noqa: TID251  # the machine's own, as in /proc
+
+
 PROVIDER = "provider"
 ELSEWHERE = "elsewhere"
 
@@ -133,7 +149,7 @@ class Metrics:
         self._commit_updates = histogram("tidewaiter_commit_updates", self._registry)
         self._commit_seconds = histogram("tidewaiter_commit_seconds", self._registry)
         self.lagged: Callable[[float], None] = histogram("tidewaiter_event_loop_lag_seconds", self._registry).observe
-        ProcessCollector(registry=self._registry)
+        SandboxedProcessCollector(registry=self._registry)
 
     def set_start(self, version: str, started_at: float) -> None:
         """The program's version, and when it was started, in epoch seconds."""

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from tidewaiter import bootstrap
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.database.lane_store import LaneRow, LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State, Track
 from tidewaiter.emulators.controls import FaultKind
@@ -230,15 +231,27 @@ def test_the_end(sqlite_url: str, takes_s: float, clean: bool) -> None:
     live(sqlite_url, story)
 
 
-def test_a_lane_taken_while_the_end_begins_does_nothing(sqlite_url: str) -> None:
+def test_a_lane_taken_while_the_end_begins_does_nothing(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A round that was under way takes a lane: it begins no step and is given back with the others."""
+    take = LaneStore.take
 
     async def story(site: Site) -> None:
         await site.add()
+        taken = asyncio.Event()
+
+        async def take_slowly(store: LaneStore, *values: Any, **named: Any) -> list[LaneRow]:
+            rows = await take(store, *values, **named)
+            taken.set()
+            await site.clock.sleep(1.0)
+            return list(rows)
+
+        monkeypatch.setattr(LaneStore, "take", take_slowly)
         daemon = site.daemon()
-        ending = asyncio.create_task(daemon.leases.end(10.0))
-        await site.clock.sleep(1.0)
-        assert await ending
+        await taken.wait()
+        assert await daemon.leases.end(10.0)
+        assert daemon.leases.lanes == {}
+        await site.clock.sleep(2.0)
+        assert len(daemon.leases.lanes) == 1
         await daemon.leases.give_back()
         await site.clock.sleep(5.0)
         assert daemon.executor.taken == []

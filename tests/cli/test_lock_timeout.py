@@ -36,16 +36,23 @@ def test_a_locked_table(shell: CommandShell, postgres_url: str) -> None:
 
 
 def test_a_table_that_somebody_writes(postgres_url: str) -> None:
-    """A migration that waits for a writer is given up as a whole: the revision is the old one, no table was made."""
-    assert known_revisions()[-2:] == ("0007", "0008")
-    run(postgres_url, "DROP TABLE ended_sessions, actions", "UPDATE alembic_version SET version_num = '0007'")
+    """A migration that waits for a writer is given up as a whole: the revision is the old one, no column was added."""
+    assert known_revisions()[-2:] == ("0008", "0009")
+    columns = ("handled_at", "handled_by", "retried_as", "former_key")
+    run(
+        postgres_url,
+        f"ALTER TABLE jobs {', '.join(f'DROP COLUMN {name}' for name in columns)}",
+        "DROP INDEX IF EXISTS jobs_unhandled",
+        "DROP INDEX IF EXISTS jobs_unhandled_account",
+        "UPDATE alembic_version SET version_num = '0008'",
+    )
     with (
         held(postgres_url, "LOCK TABLE jobs IN ROW EXCLUSIVE MODE") as pid,
         pytest.raises(StoreUnavailableError, match=rf"process {pid} \(application nightly"),
     ):
         migrate.upgrade(postgres_url, lock_timeout_s=0.4)
-    assert migrate.current(postgres_url) == "0007"
-    assert "table ended_sessions is missing" in migrate.check(postgres_url)
+    assert migrate.current(postgres_url) == "0008"
+    assert "column handled_at of jobs is missing" in migrate.check(postgres_url)
     migrate.upgrade(postgres_url, lock_timeout_s=0.4)
     assert migrate.check(postgres_url) == []
 

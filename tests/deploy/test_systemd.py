@@ -51,7 +51,7 @@ def test_a_faulty_configuration_stays_down(tmp_path: Path) -> None:
     file.write_text("[database]\nunknown = 1\n")
     program = Path(sys.executable).with_name("tidewaiter")
     ended = subprocess.run(_command(program), env={CONFIG_VARIABLE: str(file)}, capture_output=True, check=False)
-    assert str(ended.returncode) in _settings()["RestartPreventExitStatus"]
+    assert str(ended.returncode) in _settings()["RestartPreventExitStatus"][0].split()
 
 
 def test_a_reload_during_the_upgrade(tmp_path: Path) -> None:
@@ -65,10 +65,11 @@ def test_a_reload_during_the_upgrade(tmp_path: Path) -> None:
 
 
 def test_restarts_know_the_exit_codes() -> None:
-    """A faulty configuration is not tried again; anything else is, for ever."""
+    """A faulty configuration and a lost database file stay down; after anything else the daemon is started again."""
     unit = _settings()
     assert unit["Restart"] == ["on-failure"]
-    assert unit["RestartPreventExitStatus"] == [str(int(ExitCode.CONFIG))]
+    assert unit["RestartPreventExitStatus"] == ["78 74"]
+    assert (int(ExitCode.CONFIG), int(ExitCode.DATABASE_LOST)) == (78, 74)
     assert unit["StartLimitIntervalSec"] == ["0"]
 
 

@@ -217,6 +217,12 @@ async def test_a_retry_takes_over_the_unique_key(site: ApiServer) -> None:
     assert (old["unique_key"], old["former_key"]) == (None, "task-7")
 
 
+async def test_a_body_that_is_no_object(site: ApiServer) -> None:
+    """The fault says what a body must be, without the name of a class of the program."""
+    (fault,) = (await site.post("/v1/jobs", [])).problem(422)["errors"]
+    assert "must be an object" in fault["detail"]
+
+
 async def test_failures_are_acknowledged(site: ApiServer) -> None:
     """A failure is listed as unhandled until somebody acknowledges it; its entity tag changes; others are refused."""
     number = (await site.submitted())["id"]

@@ -73,7 +73,7 @@ def check_shape(document: Json, shape: type[Shape], *where: str | int) -> Shape:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
         raise body_problem(
-            [FieldFault(_reason_of(one["msg"]), pointer_of([*where, *one["loc"]])) for one in found]
+            [FieldFault(_reason_of(one["type"], one["msg"]), pointer_of([*where, *one["loc"]])) for one in found]
         ) from None
 
 
@@ -257,8 +257,10 @@ def _check_text(text: str) -> None:
         raise ProblemError(400, "the body has a text with NUL or with half of a surrogate pair, which cannot be stored")
 
 
-def _reason_of(message: str) -> str:
-    """A message of pydantic as the rest of a sentence that begins with the field."""
+def _reason_of(kind: str, message: str) -> str:
+    """A fault that pydantic found, as the rest of a sentence that begins with the field."""
+    if kind == "model_type":  # the message would name a class of this program
+        return "must be an object"
     plain = message.removeprefix("Value error, ")
     return _PYDANTIC_MESSAGES.get(plain) or f"{plain[:1].lower()}{plain[1:]}"
 

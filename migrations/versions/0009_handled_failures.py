@@ -23,8 +23,9 @@ def upgrade() -> None:
     # A job is repeated once: the newest job that repeats it counts.
     op.execute(
         sa.text(
-            "UPDATE jobs SET retried_as = (SELECT max(again.id) FROM jobs AS again WHERE again.retry_of = jobs.id)"
-            " WHERE id IN (SELECT retry_of FROM jobs WHERE retry_of IS NOT NULL)"
+            "UPDATE jobs SET retried_as = again.id FROM"
+            " (SELECT retry_of, max(id) AS id FROM jobs WHERE retry_of IS NOT NULL GROUP BY retry_of) AS again"
+            " WHERE jobs.id = again.retry_of"
         )
     )
     op.create_index("jobs_unhandled", "jobs", ["id"], sqlite_where=UNHANDLED, postgresql_where=UNHANDLED)

@@ -46,10 +46,10 @@ def test_a_dead_provider(shell: CommandShell) -> None:
 def test_as_json(shell: CommandShell) -> None:
     """Programs get an array of findings, each with the same members."""
     found = shell.json("doctor", code=ExitCode.FAILED)
-    assert all(list(one) == ["check", "subject", "status", "message", "mend", "seconds"] for one in found)
+    assert all(list(one) == ["check", "subject", "status", "message", "remedy", "seconds"] for one in found)
     (tls,) = (one for one in found if one["check"] == "tls")
     assert (tls["subject"], tls["status"]) == ("shop", "failure")
-    assert all(one["mend"] for one in found if one["status"] in ("failure", "warning"))
+    assert all(one["remedy"] for one in found if one["status"] in ("failure", "warning"))
 
 
 def test_a_configuration_that_is_wrong(shell: CommandShell) -> None:

@@ -271,5 +271,5 @@ def test_acting_on_all_that_match(shell: CommandShell) -> None:
 
     assert "not both" in shell("jobs", "retry", "1", "--unhandled", code=ExitCode.USAGE).stderr
     assert "or a filter" in shell("jobs", "retry", code=ExitCode.USAGE).stderr
-    typo = shell("jobs", "retry", "--account", "typo", code=ExitCode.FAILED)
+    typo = shell("jobs", "retry", "--account", "typo", code=ExitCode.USAGE)
     assert "unknown account 'typo'; configured: " in typo.stderr

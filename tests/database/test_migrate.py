@@ -161,3 +161,33 @@ def test_tables_do_not_need_the_clock_function(tmp_path: Path) -> None:
     with engine.connect() as connection:
         assert CLOCK_FUNCTION not in str(_schema(connection))
     engine.dispose()
+
+
+def test_failures_before_0009_are_handled(empty_url: str) -> None:
+    """Failures that nobody could acknowledge count as handled; a job that was retried knows its newest retry."""
+    migrate.upgrade(empty_url)
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX jobs_unhandled"))
+        connection.execute(text("DROP INDEX jobs_unhandled_account"))
+        for column in ("handled_at", "handled_by", "retried_as", "former_key"):
+            connection.execute(text(f"ALTER TABLE jobs DROP COLUMN {column}"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0008'"))
+        connection.execute(text("INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)"))
+        for number, state, retry_of in ((1, "failed", None), (2, "failed", 1), (3, "queued", 1), (4, "polling", None)):
+            connection.execute(
+                text(
+                    "INSERT INTO jobs (id, lane, account, operation, params, state, version, created_at, deadline_at,"
+                    " track, retry_of, finished_at)"
+                    " VALUES (:id, 1, 'a', 'o', '{}', :state, 1, 0, 0, 0, :retry_of, :end)"
+                ),
+                {"id": number, "state": state, "retry_of": retry_of, "end": 5.0 if state == "failed" else None},
+            )
+    engine.dispose()
+    migrate.upgrade(empty_url)
+    assert migrate.check(empty_url) == []
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        found = connection.execute(text("SELECT id, handled_at, retried_as FROM jobs ORDER BY id")).all()
+    engine.dispose()
+    assert [tuple(row) for row in found] == [(1, 5.0, 3), (2, 5.0, None), (3, None, None), (4, None, None)]

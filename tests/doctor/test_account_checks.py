@@ -26,38 +26,38 @@ def test_answers(answer: Probed, status: CheckStatus, message: str) -> None:
     """Each kind of answer has its own finding, with one fix unless it is good."""
     verdict = probe_result(answer, "shop")
     assert (verdict.status, verdict.message) == (status, message)
-    assert bool(verdict.mend) is (status is not CheckStatus.OK)
+    assert bool(verdict.remedy) is (status is not CheckStatus.OK)
 
 
 def test_the_fix_for_refused_credentials() -> None:
     """It names where they stand; a paused account must be resumed afterwards as well."""
     refused = Unauthorized("HTTP 401")
-    assert "accounts.shop.settings" in probe_result(refused, "shop").mend
-    assert "resume" not in probe_result(refused, "shop").mend
-    assert probe_result(refused, "shop", PAUSE).mend.endswith(", then: tidewaiter accounts resume shop")
+    assert "accounts.shop.settings" in probe_result(refused, "shop").remedy
+    assert "resume" not in probe_result(refused, "shop").remedy
+    assert probe_result(refused, "shop", PAUSE).remedy.endswith(", then: tidewaiter accounts resume shop")
 
 
 def test_no_answer() -> None:
     """A failure of the network is told in its own words, TLS apart."""
     assert failed_probe_result(LostReplyError("It broke.")).message == "It broke"
-    assert "certificate" in failed_probe_result(TlsError("No.")).mend
+    assert "certificate" in failed_probe_result(TlsError("No.")).remedy
 
 
 @pytest.mark.parametrize(
-    ("by", "status", "text", "mend"),
+    ("by", "status", "text", "remedy"),
     [
         (PauseCause.CREDENTIALS, CheckStatus.FAILURE, "by its daemon (credentials)", "tidewaiter accounts resume shop"),
         (PauseCause.PERSON, CheckStatus.WARNING, "by a person", "tidewaiter accounts resume shop"),
         (PauseCause.TLS, CheckStatus.WARNING, "by its daemon (tls)", "tries again"),
     ],
 )
-def test_pauses(by: PauseCause, status: CheckStatus, text: str, mend: str) -> None:
+def test_pauses(by: PauseCause, status: CheckStatus, text: str, remedy: str) -> None:
     """A pause is told with whose it is and why, and with what ends it; refused credentials are a failure."""
     verdict = pause_result("shop", Pause("shop", by, "because", 0.0, 60.0, None))
     assert verdict.status is status
     assert text in verdict.message
     assert verdict.message.endswith("because")
-    assert mend in verdict.mend
+    assert remedy in verdict.remedy
     assert pause_result("shop", None).status is CheckStatus.OK
 
 

@@ -67,7 +67,7 @@ async def test_a_name_without_an_address() -> None:
     assert list(found) == ["dns"]
     assert found["dns"].status is CheckStatus.FAILURE
     assert found["dns"].message.startswith("nowhere.invalid has no address: ")
-    assert "accounts.shop.settings" in found["dns"].mend
+    assert "accounts.shop.settings" in found["dns"].remedy
 
 
 async def test_a_name(server: Server) -> None:
@@ -83,7 +83,7 @@ async def test_the_guard(server: Server) -> None:
     found = await looked_at(server.origin, private_ok=False)
     assert list(found) == ["dns"]
     assert "127.0.0.1, a loopback address" in found["dns"].message
-    assert found["dns"].mend == "set allow_private = true, if it is meant to be there"
+    assert found["dns"].remedy == "set allow_private = true, if it is meant to be there"
     assert server.connections == 0
 
 
@@ -96,7 +96,7 @@ def test_one_blocked_address_is_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "private_ok", "mend"),
+    ("address", "private_ok", "remedy"),
     [
         ("10.0.0.1", False, "set allow_private = true, if it is meant to be there"),
         ("10.0.0.1", (), "set allow_private = true, if it is meant to be there"),
@@ -106,10 +106,10 @@ def test_one_blocked_address_is_enough() -> None:
         ("fe80::1%eth0", True, "check that DNS gives its public address"),
     ],
 )
-def test_what_permits_it(address: str, private_ok: PermittedNetworks, mend: str) -> None:
+def test_what_permits_it(address: str, private_ok: PermittedNetworks, remedy: str) -> None:
     """The suggested fix helps, given what the account permits already."""
     verdict = addresses_result("a", [address], private_ok=private_ok, permit="set allow_private = true")
-    assert (verdict.status, verdict.mend) == (CheckStatus.FAILURE, mend)
+    assert (verdict.status, verdict.remedy) == (CheckStatus.FAILURE, remedy)
 
 
 def test_a_named_network() -> None:
@@ -170,7 +170,7 @@ async def test_bad_certificates(since: float, days: float, address: str, message
         found = await looked_at(server.origin)
     assert found["tls"].status is CheckStatus.FAILURE
     assert found["tls"].message == message
-    assert found["tls"].mend
+    assert found["tls"].remedy
 
 
 async def test_an_unknown_authority(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ async def test_an_unknown_authority(tmp_path: Path) -> None:
             found = await looked_at(server.origin)
         assert found["tls"].status is CheckStatus.FAILURE
         assert found["tls"].message.startswith("its certificate is from an unknown authority (")
-        assert "network.ca_file" in found["tls"].mend
+        assert "network.ca_file" in found["tls"].remedy
 
 
 async def test_tls_where_there_is_none() -> None:

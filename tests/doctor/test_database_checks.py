@@ -49,7 +49,7 @@ async def test_tables_of_another_program(database_url: str) -> None:
     await database.close()
     found = await looked_at(database_url)
     assert found["database"].status is CheckStatus.FAILURE
-    assert found["database"].mend == "run `tidewaiter db upgrade`"
+    assert found["database"].remedy == "run `tidewaiter db upgrade`"
     assert list(found) == ["database"]
 
 
@@ -75,7 +75,7 @@ async def test_a_server_out_of_reach() -> None:
         found = await looked_at(f"postgresql://u:canary@127.0.0.1:{bound.getsockname()[1]}/x")
     assert found["database"].status is CheckStatus.FAILURE
     assert "cannot be reached" in found["database"].message
-    assert "canary" not in found["database"].message + found["database"].mend
+    assert "canary" not in found["database"].message + found["database"].remedy
 
 
 async def test_a_file_that_is_not_there(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ async def test_files_that_others_may_use(sqlite_url: str, tmp_path: Path) -> Non
     await check_sqlite(notes, file, lock)
     (found,) = [one for one in notes.findings if one.check == "permissions"]
     assert found.status is CheckStatus.WARNING
-    assert found.mend.endswith(f"chmod 600 {file}")
+    assert found.remedy.endswith(f"chmod 600 {file}")
     assert file.stat().st_mode & 0o777 == 0o644
 
 
@@ -130,7 +130,7 @@ async def test_a_lock_that_no_daemon_would_use(sqlite_url: str, tmp_path: Path) 
     notes = Notes("database", CLOCK)
     await check_sqlite(notes, tmp_path / "tidewaiter.db", lock)
     (found,) = [one for one in notes.findings if one.check == "daemon"]
-    assert (found.status, found.mend) == (CheckStatus.FAILURE, "remove it")
+    assert (found.status, found.remedy) == (CheckStatus.FAILURE, "remove it")
     assert "is a symbolic link" in found.message
 
 
@@ -149,4 +149,4 @@ async def test_another_encoding(postgres: Postgres, encoding: str) -> None:
     found = await looked_at(with_tables(postgres, encoding))
     assert found["database"].status is CheckStatus.FAILURE
     assert f"has the encoding {encoding}" in found["database"].message
-    assert "createdb -E UTF8" in (found["database"].mend or "")
+    assert "createdb -E UTF8" in (found["database"].remedy or "")

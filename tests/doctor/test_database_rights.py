@@ -30,7 +30,7 @@ async def looked_at(url: str) -> list[Finding]:
 
 def failures(found: list[Finding]) -> list[tuple[str, str]]:
     """The failures: messages and remedies."""
-    return [(one.message, one.mend) for one in found if one.status is CheckStatus.FAILURE]
+    return [(one.message, one.remedy) for one in found if one.status is CheckStatus.FAILURE]
 
 
 async def test_the_documented_rights_are_enough(postgres_url: str, tmp_path: Path) -> None:

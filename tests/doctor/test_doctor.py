@@ -61,7 +61,7 @@ async def test_wrong_credentials(tmp_path: Path) -> None:
     login = found["shop", "login"]
     assert login.status is CheckStatus.FAILURE
     assert login.message.startswith("the provider refuses the credentials: ")
-    assert "accounts.shop.settings" in login.mend
+    assert "accounts.shop.settings" in login.remedy
     assert ("shop", "clock") in found
 
 
@@ -119,7 +119,7 @@ async def test_a_paused_account(tmp_path: Path) -> None:
     async with serving(answering(reply(200, GOOD))) as server:
         found = await consulted(tmp_path, account(server.origin))
     assert found["shop", "account"].status is CheckStatus.FAILURE
-    assert found["shop", "account"].mend.endswith("tidewaiter accounts resume shop")
+    assert found["shop", "account"].remedy.endswith("tidewaiter accounts resume shop")
     assert found["shop", "login"].status is CheckStatus.OK
     assert found["database", "database"].status is CheckStatus.OK
 

@@ -46,7 +46,7 @@ async def test_a_check_without_an_end() -> None:
         ("second", "shop", "failure"),
     ]
     assert found[1].message == "did not end within 0.01 s"
-    assert found[1].mend
+    assert found[1].remedy
 
 
 async def test_a_check_that_breaks() -> None:
@@ -61,7 +61,7 @@ async def test_a_check_that_breaks() -> None:
     found: list[Finding] = []
     await run_all([Check("a", "", breaks), Check("b", "", works)], CLOCK, found.extend)
     assert [(one.check, one.message) for one in found] == [("a", "broke off: LookupError: what"), ("works", "well")]
-    assert "fault of the program" in found[0].mend
+    assert "fault of the program" in found[0].remedy
 
 
 async def test_whoever_is_told_may_end_it() -> None:

@@ -25,7 +25,7 @@ def test_fixed_libraries(version: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "mend"),
+    ("version", "remedy"),
     [
         ((3, 7, 0), "SQLite 3.51.3 or newer"),
         ((3, 40, 1), "SQLite 3.51.3 or newer"),
@@ -35,12 +35,12 @@ def test_fixed_libraries(version: tuple[int, ...]) -> None:
         ((3, 51, 2), "SQLite 3.51.3 or newer"),
     ],
 )
-def test_libraries_with_the_fault(version: tuple[int, ...], mend: str) -> None:
+def test_libraries_with_the_fault(version: tuple[int, ...], remedy: str) -> None:
     """A library older than the fix of its branch is reported with the version that has the fix."""
     verdict = sqlite_result(version)
     assert verdict.status is CheckStatus.WARNING
     assert "WAL-reset bug" in verdict.message
-    assert verdict.mend.startswith(f"run Tidewaiter with {mend}")
+    assert verdict.remedy.startswith(f"run Tidewaiter with {remedy}")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_room(free: int, status: CheckStatus) -> None:
     """Little room is a warning, next to none a failure, each with what to do."""
     verdict = free_space_result(free, Path("/srv"))
     assert verdict.status is status
-    assert bool(verdict.mend) is (status is not CheckStatus.OK)
+    assert bool(verdict.remedy) is (status is not CheckStatus.OK)
 
 
 def test_what_is_not_there_yet(tmp_path: Path) -> None:

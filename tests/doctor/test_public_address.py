@@ -43,7 +43,7 @@ async def test_somebody_else_answers(wire: AiohttpWire) -> None:
         found = await looked_at(server.origin, ("127.0.0.1", server.port), wire)
     assert found["callbacks"].status is CheckStatus.WARNING
     assert found["callbacks"].message == f"{server.origin} answers HTTP 502 by nginx, and not as a Tidewaiter does"
-    assert found["callbacks"].mend == f"let the proxy forward POST /callbacks/... to 127.0.0.1:{server.port}"
+    assert found["callbacks"].remedy == f"let the proxy forward POST /callbacks/... to 127.0.0.1:{server.port}"
 
 
 async def test_no_answer(wire: AiohttpWire) -> None:
@@ -82,7 +82,7 @@ async def test_the_own_address(wire: AiohttpWire, body: bytes, status: CheckStat
     (found,) = notes.findings
     assert (found.check, found.status) == ("http", status)
     assert found.message == f"127.0.0.1:{server.port} {text}"
-    assert bool(found.mend) is (status is not CheckStatus.OK)
+    assert bool(found.remedy) is (status is not CheckStatus.OK)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ async def test_a_folder_that_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / ".partial").write_text("a file in the way, for root may write anywhere")
     found = await looked_at(tmp_path)
     assert found["storage"].status is CheckStatus.FAILURE
-    assert "chown" in found["storage"].mend
+    assert "chown" in found["storage"].remedy
 
 
 async def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ async def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     found = await looked_at(tmp_path / "exports")
     assert found["storage"].status is CheckStatus.FAILURE
     assert found["storage"].message.endswith("exports is a file, not a folder")
-    assert found["storage"].mend.startswith("name a folder as storage.root")
+    assert found["storage"].remedy.startswith("name a folder as storage.root")
 
 
 async def test_a_bucket(bucket: Bucket) -> None:
@@ -68,5 +68,5 @@ async def test_a_bucket(bucket: Bucket) -> None:
             await check_storage(notes, storage, f"s3://{name}", "look at its permissions")
         (found,) = notes.findings
         assert found.status is status
-        assert bool(found.mend) is (status is CheckStatus.FAILURE)
+        assert bool(found.remedy) is (status is CheckStatus.FAILURE)
     assert bucket.listing() == []

@@ -135,7 +135,12 @@ async def test_who_may_look(tmp_path: Path, sqlite_url: str) -> None:
             assert reply.headers["Content-Encoding"] == "gzip"
             assert "Accept-Encoding" in reply.headers["Vary"]
             assert (await reply.text()).endswith("# EOF\n")
-        plain = headers | {"Accept-Encoding": "identity"}
-        async with daemon.session.get(daemon.url + "/metrics", headers=plain) as reply:
-            assert "Content-Encoding" not in reply.headers
-            assert (await reply.read()).endswith(b"# EOF\n")
+        for refused in ("identity", "gzip;q=0", "br, gzip; q=0.000", "x-gzip-like"):
+            plain = headers | {"Accept-Encoding": refused}
+            async with daemon.session.get(daemon.url + "/metrics", headers=plain) as reply:
+                assert "Content-Encoding" not in reply.headers, refused
+                assert (await reply.read()).endswith(b"# EOF\n")
+        async with daemon.session.get(
+            daemon.url + "/metrics", headers=headers | {"Accept-Encoding": "br;q=1, GZIP;q=0.5"}
+        ) as reply:
+            assert reply.headers["Content-Encoding"] == "gzip"

@@ -9,7 +9,7 @@ from functools import partial
 from random import SystemRandom
 
 from tidewaiter.bootstrap.account_binding import bind_accounts
-from tidewaiter.bootstrap.outgoing import outgoing_of
+from tidewaiter.bootstrap.start_checks import trust_of
 from tidewaiter.bootstrap.webhooks import configured_listeners
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config, host_and_port
@@ -41,8 +41,8 @@ from tidewaiter.storage.base import StorageSetupError
 from tidewaiter.storage.open_storage import open_storage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.outgoing import Outgoing
 from tidewaiter.transport.request_budget import Budget
+from tidewaiter.transport.trust import Trust
 from tidewaiter.transport.wire import Timeouts, Wire
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError
@@ -70,7 +70,7 @@ class _Tools:
     own: Wire
     clock: Clock
     log: EventLog
-    outgoing: Outgoing
+    trust: Trust
 
 
 async def run_checks(
@@ -96,10 +96,10 @@ async def run_checks(
         if offline:
             return
         known = {} if database is None else await _known(database, config.accounts)
-        outgoing = outgoing_of(config)
+        trust = trust_of(config)
         own = stack.enter_context(configured_listeners(config))
-        wire = await stack.enter_async_context(AiohttpWire(own, outgoing=outgoing))
-        tools = _Tools(wire, await stack.enter_async_context(AiohttpWire(outgoing=outgoing)), clock, log, outgoing)
+        wire = await stack.enter_async_context(AiohttpWire(own, trust=trust))
+        tools = _Tools(wire, await stack.enter_async_context(AiohttpWire(trust=trust)), clock, log, trust)
         bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
         checks = [
             *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
@@ -187,7 +187,7 @@ def _of_account(config: Config, account: BoundAccount, known: _Known | None, too
         pause=None if known is None else known.pause,
         closed=None if known is None else known.closed,
     )
-    return Check("login", account.name, lambda notes: check_account(notes, checked, tools.clock, tools.outgoing))
+    return Check("login", account.name, lambda notes: check_account(notes, checked, tools.clock, tools.trust))
 
 
 def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: PermittedNetworks) -> Ask:
@@ -222,38 +222,36 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
 
 def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
     """The daemon's own addresses, and the endpoints of notifications."""
-    wire, clock, outgoing = tools.own, tools.clock, tools.outgoing
+    wire, clock, trust = tools.own, tools.clock, tools.trust
     checks: list[Check] = []
     callbacks, http = config.callbacks, config.http
     if callbacks.public_url is not None and callbacks.listen is not None:
         url, listen = callbacks.public_url, host_and_port(callbacks.listen)
-        checks.append(
-            Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock, outgoing=outgoing))
-        )
+        checks.append(Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock, trust=trust)))
     if http.listen is not None and (listen := host_and_port(http.listen))[1]:
-        checks.append(Check("http", "http", partial(_of_http, http.public_url, listen, wire, clock, outgoing=outgoing)))
+        checks.append(Check("http", "http", partial(_of_http, http.public_url, listen, wire, clock, trust=trust)))
     for name, one in config.notifications.items():
-        checks.append(Check("notifications", name, partial(_of_endpoint, name, one, clock, outgoing)))
+        checks.append(Check("notifications", name, partial(_of_endpoint, name, one, clock, trust)))
     return checks
 
 
-async def _of_endpoint(name: str, table: NotificationTable, clock: Clock, outgoing: Outgoing, notes: Notes) -> None:
+async def _of_endpoint(name: str, table: NotificationTable, clock: Clock, trust: Trust, notes: Notes) -> None:
     """Nothing is sent: the endpoint would read it as a notification."""
     key, permit = f"notifications.{name}.url", f"set notifications.{name}.allow_private = true"
     endpoint, private_ok = NetworkEndpoint.of(table.url), table.private_ok
-    await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, outgoing=outgoing)
+    await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, trust=trust)
 
 
 async def _of_callbacks(
-    url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, outgoing: Outgoing
+    url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, trust: Trust
 ) -> None:
-    await check_callbacks(notes, url, listen, wire, clock, outgoing=outgoing)
+    await check_callbacks(notes, url, listen, wire, clock, trust=trust)
 
 
 async def _of_http(
-    url: str | None, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, outgoing: Outgoing
+    url: str | None, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, trust: Trust
 ) -> None:
     if await check_http(notes, listen, wire) and url is not None:
-        await check_public_url(notes, "http", url, listen, clock, outgoing=outgoing)
+        await check_public_url(notes, "http", url, listen, clock, trust=trust)
     elif url is not None:
         await check_name(notes, NetworkEndpoint.of(url), private_ok=True, key="http.public_url")

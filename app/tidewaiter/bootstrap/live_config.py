@@ -13,13 +13,12 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tidewaiter.bootstrap.account_binding import bind_accounts, load_providers, read_schedules
-from tidewaiter.bootstrap.outgoing import faults_of_network, outgoing_of
-from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications
+from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications, read_trust
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.domain.reconfigurable import Reconfigurable
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.transport.outgoing import Outgoing
+from tidewaiter.transport.trust import Trust
 from tidewaiter.web.tls import identity_of
 
 S = TypeVar("S")
@@ -29,15 +28,15 @@ S = TypeVar("S")
 class BoundConfig:
     """A configuration, its accounts bound to their providers, and every known provider.
 
-    ``certificate`` is a hash of the files of the listener's certificate and key; ``outgoing`` is how
-    connections are made.
+    ``certificate`` is a hash of the files of the listener's certificate and key; ``trust`` has the
+    authorities that outgoing connections trust.
     """
 
     config: Config
     accounts: Mapping[str, BoundAccount]
     providers: Registry = field(default_factory=lambda: Registry({}))
     certificate: bytes = b""
-    outgoing: Outgoing = field(default_factory=Outgoing)
+    trust: Trust = field(default_factory=Trust)
 
     @property
     def operations(self) -> dict[str, Collection[str]]:
@@ -69,7 +68,8 @@ def bind(config: Config) -> BoundConfig:
     Raises:
         ConfigError: every fault of accounts, specs, schedules, listeners, tokens and notifications.
     """
-    faults = (*faults_of_network(config), *faults_of_access(config), *faults_of_notifications(config))
+    trust, faults = read_trust(config)
+    faults = (*faults, *faults_of_access(config), *faults_of_notifications(config))
     try:
         providers = load_providers(config)
         accounts = bind_accounts(config, providers)
@@ -78,7 +78,7 @@ def bind(config: Config) -> BoundConfig:
         raise error.with_faults(faults) from None
     if faults:
         raise ConfigError.of(faults)
-    return BoundConfig(config, accounts, providers, _certificate_in(config), outgoing_of(config))
+    return BoundConfig(config, accounts, providers, _certificate_in(config), trust)
 
 
 def _certificate_in(config: Config) -> bytes:

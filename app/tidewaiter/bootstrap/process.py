@@ -160,8 +160,8 @@ async def serve(
                 )
                 health = health_of(config, status, metrics, database, clock=clock, log=log)
                 change_feed = ChangeFeed(log.follower_failed)
-                async with AiohttpWire(own, outgoing=running.bound.outgoing) as wire:
-                    running.join(Reloadable(wire, lambda bound: bound.outgoing))
+                async with AiohttpWire(own, trust=running.bound.trust) as wire:
+                    running.join(Reloadable(wire, lambda bound: bound.trust))
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, change_feed.publish)
                     site = web_listener(
                         running,

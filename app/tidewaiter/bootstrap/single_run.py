@@ -3,7 +3,8 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from tidewaiter.bootstrap.open_services import open_job_service, prepare_database
@@ -62,7 +63,7 @@ async def run_once(
     clock = SystemClock()
     number = int(clock.now() * 1000)
     landing = out / f".tidewaiter-run-{number}"
-    with tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
+    with _removed_if_it_fails(landing), tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
         alone = config.model_copy(
             update={
                 "database": config.database.model_copy(update={"url": f"sqlite:///{scratch}/run.db"}),
@@ -96,13 +97,29 @@ async def run_once(
             try:
                 artifacts = await asyncio.to_thread(_hand_over, landing, job, artifacts, out)
             except StorageError as error:
-                raise RunBrokenError(f"the files are whole, but still below {landing}: {error}") from error
+                raise _NotMovedError(f"the files are whole, but still below {landing}: {error}") from error
             if daemon.result() == EXIT_FAILED:
                 raise RunBrokenError("the run broke off on a fault of Tidewaiter; the log says which")
             if pause is not None and job.state not in _ENDS:
                 raise RunBrokenError(f"the run broke off: {pause.reason}")
             on_change(job)
             return job, artifacts
+
+
+class _NotMovedError(RunBrokenError):
+    """The files are whole, and could not be moved."""
+
+
+@contextmanager
+def _removed_if_it_fails(landing: Path) -> Iterator[None]:
+    """Remove unfinished files when a run ends early, by Ctrl-C too; whole ones that could not be moved stay."""
+    try:
+        yield
+    except _NotMovedError:
+        raise
+    except BaseException:
+        shutil.rmtree(landing, ignore_errors=True)
+        raise
 
 
 def _hand_over(landing: Path, job: Job, artifacts: list[Artifact], out: Path) -> list[Artifact]:

@@ -3,20 +3,43 @@
 import ipaddress
 
 from tidewaiter.bootstrap.account_binding import bind_valid_accounts, read_schedules
-from tidewaiter.bootstrap.outgoing import faults_of_network
 from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
 from tidewaiter.config.origins import ConfigFault
+from tidewaiter.transport.trust import Trust, TrustError
 from tidewaiter.web.tls import CertificateError, server_context
 
 
 def faults_of(config: Config) -> tuple[ConfigFault, ...]:
     """The faults of accounts, specs, schedules, listeners and notifications; empty when a daemon could start."""
     return (
-        *faults_of_network(config),
+        *read_trust(config)[1],
         *_faults_of_accounts(config),
         *faults_of_access(config),
         *faults_of_notifications(config),
     )
+
+
+def read_trust(config: Config) -> tuple[Trust, tuple[ConfigFault, ...]]:
+    """The authorities that outgoing connections trust, and why the configured file of them cannot be used, if so.
+
+    One reading does both, so that what was checked is what is used.
+    """
+    try:
+        return Trust.of(config.network.ca_file), ()
+    except TrustError as error:
+        return Trust(), (config.fault_at("network", "ca_file", reason=str(error)),)
+
+
+def trust_of(config: Config) -> Trust:
+    """The authorities that outgoing connections trust.
+
+    Raises:
+        ConfigError: the configured file of them cannot be used.
+    """
+    trust, faults = read_trust(config)
+    if faults:
+        raise ConfigError.of(faults)
+    return trust
 
 
 def _faults_of_accounts(config: Config) -> tuple[ConfigFault, ...]:

@@ -115,8 +115,8 @@ async def _consult(
 
 def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:
     """The finding without secrets: a provider may have quoted one."""
-    message, mend = clean(finding.message), clean(finding.mend)
-    return Finding(finding.check, finding.subject, finding.status, message, mend, finding.seconds)
+    message, remedy = clean(finding.message), clean(finding.remedy)
+    return Finding(finding.check, finding.subject, finding.status, message, remedy, finding.seconds)
 
 
 # --- what is printed --------------------------------------------------------------------------------------------------
@@ -145,8 +145,8 @@ def _print(finding: Finding) -> None:
     subject = f"{finding.subject}: " if finding.subject not in ("", finding.check) else ""
     took = f" ({finding.seconds:.1f} s)" if finding.seconds >= 0.1 else ""
     click.echo(f"{status}  {finding.check.ljust(_CHECK)}  {printable(subject + finding.message)}{took}")
-    if finding.mend:
-        click.echo(f"{' ' * (_STATUS + _CHECK + 4)}fix: {printable(finding.mend)}")
+    if finding.remedy:
+        click.echo(f"{' ' * (_STATUS + _CHECK + 4)}fix: {printable(finding.remedy)}")
 
 
 def _summary(findings: list[Finding]) -> str:

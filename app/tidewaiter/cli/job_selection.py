@@ -50,10 +50,11 @@ class JobSelection:
         The list is read before anything is changed, so that new jobs are never selected.
 
         Raises:
-            CommandError: the filter names an account that is not configured and has no jobs.
+            CommandError: see :func:`check_account`.
         """
         if not self.by_filter:
             return list(dict.fromkeys(self.numbers))
+        await check_account(service, self.account)
         found: list[int] = []
         before: int | None = None
         while True:
@@ -69,10 +70,18 @@ class JobSelection:
             if len(page) < _PAGE:
                 break
             before = page[-1].id
-        if not found and self.account is not None and self.account not in service.accounts:
-            known = ", ".join(sorted(service.accounts)) or "none is configured"
-            raise CommandError(ExitCode.FAILED, f"unknown account {self.account!r}; configured: {known}")
         return found[::-1]
+
+
+async def check_account(service: "JobService", name: str | None) -> None:
+    """Refuse a name that is probably mistyped; an account that has left the configuration may have jobs.
+
+    Raises:
+        CommandError: the account is neither in the configuration nor has jobs.
+    """
+    if name is not None and name not in service.accounts and not await service.jobs.find(account=name, limit=1):
+        known = ", ".join(sorted(service.accounts)) or "none is configured"
+        raise CommandError(ExitCode.USAGE, f"unknown account {name!r}; configured: {known}")
 
 
 def selects_jobs(command: _Command) -> _Command:

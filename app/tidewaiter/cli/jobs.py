@@ -20,7 +20,7 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.job_progress import job_line, wait_for, wait_text
-from tidewaiter.cli.job_selection import JobSelection, act_on, selects_jobs
+from tidewaiter.cli.job_selection import JobSelection, act_on, check_account, selects_jobs
 from tidewaiter.cli.output import (
     console,
     files_json,
@@ -88,8 +88,7 @@ def list_jobs(
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
-            if account is not None:
-                await _check_account(service, account)
+            await check_account(service, account)
             selected = [State(state) for state in states]
             return await service.jobs.find(
                 account=account,
@@ -112,13 +111,6 @@ def list_jobs(
         show_table(jobs_table(page))
     else:
         click.echo("no jobs")
-
-
-async def _check_account(service: "JobService", name: str) -> None:
-    """Refuse a name that is probably mistyped; an account that has left the configuration may have jobs."""
-    if name not in service.accounts and not await service.jobs.find(account=name, limit=1):
-        known = ", ".join(sorted(service.accounts)) or "none is configured"
-        raise CommandError(ExitCode.USAGE, f"unknown account {name!r}; configured: {known}")
 
 
 @jobs.command(epilog=example("tidewaiter jobs show 12"))

@@ -50,7 +50,7 @@ a network file system, addresses without TLS, accounts that may reach private ad
 `tidewaiter doctor` tests what the configuration names, and says how to repair each failure. It needs no daemon, and may
 run beside one. The exit code is 0, 1 if a check failed, or 78 if the configuration is wrong.
 `--account NAME` checks one account (it may be repeated), `--offline` uses no network, and `--json`
-prints an array of objects with `check`, `subject`, `status` (`ok`, `info`, `warning` or `failure`), `message`, `mend`
+prints an array of objects with `check`, `subject`, `status` (`ok`, `info`, `warning` or `failure`), `message`, `remedy`
 and `seconds`.
 
 | check | what it tests |

@@ -14,7 +14,7 @@ from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized
 from tidewaiter.providers.provider import Healthy, Probe, Probed
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.providers.reply_headers import parse_http_date
-from tidewaiter.transport.outgoing import Outgoing
+from tidewaiter.transport.trust import Trust
 from tidewaiter.transport.wire import TlsError, TransportError
 
 Ask: TypeAlias = Callable[[WireRequest], Awaitable[WireReply | Trouble]]
@@ -44,7 +44,7 @@ class CheckedAccount:
     closed: str | None = None
 
 
-async def check_account(notes: Notes, account: CheckedAccount, clock: Clock, outgoing: Outgoing | None = None) -> None:
+async def check_account(notes: Notes, account: CheckedAccount, clock: Clock, trust: Trust | None = None) -> None:
     """Note whether an account is paused, and whether it works."""
     if account.pause_known:
         notes.add("account", pause_result(account.name, account.pause))
@@ -52,9 +52,7 @@ async def check_account(notes: Notes, account: CheckedAccount, clock: Clock, out
     permit = f"set accounts.{account.name}.allow_private = true"
     endpoint = NetworkEndpoint.of(account.base_url)
     private_ok = account.private_ok
-    if not await check_endpoint(
-        notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, outgoing=outgoing
-    ):
+    if not await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, trust=trust):
         return
     if account.probe is None:
         notes.add("login", info("its provider's spec has no probe, so no request was sent"))

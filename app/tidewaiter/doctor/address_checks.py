@@ -16,7 +16,7 @@ from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.url import CALLBACK_PATH
 from tidewaiter.transport.address_guard import Guard
-from tidewaiter.transport.outgoing import Outgoing
+from tidewaiter.transport.trust import Trust
 from tidewaiter.transport.wire import Timeouts, TransportError, Wire
 
 _DAY_S: Final = 86_400.0
@@ -65,7 +65,7 @@ async def check_endpoint(
     private_ok: PermittedNetworks,
     key: str,
     permit: str = "",
-    outgoing: Outgoing | None = None,
+    trust: Trust | None = None,
 ) -> bool:
     """Note whether an endpoint can be reached and its certificate is valid; returns whether it is usable.
 
@@ -76,14 +76,13 @@ async def check_endpoint(
         private_ok: which private addresses it may have.
         key: the configuration key of the address.
         permit: how the configuration can permit a private address, if it can.
-        outgoing: how the daemon makes connections.
+        trust: how the daemon makes connections.
     """
     addresses = await check_name(notes, endpoint, private_ok=private_ok, key=key, permit=permit)
     if not addresses:
         return False
     return (
-        notes.add("tls", await _connect(endpoint, addresses, clock, key, outgoing or Outgoing()))
-        is not CheckStatus.FAILURE
+        notes.add("tls", await _connect(endpoint, addresses, clock, key, trust or Trust())) is not CheckStatus.FAILURE
     )
 
 
@@ -125,14 +124,14 @@ def addresses_result(host: str, addresses: Sequence[str], *, private_ok: Permitt
 
 
 async def _connect(
-    endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str, outgoing: Outgoing
+    endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str, trust: Trust
 ) -> CheckResult:
     """Connect to the first address that accepts a connection."""
     error: OSError = OSError("no address")
     for address in addresses:
         try:
             async with asyncio.timeout(_CONNECT_S):
-                return await _handshake(endpoint, address, clock, outgoing)
+                return await _handshake(endpoint, address, clock, trust)
         except ssl.SSLError as refused:
             return tls_result(refused, endpoint.host, key)
         except ConnectionAbortedError:
@@ -147,8 +146,8 @@ async def _connect(
     return failure(message, f"check that {key} is right, the server is up, and no firewall blocks it")
 
 
-async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock, outgoing: Outgoing) -> CheckResult:
-    context = outgoing.trust.context if endpoint.tls else None
+async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock, trust: Trust) -> CheckResult:
+    context = trust.context if endpoint.tls else None
     name = endpoint.host if endpoint.tls else None
     handshake_s = _HANDSHAKE_S if endpoint.tls else None
     _, writer = await asyncio.open_connection(
@@ -227,10 +226,10 @@ async def check_callbacks(
     wire: Wire,
     clock: Clock,
     *,
-    outgoing: Outgoing | None = None,
+    trust: Trust | None = None,
 ) -> None:
     """Note whether a request to the public address arrives at a Tidewaiter; it cannot make a job due."""
-    if not await check_public_url(notes, "callbacks", public_url, listen, clock, outgoing=outgoing):
+    if not await check_public_url(notes, "callbacks", public_url, listen, clock, trust=trust):
         return
     try:
         answer = await _ask(f"{public_url}{CALLBACK_PATH}", wire)
@@ -247,7 +246,7 @@ async def check_public_url(
     listen: tuple[str, int],
     clock: Clock,
     *,
-    outgoing: Outgoing | None = None,
+    trust: Trust | None = None,
 ) -> bool:
     """Note whether a public address of ours can be reached, if the daemon listens; returns whether it can.
 
@@ -257,12 +256,12 @@ async def check_public_url(
         public_url: the address that others use.
         listen: where the daemon listens.
         clock: for the expiry of certificates.
-        outgoing: how the daemon makes connections.
+        trust: how the daemon makes connections.
     """
     # Inside one's own network the public name may resolve to a private address.
     endpoint, key = NetworkEndpoint.of(public_url), f"{table}.public_url"
     if await _listens(*listen):
-        return await check_endpoint(notes, endpoint, clock, private_ok=True, key=key, outgoing=outgoing)
+        return await check_endpoint(notes, endpoint, clock, private_ok=True, key=key, trust=trust)
     await check_name(notes, endpoint, private_ok=True, key=key)
     notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to check {public_url}"))
     return False

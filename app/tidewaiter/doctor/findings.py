@@ -24,7 +24,7 @@ class CheckResult:
 
     status: CheckStatus
     message: str
-    mend: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Finding:
     subject: str
     status: CheckStatus
     message: str
-    mend: str
+    remedy: str
     seconds: float
 
 
@@ -62,7 +62,7 @@ class Notes:
         now = self._clock.monotonic()
         seconds, self._since = round(now - self._since, 3), now
         self.findings.append(
-            Finding(check, self.subject, result.status, result.message, result.mend, seconds),
+            Finding(check, self.subject, result.status, result.message, result.remedy, seconds),
         )
         return result.status
 

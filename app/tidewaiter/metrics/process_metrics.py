@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
+from tidewaiter.clock import SystemClock
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import TERMINAL
 from tidewaiter.events import CATALOGUE
@@ -124,7 +125,7 @@ class SandboxedProcessCollector(ProcessCollector):
             found: float | None = super()._boot_time()  # type: ignore[no-untyped-call]
             if found is not None:
                 return found
-        return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)  # noqa: TID251  # the machine's own, as in /proc
+        return SystemClock().now() - time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 PROVIDER = "provider"

@@ -31,9 +31,9 @@ from tidewaiter.domain.http_values import WireRequest, can_decode, content_codin
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.transport.address_guard import Guard, GuardedResolver, OwnListeners
 from tidewaiter.transport.aiohttp_errors import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body
-from tidewaiter.transport.outgoing import Outgoing
 from tidewaiter.transport.reply_bodies import ACCEPTED, BombError, UnpackError, unpacking_of
 from tidewaiter.transport.request_urls import place_of, request_address
+from tidewaiter.transport.trust import Trust
 from tidewaiter.transport.wire import BrokenBodyError, OnSend, Timeouts
 
 if TYPE_CHECKING:
@@ -120,21 +120,21 @@ class AiohttpWire:
     There is one pool of connections for each set of permitted networks, so that neither a kept-alive connection nor a
     cached lookup of a permitted account ever serves another. A request that asks for a fresh connection goes through a
     pool that keeps none. The callers bound how many connections are open at a time. Certificates are verified
-    against the authorities of ``outgoing``.
+    against the authorities of ``trust``.
 
     Args:
         own: the daemon's own listeners, which no request may reach.
         resolver: looks up names, in place of the system's.
-        outgoing: how connections are made.
+        trust: the certificate authorities.
     """
 
     def __init__(
         self,
         own: OwnListeners | None = None,
         resolver: AbstractResolver | None = None,
-        outgoing: Outgoing | None = None,
+        trust: Trust | None = None,
     ) -> None:
-        self._outgoing = outgoing or Outgoing()
+        self._trust = trust or Trust()
         self._own = own or OwnListeners()
         self._resolver = resolver
         self._pools = Pools(self._session)
@@ -148,10 +148,10 @@ class AiohttpWire:
     ) -> None:
         await self._pools.close()
 
-    def reconfigure(self, outgoing: Outgoing) -> None:
-        """Make connections in this way from now on; none that was made before serves another request."""
-        if outgoing != self._outgoing:
-            self._outgoing = outgoing
+    def reconfigure(self, trust: Trust) -> None:
+        """Trust these authorities from now on; no connection that was made before serves another request."""
+        if trust != self._trust:
+            self._trust = trust
             self._pools.renew()
 
     def open(
@@ -163,7 +163,7 @@ class AiohttpWire:
     def _session(self, private_ok: PermittedNetworks, fresh: bool) -> ClientSession:
         guard = Guard(private_ok, self._own)
         connector = TCPConnector(
-            ssl=self._outgoing.trust.context,
+            ssl=self._trust.context,
             resolver=GuardedResolver(self._names, guard),
             socket_factory=guard.socket,
             limit=0,

@@ -233,7 +233,7 @@ class HealthRoutes:
         scrape = self._metrics.scrape(now).limited_to(scope_of(request))
         body, content_type = await asyncio.to_thread(scrape.written, request.headers.get(hdrs.ACCEPT, ""))
         headers = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: "Accept, Accept-Encoding"}
-        if "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, ""):
+        if _accepts_gzip(request.headers.get(hdrs.ACCEPT_ENCODING, "")):
             body = await asyncio.to_thread(gzip.compress, body, _COMPRESSION, mtime=0)
             headers[hdrs.CONTENT_ENCODING] = "gzip"
         return web.Response(body=body, headers=headers)
@@ -267,3 +267,12 @@ class HealthRoutes:
     def _about(self) -> dict[str, object]:
         uptime_s = round(self._clock.monotonic() - self._started_at, 1)
         return {"phase": self._status.phase.value, "version": self._version, "uptime_s": uptime_s}
+
+
+def _accepts_gzip(accepted: str) -> bool:
+    """Whether ``Accept-Encoding`` names gzip, without a weight of zero (RFC 9110, section 12.5.3)."""
+    for one in accepted.split(","):
+        coding, _, weight = one.replace(" ", "").lower().partition(";q=")
+        if coding == "gzip":
+            return weight.rstrip("0").rstrip(".") not in ("0", "") if weight else True
+    return False

@@ -1,5 +1,6 @@
 """The migrations build what tables.py defines, once, also when several processes run them."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tidewaiter.database import migrate, schema_check
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import SchemaError
 from tidewaiter.database.tables import CLOCK_FUNCTION, metadata
+from tidewaiter.domain.search_terms import file_term, parameter_terms
 
 ON_POSTGRESQL = """
     SELECT 'column', table_name, column_name, data_type, is_nullable, column_default, is_identity, identity_generation
@@ -165,14 +167,9 @@ def test_tables_do_not_need_the_clock_function(tmp_path: Path) -> None:
 
 def test_failures_before_0009_are_handled(empty_url: str) -> None:
     """Failures that nobody could acknowledge count as handled; a job that was retried knows its newest retry."""
-    migrate.upgrade(empty_url)
+    migrate.upgrade(empty_url, revision="0008")
     engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
     with engine.begin() as connection:
-        connection.execute(text("DROP INDEX jobs_unhandled"))
-        connection.execute(text("DROP INDEX jobs_unhandled_account"))
-        for column in ("handled_at", "handled_by", "retried_as", "former_key"):
-            connection.execute(text(f"ALTER TABLE jobs DROP COLUMN {column}"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0008'"))
         connection.execute(text("INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)"))
         for number, state, retry_of in ((1, "failed", None), (2, "failed", 1), (3, "queued", 1), (4, "polling", None)):
             connection.execute(
@@ -191,3 +188,35 @@ def test_failures_before_0009_are_handled(empty_url: str) -> None:
         found = connection.execute(text("SELECT id, handled_at, retried_as FROM jobs ORDER BY id")).all()
     engine.dispose()
     assert [tuple(row) for row in found] == [(1, 5.0, 3), (2, 5.0, None), (3, None, None), (4, None, None)]
+
+
+def test_jobs_before_0010_are_found_by_search(empty_url: str) -> None:
+    """Old jobs get the terms of their parameters and files, and old failures their cause."""
+    migrate.upgrade(empty_url, revision="0009")
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)"))
+        for number, state, reason in ((1, "succeeded", None), (2, "failed", "HTTP 404: no report 4711")):
+            connection.execute(
+                text(
+                    "INSERT INTO jobs (id, lane, account, operation, params, state, version, created_at, deadline_at,"
+                    " track, reason) VALUES (:id, 1, 'a', 'o', :params, :state, 1, 0, 0, 0, :reason)"
+                ),
+                {"id": number, "params": json.dumps({"day": f"2026-01-0{number}"}), "state": state, "reason": reason},
+            )
+        connection.execute(
+            text(
+                "INSERT INTO artifacts (job_id, number, name, label, key, size, sha256, media_type, landed_at)"
+                " VALUES (1, 0, 'x.csv', '', 'k', 1, '', '', 0)"
+            )
+        )
+    engine.dispose()
+    migrate.upgrade(empty_url)
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        terms = {tuple(row) for row in connection.execute(text("SELECT term, job_id FROM job_terms"))}
+        causes = connection.execute(text("SELECT cause FROM jobs ORDER BY id")).scalars().all()
+    engine.dispose()
+    days = {(term, number) for number in (1, 2) for term in parameter_terms({"day": f"2026-01-0{number}"}, {})}
+    assert terms == days | {(file_term("x.csv"), 1)}
+    assert causes == [None, "HTTP 404: no report …"]

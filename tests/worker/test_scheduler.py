@@ -3,7 +3,6 @@
 import asyncio
 import io
 import json
-from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,11 +12,10 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.schedule_store import ScheduleStore
-from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, NewJob
 from tidewaiter.log import configure
 from tidewaiter.recurrence import CatchUp, Schedule
-from tidewaiter.services import RequestError
+from tidewaiter.services import JobRequest, RequestError
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
 
 HOUR = 3600.0
@@ -53,13 +51,14 @@ class Site:
         self._lane = lane
         self.refused = False
 
-    async def submit(
-        self, account: str, operation: str, params: Mapping[str, Json], key: str | None
-    ) -> tuple[Job, bool]:
+    async def submit(self, request: JobRequest) -> tuple[Job, bool]:
         """Submits as the service does, without a provider's spec."""
         if self.refused:
             raise RequestError("account 'acme' has no operation 'statistics'")
-        return await self.jobs.add(NewJob(account, operation, dict(params), HOUR, key), self._lane, NOW)
+        new = NewJob(
+            request.account, request.operation, dict(request.params), HOUR, request.unique_key, context=request.context
+        )
+        return await self.jobs.add(new, self._lane, NOW)
 
     async def serve(self, clock: RunningClock, *schedules: Schedule) -> None:
         """Keep the calendar until the clock stops."""
@@ -108,7 +107,8 @@ async def test_two_daemons_ask_once(site: Site) -> None:
 async def test_a_death_between_the_job_and_the_note(site: Site) -> None:
     """A daemon that died after asking asks again, and gets the same job."""
     await site.store.save_tick("hourly", NOW, None)
-    before, _ = await site.submit("acme", "statistics", {}, HOURLY.key_at(HOURLY.next_tick(NOW) or 0.0))
+    key = HOURLY.key_at(HOURLY.next_tick(NOW) or 0.0)
+    before, _ = await site.submit(JobRequest("acme", "statistics", {}, key))
     await site.serve(RunningClock(NOW + HOUR), HOURLY)
     (job,) = await site.jobs.find()
     assert job.id == before.id

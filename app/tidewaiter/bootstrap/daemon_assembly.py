@@ -114,7 +114,7 @@ def scheduler_settings(bound: BoundConfig, seams: Seams, log: EventLog) -> Sched
         config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, on_change=seams.tell
     )
     schedules = list(read_schedules(config, bound.accounts).values())
-    return SchedulerSettings(schedules, partial(service.submit, actor=DAEMON))
+    return SchedulerSettings(schedules, partial(service.submit_request, actor=DAEMON))
 
 
 def dispatcher_settings(bound: BoundConfig) -> DispatcherSettings:

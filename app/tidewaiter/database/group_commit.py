@@ -48,18 +48,20 @@ from sqlalchemy.types import TypeEngine
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sealing import Seal
-from tidewaiter.database.tables import artifacts, history, jobs, lanes
+from tidewaiter.database.tables import artifacts, history, job_terms, jobs, lanes
 from tidewaiter.domain.job import HistoryEntry, State, track_of
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.outcome import Stored
+from tidewaiter.domain.search_terms import file_term
 from tidewaiter.domain.state_machine import JobUpdate
 
 _SERIAL_BITS = 40
 _MANY_LINKS = 1000
 _serials = count(1)
 
-# In an index: written only if they change, because SQLite rewrites the index even for the same value.
-_INDEXED: Final = ("state", "handle", "shared", "finished_at", "callback_hash")
+# In an index: written only if they change, because SQLite rewrites the index even for the same value. The cause of a
+# failure changes only together with them.
+_INDEXED: Final = ("state", "handle", "shared", "finished_at", "callback_hash", "cause")
 # The others are written as the update has them; links are treated separately.
 _PLAIN: Final = (
     "intent_key",
@@ -146,6 +148,7 @@ class GroupCommit:
         self._update_staying, self._update_moving, self._decide = _updates(dialect)
         self._find_written = _find_by_stamp(dialect)
         self._insert_history = _history_insert(dialect)
+        self._insert_terms = _term_insert(dialect)
         self._write_artifacts = _artifact_upsert(dialect)
         self._delete_artifacts = _artifact_delete(dialect)
 
@@ -179,6 +182,11 @@ class GroupCommit:
         """Write history rows: the fields of an entry, and the stamp."""
         await connection.execute(self._insert_history, {PARAMETER: encode(rows)})
 
+    async def write_terms(self, connection: AsyncConnection, terms: Sequence[tuple[int, int]]) -> None:
+        """Write search terms with the ids of their jobs; those that are there already stay."""
+        if terms:
+            await connection.execute(self._insert_terms, {PARAMETER: encode(sorted(terms))})
+
     async def _write_through(
         self, connection: AsyncConnection, statement: Executable, group: Sequence[FencedUpdate], owner: str
     ) -> frozenset[int]:
@@ -201,6 +209,8 @@ class GroupCommit:
         landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
         if landed:
             await connection.execute(self._write_artifacts, {PARAMETER: encode(landed)})
+            terms = [(file_term(file.name), one.update.job.id) for one in accepted for file in one.update.artifacts]
+            await self.write_terms(connection, terms)
         if entries:
             await self._outbox.write(connection, [one.update for one in accepted if one.update.entry is not None])
 
@@ -325,6 +335,16 @@ def _history_insert(dialect: str) -> Executable:
     names = [column.name for column in history.c]
     rows = rows_of(dialect, [(name, history.c[name].type) for name in names])
     return history.insert().from_select(names, select(*rows.c))
+
+
+@cache
+def _term_insert(dialect: str) -> Executable:
+    names = [column.name for column in job_terms.c]
+    rows = rows_of(dialect, [(name, job_terms.c[name].type) for name in names])
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    added = insert(job_terms).from_select(names, select(*rows.c).where(literal_column("1 = 1")))
+    return added.on_conflict_do_nothing()
 
 
 def _last_of(update: JobUpdate) -> int:

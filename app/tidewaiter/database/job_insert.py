@@ -28,6 +28,7 @@ from tidewaiter.database.group_commit import GroupCommit
 from tidewaiter.database.row_codec import JOB_COLUMNS, PARAMETER, encode, job_of, rows_of
 from tidewaiter.database.tables import jobs
 from tidewaiter.domain.job import FAILURES, Job, NewJob, State, track_of
+from tidewaiter.domain.search_terms import parameter_terms
 
 _CHUNK: Final = 2_000
 _FIRST_VERSION: Final = 1
@@ -46,6 +47,9 @@ _ADDED: Final = (
     "retry_of",
     "answer_key",
     "track",
+    "context",
+    "schedule",
+    "batch",
 )
 _NewRow = tuple[int, NewJob, int]
 """The place of a new job in the request, the job, and its lane."""
@@ -110,7 +114,12 @@ class JobInsert:
             connection,
             [(number, _FIRST_VERSION, now, None, State.QUEUED.value, "Submitted", detail, None) for number in added],
         )
-        return {fresh[number][0]: (fresh[number][1], True) for number in added}
+        made = {number: fresh[number] for number in added}
+        await self._group.write_terms(
+            connection,
+            [(term, job.id) for _, job in made.values() for term in parameter_terms(job.params, job.context.labels)],
+        )
+        return {place: (job, True) for place, job in made.values()}
 
     async def _find_existing(
         self, connection: AsyncConnection, new_rows: Sequence[_NewRow]
@@ -185,6 +194,7 @@ def _job(number: int, new: NewJob, lane: int, now: float) -> Job:
         unique_key=new.unique_key,
         retry_of=new.retry_of,
         answer_key=new.answer_key,
+        context=new.context,
     )
 
 
@@ -205,6 +215,9 @@ def _row(job: Job) -> tuple[Any, ...]:
         job.retry_of,
         job.answer_key,
         track_of(job.state).value,
+        job.context.as_text(),
+        job.context.schedule,
+        job.context.batch,
     )
 
 

@@ -14,9 +14,10 @@ from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam,
 
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
-from tidewaiter.database.tables import UNHANDLED, HandleKey, jobs, lanes
+from tidewaiter.database.tables import UNHANDLED, HandleKey, job_terms, jobs, lanes
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.search_terms import label_term, searched_terms
 
 # Ids rise with time, but several daemons' clocks differ, and a transaction may take its id before its time.
 _SKEW_S: Final = 3600.0
@@ -29,8 +30,8 @@ LARGEST_ID: Final = 2**63 - 1
 class JobFilter:
     """Which jobs to find: all given conditions must match. Times are epoch seconds, and exclusive.
 
-    ``search`` is a job's number, the beginning of its unique key, its whole handle, or the beginning of its operation's
-    name.
+    ``search`` is a job's number, the beginning of its unique key, its whole handle, the beginning of its operation's
+    name, the name of one of its files, or a parameter or a label as ``name=value``. ``labels`` must all be there.
     """
 
     account: str | None = None
@@ -42,6 +43,11 @@ class JobFilter:
     search: str | None = None
     unhandled: bool = False
     """Only failures that nobody has acknowledged or retried."""
+    batch: str | None = None
+    schedule: str | None = None
+    cause: str | None = None
+    """Only failures of this cause."""
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class JobList:
@@ -84,7 +90,7 @@ class JobList:
             found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
         elif conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
-        elif conditions.unhandled:
+        elif conditions.unhandled or conditions.batch is not None or conditions.schedule is not None:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         elif conditions.account is None and conditions.operation is not None:
             having = [name for name, operations in operations_by_account.items() if conditions.operation in operations]
@@ -129,16 +135,19 @@ class JobList:
         matching: list[ColumnElement[bool]] = self._within()
         if before_id is not None:
             matching.append(jobs.c.id < before_id)
-        if conditions.account is not None:
-            matching.append(jobs.c.account == conditions.account)
-        if conditions.operation is not None:
-            matching.append(jobs.c.operation == conditions.operation)
+        matching += [
+            jobs.c[name] == value
+            for name in ("account", "operation", "unique_key", "batch", "schedule", "cause")
+            if (value := getattr(conditions, name)) is not None
+        ]
+        matching += [
+            jobs.c.id.in_(select(job_terms.c.job_id).where(job_terms.c.term == label_term(name, value)))
+            for name, value in conditions.labels
+        ]
         if conditions.unhandled:
             matching.append(UNHANDLED)
         if conditions.states:
             matching.append(jobs.c.state.in_(sorted(conditions.states)))
-        if conditions.unique_key is not None:
-            matching.append(jobs.c.unique_key == conditions.unique_key)
         if conditions.created_after is not None:
             matching.append(jobs.c.created_at > conditions.created_after)
             matching.append(jobs.c.id >= await self._first_since(conditions.created_after - _SKEW_S))
@@ -211,7 +220,8 @@ def _searched(
         HandleKey(jobs.c.handle) == HandleKey(literal(text, Text())),
         jobs.c.handle == text,
     )
-    meanings = [begins, followed]
+    with_term = select(job_terms.c.job_id).where(job_terms.c.term.in_(sorted(searched_terms(text))))
+    meanings = [begins, followed, jobs.c.id.in_(with_term)]
     if text.isascii() and text.isdigit() and int(text) <= LARGEST_ID:
         meanings.append(jobs.c.id == int(text))
     if named := sorted(name for name in operations if name.startswith(text)):

@@ -28,14 +28,15 @@ _CONNECT_S: Final = 10
 _ADVISORY_LOCK: Final = int.from_bytes(b"tidewait", "big")
 
 
-def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
-    """Run every missing migration, in one transaction.
+def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, revision: str = "head") -> None:
+    """Run every missing migration up to a revision, in one transaction.
 
     Several programs may do so at the same time: one does the work, and the others wait.
 
     Args:
         url: the database.
         lock_timeout_s: how long to wait for a lock that another program holds.
+        revision: the last migration to run; the newest by default.
 
     Raises:
         ValueError: the URL is not one of a supported database.
@@ -52,7 +53,7 @@ def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
 
 
 def current(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> str | None:

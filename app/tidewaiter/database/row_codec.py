@@ -15,10 +15,11 @@ from tidewaiter.database.sealing import is_sealed, links_of
 from tidewaiter.database.tables import artifacts, history, jobs
 from tidewaiter.domain.http_values import SealedLinks
 from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.job_context import NO_CONTEXT, context_of
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.url import shown_handle
 
-PARAMETER: Final = "batch"
+PARAMETER: Final = "encoded_rows"
 """The name of the bound parameter for the result of :func:`encode`."""
 
 _NUL_ESCAPED = "\\u0000"
@@ -33,6 +34,7 @@ _STATES: Final = {state.value: state for state in State}
 _PARAMS: Final = JOB_FIELDS.index("params")
 _STATE: Final = JOB_FIELDS.index("state")
 _LINKS: Final = JOB_FIELDS.index("links")
+_CONTEXT: Final = JOB_FIELDS.index("context")
 _LARGE_TEXT: Final = 262_144
 _WITH_HANDLE: Final = "handle "
 
@@ -60,7 +62,7 @@ def storable(text: str) -> str:
 
 
 def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> Subquery:
-    """The encoded rows as a table expression called ``batch``.
+    """The encoded rows as a table expression called ``given``.
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
@@ -70,7 +72,7 @@ def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> Sub
     source = func.json_each(text) if dialect == "sqlite" else func.jsonb_array_elements(cast(text, JSONB))
     row = source.table_valued("value", name="member").c.value
     members = [_member(dialect, row, at, kind).label(name) for at, (name, kind) in enumerate(columns)]
-    return select(*members).subquery("batch")
+    return select(*members).subquery("given")
 
 
 def _member(dialect: str, row: ColumnElement[Any], at: int, kind: TypeEngine[Any]) -> ColumnElement[Any]:
@@ -98,6 +100,7 @@ def job_of(row: Sequence[Any]) -> Job:
     values[_PARAMS] = {} if params == "{}" else json.loads(params)
     values[_STATE] = _STATES[values[_STATE]]
     values[_LINKS] = () if links == "[]" else SealedLinks(links) if is_sealed(links) else links_of(links)
+    values[_CONTEXT] = NO_CONTEXT if (context := values[_CONTEXT]) == "{}" else context_of(context)
     return Job(*values)
 
 

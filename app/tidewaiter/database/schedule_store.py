@@ -33,7 +33,7 @@ class ScheduleStore:
     async def progress(self) -> Mapping[str, ScheduleProgress]:
         """The progress of every schedule, by name."""
         async with self._database.reading() as connection:
-            rows = (await connection.execute(select(schedules))).all()
+            rows = (await connection.execute(_PROGRESS)).all()
         return {name: ScheduleProgress(at, job_id) for name, at, job_id in rows}
 
     async def save_tick(self, name: str, at: float, job_id: int | None) -> None:
@@ -48,6 +48,7 @@ class ScheduleStore:
             await connection.execute(self._save, {"schedule": name, "tick_at": at, "job": job_id})
 
 
+_PROGRESS: Final = select(schedules.c.name, schedules.c.ticked_at, schedules.c.job_id)
 _NAME: Final = bindparam("schedule", type_=Text())
 
 

@@ -167,6 +167,11 @@ jobs = Table(
     Column("handled_by", Text),
     Column("retried_as", BigInteger),
     Column("former_key", Text),
+    Column("context", Text, nullable=False, server_default=text("'{}'")),
+    Column("cause", Text),
+    # Parts of the context in columns of their own, for the indexes.
+    Column("schedule", Text),
+    Column("batch", Text),
     sqlite_autoincrement=True,
 )
 
@@ -216,6 +221,20 @@ UNHANDLED: Final = and_(
 Index("jobs_unhandled", jobs.c.id, **_partial(UNHANDLED))
 Index("jobs_unhandled_account", jobs.c.account, jobs.c.id, **_partial(UNHANDLED))
 
+Index("jobs_schedule", jobs.c.schedule, jobs.c.id, **_partial(jobs.c.schedule.is_not(None)))
+Index("jobs_batch", jobs.c.batch, jobs.c.account, jobs.c.state, jobs.c.id, **_partial(jobs.c.batch.is_not(None)))
+
+# By what jobs are found, see :mod:`tidewaiter.domain.search_terms`.
+job_terms = Table(
+    "job_terms",
+    metadata,
+    Column("term", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", _ROW_ID, ForeignKey("jobs.id", name="job_terms_job", ondelete="CASCADE"), primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+Index("job_terms_job", job_terms.c.job_id)
+
 history = Table(
     "history",
     metadata,
@@ -264,6 +283,9 @@ schedules = Table(
     Column("name", Text, primary_key=True),
     Column("ticked_at", Double, nullable=False),
     Column("job_id", BigInteger),
+    Column("paused_at", Double),
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
 )
 
 notifications = Table(
@@ -284,6 +306,8 @@ notifications = Table(
     Column("last_error", Text),
     Column("ended_at", Double),
     Column("body", Text, nullable=False),
+    # The batch that it is about; ``job_id`` is then the job whose end completed the batch.
+    Column("batch", Text),
     sqlite_autoincrement=True,
 )
 
@@ -327,3 +351,46 @@ actions = Table(
 
 Index("actions_job", actions.c.job_id, **_partial(actions.c.job_id.is_not(None)))
 Index("actions_unlogged", actions.c.id, **_partial(actions.c.logged == false()))
+
+# ``jobs`` counts all jobs of the batch and ``open`` those that have not ended; ``complete``: no more jobs will come.
+batches = Table(
+    "batches",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created_at", Double, nullable=False),
+    Column("created_by", Text, nullable=False),
+    _count("jobs"),
+    _count("open"),
+    Column("complete", Boolean, nullable=False, server_default=true()),
+    Column("ended_at", Double),
+)
+
+# A backfill adds the jobs of its batch, one for each window, in order; ``plan`` says which windows.
+backfills = Table(
+    "backfills",
+    metadata,
+    Column("batch", Text, ForeignKey("batches.name", name="backfills_batch", ondelete="CASCADE"), primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("plan", Text, nullable=False),
+    Column("windows", Integer, nullable=False),
+    _count("next_window"),
+    _count("reused"),
+    Column("paused_at", Double),
+    Column("paused_by", Text),
+    Column("paused_reason", Text),
+)
+
+# Sums by hour and by day. A lane has one writer, so no two daemons wait for each other's rows.
+trends = Table(
+    "trends",
+    metadata,
+    Column("step_s", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    Column("lane", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("operation", Text, primary_key=True),
+    Column("measure", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
-from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.failure_cause import cause_of
+from tidewaiter.domain.job import FAILURES, Job, State
 
 _LONGEST_REASON = 500
 _AFTER_PAUSE_S = 1.0
@@ -99,6 +100,7 @@ def finish(context: RuleContext, state: State, reason: str | None) -> Job:
         cancel_requested=False,
         callback_hash=None,
         hinted=False,
+        cause=cause_of(reason) if reason and state in FAILURES else None,
     )
 
 

@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from tidewaiter.domain.http_values import JsonObject, Link, SealedLinks
+from tidewaiter.domain.job_context import NO_CONTEXT, JobContext
 from tidewaiter.domain.url import shown_handle
 
 _PROGRESS_RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+(?:\.\d+)?)")
@@ -99,7 +100,7 @@ class Job:
 
     A failure is handled when a person acknowledges it or retries it: ``handled_at`` and ``handled_by`` say when and
     who. ``retried_as`` is the job that repeats this one. That job takes over the unique key, and ``former_key`` keeps
-    it here.
+    it here. ``cause`` is what this failure has in common with others, see :mod:`tidewaiter.domain.failure_cause`.
     """
 
     id: int
@@ -145,6 +146,8 @@ class Job:
     handled_by: str | None = None
     retried_as: int | None = None
     former_key: str | None = None
+    context: JobContext = NO_CONTEXT
+    cause: str | None = None
 
     @property
     def shown_handle(self) -> str | None:
@@ -178,6 +181,7 @@ class NewJob:
     retry_of: int | None = None
     answer_key: str | None = None
     wait_s: float = 0.0
+    context: JobContext = NO_CONTEXT
 
 
 @dataclass(frozen=True, slots=True)

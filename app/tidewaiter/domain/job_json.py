@@ -4,13 +4,14 @@ The HTTP API, the command line's ``--json``, webhooks, the page and the terminal
 page may list a thousand jobs, so a view is built without reflection.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.manifest import Artifact
 
 
@@ -55,6 +56,13 @@ class JobView(NamedTuple):
     handled_by: str | None
     retried_as: int | None
     former_key: str | None
+    cause: str | None
+    requested_by: str | None
+    schedule: str | None
+    scheduled_for: float | None
+    batch: str | None
+    labels: Mapping[str, str]
+    traceparent: str | None
 
     @classmethod
     def of(cls, job: Job) -> "JobView":
@@ -73,11 +81,13 @@ class JobView(NamedTuple):
         for name in _TIMES:
             if (at := shown[name]) is not None:
                 shown[name] = rfc3339(at)
+        shown["labels"] = dict(self.labels)
         return shown
 
 
-_members_of: Final = attrgetter(*("shown_handle" if name == "handle" else name for name in JobView._fields))
-_TIMES: Final = tuple(name for name in JobView._fields if name.endswith("_at"))
+_WHERE: Final = {"handle": "shown_handle"} | {name: f"context.{name}" for name in JobContext.__slots__}
+_members_of: Final = attrgetter(*(_WHERE.get(name, name) for name in JobView._fields))
+_TIMES: Final = (*(name for name in JobView._fields if name.endswith("_at")), "scheduled_for")
 
 
 def job_json(job: Job) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tidewaiter.domain.http_values import Json, JsonObject
 from tidewaiter.domain.job import NewJob
+from tidewaiter.domain.job_context import NO_CONTEXT, JobContext
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import ParameterError
 from tidewaiter.providers.provider import BoundAccount
@@ -49,12 +50,16 @@ class RefusedError(RequestError):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A request for a job: ``params`` as they were given; ``unique_key`` names the request within its account."""
+    """A request for a job: ``params`` as they were given; ``unique_key`` names the request within its account.
+
+    ``context`` is what the job belongs to; who sends the request is added when the job is stored.
+    """
 
     account: str
     operation: str
     params: Mapping[str, Json]
     unique_key: str | None = None
+    context: JobContext = NO_CONTEXT
 
 
 def new_job_of(accounts: Mapping[str, BoundAccount], request: JobRequest, place: int = 0) -> NewJob:
@@ -82,7 +87,7 @@ def new_job_of(accounts: Mapping[str, BoundAccount], request: JobRequest, place:
         params = operation.check_params(request.params)
     except ParameterError as error:
         raise RefusedError(JobRequestFault(place, "params", one.key, one.reason) for one in error.faults) from error
-    return new_job(request.account, operation, params, unique_key=request.unique_key)
+    return new_job(request.account, operation, params, unique_key=request.unique_key, context=request.context)
 
 
 def new_job(
@@ -92,6 +97,7 @@ def new_job(
     *,
     unique_key: str | None = None,
     retry_of: int | None = None,
+    context: JobContext = NO_CONTEXT,
 ) -> NewJob:
     """A job whose parameters have been checked."""
     sharing = operation.sharing
@@ -104,4 +110,5 @@ def new_job(
         retry_of,
         None if sharing is None else sharing.key(params),
         0.0 if sharing is None else sharing.wait_s(params),
+        context,
     )

@@ -105,8 +105,12 @@ class JobService:
             RefusedError: unknown account, operation or parameter, or a value that is not permitted.
             StoreUnavailableError: the database cannot be reached.
         """
-        async with audited(self._actions, self._clock, actor, "submit", f"account {account}"):
-            (added,) = await self._store([self.draft(JobRequest(account, operation, raw, unique_key))], actor)
+        return await self.submit_request(JobRequest(account, operation, raw, unique_key), actor=actor)
+
+    async def submit_request(self, request: JobRequest, *, actor: Actor) -> tuple[Job, bool]:
+        """The same as :meth:`submit`, with the context of the request."""
+        async with audited(self._actions, self._clock, actor, "submit", f"account {request.account}"):
+            (added,) = await self._store([self.draft(request)], actor)
         return added
 
     def draft(self, request: JobRequest, place: int = 0) -> NewJob:
@@ -133,7 +137,9 @@ class JobService:
     async def _store(self, news: Sequence[NewJob], actor: Actor) -> list[tuple[Job, bool]]:
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
-            [(new, self._lane(new, lanes[new.account])) for new in news], self._clock.now(), actor.history_text
+            [(_requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
+            self._clock.now(),
+            actor.history_text,
         )
         for number, (job, created) in enumerate(stored):
             if created:
@@ -178,7 +184,10 @@ class JobService:
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
         bound = self._operation(job.account, job.operation)
-        new = new_job(job.account, bound, job.params, retry_of=job.id, unique_key=job.unique_key)
+        new = _requested_by(
+            actor,
+            new_job(job.account, bound, job.params, retry_of=job.id, unique_key=job.unique_key, context=job.context),
+        )
         lane = self._lane(new, await self._lanes_of(job.account))
         await self._note(job, "RetryRequested", actor)
         by = one_line(actor.name, LONGEST_NAME)
@@ -340,3 +349,8 @@ class JobService:
         if bound is None or operation not in bound.operations:
             raise ConflictError(f"account {account!r} with operation {operation!r} is not configured any more")
         return bound.operations[operation]
+
+
+def _requested_by(actor: Actor, new: NewJob) -> NewJob:
+    """The same job with the name of who asked for it."""
+    return replace(new, context=replace(new.context, requested_by=one_line(actor.name, LONGEST_NAME)))

@@ -7,9 +7,10 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.schedule_store import ScheduleStore
 from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import Job
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.recurrence import Schedule
 from tidewaiter.services.actors import Actor
-from tidewaiter.services.job_requests import NotFoundError
+from tidewaiter.services.job_requests import JobRequest, NotFoundError
 from tidewaiter.services.job_service import JobService
 
 
@@ -67,9 +68,13 @@ class ScheduleService:
             StoreUnavailableError: the database cannot be reached.
         """
         schedule = self.named(name)
-        job, _ = await self._jobs.submit(
-            schedule.account, schedule.operation, schedule.params_at(self._now()), actor=actor
+        request = JobRequest(
+            schedule.account,
+            schedule.operation,
+            schedule.params_at(self._now()),
+            context=JobContext(schedule=schedule.name),
         )
+        job, _ = await self._jobs.submit_request(request, actor=actor)
         return job
 
     def named(self, name: str) -> Schedule:

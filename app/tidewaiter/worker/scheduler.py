@@ -5,20 +5,20 @@ job. A daemon that dies between storing the job and storing the tick submits it 
 key.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from tidewaiter.clock import Clock, WakeableTimer
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.schedule_store import ScheduleProgress, ScheduleStore
-from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.log import EventLog
 from tidewaiter.recurrence import Schedule
-from tidewaiter.services import RequestError
+from tidewaiter.services import JobRequest, RequestError
 
-Submit = Callable[[str, str, Mapping[str, Json], str | None], Awaitable[tuple[Job, bool]]]
-"""Submits a job by account, operation, parameters and unique key; raises ``RequestError``."""
+Submit = Callable[[JobRequest], Awaitable[tuple[Job, bool]]]
+"""Submits a job, once for its unique key; raises ``RequestError``."""
 
 LATE_S = 60.0
 """A tick that is served later than this counts as missed, and the schedule's policy decides."""
@@ -97,7 +97,13 @@ class Scheduler:
         """Submit the job of a tick; ``None`` if it is refused, which a person must correct."""
         try:
             job, created = await self._settings.submit(
-                schedule.account, schedule.operation, schedule.params_at(tick_at), schedule.key_at(tick_at)
+                JobRequest(
+                    schedule.account,
+                    schedule.operation,
+                    schedule.params_at(tick_at),
+                    schedule.key_at(tick_at),
+                    JobContext(schedule=schedule.name, scheduled_for=tick_at),
+                )
             )
         except RequestError as error:
             self._log.emit("schedule.refused", schedule=schedule.name, account=schedule.account, reason=str(error))

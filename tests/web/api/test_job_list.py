@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.api_server import ApiServer
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.manifest import Artifact
 
 
 async def _numbers(site: ApiServer, query: str = "") -> list[int]:
@@ -55,6 +56,19 @@ async def test_search(any_site: ApiServer) -> None:
     assert await _numbers(site, "?q=Daily&state=queued") == [two["id"]]
     assert await _numbers(site, f"?q={quote('%')}") == []
     assert await _numbers(site, "?q=" + "9" * 60) == []
+
+
+async def test_search_by_parameter_and_file(any_site: ApiServer) -> None:
+    """A parameter as name=value and the name of a landed file find their jobs, in whole words only."""
+    site = any_site
+    one = await site.submitted(params={"period": "LAST_DAY"})
+    two = await site.submitted(params={"period": "LAST_WEEK"})
+    landed = Artifact(0, "report.csv", "", "k", 1, "", "text/csv", 0.0)
+    await site.step(two["id"], o.Intended("intent"), o.Accepted("handle/7"), o.Ready(), o.Stored((landed,)))
+    assert await _numbers(site, f"?q={quote('period=LAST_DAY')}") == [one["id"]]
+    assert await _numbers(site, f"?q={quote('period=LAST')}") == []
+    assert await _numbers(site, "?q=report.csv") == [two["id"]]
+    assert await _numbers(site, "?q=report.csv&state=failed") == []
 
 
 async def test_pages(site: ApiServer) -> None:

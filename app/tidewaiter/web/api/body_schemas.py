@@ -116,6 +116,15 @@ class JobShape(Outgoing):
     former_key: Annotated[
         str | None, Field(description="the unique key of this job until the job that repeats it took the key over")
     ]
+    cause: Annotated[
+        str | None, Field(description="the reason of a failure without what differs from job to job, to count them by")
+    ]
+    requested_by: Annotated[str | None, Field(description="the name of the token, or of the system's user")]
+    schedule: Annotated[str | None, Field(description="the schedule that this job is a run of")]
+    scheduled_for: Annotated[Moment | None, Field(description="the tick of the schedule; null for a run by hand")]
+    batch: Annotated[str | None, Field(description="the batch that it belongs to")]
+    labels: dict[str, str]
+    traceparent: Annotated[str | None, Field(description="the caller's trace (W3C Trace Context)")]
 
 
 class JobPage(Outgoing):

@@ -77,8 +77,14 @@ class JobListRoutes:
                     ApiParameter("created_after", "only made after this time", _TIME),
                     ApiParameter("created_before", "only made before this time", _TIME),
                     ApiParameter(
-                        "q", "a job's number, its handle, or the beginning of its unique key or operation", TEXT
+                        "q",
+                        "a job's number, its handle, the name of one of its files, a parameter or a label as name=value,"
+                        " or the beginning of its unique key or operation",
+                        TEXT,
                     ),
+                    ApiParameter("batch", "only of this batch", TEXT),
+                    ApiParameter("schedule", "only runs of this schedule", TEXT),
+                    ApiParameter("cause", "only failures of this cause", TEXT),
                     UNHANDLED,
                     LIMIT,
                     CURSOR,
@@ -108,6 +114,9 @@ def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
         created_after=_moment(query, "created_after", faults),
         created_before=_moment(query, "created_before", faults),
         search=text("q"),
+        batch=text("batch"),
+        schedule=text("schedule"),
+        cause=text("cause"),
         unhandled=_is_true(query, "unhandled", faults),
     )
 

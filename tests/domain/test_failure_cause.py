@@ -1,0 +1,30 @@
+"""Failures that differ only in numbers, names and dates have one cause."""
+
+import pytest
+
+from tidewaiter.domain.failure_cause import cause_of
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cause"),
+    [
+        (("HTTP 404: no report 17", "HTTP 404: no report 4711"), "HTTP 404: no report …"),
+        (("cannot find 'a b'", "cannot find 'c'"), "cannot find …"),
+        (("see https://x.example/1?a=b now", "see https://x.example/2 now"), "see … now"),
+        (("2026-01-01T00:00:00Z, 2026-01-02: no data", "2026-02-01, 2026-02-02: no data"), "…: no data"),
+        (("job 1f2e-99ab ended", "job 77 ended"), "job … ended"),
+    ],
+)
+def test_one_cause(reasons: tuple[str, ...], cause: str) -> None:
+    """What differs from job to job is left out, and the rest is kept."""
+    assert {cause_of(reason) for reason in reasons} == {cause}
+
+
+def test_different_statuses_are_different_causes() -> None:
+    """The status of a reply says what is wrong, so it stays."""
+    assert cause_of("HTTP 404: gone") != cause_of("HTTP 410: gone")
+
+
+def test_a_long_reason_is_cut() -> None:
+    """The cause is a key of groups, so it has a limit."""
+    assert len(cause_of("no " * 1000)) == 200

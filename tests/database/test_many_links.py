@@ -21,7 +21,17 @@ LINKS = tuple(Link(f"https://files.example.com/{number}", f"{number}.ndjson") fo
 def row_of(job: Job) -> list[object]:
     """The row that is read for a job."""
     row = {field.name: getattr(job, field.name) for field in fields(Job)}
-    return list((row | {"params": "{}", "state": job.state.value, "links": Seal().stored(job.links)}).values())
+    return list(
+        (
+            row
+            | {
+                "params": "{}",
+                "context": job.context.as_text(),
+                "state": job.state.value,
+                "links": Seal().stored(job.links),
+            }
+        ).values()
+    )
 
 
 @pytest.mark.parametrize(("links", "at_once"), [(LINKS, False), (LINKS[:5], True)])

@@ -56,7 +56,10 @@ def _schema(connection: Connection) -> list[tuple[object, ...]]:
         return [tuple(row) for row in connection.execute(text(ON_POSTGRESQL))]
     rows = connection.execute(text(ON_SQLITE)).all()
     # A column that was added later stands at the end of the statement, and on the line of the one before it.
-    return [(kind, name, sorted(part.strip(" ,)") for part in _PARTS.split(sql))) for kind, name, sql in rows]
+    return [
+        (kind, name, sorted(filter(None, (part.strip(" ,)") for part in _PARTS.split(sql)))))
+        for kind, name, sql in rows
+    ]
 
 
 def test_migrations_equal_tables(empty_url: str) -> None:

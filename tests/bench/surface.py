@@ -12,12 +12,14 @@ from pathlib import Path
 from statistics import median
 from subprocess import Popen
 
+from tests.bench.account import ACCOUNT
 from tests.bench.daemon_under_test import DaemonUnderTest
 from tests.bench.databases import sqlite_copies
 from tests.bench.processes import BenchError, Cores, memory_of, wait_until
 from tests.bench.remote import stub
 from tests.bench.report import Finding, at_most
 from tests.bench.seeding import seed
+from tidewaiter.domain.search_terms import file_term, parameter_terms
 
 _POLLED_JOBS = 100_000
 _MANY_JOBS = 1_000_000
@@ -25,6 +27,7 @@ _START_S = 30.0
 _WARM_UP_S = 2.0
 _PAUSE_S = 0.01
 _LOOKS = 15
+_LOOKS_AT_VIEW = 3
 _IDLE_S = 10.0
 _READS_P99_MS = 50.0
 _PAGE_MS = 200.0
@@ -36,12 +39,33 @@ _READS = (
     "/v1/jobs?state=polling&limit=50",
     "/v1/jobs/900",
 )
-# Four of five have ended, evenly over the last day, as in a database that is kept for a while.
+# Four of five have ended, evenly over the last day, as in a database that is kept for a while; one of 200 has failed.
 _END_SOME = """
     UPDATE jobs SET state = 'succeeded', due_at = NULL, ready_at = :now - 86400.0 * id / :jobs - 20.0,
                     landed_at = :now - 86400.0 * id / :jobs - 1.0, finished_at = :now - 86400.0 * id / :jobs
     WHERE id % 5 <> 0
 """
+_FAIL_SOME = """
+    UPDATE jobs SET state = 'failed', landed_at = NULL, reason = 'HTTP 404: no report ' || id,
+                    cause = 'HTTP 404: no report *' WHERE id % 200 = 1
+"""
+_ADD_TERM = "INSERT OR IGNORE INTO job_terms (term, job_id) SELECT :term, id FROM jobs WHERE id % :every = 0"
+_RARE, _COMMON = "rare.csv", "period=LAST_DAY"
+_VIEWS = (
+    "/jobs",
+    "/jobs?state=failed",
+    "/jobs?unhandled=true",
+    f"/jobs?q={_RARE}",
+    f"/jobs?q={_COMMON}",
+    "/jobs?q=404",
+    "/jobs?q=nothing-has-this",
+    f"/jobs?account={ACCOUNT}&operation=statistics",
+    "/jobs/500",
+    "/accounts",
+    f"/accounts/{ACCOUNT}",
+    "/schedules",
+)
+"""The views of the page; searches find one job in 100,000, every job, an id, and none."""
 
 
 def measure(folder: Path, cores: Cores, seconds: float, say: Callable[[str], None]) -> list[Finding]:
@@ -104,7 +128,12 @@ def _page(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -
     say(f"the page over {_MANY_JOBS:,} jobs, of which four in five have ended")
     seed(f"sqlite:///{file}", _MANY_JOBS, due=0)
     with closing(sqlite3.connect(file)) as connection:
-        connection.execute(_END_SOME, {"now": time.time(), "jobs": _MANY_JOBS})
+        values = {"now": time.time(), "jobs": _MANY_JOBS}
+        connection.execute(_END_SOME, values)
+        connection.execute(_FAIL_SOME)
+        (common,) = parameter_terms({"period": "LAST_DAY"}, {})
+        connection.execute(_ADD_TERM, {"term": common, "every": 1})
+        connection.execute(_ADD_TERM, {"term": file_term(_RARE), "every": 100_000})
         connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with _serving(folder / "page", f"sqlite:///{file}", origin, cores) as (_, asked):
@@ -113,11 +142,10 @@ def _page(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -
         for _ in range(_LOOKS):
             time.sleep(0.5)  # so that some looks find the picture too old, and it is drawn anew
             later.append(asked.get("/") * 1e3)
-        jobs_ms = asked.get("/jobs") * 1e3
-    slowest = max(first_ms, *later, jobs_ms)
-    say(
-        f"  first look {first_ms:.0f} ms, later {median(later):.0f} ms, at most {max(later):.0f}; list {jobs_ms:.0f} ms"
-    )
+        views = {path: max(asked.get(path) for _ in range(_LOOKS_AT_VIEW)) * 1e3 for path in _VIEWS}
+    slowest = max(first_ms, *later, *views.values())
+    say(f"  first look {first_ms:.0f} ms, later {median(later):.0f} ms, at most {max(later):.0f}")
+    say("  " + ", ".join(f"{path} {took_ms:.0f} ms" for path, took_ms in views.items()))
     return [at_most("slowest look at the page", f"{slowest:.0f} ms", f"{_PAGE_MS:g} ms", slowest / _PAGE_MS, 1)]
 
 

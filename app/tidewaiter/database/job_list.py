@@ -10,7 +10,20 @@ from dataclasses import dataclass
 from heapq import nlargest
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, Select, Text, and_, bindparam, func, literal, select, union, union_all
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    select,
+    union,
+    union_all,
+)
 
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
@@ -90,6 +103,8 @@ class JobList:
             found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
         elif conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
+        elif conditions.labels:
+            found = _with_term(label_term(*conditions.labels[0]), matching, limit)
         elif conditions.unhandled or conditions.batch is not None or conditions.schedule is not None:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         elif conditions.account is None and conditions.operation is not None:
@@ -141,7 +156,7 @@ class JobList:
             if (value := getattr(conditions, name)) is not None
         ]
         matching += [
-            jobs.c.id.in_(select(job_terms.c.job_id).where(job_terms.c.term == label_term(name, value)))
+            exists().where(job_terms.c.term == label_term(name, value), job_terms.c.job_id == jobs.c.id)
             for name, value in conditions.labels
         ]
         if conditions.unhandled:
@@ -220,11 +235,17 @@ def _searched(
         HandleKey(jobs.c.handle) == HandleKey(literal(text, Text())),
         jobs.c.handle == text,
     )
-    with_term = select(job_terms.c.job_id).where(job_terms.c.term.in_(sorted(searched_terms(text))))
-    meanings = [begins, followed, jobs.c.id.in_(with_term)]
+    meanings = [begins, followed]
     if text.isascii() and text.isdigit() and int(text) <= LARGEST_ID:
         meanings.append(jobs.c.id == int(text))
     if named := sorted(name for name in operations if name.startswith(text)):
         meanings.append(jobs.c.operation.in_(named))
     pages = [_page(_ids(meaning, *matching), limit).subquery() for meaning in meanings]
+    pages += [_with_term(term, matching, limit).subquery() for term in sorted(searched_terms(text))]
     return union(*(select(page.c.id) for page in pages))
+
+
+def _with_term(term: int, matching: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
+    """A page of ids from the end of the term's rows: a term that a million jobs have costs no more than a rare one."""
+    found = select(jobs.c.id).select_from(job_terms).join(jobs, jobs.c.id == job_terms.c.job_id)
+    return found.where(job_terms.c.term == term, *matching).order_by(job_terms.c.job_id.desc()).limit(limit)

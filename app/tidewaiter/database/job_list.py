@@ -156,7 +156,7 @@ class JobList:
             if (value := getattr(conditions, name)) is not None
         ]
         matching += [
-            exists().where(job_terms.c.term == label_term(name, value), job_terms.c.job_id == jobs.c.id)
+            exists().where(_LABELS.c.term == label_term(name, value), _LABELS.c.job_id == jobs.c.id)
             for name, value in conditions.labels
         ]
         if conditions.unhandled:
@@ -190,6 +190,7 @@ class JobList:
 
 
 _KEYS_AT_ONCE: Final = 500
+_LABELS: Final = job_terms.alias("labels")
 _LAST_ID: Final = select(func.max(jobs.c.id))
 _FROM_ID: Final = (
     select(jobs.c.id, jobs.c.created_at)

@@ -86,4 +86,6 @@ def _summary(invocation: Invocation, config: Config) -> str:
         f"{number} {name.removesuffix('s') if number == 1 else name}" for name, number in _counts(config).items()
     )
     places = ", ".join(f"{place} ({name})" for name, place in _listens(config).items()) or "nowhere"
-    return f"{invocation.find_config()}: no fault: {counts}; listens: {places}"
+    listen = config.http.listen
+    page = "" if listen is None else f"; status page: {config.http.page_url(listen)}"
+    return f"{invocation.find_config()}: no fault: {counts}; listens: {places}{page}"

@@ -74,6 +74,29 @@ def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_run_starts_its_own_account_only(emulated: CommandShell) -> None:
+    """Another account, its schedule and its token neither stop it nor fill its output, whatever is wrong with them."""
+    (emulated.folder / "reader").write_text("r" * 40)
+    with emulated.config.open("a") as config:
+        config.write(
+            '[accounts.broken]\nprovider = "symplify"\nallow_private = true\n'
+            '[accounts.broken.settings]\ncustomer_id = "1"\ntoken_file = "gone"\n'
+            '[schedules.nightly]\naccount = "broken"\noperation = "nonsense"\ncron = "* * * * *"\n'
+            '[tokens.reader]\naccounts = ["broken"]\ntoken_file = "reader"\n'
+        )
+    result = emulated("run", *STATISTICS, "--out", "here")
+    assert result.stderr == ""
+    assert "is succeeded" in result.stdout
+    told = emulated("run", "broken", *STATISTICS[1:], "--out", "there", code=ExitCode.CONFIG).stderr.splitlines()
+    assert len(told) == 2
+    assert all("tidewaiter.toml: accounts.broken.settings." in line for line in told)
+    assert (
+        "configured: broken, shop"
+        in emulated("run", "shpo", *STATISTICS[1:], "--out", "there", code=ExitCode.USAGE).stderr
+    )
+
+
+@pytest.mark.slow
 def test_runs_leave_what_has_landed(emulated: CommandShell, tmp_path: Path) -> None:
     """A run writes over no file in its folder: neither one that a daemon landed there, nor one of another run.
 

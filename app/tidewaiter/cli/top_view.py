@@ -70,10 +70,10 @@ class _Section:
     draw: Callable[[int], Table]
 
 
-def whole(state: TopState) -> RenderableType:
-    """Everything with all rows, as wide as needed."""
-    parts: list[RenderableType] = [*_head(state, None)]
-    for section in _sections(state, None):
+def whole(state: TopState, width: int | None = None) -> RenderableType:
+    """Everything with all rows, as wide as needed or as a terminal is."""
+    parts: list[RenderableType] = [*_head(state, width)]
+    for section in _sections(state, width):
         parts += [Text(""), Text(section.title, style="bold"), section.draw(section.rows)]
     return Group(*parts)
 

@@ -33,6 +33,9 @@ _EVENTS = (
         "owner": "random name of this daemon's boot", "version": "program version", "database": "database, no password",
         "storage": "folder or URL of the landed files", "accounts": "number of accounts", "pid": "process id",
     }),
+    Event("http.started", "info", "The HTTP listener is up: status page, API, health and metrics.", {
+        "url": "address of the status page",
+    }),
     Event("daemon.waited", "info", "Another daemon uses the database; this one waits.", {
         "database": "database, no password",
     }),

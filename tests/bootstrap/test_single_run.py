@@ -7,6 +7,9 @@ import pytest
 from aiohttp import web
 
 from tests.support.one_export import listening, run
+from tidewaiter.bootstrap.single_run import config_of_run
+from tidewaiter.config import Config
+from tidewaiter.domain.http_values import Json
 
 
 async def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
@@ -42,3 +45,17 @@ async def test_a_run_that_is_stopped_leaves_nothing(tmp_path: Path) -> None:
             await running
     assert during
     assert list(out.iterdir()) == []
+
+
+def test_a_run_has_one_account_and_no_schedule(tmp_path: Path) -> None:
+    """A tick would make a job that nobody asked for; an unknown account leaves all names for the refusal."""
+    made = {"provider": "symplify"}
+    tables: dict[str, Json] = {key: {} for key in ("database", "storage", "worker", "retention", "log", "providers")}
+    schedule = {"account": "other", "operation": "statistics", "cron": "* * * * *"}
+    config = Config.model_validate(
+        {**tables, "accounts": {"own": made, "other": made}, "schedules": {"nightly": schedule}}
+    )
+    alone = config_of_run(config, "own", "sqlite:///run.db", tmp_path)
+    assert list(alone.accounts) == ["own"]
+    assert alone.schedules == {}
+    assert list(config_of_run(config, "owm", "sqlite:///run.db", tmp_path).accounts) == ["own", "other"]

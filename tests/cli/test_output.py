@@ -21,12 +21,17 @@ def test_names_are_whole_on_a_narrow_terminal(
         monkeypatch.setenv("COLUMNS", columns)
         monkeypatch.setenv("NO_COLOR", "1")
         monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-        made = output.table("job", "account", "operation", "why", right=("job",))
-        made.add_row("1234567", "emulated-newsletter-of-the-north", "statistics-by-campaign", "word " * 20 + "x" * 90)
+        made = output.table("job", "account", "operation", "state", "remote", "why", right=("job",))
+        made.add_row(
+            "1234567", "emulated-newsletter-of-the-north", "statistics-by-campaign", "cancelling", "in progress",
+            "word " * 20 + "x" * 90,
+        )  # fmt: skip
         output.show_table(made)
         shown = capsys.readouterr().out
         assert "1234567" in shown
         assert "emulated-newsletter-of-the-north" in shown
         assert "statistics-by-campaign" in shown
+        assert "cancelling" in shown
+        assert "progress" in shown
         assert "…" not in shown
         assert shown.count("x") == 90

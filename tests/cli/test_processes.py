@@ -5,14 +5,16 @@ import json
 import os
 import re
 import signal
+import stat
 import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.cli.command_shell import CommandShell, start
+from tests.cli.command_shell import CONFIG, CommandShell, start
 from tests.cli.commands import STATISTICS, lines_of, wait_for
+from tests.support.ports import free_port
 from tidewaiter.cli.exit_codes import ExitCode
 
 
@@ -69,6 +71,29 @@ def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
     job = emulated.json("run", *STATISTICS, "--out", "there")
     assert job["state"] == "succeeded"
     assert Path(job["artifacts"][0]["path"]).is_file()
+
+
+@pytest.mark.slow
+def test_a_run_starts_its_own_account_only(emulated: CommandShell) -> None:
+    """Another account, its schedule and its token neither stop it nor fill its output, whatever is wrong with them."""
+    (emulated.folder / "reader").write_text("r" * 40)
+    with emulated.config.open("a") as config:
+        config.write(
+            '[accounts.broken]\nprovider = "symplify"\nallow_private = true\n'
+            '[accounts.broken.settings]\ncustomer_id = "1"\ntoken_file = "gone"\n'
+            '[schedules.nightly]\naccount = "broken"\noperation = "nonsense"\ncron = "* * * * *"\n'
+            '[tokens.reader]\naccounts = ["broken"]\ntoken_file = "reader"\n'
+        )
+    result = emulated("run", *STATISTICS, "--out", "here")
+    assert result.stderr == ""
+    assert "is succeeded" in result.stdout
+    told = emulated("run", "broken", *STATISTICS[1:], "--out", "there", code=ExitCode.CONFIG).stderr.splitlines()
+    assert len(told) == 2
+    assert all("tidewaiter.toml: accounts.broken.settings." in line for line in told)
+    assert (
+        "configured: broken, shop"
+        in emulated("run", "shpo", *STATISTICS[1:], "--out", "there", code=ExitCode.USAGE).stderr
+    )
 
 
 @pytest.mark.slow
@@ -130,7 +155,7 @@ def test_a_run_is_stopped_by_ctrl_c(shell: CommandShell, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 def test_an_emulator(shell: CommandShell) -> None:
-    """It prints where it listens and an account that works as it stands, and ends in good order."""
+    """It prints where it listens and a whole configuration that works as it stands, and ends in good order."""
     with shell.process("emulate", "symplify", "--build-s", "0") as process:
         url = wait_for(process, "API").split()[1]
         assert process.stdout is not None
@@ -139,13 +164,29 @@ def test_an_emulator(shell: CommandShell) -> None:
             printed += line
             if "Ctrl-C" in line:
                 break
-        account = printed[printed.index("[accounts") : printed.index("Ctrl-C")]
-        shell.config.write_text(account)
-        assert shell("run", "emulated-symplify", "statistics", "-p", "export_type=SENT", "--out", "here").exit_code == 0
+        shell.config.write_text(printed[printed.index("# Made by") : printed.index("Ctrl-C")])
+        assert shell("run", "symplify", "statistics", "-p", "export_type=SENT", "--out", "here").exit_code == 0
         with urllib.request.urlopen(f"{url}/_control/requests") as reply:  # noqa: S310  # ours
             assert len(json.load(reply)) >= 3
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
+
+
+@pytest.mark.slow
+def test_an_emulator_writes_a_configuration(shell: CommandShell) -> None:
+    """It is for its owner only; a second start keeps it, and another configuration is left as it is."""
+    port = str(free_port())
+    command = ("emulate", "symplify", "--port", port, "--write-config", "new.toml")
+    for _ in range(2):
+        with shell.process(*command) as process:
+            wait_for(process, "status page is then at http://127.0.0.1:8090/")
+    written = shell.folder / "new.toml"
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    assert "status page: http://127.0.0.1:8090/" in shell("check-config", "new.toml").stdout
+    written.write_text(CONFIG)
+    refused = shell(*command, code=ExitCode.FAILED)
+    assert "new.toml exists already, with other content; leave out --write-config" in refused.stderr
+    assert written.read_text() == CONFIG
 
 
 def test_an_emulator_on_a_taken_port(shell: CommandShell) -> None:

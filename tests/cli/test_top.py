@@ -103,6 +103,17 @@ def test_once_on_a_terminal(shell: CommandShell) -> None:
 
 
 @pytest.mark.slow
+def test_once_at_80_columns(shell: CommandShell) -> None:
+    """The name of a lane is whole."""
+    name = "newsletter-of-the-north-and-the-south"
+    shell.config.write_text(shell.config.read_text().replace("accounts.shop", f"accounts.{name}"))
+    shell("submit", name, "statistics", "-p", "export_type=OPENS")
+    with on_screen(shell, "--once") as screen:
+        screen.wait_for(f"\n{name} ")
+        assert screen.process.wait(30) == 0
+
+
+@pytest.mark.slow
 def test_beside_a_daemon(emulated: CommandShell) -> None:
     """It shows the daemon, its lane, the job that landed and its file; as JSON the same."""
     with emulated.process("serve") as daemon:

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from tests.cli.sample_dashboards import LEASE_S, NOW, busy, job, lane, minutes, snapshot
 from tidewaiter.cli.top import top_json
 from tidewaiter.cli.top_view import TopState, bar, fitting, shares, sparkline, whole
+from tidewaiter.database.dashboard_store import Arrival
 from tidewaiter.database.notification_store import EndpointBacklog
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import State
@@ -55,6 +56,33 @@ def test_a_usual_terminal() -> None:
     assert "in trouble" in lines
     assert "landed lately · 4 of 20" in lines
     assert "900  newsletter  statistics  1.2 MB  30 s  OPENS-0.json" in lines
+
+
+@pytest.mark.parametrize(
+    ("account", "operation"),
+    [("newsletter-of-the-north", "statistics-by-campaign"), ("a" * 38, "b" * 30), ("shop", "o" * 60)],
+)
+def test_names_that_are_typed_are_whole(account: str, operation: str) -> None:
+    """At 80 columns other columns give way to the number, the account and the operation of a job, and to a lane."""
+    named = job(1_234_567, account=account, operation=operation, reason="the provider refused it: 422 unknown period")
+    seen = snapshot(
+        arrivals=[Arrival(named, 2, 1_234_567, "OPENS-1.json")], parked=[], failures=[replace(named, id=7_654_321)]
+    )
+    lanes = [lane(account, shard=12, due=2_400, late_s=95.0)]
+    lines = shown(fitting(busy(snapshot=seen, lanes=lanes), 80, 24), 80)
+    assert max(map(len, lines)) <= 80
+    for number in ("1234567", "7654321"):
+        (line,) = [one.split() for one in lines if number in one]
+        assert line[:3] == [number, account, operation]
+    assert any(line.split()[0] == f"{account}/12" for line in lines if line.strip())
+
+
+def test_a_remedy_is_whole() -> None:
+    """Why the database cannot be used is told in as many lines as needed, with the command that helps."""
+    trouble = "The schema of postgresql://tidewaiter@db.internal/tidewaiter is old: run `tidewaiter db upgrade` first."
+    lines = shown(fitting(busy(trouble=trouble), 80, 24), 80, 24)
+    assert len(lines) == 24
+    assert "`tidewaiter db upgrade` first. Trying again." in " ".join(line.rstrip() for line in lines[1:3])
 
 
 def test_a_wide_terminal() -> None:

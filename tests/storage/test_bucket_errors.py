@@ -170,5 +170,5 @@ def test_without_the_extra(tmp_path: Path) -> None:
         [sys.executable, "-c", WITHOUT_OBSTORE], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert run.stdout == (
-        "object storage needs obstore, which is not installed; pip install 'tidewaiter[object]' brings it\n"
+        "object storage needs the extra `object`; in a clone, `uv tool install --force '.[object]'` brings it\n"
     )

@@ -13,7 +13,7 @@ from tidewaiter.bootstrap.open_services import (
 from tidewaiter.bootstrap.process import EXIT_FAILED, EXIT_OK, serve
 from tidewaiter.bootstrap.seams import Seams
 from tidewaiter.bootstrap.single_run import RunBrokenError, run_once
-from tidewaiter.bootstrap.start_checks import faults_of
+from tidewaiter.bootstrap.start_checks import faults_of, faults_of_machine
 from tidewaiter.bootstrap.webhooks import TEST_TYPE, endpoints_of, send_test, subscriptions_of
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "build_daemon",
     "endpoints_of",
     "faults_of",
+    "faults_of_machine",
     "known_settings",
     "open_account_service",
     "open_job_service",

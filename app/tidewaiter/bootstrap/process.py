@@ -20,6 +20,7 @@ from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind
 from tidewaiter.bootstrap.open_services import prepare_database
 from tidewaiter.bootstrap.reload import Reloader
 from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.start_checks import check_machine, configured_storage
 from tidewaiter.bootstrap.web_listener import web_listener
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config, ConfigError, host_and_port
@@ -32,8 +33,7 @@ from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.log import EventLog
 from tidewaiter.metrics.process_metrics import Metrics
-from tidewaiter.storage.base import Storage, StorageSetupError
-from tidewaiter.storage.open_storage import FreeSpace, open_storage
+from tidewaiter.storage.open_storage import FreeSpace
 from tidewaiter.transport.address_guard import OwnListeners
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.web.health_routes import CachedProbes, HealthRoutes, Phase, ProcessStatus
@@ -135,7 +135,8 @@ async def serve(
         deleted or replaced.
 
     Raises:
-        ConfigError, StoreUnavailableError, SchemaError: as :func:`open_job_service`; nothing was started.
+        ConfigError, StoreUnavailableError, SchemaError: as :func:`open_job_service` and :func:`check_machine`;
+            nothing was started.
     """
     stop, reload = stop or asyncio.Event(), asyncio.Event()
     running = LiveConfig(bind(config))
@@ -144,8 +145,9 @@ async def serve(
     def stopping(number: signal.Signals) -> None:
         log.emit("daemon.stopping", signal=number.name, grace_s=running.bound.config.worker.drain_s)
 
-    with handle_signals(stop, None if environ is None else reload, stopping), _storage(config) as storage:
+    with handle_signals(stop, None if environ is None else reload, stopping), configured_storage(config) as storage:
         clock = SystemClock()
+        await asyncio.to_thread(check_machine, config)
         await prepare_database(config)
         database = Database.open(config.database.url, clock)
         reloader = Reloader(running, environ or {}, database, clock, log)
@@ -304,17 +306,6 @@ async def _daemon_lock(
         yield True
     finally:
         lock.release()
-
-
-@contextlib.contextmanager
-def _storage(config: Config) -> Iterator[Storage]:
-    with contextlib.ExitStack() as stack:
-        try:
-            opened = open_storage(config.storage.root, config.storage.url, config.storage.options.given)
-            storage = stack.enter_context(opened)
-        except StorageSetupError as error:
-            raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None
-        yield storage
 
 
 def _single_exceptions(group: BaseExceptionGroup[Exception]) -> list[BaseException]:

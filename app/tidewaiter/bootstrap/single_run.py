@@ -64,17 +64,7 @@ async def run_once(
     number = int(clock.now() * 1000)
     landing = out / f".tidewaiter-run-{number}"
     with _removed_if_it_fails(landing), tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
-        alone = config.model_copy(
-            update={
-                "database": config.database.model_copy(update={"url": f"sqlite:///{scratch}/run.db"}),
-                "storage": config.storage.model_copy(update={"root": landing, "url": None}),
-                # A daemon may listen there already, and polling is enough for one job.
-                "callbacks": CallbacksTable(),
-                "http": HttpTable(),
-                # The person who runs it sees the result; no process would be left to retry a notification.
-                "notifications": {},
-            }
-        )
+        alone = config_of_run(config, account, f"sqlite:///{scratch}/run.db", landing)
         await prepare_database(alone)
         number_jobs_from(Path(scratch, "run.db"), number)
         async with open_job_service(alone, log, clock) as service:
@@ -104,6 +94,32 @@ async def run_once(
                 raise RunBrokenError(f"the run broke off: {pause.reason}")
             on_change(job)
             return job, artifacts
+
+
+def config_of_run(config: Config, account: str, database: str, landing: Path) -> Config:
+    """The configuration of a daemon that serves one account and nothing else.
+
+    Args:
+        config: the configuration for all.
+        account: its name; if there is no such account, all stay, so that a refusal can name them.
+        database: the URL of the scratch database.
+        landing: the folder that takes the files.
+    """
+    return config.model_copy(
+        update={
+            "database": config.database.model_copy(update={"url": database}),
+            "storage": config.storage.model_copy(update={"root": landing, "url": None}),
+            # Of other accounts it would log warnings, and a schedule would make jobs that nobody asked for.
+            "accounts": {name: one for name, one in config.accounts.items() if name == account} or config.accounts,
+            "schedules": {},
+            # A daemon may listen there already, and polling is enough for one job.
+            "callbacks": CallbacksTable(),
+            "http": HttpTable(),
+            "tokens": {},
+            # The person who runs it sees the result; no process would be left to retry a notification.
+            "notifications": {},
+        }
+    )
 
 
 class _NotMovedError(RunBrokenError):

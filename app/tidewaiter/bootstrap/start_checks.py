@@ -1,10 +1,19 @@
 """Faults of a configuration that its tables cannot see: why a daemon would refuse to start."""
 
+import contextlib
 import ipaddress
+from collections.abc import Iterator
 
 from tidewaiter.bootstrap.account_binding import bind_valid_accounts, read_schedules
 from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
 from tidewaiter.config.origins import ConfigFault
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.database_url import DatabaseAddress
+from tidewaiter.database.errors import StoreUnavailableError
+from tidewaiter.doctor.data_checks import database_file_result, folder_result
+from tidewaiter.doctor.findings import CheckResult, CheckStatus
+from tidewaiter.storage.base import Storage, StorageSetupError
+from tidewaiter.storage.open_storage import open_storage
 from tidewaiter.transport.trust import Trust, TrustError
 from tidewaiter.web.tls import CertificateError, server_context
 
@@ -17,6 +26,73 @@ def faults_of(config: Config) -> tuple[ConfigFault, ...]:
         *faults_of_access(config),
         *faults_of_notifications(config),
     )
+
+
+def faults_of_machine(config: Config) -> tuple[ConfigFault, ...]:
+    """Why a daemon of this user would refuse to start on this machine.
+
+    An extra that is not installed, folders and files that this user may not write to, a lock file that is not the
+    daemon's. Nothing is created, and no network is used. A lock that another daemon holds is no fault: a second daemon
+    waits for it.
+    """
+    return (*_faults_of_storage(config), *_faults_of_database_file(config))
+
+
+def check_machine(config: Config) -> None:
+    """Check this machine before a daemon starts on it.
+
+    Raises:
+        StoreUnavailableError: :func:`faults_of_machine` has found something; the message has a line for each.
+    """
+    faults = faults_of_machine(config)
+    if faults:
+        raise StoreUnavailableError("\n".join(map(str, faults)))
+
+
+@contextlib.contextmanager
+def configured_storage(config: Config) -> Iterator[Storage]:
+    """The storage of the configuration.
+
+    Raises:
+        ConfigError: its options cannot be used, or it needs an extra that is not installed.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = open_storage(config.storage.root, config.storage.url, config.storage.options.given)
+            storage = stack.enter_context(opened)
+        except StorageSetupError as error:
+            raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None
+        yield storage
+
+
+def _faults_of_storage(config: Config) -> tuple[ConfigFault, ...]:
+    try:
+        with configured_storage(config):
+            pass
+    except ConfigError as error:
+        return error.faults
+    root = config.storage.root
+    return () if root is None else _faults_in(config, folder_result(root), "storage", "root")
+
+
+def _faults_of_database_file(config: Config) -> tuple[ConfigFault, ...]:
+    file, lock = DatabaseAddress.parse(config.database.url).file, DaemonLock.of(config.database.url)
+    if file is None or lock is None:
+        return ()
+    faults = _faults_in(config, database_file_result(file), "database", "url")
+    if faults:
+        return faults
+    try:
+        lock.is_held()
+    except StoreUnavailableError as error:
+        return (config.fault_at("database", "url", reason=str(error).rstrip(".")),)
+    return ()
+
+
+def _faults_in(config: Config, found: CheckResult, *key: str) -> tuple[ConfigFault, ...]:
+    if found.status is not CheckStatus.FAILURE:
+        return ()
+    return (config.fault_at(*key, reason=f"{found.message}; {found.remedy}"),)
 
 
 def read_trust(config: Config) -> tuple[Trust, tuple[ConfigFault, ...]]:

@@ -210,6 +210,9 @@ async def web_listener(
     tls = _tls(running)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
+    host, port = listening.getsockname()[:2]
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    log.emit("http.started", url=running.bound.config.http.page_url(place))
     try:
         yield task
     finally:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tidewaiter.bootstrap import faults_of, known_settings
+from tidewaiter.bootstrap import faults_of, faults_of_machine, known_settings
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
@@ -19,20 +19,22 @@ from tidewaiter.config.table_keys import table_in
     epilog=example("tidewaiter check-config", "tidewaiter check-config /etc/tidewaiter/tidewaiter.toml --strict"),
 )
 @click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--file-only", is_flag=True, help="Do not look at this machine, because the daemon is for another one.")
 @click.option("--strict", is_flag=True, help="Fail on warnings, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
 @pass_invocation
-def check_config(invocation: Invocation, /, *, file: Path | None, strict: bool, as_json: bool) -> None:
+def check_config(invocation: Invocation, /, *, file: Path | None, file_only: bool, strict: bool, as_json: bool) -> None:
     """Check the configuration, offline.
 
-    All errors at once: the file, the environment, secret files, specs, accounts and schedules. It sends nothing over
-    the network, and opens neither database nor storage; `tidewaiter doctor` does that. The exit code is 78 if
-    something is wrong.
+    All errors at once: the file, the environment, secret files, specs, accounts and schedules; and what `tidewaiter
+    serve` would refuse on this machine as this user: an extra that is not installed, folders and files that cannot be
+    written, a lock file of another user. It sends nothing over the network, creates nothing, and opens neither database
+    nor storage; `tidewaiter doctor` does that. The exit code is 78 if something is wrong.
     """
     if file is not None:
         invocation.config = file
-    config, faults = _read(invocation)
+    config, faults = _read(invocation, file_only=file_only)
     warnings = () if config is None else config_warnings(config, known_settings(config))
     failed = bool(faults) or (strict and bool(warnings))
     if as_json:
@@ -57,13 +59,13 @@ def check_config(invocation: Invocation, /, *, file: Path | None, strict: bool, 
         raise CommandError(ExitCode.CONFIG)
 
 
-def _read(invocation: Invocation) -> tuple[Config | None, tuple[ConfigFault, ...]]:
+def _read(invocation: Invocation, *, file_only: bool) -> tuple[Config | None, tuple[ConfigFault, ...]]:
     """The configuration as far as it can be read, and all its errors."""
     try:
         config = invocation.load()
     except ConfigError as error:
         return error.rest, error.faults
-    return config, faults_of(config)
+    return config, (*faults_of(config), *(() if file_only else faults_of_machine(config)))
 
 
 def _as_json(faults: Iterable[ConfigFault]) -> list[dict[str, str]]:
@@ -86,4 +88,6 @@ def _summary(invocation: Invocation, config: Config) -> str:
         f"{number} {name.removesuffix('s') if number == 1 else name}" for name, number in _counts(config).items()
     )
     places = ", ".join(f"{place} ({name})" for name, place in _listens(config).items()) or "nowhere"
-    return f"{invocation.find_config()}: no fault: {counts}; listens: {places}"
+    listen = config.http.listen
+    page = "" if listen is None else f"; status page: {config.http.page_url(listen)}"
+    return f"{invocation.find_config()}: no fault: {counts}; listens: {places}{page}"

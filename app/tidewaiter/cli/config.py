@@ -1,6 +1,5 @@
 """``tidewaiter config``: the effective configuration, a sample to start with, and its schema for editors."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 
 from tidewaiter.bootstrap import bind_accounts, known_settings, secrets_of
 from tidewaiter.cli import name_completion
+from tidewaiter.cli.config_file import write_config
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import CONFIG_PLACES, Invocation, config_option, debug_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
@@ -18,8 +18,6 @@ from tidewaiter.config.show import HIDDEN, Shown, as_toml, effective
 from tidewaiter.log import Redactor
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
-
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
 
 
 @click.group
@@ -71,13 +69,8 @@ def init(invocation: Invocation, /, *, file: Path | None, providers: tuple[str, 
     if str(path) == "-":
         click.echo(text, nl=False)
         return
-    try:
-        # It may hold secrets later, so only its owner may read it.
-        descriptor = os.open(path, _NEW_FILE | (os.O_TRUNC if force else os.O_EXCL), 0o600)
-    except FileExistsError:
-        raise CommandError(ExitCode.FAILED, f"{path} exists already; --force overwrites it") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-        written.write(text)
+    if not write_config(path, text, force=force):
+        raise CommandError(ExitCode.FAILED, f"{path} exists already; --force overwrites it")
     click.echo(f"{path} is written; fill it in, then run `tidewaiter check-config {path}`")
 
 

@@ -22,7 +22,11 @@ from tidewaiter.domain.job import Job, State, fraction_of
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.emulators.demo_scene import DemoJob
 
+_WIDE: Final = 100
 _REMOTE: Final = 24
+_LEAST_REMOTE: Final = 8
+_OTHERS: Final = 64
+"""The width of the other columns with the gaps between them."""
 _TAGS: Final = re.compile(r"(<[^>]*>|\s)+")
 
 
@@ -44,7 +48,7 @@ def following(elapsed: Callable[[], float]) -> Iterator[Callable[[Sequence[DemoR
         return
     screen = console()
     with Live(console=screen, refresh_per_second=10, transient=False) as live:
-        yield lambda rows: live.update(_table_of(rows, elapsed()))
+        yield lambda rows: live.update(table_of(rows, elapsed(), screen.width))
 
 
 class _Lines:
@@ -63,20 +67,23 @@ class _Lines:
                 self._out.out(f"{self._elapsed():5.1f} s  {job_line(row.job)}")
 
 
-def _table_of(rows: Sequence[DemoRow], elapsed_s: float) -> RenderableType:
-    made = Table(box=box.ROUNDED, border_style="dim", header_style="bold")
+def table_of(rows: Sequence[DemoRow], elapsed_s: float, width: int) -> RenderableType:
+    """The table on a terminal of that width; a narrow one has no frame, and less room for what the remote says."""
+    wide = width >= _WIDE
+    made = Table(box=box.ROUNDED if wide else None, border_style="dim", header_style="bold", pad_edge=wide)
+    remote = _REMOTE if wide else max(_LEAST_REMOTE, width - _OTHERS)
     made.add_column("job", justify="right", no_wrap=True)
     made.add_column("account", no_wrap=True)
     made.add_column("export", no_wrap=True, min_width=18)
     made.add_column("state", no_wrap=True, min_width=11)
-    made.add_column("remote", width=_REMOTE)
+    made.add_column("remote", width=remote)
     made.add_column("file", justify="right", no_wrap=True, min_width=7)
     for row in rows:
         job = row.job
         export = Text.assemble(row.part.sample.title, (f"\n{row.part.what}", "dim"))
         state = Text.assemble(_state(job), (f"\n{counted(job.polls, 'poll')}", "dim"))
         landed = size(sum(artifact.size for artifact in row.artifacts)) if row.artifacts else ""
-        made.add_row(str(job.id), row.part.account, export, state, _remote(job), landed)
+        made.add_row(str(job.id), row.part.account, export, state, _remote(job, remote), landed)
     waiting = sum(not has_ended(row.job) for row in rows)
     foot: RenderableType = Text(f" all have ended after {elapsed_s:.1f} s", style="dim")
     if waiting:
@@ -90,18 +97,18 @@ def _state(job: Job) -> Text:
     return Text.assemble((mark, state.style), state)
 
 
-def _remote(job: Job) -> Table:
+def _remote(job: Job, width: int) -> Table:
     stacked = Table.grid()
-    stacked.add_row(_bar(job))
+    stacked.add_row(_bar(job, width))
     stacked.add_row(_remote_text(job))
     return stacked
 
 
-def _bar(job: Job) -> RenderableType:
+def _bar(job: Job, width: int) -> RenderableType:
     if job.state in (State.QUEUED, State.SUBMITTING):
         return Text("")
     done = 1.0 if job.ready_at is not None else fraction_of(job.progress)
-    return ProgressBar(total=1.0, completed=done or 0.0, width=_REMOTE, finished_style="green")
+    return ProgressBar(total=1.0, completed=done or 0.0, width=width, finished_style="green")
 
 
 def _remote_text(job: Job) -> Text:
@@ -114,8 +121,8 @@ def summary(rows: Sequence[DemoRow], verified: Mapping[str, bool]) -> Table:
     """The table at the end: each file with its checksum, computed again from the disk."""
     made = table("job", "state", "polls", "file", "size", right=("job", "polls", "size"))
     for column in made.columns:
-        column.no_wrap = True
-    # On a narrow terminal the checksum is what is cut.
+        column.no_wrap = column.header != "file" or console().width >= _WIDE
+    # On a narrow terminal the checksum is what is cut; on one with less than 100 columns names of files wrap.
     made.add_column("SHA-256", overflow="ellipsis")
     made.add_column("verified", no_wrap=True)
     for row in rows:

@@ -3,20 +3,37 @@
 import asyncio
 import dataclasses
 import json
+import shlex
 import signal
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, Final, get_type_hints
 
 import click
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from tidewaiter.cli.config_file import write_once
 from tidewaiter.cli.invocation import debug_option, example
 from tidewaiter.clock import SystemClock
 from tidewaiter.emulators.catalogue import CATALOGUE, CatalogueEntry, EmulatedAccount, Value
 
 _PART: Final = "\n[accounts.{name}.{part}]\n{lines}\n"
+_LISTEN: Final = "127.0.0.1:8090"
+_WHOLE: Final = """\
+# Made by `tidewaiter emulate {name}`. Relative paths start at the folder of this file.
+
+[database]
+url = "sqlite:///tidewaiter.db"
+
+[storage]
+root = "exports"
+
+[http]
+listen = "{listen}" # status page, API, health and metrics
+
+{account}"""
 
 
 def account_table(name: str, account: EmulatedAccount, secret_files: Mapping[str, str] | None = None) -> str:
@@ -48,8 +65,10 @@ def _written(value: Value) -> str:
 
 
 _STRUCTURES: Final = frozenset({"object", "array"})
-_EPILOG: Final = example("tidewaiter emulate {name} --port 8100")
+_EPILOG: Final = example("tidewaiter emulate {name} --port 8100 --write-config tidewaiter.toml")
 _UNTIL: Final = """
+It prints a whole configuration with an account for it, which is named as the provider, or writes it to a file.
+
 It runs until Ctrl-C. To inject faults, POST a list of rules to /_control/faults of any of its servers, such as
 [{"route": "status", "times": 2, "fault": {"kind": "throttle"}}]. GET /_control/variants shows what else can be changed
 while it runs, by a PATCH with a JSON object.
@@ -100,15 +119,21 @@ class _Typed(click.ParamType[Any]):
 
 
 def _options(entry: CatalogueEntry) -> list[click.Parameter]:
-    """An option for the port, and one for each field of the entry's options."""
+    """Options for the port and the configuration, and one for each field of the entry's options."""
     port = click.Option(
         ["--port"],
         type=click.IntRange(0, 65_535),
         default=0,
         help="The port of the API; by default a free port.",
     )
+    file = click.Option(
+        ["--write-config"],
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Write the configuration to this file, and do not print it.",
+    )
     hints = get_type_hints(entry.options, include_extras=True)
-    return [port, *(_option(field, hints[field.name]) for field in dataclasses.fields(entry.options))]
+    return [port, file, *(_option(field, hints[field.name]) for field in dataclasses.fields(entry.options))]
 
 
 def _option(field: "dataclasses.Field[Any]", annotation: Any) -> click.Option:
@@ -125,8 +150,8 @@ def _option(field: "dataclasses.Field[Any]", annotation: Any) -> click.Option:
 
 
 def _command(entry: CatalogueEntry) -> click.Command:
-    def serve(*, port: int, **chosen: object) -> None:
-        asyncio.run(_serve(entry, port, chosen))
+    def serve(*, port: int, write_config: Path | None, **chosen: object) -> None:
+        asyncio.run(_serve(entry, port, write_config, chosen))
 
     return debug_option(
         click.Command(
@@ -140,8 +165,8 @@ def _command(entry: CatalogueEntry) -> click.Command:
     )
 
 
-async def _serve(entry: CatalogueEntry, port: int, chosen: dict[str, object]) -> None:
-    """Start the servers, print their addresses, and wait for a signal."""
+async def _serve(entry: CatalogueEntry, port: int, file: Path | None, chosen: dict[str, object]) -> None:
+    """Start the servers, print their addresses, print or write the configuration, and wait for a signal."""
     served = entry.build(SystemClock(), port, entry.options(**chosen))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -152,8 +177,15 @@ async def _serve(entry: CatalogueEntry, port: int, chosen: dict[str, object]) ->
         width = max(map(len, served.servers)) + 2
         for called, server in served.servers.items():
             click.echo(f"{called:{width}}{server.origin}")
-        click.echo("\nAn account for it:\n")
-        click.echo(account_table(f"emulated-{entry.name}", served.account()))
+        account = account_table(entry.name, served.account())
+        configuration = _WHOLE.format(name=entry.name, listen=_LISTEN, account=account)
+        if file is None:
+            click.echo(f"\nA configuration with an account for it:\n\n{configuration}")
+        else:
+            write_once(file, configuration, "leave out --write-config to keep it, or remove it")
+            click.echo(f"\n{file} is written, with the account {entry.name}. Run the daemon in another terminal:\n")
+            click.echo(f"tidewaiter serve --config {shlex.quote(str(file))}\n")
+            click.echo(f"Its status page is then at http://{_LISTEN}/")
         click.echo("Ctrl-C ends it.")
         await stop.wait()
 

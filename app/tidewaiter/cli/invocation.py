@@ -41,8 +41,11 @@ class Invocation:
         named = self.config or (Path(os.environ[CONFIG_VARIABLE]) if os.environ.get(CONFIG_VARIABLE) else None)
         return named or next((path for path in CONFIG_PLACES if path.is_file()), None)
 
-    def load(self) -> "Config":
+    def load(self, *, account: str | None = None) -> "Config":
         """The configuration.
+
+        Args:
+            account: the only account that the command uses: faults of other accounts and of schedules do not count.
 
         Raises:
             CommandError: there is none.
@@ -61,7 +64,13 @@ class Invocation:
                 raise
             from tidewaiter.bootstrap import faults_of  # noqa: PLC0415
 
-            raise error.with_faults(faults_of(error.rest)) from None
+            every = error.with_faults(faults_of(error.rest))
+            if account is None:
+                raise every from None
+            own = [one for one in every.faults if is_of_account(one.key, account)]
+            if own:
+                raise ConfigError.of(own) from None
+            return error.rest
 
     @contextmanager
     def log(self, config: "Config", *, level: str = "error", stream: TextIO | None = None) -> "Iterator[EventLog]":
@@ -80,6 +89,12 @@ class Invocation:
         from tidewaiter.log import Redactor  # noqa: PLC0415
 
         return (self.redactor or Redactor()).clean(text)
+
+
+def is_of_account(key: str, account: str) -> bool:
+    """Whether a key of the configuration is for an account; the keys of other accounts and of schedules are not."""
+    table, _, rest = key.partition(".")
+    return table != "schedules" and (table != "accounts" or rest == account or rest.startswith(f"{account}."))
 
 
 def example(*lines: str) -> str:

@@ -30,10 +30,12 @@ _LIVE_STYLE: Final = "cyan"
 _WIDE: Final = 4096
 _LONGEST_REASON: Final = 60
 _TYPED: Final = frozenset(
-    {"job", "account", "operation", "schedule", "provider", "endpoint", "parameter", "setting", "last job"}
+    {"job", "account", "operation", "schedule", "provider", "endpoint", "parameter", "setting", "last job", "state"}
 )
 """Columns whose values people type into other commands."""
 _LEAST_COLUMN: Final = 8
+_GAP: Final = 3
+"""What the terminal's box puts between two columns."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -76,7 +78,7 @@ def _least_width(made: Table) -> int:
     total = 0
     for column in made.columns:
         widest = max((cell_len(str(cell)) for cell in (column.header, *column.cells)), default=0)
-        total += (widest if column.no_wrap else min(widest, _LEAST_COLUMN)) + 2
+        total += (widest if column.no_wrap else min(widest, _LEAST_COLUMN)) + _GAP
     return total
 
 

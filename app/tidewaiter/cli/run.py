@@ -41,12 +41,16 @@ def run(
 ) -> None:
     """Make one export now, without a daemon.
 
-    It leaves nothing but the files and their manifest.json, and replaces no file in the folder. Ctrl-C stops it; the
-    remote job may then continue unattended.
+    It leaves nothing but the files and their manifest.json, and replaces no file in the folder. Other accounts,
+    schedules and notifications stay out of it, and so do their errors in the configuration. Ctrl-C stops it; the remote
+    job may then continue unattended.
     """
     from tidewaiter.bootstrap import run_once  # noqa: PLC0415  # help and completion do without
 
-    config = invocation.load()
+    config = invocation.load(account=account)
+    if account not in config.accounts:
+        known = ", ".join(sorted(config.accounts)) or "none is configured"
+        raise CommandError(ExitCode.USAGE, f"unknown account {account!r}; configured: {known}")
     with _following(as_json) as (on_change, stream), invocation.log(config, level="warning", stream=stream) as log:
         job, artifacts = asyncio.run(
             _asked(run_once(config, account, operation, params, out=out, on_change=on_change, log=log))

@@ -183,7 +183,7 @@ def _print_text(state: TopState) -> None:
     """Print the whole state; off a terminal without trailing blanks, and with an empty line after it."""
     out = console()
     if sys.stdout.isatty():
-        out.print(whole(state))
+        out.print(whole(state, out.width))
         return
     with out.capture() as captured:
         out.print(whole(state))

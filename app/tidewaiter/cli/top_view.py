@@ -1,6 +1,7 @@
 """The output of ``top``: the state of everything, cut to the size of a terminal, or whole elsewhere."""
 
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidewaiter.cli.output import state_text
+from tidewaiter.cli.top_table import Column, fitted_table, is_wide
 from tidewaiter.domain.formatting import clock, counted, duration, printable, rough, size
 from tidewaiter.domain.job import Job, State
 
@@ -21,16 +23,15 @@ if TYPE_CHECKING:
 
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉█"
 _COLUMNS: Final = "▁▂▃▄▅▆▇█"
-_WIDE: Final = 110
 _LONGEST: Final = 300
 _MARKS: Final = re.compile(r"(<[^>]*>|\s)+")
 _BAR: Final = 8
-_NAME: Final = 16
-_NAME_WIDE: Final = 28
 _LATE_S: Final = 60.0
 _VERY_LATE_S: Final = 600.0
 _RECENT_MINUTES: Final = 5
 _NARROW_STEP: Final = 3
+_JOB: Final = (Column("job", typed=True, right=True), Column("account", typed=True), Column("operation", typed=True))
+_FILE: Final = Column("file", rest=True)
 _CONDITION_STYLES: Final = {
     "open": "green",
     "throttled": "yellow",
@@ -69,10 +70,10 @@ class _Section:
     draw: Callable[[int], Table]
 
 
-def whole(state: TopState) -> RenderableType:
-    """Everything with all rows, as wide as needed."""
-    parts: list[RenderableType] = [*_head(state, None)]
-    for section in _sections(state, None):
+def whole(state: TopState, width: int | None = None) -> RenderableType:
+    """Everything with all rows, as wide as needed or as a terminal is."""
+    parts: list[RenderableType] = [*_head(state, width)]
+    for section in _sections(state, width):
         parts += [Text(""), Text(section.title, style="bold"), section.draw(section.rows)]
     return Group(*parts)
 
@@ -120,7 +121,9 @@ def _head(state: TopState, width: int | None) -> Iterator[Text]:
         title.truncate(max(0, width - len(time_of_day) - 2), overflow="ellipsis", pad=True)
     yield _line(Text.assemble(title, "  ", (time_of_day, "dim")))
     if state.trouble is not None:
-        yield _line(Text(f"{_brief(state.trouble)} Trying again.", style="bold red"))
+        # It may name a command, so it is not cut.
+        for line in textwrap.wrap(f"{_brief(state.trouble)} Trying again.", width or _LONGEST):
+            yield _line(Text(line, style="bold red"))
     elif state.snapshot is not None:
         yield _line(_daemons(state.snapshot.workers, state))
     if state.snapshot is not None:
@@ -164,7 +167,7 @@ def _jobs(state: TopState, snapshot: "DashboardSnapshot") -> Text:
 def _landings(snapshot: "DashboardSnapshot", width: int | None) -> Text:
     landed = [minute.ended.get(State.SUCCEEDED, 0) for minute in snapshot.minutes]
     recent = landed[-_RECENT_MINUTES:]
-    step = 1 if _is_wide(width) else _NARROW_STEP
+    step = 1 if is_wide(width) else _NARROW_STEP
     drawn = [sum(landed[i : i + step]) for i in range(0, len(landed), step)]
     line = Text.assemble("landed  ", (sparkline(drawn), "cyan"), f"  {sum(landed):,}/h, ")
     line.append(f"{sum(recent) / max(1, len(recent)):.1f}/min now")
@@ -214,24 +217,32 @@ def _urgency(lane: "LaneView") -> tuple[bool, bool, str, int]:
 
 def _lanes(state: TopState, rows: int, width: int | None) -> Table:
     """The lanes in their order; if not all fit, lanes without trouble are left out first."""
-    wide = _is_wide(width)
+    wide = is_wide(width)
     lanes = sorted(sorted(state.lanes, key=_urgency)[:rows], key=lambda lane: (lane.account, lane.shard))
-    made = _table(
-        width,
-        *(("lane", "left"), ("served by", "left")) if wide else (("lane", "left"),),
-        *(("requests", "left"), ("due", "right"), ("late", "right"), ("live", "right"), ("status", "rest")),
+    columns = (
+        Column("lane", typed=True),
+        *((Column("served by"),) if wide else ()),
+        Column("requests", drop=1),
+        Column("due", right=True, drop=2),
+        Column("late", right=True, drop=3),
+        Column("live", right=True, drop=4),
+        Column("status", rest=True),
     )
+    cells = []
     for lane in lanes:
         name = Text(_brief(lane.account) + (f"/{lane.shard}" if lane.shard else ""))
-        made.add_row(
-            *(name, Text(_brief(lane.host or "-"))) if wide else (name,),
-            _budget(lane, wide=wide),
-            lane.due_text if lane.due else Text("0", style="dim"),
-            _late(lane),
-            f"{lane.live:,}",
-            _condition(lane, state.now),
+        cells.append(
+            (
+                name,
+                *((Text(_brief(lane.host or "-")),) if wide else ()),
+                _budget(lane, wide=wide),
+                Text(lane.due_text) if lane.due else Text("0", style="dim"),
+                _late(lane),
+                Text(f"{lane.live:,}"),
+                _condition(lane, state.now),
+            )
         )
-    return made
+    return fitted_table(width, columns, cells)
 
 
 def _budget(lane: "LaneView", *, wide: bool) -> Text:
@@ -260,52 +271,31 @@ def _condition(lane: "LaneView", now: float) -> Text:
 
 
 def _troubles(jobs: Sequence[Job], state: TopState, width: int | None) -> Table:
-    made = _table(width, *_JOB, ("state", "left"), ("age", "right"), ("why", "rest"))
+    columns = (*_JOB, Column("state", drop=1), Column("age", right=True, drop=2), Column("why", rest=True))
+    cells = []
     for job in jobs:
-        since = job.finished_at or job.intent_at or job.created_at
-        made.add_row(*_named(job), state_text(job.state), _age(state.now - since), Text(_reason(job.reason or "")))
-    return made
+        age = _age(state.now - (job.finished_at or job.intent_at or job.created_at))
+        cells.append((*_named(job), state_text(job.state), age, Text(_reason(job.reason or ""))))
+    return fitted_table(width, columns, cells)
 
 
 def _arrivals(arrivals: "Sequence[Arrival]", state: TopState, width: int | None) -> Table:
-    made = _table(width, *_JOB, ("size", "right"), ("age", "right"), ("file", "rest"))
+    columns = (*_JOB, Column("size", right=True, drop=1), Column("age", right=True, drop=2), _FILE)
+    cells = []
     for one in arrivals:
         more = f" and {one.files - 1} more" if one.files > 1 else ""
         file = Text(f"{_brief(one.name)}{more}") if one.name else Text("no file", style="dim")
-        made.add_row(*_named(one.job), size(one.size), _age(state.now - (one.job.finished_at or state.now)), file)
-    return made
+        age = _age(state.now - (one.job.finished_at or state.now))
+        cells.append((*_named(one.job), Text(size(one.size)), age, file))
+    return fitted_table(width, columns, cells)
 
 
-_JOB: Final = (("job", "right"), ("account", "left"), ("operation", "left"))
-
-
-def _named(job: Job) -> tuple[str, Text, Text]:
-    return str(job.id), Text(_brief(job.account)), Text(_brief(job.operation))
+def _named(job: Job) -> tuple[Text, Text, Text]:
+    return Text(str(job.id)), Text(_brief(job.account)), Text(_brief(job.operation))
 
 
 def _age(seconds: float) -> Text:
     return Text(rough(seconds), style="dim")
-
-
-def _is_wide(width: int | None) -> bool:
-    return width is None or width >= _WIDE
-
-
-def _table(width: int | None, *columns: tuple[str, str]) -> Table:
-    """A table without lines; the column "rest" gets the remaining width, and is cut first."""
-    longest = None if width is None else _NAME_WIDE if _is_wide(width) else _NAME
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=width is not None)
-    for heading, place in columns:
-        rest = place == "rest"
-        made.add_column(
-            heading,
-            justify="right" if place == "right" else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-            ratio=1 if rest and width is not None else None,
-            max_width=None if rest else longest,
-        )
-    return made
 
 
 def _line(text: Text) -> Text:

@@ -229,6 +229,11 @@ class HttpTable(TomlTable):
         examples=[["10.0.0.0/8"]],
     )
 
+    def page_url(self, listen: str) -> str:
+        """The address of the status page for browsers, if the daemon listens at ``listen``."""
+        scheme = "http" if self.tls_certificate is None else "https"
+        return f"{(self.public_url or f'{scheme}://{listen}').rstrip('/')}/"
+
 
 class TokenTable(TomlTable):
     """``[tokens.NAME]``: who may use the HTTP API."""

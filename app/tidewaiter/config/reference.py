@@ -40,9 +40,11 @@ of a wrong type or a missing secret file nothing starts: every fault is printed 
 _TAIL: Final = """
 ## check-config
 
-`tidewaiter check-config [FILE]` prints what is wrong, without network, database and storage. The exit code is 0, or 78
-if something is wrong. Warnings fail it only with `--strict`: secrets that every user of the machine may read, SQLite on
-a network file system, addresses without TLS, accounts that may reach private addresses.
+`tidewaiter check-config [FILE]` prints what is wrong, without network, database and storage. It also names what `serve`
+would refuse on this machine as this user: an extra that is not installed, a storage folder or a database folder that
+cannot be written, a lock file of another user. `--file-only` leaves that out, to check a file for another machine. The
+exit code is 0, or 78 if something is wrong. Warnings fail it only with `--strict`: secrets that every user of the
+machine may read, SQLite on a network file system, addresses without TLS, accounts that may reach private addresses.
 `--json` prints an object with `ok`, `faults` and `warnings` (each with `origin`, `key` and `reason`) and a `summary`.
 
 ## doctor
@@ -55,7 +57,7 @@ and `seconds`.
 
 | check | what it tests |
 |---|---|
-| `configuration` | the same as `check-config` |
+| `configuration` | the same as `check-config --file-only` |
 | `sqlite` | the library's version: some have a bug that can damage a database in WAL mode |
 | `file system` | that the SQLite file is on a disk of this machine |
 | `free space` | for database and files: less than 1 GB is a warning, less than 100 MB a failure |

@@ -19,6 +19,8 @@ _WIDTH: Final = 120
 _COLUMN: Final = 48
 _ANY: Final = {"string": "...", "url": "https://...", "integer": 1, "boolean": False, "private_key": "..."}
 _SECRETS: Final = "/run/secrets"
+_SWITCHED_ON: Final = frozenset({("http", "listen")})
+"""Keys that a first configuration sets although their default is another one."""
 _HEAD: Final = """\
 #:schema ./tidewaiter.schema.json
 
@@ -53,7 +55,11 @@ def _table(table: TableKeys) -> Iterator[str]:
     yield from _explained(table.purpose)
     # A header alone changes nothing, except that of a named table: its required keys would be missing.
     yield f"{'#' if NAME in table.path else ''}[{toml_key(*path)}]"
-    yield from _beside([_key(name, key) for name, key in table.keys.items()])
+    lines = {name: _key(name, key) for name, key in table.keys.items()}
+    for name in (name for name in lines if (*table.path, name) in _SWITCHED_ON):
+        line, explanation = lines[name]
+        lines[name] = line.removeprefix("#"), explanation
+    yield from _beside(list(lines.values()))
     yield ""
 
 

@@ -127,7 +127,7 @@ class StorageTable(TomlTable):
 
     url: Annotated[str, AfterValidator(_bucket_url), WithJsonSchema(_BUCKET_SCHEMA)] | None = Field(
         default=None,
-        description="a bucket instead of a folder: s3://, gs:// or az://; needs tidewaiter[object]",
+        description="a bucket instead of a folder: s3://, gs:// or az://; needs the extra `object`",
         examples=["s3://bucket/prefix"],
     )
     options: StorageOptionsTable = Field(

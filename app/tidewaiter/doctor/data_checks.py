@@ -14,7 +14,7 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError
 from tidewaiter.database.postgres_rights import RoleRights
 from tidewaiter.database.sqlite_files import OTHERS, files_of, is_over_network, kind_of
-from tidewaiter.doctor.findings import CheckResult, Notes, failure, info, ok, warning
+from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
 from tidewaiter.storage.base import Storage, StorageError, StorageFullError
 
 Version: TypeAlias = tuple[int, ...]
@@ -106,18 +106,35 @@ def creatable_result(path: Path) -> CheckResult:
     return info(f"{path} does not exist yet; it is created when it is first needed")
 
 
+def folder_result(root: Path) -> CheckResult:
+    """Whether this user can create files in a storage folder, as far as its permissions say; nothing is created."""
+    if not root.exists():
+        return creatable_result(root)
+    if not root.is_dir():
+        return failure(f"{root} is a file, not a folder", "name a folder as storage.root, or move that file away")
+    if not os.access(root, os.W_OK | os.X_OK):
+        return failure(f"this user may not write to {root}", f"give {root} to the user that runs the daemon (chown)")
+    return ok(f"this user may write to {root}")
+
+
+def database_file_result(file: Path) -> CheckResult:
+    """Whether this user can open an SQLite file and create others beside it, as far as the permissions say."""
+    file = Path(os.path.realpath(file))
+    if not file.exists():
+        return creatable_result(file)
+    for path, mode in ((file, os.R_OK | os.W_OK), (file.parent, os.W_OK | os.X_OK)):
+        if not os.access(path, mode):
+            return failure(f"this user may not write to {path}", "give file and folder to the daemon's user (chown)")
+    return ok(f"this user may write to {file}")
+
+
 async def check_folder(notes: Notes, storage: Storage, root: Path) -> None:
     """Note how much space is free in the storage folder, and whether a small file can be written there."""
     await check_free_space(notes, root)
-    if not await asyncio.to_thread(root.exists):
-        # Not created here: the doctor may run as another user than the daemon.
-        notes.add("storage", await asyncio.to_thread(creatable_result, root))
-        return
-    if not await asyncio.to_thread(root.is_dir):
-        notes.add(
-            "storage",
-            failure(f"{root} is a file, not a folder", "name a folder as storage.root, or move that file away"),
-        )
+    found = await asyncio.to_thread(folder_result, root)
+    if found.status is not CheckStatus.OK:
+        # A folder that does not exist is not created here: the doctor may run as another user than the daemon.
+        notes.add("storage", found)
         return
     partial = root / ".partial"
     had_partial = await asyncio.to_thread(partial.exists)

@@ -38,7 +38,7 @@ def _in_a_bucket(url: str, options: Mapping[str, str | bool], threads: StorageTh
         if (error.name or "").partition(".")[0] != "obstore":
             raise
         raise StorageSetupError(
-            "object storage needs obstore, which is not installed; pip install 'tidewaiter[object]' brings it"
+            "object storage needs the extra `object`; in a clone, `uv tool install --force '.[object]'` brings it"
         ) from None
     return ObjectStorage(Bucket(connect(url, options), reads_back=not url.startswith("s3://")), threads)
 

@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from tests.support.postgres import refusing
 from tests.support.stored_jobs import NOW, OWNER, POLICY, StandingClock, Stores, new_job
 from tidewaiter.database.engine import Database
 from tidewaiter.domain import outcome as o
@@ -151,6 +152,25 @@ async def test_a_number_that_cannot_be_encoded_fails_its_job_only(stores: Stores
         await setup.settled()
         assert dict(setup.results)[good.id] is CommitResult.ACCEPTED
     assert (await stores.stored(good)).state is not State.POLLING
+
+
+async def test_a_database_that_refuses_for_a_while_is_said_to(postgres_url: str) -> None:
+    """After ten seconds of refusals the committer says so with the reason; when all is written, it does not."""
+    database = Database.open(postgres_url, StandingClock())
+    stores = await Stores.set_up(database)
+    job = await stores.polling("remote-1")
+    async with committing(stores) as setup:
+        async with refusing(postgres_url, "BEFORE UPDATE ON jobs"):
+            setup.hand_in(decided(job, o.Ready()))
+            await asyncio.wait_for(_logged(setup, "store.unavailable"), 20)
+            async with asyncio.timeout(20):
+                while (trouble := setup.committer.trouble) is None:  # noqa: ASYNC110  # its clock moves with every try
+                    await asyncio.sleep(0.02)
+            assert "could not be recorded for " in trouble
+            assert "The database has ended the request: shutting down." in trouble
+        assert await setup.settled() == [CommitResult.ACCEPTED]
+        assert setup.committer.trouble is None
+    await database.close()
 
 
 @pytest.mark.slow

@@ -47,8 +47,9 @@ _WITH_REASON: Final = frozenset({"throttled", "paused", "breaker open"})
 class TopState:
     """The state at ``now`` (epoch seconds).
 
-    ``snapshot`` and ``lanes`` are the last ones that were read; ``trouble`` says why they are not current. ``lease_s``
-    is how long a daemon counts as alive after each sign of life, ``account`` the only one to show.
+    ``snapshot`` and ``lanes`` are the last ones that were read; ``trouble`` says why they are not current, ``writes``
+    why the database accepts no writes. ``lease_s`` is how long a daemon counts as alive after each sign of life,
+    ``account`` the only one to show.
     """
 
     database: str
@@ -58,6 +59,7 @@ class TopState:
     lease_s: float
     trouble: str | None = None
     account: str | None = None
+    writes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ def _head(state: TopState, width: int | None) -> Iterator[Text]:
     yield _line(Text.assemble(title, "  ", (time_of_day, "dim")))
     if state.trouble is not None:
         yield _line(Text(f"{_brief(state.trouble)} Trying again.", style="bold red"))
+    elif state.writes is not None:
+        yield _line(Text(f"No writes, so no job moves. {_brief(state.writes)}", style="bold red"))
     elif state.snapshot is not None:
         yield _line(_daemons(state.snapshot.workers, state))
     if state.snapshot is not None:

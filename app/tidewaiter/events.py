@@ -206,11 +206,19 @@ _EVENTS = (
     Event("notification.delivered", "info", "An endpoint has accepted a notification.", {
         **_NOTIFICATION, "late_s": "seconds after the event",
     }),
-    Event("notification.troubled", "info", "A notification was not accepted, and will be sent again.", {
+    Event("notification.troubled", "info", "A notification was not accepted, and is sent again; repeats are folded.", {
         **_NOTIFICATION, **_REASON, "due_in_s": "seconds until then",
     }),
     Event("notification.died", "error", "No more attempts are made; `tidewaiter notifications retry` resends it.", {
         **_NOTIFICATION, **_REASON,
+    }),
+    Event("endpoint.failing", "warning", "An endpoint has accepted no notification for minutes; said again hourly.", {
+        "endpoint": "its name in the configuration", **_REASON, "failures": "failed attempts since the last delivery",
+        "for_s": "seconds since the first of them",
+    }),
+    Event("endpoint.recovered", "info", "An endpoint that had failed for minutes has accepted a notification.", {
+        "endpoint": "its name in the configuration", "failures": "failed attempts before it",
+        "for_s": "seconds since the first of them",
     }),
     Event("follower.failed", "error", "Metrics, page or feed failed because of a bug; the daemon continues.", {
         "follower": "which one failed", **_REASON,

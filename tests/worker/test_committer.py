@@ -94,6 +94,23 @@ async def test_many_updates_in_the_order_in_which_they_came(stores: Stores) -> N
     assert {(await stores.stored(job)).state for job in jobs} == {State.SUBMITTING}
 
 
+async def test_a_job_that_fails_has_the_numbers_of_one_that_lands(stores: Stores) -> None:
+    """Each phase counts to its end, or to the end of the job in the one where it ended."""
+    job = (await stores.polling("remote-1")).but(submitted_at=NOW + 5.0, remote_status="RUNNING")
+    late = (await stores.polling("remote-2")).but(submitted_at=NOW + 5.0, ready_at=NOW + 20.0)
+    policy, rand = POLICY, Random(1)
+    async with committing(stores) as setup:
+        setup.hand_in(advance(job, o.Refused("no such period"), policy, NOW + 65.0, rand))
+        setup.hand_in(advance(late, o.Refused("no such period"), policy, NOW + 65.0, rand))
+        await setup.settled()
+        first, second = [json.loads(line) for line in setup.output.getvalue().splitlines()]
+    assert (first["event"], first["state"], first["status"]) == ("job.failed", "failed", "RUNNING")
+    assert (first["queued_s"], first["polling_s"], first["total_s"]) == (5.0, 60.0, 65.0)
+    assert "fetching_s" not in first
+    assert (first["files"], first["bytes"]) == (0, 0)
+    assert (second["queued_s"], second["polling_s"], second["fetching_s"]) == (5.0, 15.0, 45.0)
+
+
 @pytest.mark.parametrize("fence", ["epoch", "owner", "version"])
 async def test_what_has_moved_on_is_not_written(stores: Stores, fence: str) -> None:
     """The lane has a later epoch, or is another daemon's, or the job has a later version: nothing changes."""

@@ -26,6 +26,15 @@ _NOTIFICATION = {
     "account": "account name", "state": "the state that the notification reports",
     "attempts": "attempts so far",
 }  # fmt: skip
+_NUMBERS = {
+    "outcome": "what the last step learned", "handle": "name of the remote job",
+    "status": "last status word of the provider, or partial if a rule said so without a word",
+    "queued_s": "seconds from submission to the provider's acceptance, or to the end",
+    "polling_s": "seconds from acceptance to readiness, or to the end",
+    "fetching_s": "seconds from readiness to the landed files, or to the end",
+    "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",
+    "fetches": "downloads begun", "files": "number of artifacts", "bytes": "sum of the artifacts' sizes",
+}  # fmt: skip
 _LANE = {"lane": "lane number", "account": "account name"}
 
 _EVENTS = (
@@ -76,6 +85,7 @@ _EVENTS = (
     Event("account.paused", "warning", "No request is sent for the account; its jobs wait and are charged nothing.", {
         **_LANE, **_REASON, "until_s": "seconds until the next request; absent if a person must resume it",
         "by": "person or tls; absent if the provider or its limit asks for a delay",
+        "cause": "person, tls, throttled (the provider refused a request) or limit (its headers say it is used up)",
     }),
     Event("account.refused", "error", "The account's credentials are refused; its jobs wait for correct ones.", {
         "account": "account name", **_REASON,
@@ -131,6 +141,8 @@ _EVENTS = (
     }),
     Event("job.submitted", "info", "A new job was stored.", {
         **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
+        "params": "its parameters, without secrets", "caller": "who asked: name of the token, or daemon for a schedule",
+        "way": "page, api, cli or daemon",
     }),
     Event("job.warned", "warning", "A parameter of a new job has a value that is not in the spec; the value is sent.", {
         **_JOB, "key": "path of the parameter", **_REASON,
@@ -159,20 +171,13 @@ _EVENTS = (
         **_JOB, "status": "status word of the provider", "progress": "progress that the provider reports",
         "polls": "polls so far", "due_in_s": "seconds until the next poll",
     }),
-    Event("job.finished", "info", "A job has ended; this line has all its numbers.", {
-        **_STEP, "outcome": "what the last step learned", "handle": "name of the remote job", **_REASON,
-        "status": "last status word of the provider, or partial if a rule said so without a word",
-        "queued_s": "seconds from submission to the provider's acceptance",
-        "polling_s": "seconds from acceptance to readiness", "fetching_s": "seconds from readiness to the landed files",
-        "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",
-        "fetches": "downloads begun", "files": "number of artifacts", "bytes": "sum of the artifacts' sizes",
-        "sha256": "checksums of the first 100 artifacts; the manifest has all",
+    Event("job.finished", "info", "A job has succeeded or was cancelled; this line has all its numbers.", {
+        **_STEP, **_REASON, **_NUMBERS, "sha256": "checksums of the first 100 artifacts; the manifest has all",
         "destination": "folder below the storage's folder or URL",
     }),
     Event("job.parked", "error", "Only a person can decide how the job continues.", {**_STEP, **_REASON}),
-    Event("job.failed", "error", "A job has ended without its files: failed or expired.", {
-        **_STEP, **_REASON, "polls": "polls", "submits": "intents to submit", "fetches": "downloads begun",
-        "total_s": "seconds from submission to the end", "handle": "name of the remote job", "outcome": "last outcome",
+    Event("job.failed", "error", "A job has ended without its files: failed or expired. It has the same numbers.", {
+        **_STEP, **_REASON, **_NUMBERS,
     }),
     Event("job.crashed", "error", "A step failed because of a bug; the job continues until that happens too often.", {
         **_STEP, **_REASON,
@@ -209,11 +214,19 @@ _EVENTS = (
     Event("notification.delivered", "info", "An endpoint has accepted a notification.", {
         **_NOTIFICATION, "late_s": "seconds after the event",
     }),
-    Event("notification.troubled", "info", "A notification was not accepted, and will be sent again.", {
+    Event("notification.troubled", "info", "A notification was not accepted, and is sent again; repeats are folded.", {
         **_NOTIFICATION, **_REASON, "due_in_s": "seconds until then",
     }),
     Event("notification.died", "error", "No more attempts are made; `tidewaiter notifications retry` resends it.", {
         **_NOTIFICATION, **_REASON,
+    }),
+    Event("endpoint.failing", "warning", "An endpoint has accepted no notification for minutes; said again hourly.", {
+        "endpoint": "its name in the configuration", **_REASON, "failures": "failed attempts since the last delivery",
+        "for_s": "seconds since the first of them",
+    }),
+    Event("endpoint.recovered", "info", "An endpoint that had failed for minutes has accepted a notification.", {
+        "endpoint": "its name in the configuration", "failures": "failed attempts before it",
+        "for_s": "seconds since the first of them",
     }),
     Event("follower.failed", "error", "Metrics, page or feed failed because of a bug; the daemon continues.", {
         "follower": "which one failed", **_REASON,

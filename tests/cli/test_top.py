@@ -2,10 +2,11 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -166,6 +167,21 @@ def test_a_database_that_goes_and_comes_back(shell: CommandShell, postgres: Post
         finally:
             postgres.start()
         assert next(picture for picture in pictures(process) if not picture["error"])["jobs"]["queued"] == 0
+
+
+@pytest.mark.slow
+def test_a_database_that_accepts_no_writes(shell: CommandShell) -> None:
+    """What can be read is shown, and above it why nothing moves."""
+    shell("db", "upgrade")
+    with closing(sqlite3.connect(shell.folder / "tidewaiter.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        document = shell.json("top")
+        text = shell("top", "--once").stdout
+        other.execute("ROLLBACK")
+    assert "is held by another program" in document["writes"]
+    assert (document["error"], document["jobs"]["queued"]) == (None, 0)
+    assert text.splitlines()[1].startswith("No writes, so no job moves. The database is held by another program")
+    assert shell.json("top")["writes"] is None
 
 
 @pytest.mark.parametrize(

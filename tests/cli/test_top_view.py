@@ -231,4 +231,5 @@ def test_json() -> None:
     assert top_json(busy(account="newsletter"))["jobs"] is None
     assert top_json(busy(snapshot=None, trouble="away")) == {
         "at": rfc3339(NOW), "database": "sqlite:///tidewaiter.db", "account": None, "error": "away",
+        "writes": None,
     }  # fmt: skip

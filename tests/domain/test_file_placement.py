@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidewaiter.domain.manifest import Artifact, free_places
+from tidewaiter.domain.file_names import free_places
+from tidewaiter.domain.manifest import Artifact
 
 TraceFunction = Callable[[FrameType, str, Any], Any]
 

@@ -311,7 +311,39 @@ def test_repeats_are_folded() -> None:
     assert stream.lines[2]["repeated"] == 4
     assert stream.lines[2]["until_s"] == 40
     stream.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429")
+    assert len(stream.lines) == 4
+
+
+def test_a_lasting_error_is_said_less_and_less_often() -> None:
+    """After one, two and then every three minutes, each time with its number; after a quiet fold it is new again."""
+    stream, said_at = LogStream(), []
+    began = stream.clock.at
+    for _ in range(4 * 12):
+        before = len(stream.lines)
+        stream.log.emit("storage.paused", reason="no space", until_s=15.0)
+        said_at += [stream.clock.at - began] * (len(stream.lines) - before)
+        stream.clock.at += 15
+    assert said_at == [0, 60, 180, 360, 540]
+    assert 1 + sum(int(str(line.get("repeated", 0))) for line in stream.lines) == 36
+    stream.clock.at += 400
+    stream.log.emit("heartbeat")
+    stream.clock.at += 400
+    stream.log.emit("storage.paused", reason="no space", until_s=15.0)
     assert "repeated" not in stream.lines[-1]
+
+
+def test_the_end_of_an_error_ends_its_fold() -> None:
+    """The number comes before the line that says that all is well, and a new error is printed at once."""
+    stream = LogStream()
+    for _ in range(3):
+        stream.log.emit("storage.paused", reason="no space", until_s=15.0)
+        stream.log.emit("store.unavailable", reason="locked", waiting=1)
+    stream.log.emit("storage.resumed")
+    stream.log.emit("storage.paused", reason="no space", until_s=15.0)
+    assert [(line["event"], line.get("repeated")) for line in stream.lines] == [
+        ("storage.paused", None), ("store.unavailable", None), ("storage.paused", 2), ("storage.resumed", None),
+        ("storage.paused", None),
+    ]  # fmt: skip
 
 
 def test_folded_lines_are_reported_at_the_end() -> None:
@@ -338,7 +370,7 @@ def test_folds_are_bounded() -> None:
     stream = LogStream()
     for job in range(10_000):
         stream.log.emit("job.troubled", job=job, reason="x")
-    assert len(stream.log._printer._folds) <= 4097
+    assert len(stream.log._printer.folds) <= 4097
 
 
 # --- other people's logging -------------------------------------------------------------------------------------------

@@ -65,7 +65,9 @@ def test_lanes_are_shown_as_they_stand() -> None:
 
 def test_a_database_that_does_not_answer() -> None:
     """It is shown as down, and no old number stands for it."""
-    down = ProcessReading("serving", ("serving",), ready=False, clock_skew_s=0.0, lines_lost=3, database=None)
+    down = ProcessReading(
+        "serving", ("serving",), ready=False, clock_skew_s=0.0, lines_lost=3, database_up=False, database=None
+    )
     samples = scrape(served(), down)
     assert samples("tidewaiter_database_up") == 0
     assert samples("tidewaiter_ready") == 0
@@ -82,7 +84,7 @@ def test_what_the_database_holds() -> None:
     assert samples("tidewaiter_storage_free_bytes") == 1000
     assert samples("tidewaiter_phase", phase="serving") == 1
     assert samples("tidewaiter_phase", phase="standby") == 0
-    bucket = ProcessReading("serving", (), True, 0.0, 0, DatabaseReading({}, {}, {}))
+    bucket = ProcessReading("serving", (), True, 0.0, 0, True, DatabaseReading({}, {}, {}))
     assert scrape(served(), bucket)("tidewaiter_storage_free_bytes") is None
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.support.spec_samples import NOW, WHOLE, changed, job_with, operation_of
+from tidewaiter.domain.file_names import file_name
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.job import fraction_of
-from tidewaiter.domain.manifest import file_name
 from tidewaiter.log import Redactor
 from tidewaiter.providers.download_replies import is_html
 from tidewaiter.providers.errors import ParameterError

@@ -10,7 +10,8 @@ import pytest
 
 from tests.storage.inspected_storage import InspectedStorage
 from tests.storage.landings import send, sha256
-from tidewaiter.domain.manifest import file_name, folder_of
+from tidewaiter.domain.file_names import file_name
+from tidewaiter.domain.manifest import folder_of
 from tidewaiter.storage.base import ChecksumError, Landed, StorageError
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
@@ -196,7 +197,20 @@ async def test_keys_that_lead_elsewhere(inspected: InspectedStorage, key: str, c
 
 @pytest.mark.parametrize(
     "label",
-    ["../../etc/passwd", "", "x" * 4096, "\udcff\x00\n", "manifest.json", "ü.csv", "..", "a b#c%2Fd+e?f=g&h~i:j@k.csv"],
+    [
+        "../../etc/passwd",
+        "",
+        "x" * 4096,
+        "\udcff\x00\n",
+        "manifest.json",
+        "ü.csv",
+        "..",
+        "отчёт.csv",
+        "报告 2025.csv",
+        "📊.csv",
+        "तालिका.csv",
+        "a b#c%2Fd+e?f=g&h~i:j@k.csv",
+    ],
 )
 async def test_names_that_a_provider_proposes(inspected: InspectedStorage, label: str) -> None:
     """Whatever a provider calls a file, the key made of it is one that lands where it should (fault 45)."""

@@ -13,6 +13,7 @@ UP = ProcessReading(
     ready=True,
     clock_skew_s=0.0,
     lines_lost=0,
+    database_up=True,
     database=DatabaseReading({"queued": 2}, {"shop": 1}, {"shop": 3.5}, 1000),
 )
 

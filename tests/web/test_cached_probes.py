@@ -46,7 +46,13 @@ async def place(database_url: str) -> AsyncIterator[Place]:
         await database.check_schema()
 
     soundings = CachedProbes(
-        check, jobs=jobs, overview=DashboardStore(jobs), lanes=LaneStore(database), free_bytes=_no_folder, clock=clock
+        check,
+        check_writes=database.check_writable,
+        jobs=jobs,
+        overview=DashboardStore(jobs),
+        lanes=LaneStore(database),
+        free_bytes=_no_folder,
+        clock=clock,
     )
     yield Place(clock, stores, soundings, checks)
     await database.close()
@@ -96,6 +102,7 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
     stores = place.stores
     hanging = CachedProbes(
         hang,
+        check_writes=hang,
         jobs=stores.jobs,
         overview=DashboardStore(stores.jobs),
         lanes=stores.lanes,
@@ -103,6 +110,7 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
         clock=place.clock,
     )
     assert await hanging.database_fault() == "The database has not answered for 0.01 seconds."
+    assert await hanging.write_fault() == "The database has not answered for 0.01 seconds."
 
 
 @pytest.mark.parametrize(
@@ -111,9 +119,15 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
         (DaemonReading(in_touch=True), 200, 200, ""),
         (DaemonReading(in_touch=False), 200, 503, "the leases of the lanes could not be taken or renewed"),
         (DaemonReading(in_touch=True, storage_open=False), 200, 503, "It accepts no files now; the log says why."),
+        (
+            DaemonReading(in_touch=True, unrecorded="It could not be recorded."),
+            200,
+            503,
+            '{"recorder": "It could not be',
+        ),
         (DaemonReading(in_touch=True, stalled=True), 503, 503, "a part of the daemon has not run"),
     ],
-    ids=["well", "out of touch", "full storage", "stalled"],
+    ids=["well", "out of touch", "full storage", "no record", "stalled"],
 )
 async def test_a_daemon_whose_parts_do_not_go_round(
     place: Place, daemon: DaemonReading, healthz: int, readyz: int, reason: str

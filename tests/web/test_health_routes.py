@@ -5,6 +5,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import aiohttp
@@ -116,6 +117,26 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
         assert samples("tidewaiter_ready") == 0
         assert samples("tidewaiter_jobs", state="queued") is None
         assert (await daemon.get("/healthz"))[0] == 200
+
+
+@pytest.mark.slow
+async def test_a_database_that_accepts_no_writes_is_not_ready(tmp_path: Path, sqlite_url: str) -> None:
+    """Another program holds the write lock: health, metrics and page say so, and what can be read is still shown."""
+    config = configured(tmp_path, sqlite_url)
+    async with process(config) as daemon:
+        await daemon.until("/readyz", 200, phase="serving")
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            unready = await daemon.until("/readyz", 503)
+            assert "is held by another program" in json.dumps(unready["failing"])
+            samples = await daemon.scrape()
+            assert samples("tidewaiter_database_up") == 0
+            assert samples("tidewaiter_jobs", state="queued") == 0
+            async with daemon.session.get(daemon.url + "/") as page:
+                assert "The database accepts no writes" in await page.text()
+            other.execute("ROLLBACK")
+        await daemon.until("/readyz", 200)
+        assert (await daemon.scrape())("tidewaiter_database_up") == 1
 
 
 @pytest.mark.slow

@@ -129,6 +129,7 @@ async def test_a_persons_pause_outlives_a_restart_with_other_settings(
     await changed.start()
     assert changed.reason("acme") == "maintenance"
     assert _told(output) == [("account.paused", "warning", "person", "maintenance")]
+    assert json.loads(output.getvalue())["cause"] == "person"
 
 
 async def test_22_a_failure_of_tls_is_tried_again(

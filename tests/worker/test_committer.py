@@ -12,6 +12,7 @@ from random import Random
 
 import pytest
 
+from tests.support.postgres import refusing
 from tests.support.stored_jobs import NOW, OWNER, POLICY, StandingClock, Stores, new_job
 from tidewaiter.database.engine import Database
 from tidewaiter.domain import outcome as o
@@ -93,6 +94,23 @@ async def test_many_updates_in_the_order_in_which_they_came(stores: Stores) -> N
     assert {(await stores.stored(job)).state for job in jobs} == {State.SUBMITTING}
 
 
+async def test_a_job_that_fails_has_the_numbers_of_one_that_lands(stores: Stores) -> None:
+    """Each phase counts to its end, or to the end of the job in the one where it ended."""
+    job = (await stores.polling("remote-1")).but(submitted_at=NOW + 5.0, remote_status="RUNNING")
+    late = (await stores.polling("remote-2")).but(submitted_at=NOW + 5.0, ready_at=NOW + 20.0)
+    policy, rand = POLICY, Random(1)
+    async with committing(stores) as setup:
+        setup.hand_in(advance(job, o.Refused("no such period"), policy, NOW + 65.0, rand))
+        setup.hand_in(advance(late, o.Refused("no such period"), policy, NOW + 65.0, rand))
+        await setup.settled()
+        first, second = [json.loads(line) for line in setup.output.getvalue().splitlines()]
+    assert (first["event"], first["state"], first["status"]) == ("job.failed", "failed", "RUNNING")
+    assert (first["queued_s"], first["polling_s"], first["total_s"]) == (5.0, 60.0, 65.0)
+    assert "fetching_s" not in first
+    assert (first["files"], first["bytes"]) == (0, 0)
+    assert (second["queued_s"], second["polling_s"], second["fetching_s"]) == (5.0, 15.0, 45.0)
+
+
 @pytest.mark.parametrize("fence", ["epoch", "owner", "version"])
 async def test_what_has_moved_on_is_not_written(stores: Stores, fence: str) -> None:
     """The lane has a later epoch, or is another daemon's, or the job has a later version: nothing changes."""
@@ -151,6 +169,25 @@ async def test_a_number_that_cannot_be_encoded_fails_its_job_only(stores: Stores
         await setup.settled()
         assert dict(setup.results)[good.id] is CommitResult.ACCEPTED
     assert (await stores.stored(good)).state is not State.POLLING
+
+
+async def test_a_database_that_refuses_for_a_while_is_said_to(postgres_url: str) -> None:
+    """After ten seconds of refusals the committer says so with the reason; when all is written, it does not."""
+    database = Database.open(postgres_url, StandingClock())
+    stores = await Stores.set_up(database)
+    job = await stores.polling("remote-1")
+    async with committing(stores) as setup:
+        async with refusing(postgres_url, "BEFORE UPDATE ON jobs"):
+            setup.hand_in(decided(job, o.Ready()))
+            await asyncio.wait_for(_logged(setup, "store.unavailable"), 20)
+            async with asyncio.timeout(20):
+                while (trouble := setup.committer.trouble) is None:  # noqa: ASYNC110  # its clock moves with every try
+                    await asyncio.sleep(0.02)
+            assert "could not be recorded for " in trouble
+            assert "The database has ended the request: shutting down." in trouble
+        assert await setup.settled() == [CommitResult.ACCEPTED]
+        assert setup.committer.trouble is None
+    await database.close()
 
 
 @pytest.mark.slow

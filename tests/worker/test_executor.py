@@ -129,7 +129,7 @@ async def test_throttling_closes_the_account(database: Database, tmp_path: Path,
         assert isinstance(outcome, o.Throttled)
         assert setup.budget.closed_until == pytest.approx(setup.clock.at + outcome.retry_after_s)  # type: ignore[operator]
         (line,) = setup.events("account.paused")
-    assert (line["account"], line["until_s"]) == ("shop", outcome.retry_after_s)
+    assert (line["account"], line["cause"], line["until_s"]) == ("shop", "throttled", outcome.retry_after_s)
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.POLLING, State.CANCELLING])
@@ -210,3 +210,4 @@ async def test_limit_headers_close_the_account(database: Database, tmp_path: Pat
         assert setup.budget.closed_until == pytest.approx(setup.clock.at + 40)
         (line,) = setup.events("account.paused")
     assert line["until_s"] == 40.0
+    assert line["cause"] == ("throttled" if kind is o.Throttled else "limit")

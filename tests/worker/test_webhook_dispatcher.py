@@ -31,6 +31,15 @@ from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDisp
 QUICK = Timeouts(connect_s=0.2, overall_s=0.4)
 
 
+class ForwardClock(SystemClock):
+    """The system's clock, and what a test adds to it."""
+
+    added_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.added_s
+
+
 @dataclass(slots=True)
 class NotificationSetup:
     """A database in which jobs end, and the endpoints that want to hear of it."""
@@ -39,6 +48,8 @@ class NotificationSetup:
     stores: Stores
     endpoints: dict[str, WebhookEndpoint]
     output: io.StringIO = field(default_factory=io.StringIO)
+    clock: ForwardClock = field(default_factory=ForwardClock)
+    events: list[str] = field(default_factory=list)
 
     async def ends(self, number: int = 1) -> list[Job]:
         """So many jobs fail."""
@@ -47,8 +58,9 @@ class NotificationSetup:
     @asynccontextmanager
     async def notifier(self, timeouts: Timeouts | None = None) -> AsyncIterator[None]:
         """A notifier on connections of its own, as in another daemon, until the block is left."""
-        clock = SystemClock()
-        log = configure("json", "info", [SECRET], stream=self.output, strict=True)
+        clock = self.clock
+        log = configure("json", "info", [SECRET], clock=clock, stream=self.output, strict=True)
+        log.observe(lambda name, _: self.events.append(name))
         database = Database.open(self.url, clock)
         async with AiohttpWire() as wire:
             running = asyncio.ensure_future(
@@ -78,7 +90,7 @@ class NotificationSetup:
     async def tried(self, attempts: int) -> Notification:
         """The only notification, once so many attempts have failed and been noted."""
         async with asyncio.timeout(20):
-            while len(self.lines("notification.troubled")) < attempts:  # noqa: ASYNC110  # the log has no event to wait for
+            while self.events.count("notification.troubled") < attempts:  # noqa: ASYNC110  # the log has no event to wait for
                 await asyncio.sleep(0.02)  # the line is written after the commit
         (deliveries,) = await NotificationStore(self.stores.database).find()
         assert deliveries.attempts == attempts
@@ -166,6 +178,30 @@ async def test_500_is_tried_again_under_the_same_id(setup: NotificationSetup, ho
     assert first.message_id == second.message_id
     assert first.body == second.body
     assert taken.attempts == 2
+
+
+async def test_a_receiver_that_fails_is_one_warning_with_a_number(setup: NotificationSetup, hook: Receiver) -> None:
+    """Its attempts are one line that is folded, after minutes there is a warning, and a line when it works again."""
+    hook.answer = status(500)
+    await setup.ends(3)
+    async with setup.notifier():
+        async with asyncio.timeout(20):
+            while setup.events.count("notification.troubled") < 3:  # noqa: ASYNC110  # the log has no event to wait for
+                await asyncio.sleep(0.02)
+        assert len(setup.lines("notification.troubled")) == 1
+        assert setup.lines("endpoint.failing") == []
+        setup.clock.added_s = 130.0
+        (line,) = await setup.logged("endpoint.failing")
+        assert (line["level"], line["endpoint"], line["failures"]) == ("warning", "ops", 3)
+        assert line["reason"] == "HTTP 500 Internal Server Error"
+        assert float(str(line["for_s"])) >= 130.0
+        hook.answer = None
+        await setup.make_due()
+        await setup.stands(*[DeliveryStatus.DELIVERED] * 3)
+        (again,) = await setup.logged("endpoint.recovered")
+        assert again["failures"] == 3
+    assert [line.get("repeated") for line in setup.lines("notification.troubled")] == [None, 2]
+    assert len(setup.lines("endpoint.failing")) == 1
 
 
 async def test_410_is_the_end(setup: NotificationSetup, hook: Receiver) -> None:

@@ -56,6 +56,7 @@ def daemon_readings(
             paused=pauses.causes,
             waiting=committer.waiting,
             storage_open=gate.open.is_set(),
+            unrecorded=committer.trouble,
             in_touch=leases.in_touch,
             stalled=leases.stalled,
         )

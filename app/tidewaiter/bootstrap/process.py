@@ -96,6 +96,7 @@ def health_of(
     jobs = JobStore(readers)
     probes = CachedProbes(
         database.check_schema,
+        check_writes=database.check_writable,
         jobs=jobs,
         overview=DashboardStore(jobs),
         lanes=LaneStore(readers),

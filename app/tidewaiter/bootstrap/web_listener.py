@@ -202,6 +202,7 @@ async def web_listener(
             context.overview,
             shards=services.shards,
             storage_trouble=health.storage_trouble,
+            write_trouble=health.write_trouble,
             is_secure=lambda: is_secure(running.bound.config),
         ),
     )

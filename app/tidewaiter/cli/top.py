@@ -100,6 +100,7 @@ class _Observer:
 
         self._overview = DashboardStore(service.jobs)
         self._accounts = service.accounts
+        self._database = service.jobs.database
         self._shards = {name: one.shards for name, one in config.accounts.items()}
         self._clock = clock
         name = service.jobs.database.name
@@ -115,13 +116,26 @@ class _Observer:
         try:
             snapshot = await self._overview.snapshot(now, account)
         except StoreUnavailableError as error:
-            self.state = replace(self.state, now=now, trouble=str(error))
+            self.state = replace(self.state, now=now, trouble=str(error), writes=None)
             return self.state
+        writes = await self._write_fault()
         self.took_s = self._clock.monotonic() - began
         lanes = lanes_of(snapshot, self._accounts, self._shards, now)
         mine = [lane for lane in lanes if account in (None, lane.account)]
-        self.state = replace(self.state, now=now, snapshot=snapshot, lanes=mine, trouble=None)
+        self.state = replace(self.state, now=now, snapshot=snapshot, lanes=mine, trouble=None, writes=writes)
         return self.state
+
+    async def _write_fault(self) -> str | None:
+        """Why the database accepts no writes; ``None`` if it does, or if this role may only read."""
+        from tidewaiter.database.errors import MissingRightError, StoreUnavailableError  # noqa: PLC0415
+
+        try:
+            await self._database.check_writable()
+        except MissingRightError:
+            return None
+        except StoreUnavailableError as error:
+            return str(error)
+        return None
 
     async def rest(self, stop: asyncio.Event, every_s: float) -> None:
         """Wait until the next update; a slow database is read less often."""
@@ -193,9 +207,11 @@ def _print_text(state: TopState) -> None:
 def top_json(state: TopState) -> dict[str, Any]:
     """The overview at one moment. Without an overview ``error`` says why.
 
+    ``writes`` says why the database accepts no writes.
     With one account, ``jobs`` is null: counting them would read them all.
     """
-    head = {"at": rfc3339(state.now), "database": state.database, "account": state.account, "error": state.trouble}
+    head = {"at": rfc3339(state.now), "database": state.database, "account": state.account}
+    head |= {"error": state.trouble, "writes": state.writes}
     snapshot = state.snapshot
     if snapshot is None:
         return head

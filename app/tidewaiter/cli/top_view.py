@@ -48,8 +48,9 @@ _WITH_REASON: Final = frozenset({"throttled", "paused", "breaker open"})
 class TopState:
     """The state at ``now`` (epoch seconds).
 
-    ``snapshot`` and ``lanes`` are the last ones that were read; ``trouble`` says why they are not current. ``lease_s``
-    is how long a daemon counts as alive after each sign of life, ``account`` the only one to show.
+    ``snapshot`` and ``lanes`` are the last ones that were read; ``trouble`` says why they are not current, ``writes``
+    why the database accepts no writes. ``lease_s`` is how long a daemon counts as alive after each sign of life,
+    ``account`` the only one to show.
     """
 
     database: str
@@ -59,6 +60,7 @@ class TopState:
     lease_s: float
     trouble: str | None = None
     account: str | None = None
+    writes: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,9 @@ def _head(state: TopState, width: int | None) -> Iterator[Text]:
     if state.trouble is not None:
         # It may name a command, so it is not cut.
         for line in textwrap.wrap(f"{_brief(state.trouble)} Trying again.", width or _LONGEST):
+            yield _line(Text(line, style="bold red"))
+    elif state.writes is not None:
+        for line in textwrap.wrap(f"No writes, so no job moves. {_brief(state.writes)}", width or _LONGEST):
             yield _line(Text(line, style="bold red"))
     elif state.snapshot is not None:
         yield _line(_daemons(state.snapshot.workers, state))

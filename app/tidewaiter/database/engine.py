@@ -20,6 +20,7 @@ from tidewaiter.database.row_codec import storable
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
 from tidewaiter.database.sqlite_files import OpenedFile, make_private
 from tidewaiter.database.tables import CLOCK_FUNCTION, DatabaseNow
+from tidewaiter.database.write_check import LastWrite, try_to_write
 
 __all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "StoreUnavailableError"]
 
@@ -83,6 +84,7 @@ class Database:
         self._writer = writer
         self._other_reader = other_reader
         self._file: OpenedFile | None = None
+        self._last_write = LastWrite()  # shared with every copy
         for engine in (reader, writer, other_reader):
             event.listen(engine.sync_engine, "before_cursor_execute", _make_storable, retval=True)
         # Otherwise several tasks would wait for the one connection inside the pool, which has a time limit.
@@ -145,8 +147,22 @@ class Database:
         Raises:
             StoreUnavailableError: the database cannot be used; when the commit itself failed, it may have been done.
         """
-        async with self._one_writer, self._bounded(), self._writer.begin() as connection:
-            yield connection
+        try:
+            async with self._one_writer, self._bounded(), self._writer.begin() as connection:
+                yield connection
+        except StoreUnavailableError as error:
+            self._last_write.failed(error)
+            raise
+        self._last_write.succeeded()
+
+    async def check_writable(self) -> None:
+        """Check that a write would be accepted now, with one that changes nothing.
+
+        Raises:
+            StoreUnavailableError: the database is read-only, locked or full, or it cannot be used at all.
+        """
+        async with self._one_writer, self._bounded():
+            await try_to_write(self._writer, self._last_write, busy_ms=_BUSY_MS)
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:

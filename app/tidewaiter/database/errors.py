@@ -62,6 +62,10 @@ class StoreUnavailableError(Exception):
         self.full = full
 
 
+class MissingRightError(StoreUnavailableError):
+    """The role lacks a right that the statement needs."""
+
+
 class DatabaseFileError(StoreUnavailableError):
     """The file of an SQLite database was deleted or replaced while it was open.
 
@@ -111,7 +115,7 @@ def _without_right(error: BaseException, statement: str) -> StoreUnavailableErro
 
     rights = rights_used_by(statement)
     needed = f" (the statement needs {rights})" if rights else ""
-    return StoreUnavailableError(
+    return MissingRightError(
         f"The database refuses it: {_first_line(error)}{needed}; `tidewaiter doctor` names the GRANT statement."
     )
 

@@ -1,9 +1,7 @@
 """Landed files: their names, numbers and keys in the storage, and the manifest that lists them."""
 
 import json
-import re
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,21 +9,6 @@ from typing import Any
 from tidewaiter.domain.url import shown_handle
 
 MANIFEST_NAME = "manifest.json"
-_LONGEST_NAME = 120
-_EXTENSIONS = {
-    "application/json": ".json",
-    "application/fhir+json": ".json",
-    "application/ndjson": ".ndjson",
-    "application/x-ndjson": ".ndjson",
-    "application/fhir+ndjson": ".ndjson",
-    "text/csv": ".csv",
-    "text/plain": ".txt",
-    "text/html": ".html",
-    "application/xml": ".xml",
-    "text/xml": ".xml",
-    "application/zip": ".zip",
-    "application/gzip": ".gz",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,32 +44,6 @@ def folder_of(account: str, operation: str, created_at: float, job_id: int) -> s
     return f"{account}/{operation}/{day:%Y/%m/%d}/{job_id}"
 
 
-def file_name(label: str, number: int, total: int, media_type: str | None, fallback: str) -> str:
-    """A safe file name made from a label that a provider proposed.
-
-    Path separators, control and reserved characters and leading dots are removed, and the length is limited. If a job
-    has several files, the number makes the name unique.
-
-    Args:
-        label: the provider's name for the file; may be empty, hostile, or 4 kB long.
-        number: the file's number, from 0.
-        total: how many files the job has.
-        media_type: gives the extension when the label has none.
-        fallback: the stem to use if nothing of the label is left.
-    """
-    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode("ascii")
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", plain.replace("\\", "/").rsplit("/", 1)[-1]).strip(".-_")
-    stem, dot, extension = plain.rpartition(".")
-    if not dot or not re.fullmatch(r"[A-Za-z0-9]{1,8}", extension):
-        stem, extension = plain, ""
-    kind = (media_type or "").split(";", 1)[0].strip().lower()
-    suffix = f".{extension.lower()}" if extension else _EXTENSIONS.get(kind, "")
-    stem = (stem or fallback)[: _LONGEST_NAME - len(suffix) - 6]
-    prefix = f"{number + 1:03d}-" if total > 1 else ""
-    name = f"{prefix}{stem}{suffix}"
-    return f"file-{name}" if name == MANIFEST_NAME else name
-
-
 def render_manifest(
     *,
     job_id: int,
@@ -115,31 +72,3 @@ def render_manifest(
         "artifacts": [described(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
     }
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
-
-
-def free_places(
-    kept: Mapping[int, Artifact], total: int, key_of: Callable[[int, int], str]
-) -> Iterator[tuple[int, int, str]]:
-    """For each file that is not kept: its place in the list, and the number and key under which it lands.
-
-    The number is the place, if it is free. A kept file that has moved in the list keeps its number and its key until
-    all files have landed; a file that would get them takes the next free number instead.
-
-    Args:
-        kept: the files that have landed already, by their place in the list now.
-        total: the number of files.
-        key_of: the key of a file by its place in the list and its number.
-    """
-    numbers = {one.number for one in kept.values()}
-    keys = {one.key for one in kept.values()}
-    following = total  # the next number beyond the list that has not been tried
-    for place in range(total):
-        if place in kept:
-            continue
-        number = place
-        while number in numbers or key_of(place, number) in keys:
-            number, following = following, following + 1
-        numbers.add(number)
-        key = key_of(place, number)
-        keys.add(key)
-        yield place, number, key

@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import RLock
 from typing import Any, Final, Protocol, Self, TextIO, TypeAlias
@@ -15,16 +14,21 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.events import CATALOGUE
+from tidewaiter.log.folding import Folds
 from tidewaiter.log.line_output import Output
 from tidewaiter.log.redactor import Redactor
 
-_FOLD_S: Final = 60.0
-_MOST_FOLDS: Final = 4096
 _FOLDED_LEVELS: Final = frozenset({"warning", "error"})
 _NEVER_FOLDED: Final = frozenset(
     {"job.advanced", "job.repeated", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
 )
-_SAME_FIELDS: Final = ("job", "account", "lane", "reason", "logger", "message")
+_SAME_FIELDS: Final = ("job", "account", "lane", "endpoint", "reason", "logger", "message")
+_OWN_SAME_FIELDS: Final = {"notification.troubled": ("endpoint", "reason")}  # folded whatever its level
+_ENDS_FOLDS_OF: Final = {
+    "storage.resumed": "storage.paused",
+    "store.resumed": "store.unavailable",
+    "endpoint.recovered": "notification.troubled",
+}
 _FAILED: Final = "follower.failed"
 _LEVELS: Final = {name: getattr(logging, CATALOGUE[name].level.upper()) for name in CATALOGUE}
 _BOUND: Final = frozenset(field for event in CATALOGUE.values() for field in event.fields)
@@ -47,16 +51,6 @@ class UncataloguedError(Exception):
     """An event or a field was logged that the catalogue does not have: a bug, raised in strict mode only."""
 
 
-@dataclass(slots=True)
-class _Fold:
-    """A line that was printed, and how often it was repeated since."""
-
-    until: float
-    name: str
-    fields: Mapping[str, object]
-    repeated: int = 0
-
-
 class _Printer:
     """Prints lines for every bound log: folds repeats, renders, writes."""
 
@@ -66,7 +60,7 @@ class _Printer:
         self._output = output
         self._clock = clock
         self._lock = RLock()  # libraries log from threads
-        self._folds: dict[object, _Fold] = {}  # in the order in which they end
+        self.folds = Folds(lambda name, fields: self._print(name, _LEVELS[name], fields))
         self.observers: list[Observer] = []
 
     @property
@@ -77,34 +71,18 @@ class _Printer:
     def put(self, name: str, level: int, fields: Mapping[str, object], key: object) -> None:
         """Print a line, or count it where ``key`` is that of a line printed just before."""
         with self._lock:
-            self._unfold(self._clock.monotonic())
-            if key is not None and self._folded(key, name, fields):
+            now = self._clock.monotonic()
+            self.folds.end_due(now)
+            if key is not None and self.folds.folded(key, name, fields, now):
                 return
+            if name in _ENDS_FOLDS_OF:
+                self.folds.end_all(_ENDS_FOLDS_OF[name])
             self._print(name, level, fields)
 
     def flush(self) -> None:
         """Print what has been folded so far."""
         with self._lock:
-            self._unfold(float("inf"))
-
-    def _folded(self, key: object, name: str, fields: Mapping[str, object]) -> bool:
-        fold = self._folds.get(key)
-        if fold is None:
-            self._folds[key] = _Fold(self._clock.monotonic() + _FOLD_S, name, fields)
-            return False
-        fold.fields = fields
-        fold.repeated += 1
-        return True
-
-    def _unfold(self, now: float) -> None:
-        while self._folds:
-            key = next(iter(self._folds))
-            fold = self._folds[key]
-            if fold.until > now and len(self._folds) <= _MOST_FOLDS:
-                return
-            del self._folds[key]
-            if fold.repeated:
-                self._print(fold.name, _LEVELS[fold.name], {**fold.fields, "repeated": fold.repeated})
+            self.folds.end_all()
 
     def _print(self, name: str, level: int, fields: Mapping[str, object]) -> None:
         if self._logger.log(level, name, **fields) and self._output.lost:
@@ -206,6 +184,8 @@ def _fault_of(follower: object, error: Exception) -> dict[str, object]:
 
 
 def _fold_key(name: str, fields: Mapping[str, object]) -> object:
+    if name in _OWN_SAME_FIELDS:
+        return (name, *(str(fields.get(field)) for field in _OWN_SAME_FIELDS[name]))
     if CATALOGUE[name].level not in _FOLDED_LEVELS or name in _NEVER_FOLDED:
         return None
     return (name, *(str(fields.get(field)) for field in _SAME_FIELDS))

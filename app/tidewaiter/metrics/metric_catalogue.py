@@ -62,7 +62,7 @@ CHAPTERS: Final = (
     Chapter("The database", "Read from the database, at most every ten seconds and in at most a twentieth of the time; "
             "every daemon on one database shows the same, so take the `max`. Missing while the database does not "
             "answer.", (
-        Metric("tidewaiter_database_up", "gauge", "1 if the database answered the last time"),
+        Metric("tidewaiter_database_up", "gauge", "1 if the database answers and accepts writes"),
         Metric("tidewaiter_jobs", "gauge", "Jobs in the database", ("state",)),
         Metric("tidewaiter_jobs_due", "gauge", "Jobs that are due; 10001 in a lane stands for more", _ACCOUNT),
         Metric("tidewaiter_overdue_seconds", "gauge", "How late the account's most overdue job is; 0 if none is",

@@ -26,7 +26,8 @@ rule_files:
 
 `/healthz` and `/readyz` of the same address need no token. The first answers 200 while the event loop and the daemon's
 parts work, also in standby and while draining: restart a process that answers otherwise. The second answers 200 if new
-work can be done: the database answers, its schema fits, and this process serves its lanes or stands by for the one that
+work can be done: the database answers and accepts writes, its schema fits, what the jobs'
+steps learn is recorded, and this process serves its lanes or stands by for the one that
 does; otherwise 503 with each failure. `tidewaiter healthcheck` is the check for a container.
 
 ## Alerts

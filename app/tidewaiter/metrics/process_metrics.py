@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
-from tidewaiter.domain.job import TERMINAL
+from tidewaiter.domain.job import TERMINAL, State
 from tidewaiter.events import CATALOGUE
 from tidewaiter.metrics.metric_catalogue import counter, gauge, histogram
 from tidewaiter.metrics.readings import (
@@ -102,7 +102,7 @@ class EventCounter:
     def _job_ended(self, fields: Mapping[str, object]) -> None:
         self._ended.labels(*_work(fields), str(fields.get("state"))).inc()
         self._duration.labels(*_work(fields)).observe(_number(fields.get("total_s")))
-        if fields.get("fetching_s") is not None:
+        if fields.get("fetching_s") is not None and fields.get("state") == State.SUCCEEDED.value:
             self._landing.labels(*_work(fields)).observe(_number(fields["fetching_s"]))
 
 

@@ -81,6 +81,7 @@ class LaneReading:
 class DaemonReading:
     """The parts of a daemon: its lanes, who paused which account, updates not yet committed, the storage gate.
 
+    ``unrecorded``: why the updates of steps have not been recorded for a while.
     ``in_touch``: the last renewal of leases succeeded. ``stalled``: none was tried for too long.
     """
 
@@ -88,6 +89,7 @@ class DaemonReading:
     paused: Mapping[str, str] = field(default_factory=dict)
     waiting: int = 0
     storage_open: bool = True
+    unrecorded: str | None = None
     in_touch: bool = False
     stalled: bool = False
 
@@ -109,7 +111,7 @@ class DatabaseReading:
 class ProcessReading:
     """The process: its phase, whether it is ready, how far the wall clock was moved, log lines lost.
 
-    ``database`` is ``None`` if the database did not answer.
+    ``database_up``: the database answers and accepts writes. ``database`` is ``None`` if it did not answer.
     """
 
     phase: str
@@ -117,6 +119,7 @@ class ProcessReading:
     ready: bool
     clock_skew_s: float
     lines_lost: int
+    database_up: bool
     database: DatabaseReading | None
 
 
@@ -126,7 +129,7 @@ def of_process(now: ProcessReading) -> Iterator[Family]:
     yield gauge_family("tidewaiter_ready", {(): now.ready})
     yield gauge_family("tidewaiter_clock_skew_seconds", {(): now.clock_skew_s})
     yield counter_family("tidewaiter_log_lines_dropped_total", {(): now.lines_lost})
-    yield gauge_family("tidewaiter_database_up", {(): now.database is not None})
+    yield gauge_family("tidewaiter_database_up", {(): now.database_up})
     if now.database is None:
         return
     yield gauge_family("tidewaiter_jobs", {(state,): count for state, count in now.database.jobs.items()})

@@ -29,7 +29,7 @@ from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line
-from tidewaiter.services.audit import audited
+from tidewaiter.services.audit import audited, target_of
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
 from tidewaiter.services.wait_reasons import LaneReport, lane_report
 
@@ -109,8 +109,9 @@ class JobService:
 
     async def submit_request(self, request: JobRequest, *, actor: Actor) -> tuple[Job, bool]:
         """The same as :meth:`submit`, with the context of the request."""
-        async with audited(self._actions, self._clock, actor, "submit", f"account {request.account}"):
+        async with audited(self._actions, self._clock, actor, "submit", f"account {request.account}") as entry:
             (added,) = await self._store([self.draft(request)], actor)
+            entry.target = target_of([added[0].id])
         return added
 
     def draft(self, request: JobRequest, place: int = 0) -> NewJob:
@@ -131,8 +132,10 @@ class JobService:
             StoreUnavailableError: the database cannot be reached.
         """
         accounts = ", ".join(sorted({new.account for new in news}))
-        async with audited(self._actions, self._clock, actor, "submit", f"{len(news)} jobs of {accounts}"):
-            return await self._store(news, actor)
+        async with audited(self._actions, self._clock, actor, "submit", f"{len(news)} jobs of {accounts}") as request:
+            stored = await self._store(news, actor)
+            request.target = target_of([job.id for job, _ in stored])
+        return stored
 
     async def _store(self, news: Sequence[NewJob], actor: Actor) -> list[tuple[Job, bool]]:
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
@@ -143,7 +146,7 @@ class JobService:
         )
         for number, (job, created) in enumerate(stored):
             if created:
-                self._log_added(job)
+                self._log_added(job, actor)
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await self._clock.sleep(0)
         return stored
@@ -193,7 +196,7 @@ class JobService:
         by = one_line(actor.name, LONGEST_NAME)
         again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.history_text, by)
         if created:
-            self._log_added(again)
+            self._log_added(again, actor)
         return again
 
     async def acknowledge(self, job_id: int, *, actor: Actor) -> Job:
@@ -302,7 +305,7 @@ class JobService:
         """Jobs that may share a result wait in one lane; otherwise two lanes would request it."""
         return self._rand.choice(lanes) if new.answer_key is None else lanes[int(new.answer_key[:8], 16) % len(lanes)]
 
-    def _log_added(self, job: Job) -> None:
+    def _log_added(self, job: Job, actor: Actor) -> None:
         self._log.emit(
             "job.submitted",
             job=job.id,
@@ -310,6 +313,9 @@ class JobService:
             operation=job.operation,
             unique_key=job.unique_key,
             retry_of=job.retry_of,
+            params=job.params,
+            caller=one_line(actor.name, LONGEST_NAME),
+            way=actor.channel.value,
         )
         for key, reason in self._operation(job.account, job.operation).unlisted(job.params):
             self._log.emit(

@@ -80,6 +80,7 @@ class CachedProbes:
 
     Args:
         check: checks that the database responds and its schema fits; raises if not.
+        check_writes: checks that the database accepts writes; raises if not.
         jobs: counts jobs by state.
         overview: counts the due jobs of each lane.
         lanes: names the accounts of lanes.
@@ -91,6 +92,7 @@ class CachedProbes:
         self,
         check: Callable[[], Awaitable[None]],
         *,
+        check_writes: Callable[[], Awaitable[None]],
         jobs: JobStore,
         overview: DashboardStore,
         lanes: LaneStore,
@@ -98,6 +100,7 @@ class CachedProbes:
         clock: Clock,
     ) -> None:
         self._check = check
+        self._check_writes = check_writes
         self._jobs = jobs
         self._overview = overview
         self._lanes = lanes
@@ -105,14 +108,22 @@ class CachedProbes:
         self._clock = clock
         self._turn = asyncio.Lock()
         self._checked: _CachedValue[str | None] | None = None
+        self._written: _CachedValue[str | None] | None = None
         self._counted: _CachedValue[DatabaseReading | None] | None = None
 
     async def database_fault(self) -> str | None:
         """Why the database cannot be used, in one sentence; ``None`` if it can."""
         async with self._turn:
             if self._checked is None or self._checked.until <= self._clock.monotonic():
-                self._checked = _CachedValue(await self._fault(), self._clock.monotonic() + _CHECK_VALID_S)
+                self._checked = await self._result_of(self._check)
             return self._checked.value
+
+    async def write_fault(self) -> str | None:
+        """Why the database accepts no writes, in one sentence; ``None`` if it does."""
+        async with self._turn:
+            if self._written is None or self._written.until <= self._clock.monotonic():
+                self._written = await self._result_of(self._check_writes)
+            return self._written.value
 
     async def database_counts(self) -> DatabaseReading | None:
         """What the database holds; ``None`` if it does not respond."""
@@ -124,10 +135,14 @@ class CachedProbes:
                 self._counted = _CachedValue(found, ended_at + max(_COUNTS_VALID_S, _SHARE * (ended_at - begun_at)))
             return self._counted.value
 
-    async def _fault(self) -> str | None:
+    async def _result_of(self, check: Callable[[], Awaitable[None]]) -> _CachedValue[str | None]:
+        fault = await self._fault_found_by(check)
+        return _CachedValue(fault, self._clock.monotonic() + _CHECK_VALID_S)
+
+    async def _fault_found_by(self, check: Callable[[], Awaitable[None]]) -> str | None:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                await self._check()
+                await check()
         except TimeoutError:
             return f"The database has not answered for {_TIMEOUT_S:g} seconds."
         except (StoreUnavailableError, SchemaError) as error:
@@ -221,14 +236,15 @@ class HealthRoutes:
 
         They are compressed with gzip if the caller accepts it.
         """
-        failing = await self._failing()
+        failing, is_readable = await self._failing(), await self._probes.database_fault() is None
         now = ProcessReading(
             phase=self._status.phase.value,
             phases=[phase.value for phase in Phase],
             ready=not failing,
             clock_skew_s=self._clock.skew(),
             lines_lost=self._lines_lost(),
-            database=None if "database" in failing else await self._probes.database_counts(),
+            database_up=failing.keys().isdisjoint(("database", "recorder")),
+            database=await self._probes.database_counts() if is_readable else None,
         )
         scrape = self._metrics.scrape(now).limited_to(scope_of(request))
         body, content_type = await asyncio.to_thread(scrape.written, request.headers.get(hdrs.ACCEPT, ""))
@@ -242,12 +258,19 @@ class HealthRoutes:
         """Why downloads wait in this process; ``None`` if they do not."""
         return None if self._metrics.daemon().storage_open else "It accepts no files now; the log says why."
 
+    async def write_trouble(self) -> str | None:
+        """Why the database accepts no writes, or not those of the daemon in this process; ``None`` if it does."""
+        return await self._probes.write_fault() or self._metrics.daemon().unrecorded
+
     async def _failing(self) -> dict[str, str]:
         """Everything that keeps the process from being ready, with its reason."""
         failing: dict[str, str] = {}
-        fault = await self._probes.database_fault()
+        fault = await self._probes.database_fault() or await self._probes.write_fault()
         if fault is not None:
             failing["database"] = fault
+        unrecorded = self._metrics.daemon().unrecorded
+        if unrecorded is not None:
+            failing["recorder"] = unrecorded
         match self._status.phase:
             case Phase.STARTING:
                 failing["phase"] = "the daemon has not started to serve yet"

@@ -76,7 +76,7 @@ class AccountObserver:
             # `outcome_read` logs the refusal itself; the headers only say how long the closing lasts.
             self._budget.close(self._clock.now() + spent.wait_s, spent.reason)
         elif self._budget.spent(spent.wait_s, spent.reason):
-            self._log_closing(spent.reason, self._budget.closed_until - self._clock.now())
+            self._log_closing("limit", spent.reason, self._budget.closed_until - self._clock.now())
 
     def reply_read(self, reply: WireReply, outcome: object, policy: OperationPolicy) -> None:
         """A reply was read as this outcome; ``policy`` bounds the delay that a provider may ask for."""
@@ -159,7 +159,7 @@ class AccountObserver:
         asked = outcome.retry_after_s
         reason = self._log.redactor.clean(outcome.reason)  # the budget's reason is stored with the lane
         self._budget.throttled(None if asked is None else policy.clamp(asked), reason)
-        self._log_closing(reason, max(0.0, self._budget.closed_until - self._clock.now()))
+        self._log_closing("throttled", reason, max(0.0, self._budget.closed_until - self._clock.now()))
 
     def _refused(self, outcome: o.Unauthorized, by: PauseCause = PauseCause.CREDENTIALS) -> None:
         """Pause the account: this lane at once, every other lane within a round of the work watcher."""
@@ -174,5 +174,12 @@ class AccountObserver:
         self._refused(outcome, PauseCause.TLS)
         return outcome
 
-    def _log_closing(self, reason: str, wait_s: float) -> None:
-        self._log.emit("account.paused", lane=self.lane, account=self._account, reason=reason, until_s=round(wait_s, 1))
+    def _log_closing(self, cause: str, reason: str, wait_s: float) -> None:
+        self._log.emit(
+            "account.paused",
+            lane=self.lane,
+            account=self._account,
+            cause=cause,
+            reason=reason,
+            until_s=round(wait_s, 1),
+        )

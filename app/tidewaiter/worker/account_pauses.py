@@ -162,7 +162,8 @@ class Pauses:
             self._log.emit("account.refused", account=pause.account, reason=pause.reason)
             return
         until_s = TLS_PAUSE_S - pause.lasts_s if pause.by is PauseCause.TLS else None
-        self._log.emit("account.paused", account=pause.account, by=pause.by.value, reason=pause.reason, until_s=until_s)
+        by = pause.by.value
+        self._log.emit("account.paused", account=pause.account, by=by, cause=by, reason=pause.reason, until_s=until_s)
 
 
 def fingerprint_of(settings: Mapping[str, Json], salt: bytes) -> str:

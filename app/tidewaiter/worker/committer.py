@@ -33,6 +33,7 @@ _LONGER_LINGER_S = 0.13
 _LARGEST_GROUP = 512
 _MOST_WAITING = 2048
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
+_FOR_A_WHILE_S = 10.0
 
 
 def _uncounted(_updates: int, _seconds: float) -> None:
@@ -106,6 +107,8 @@ class Committer:
         self._handed_in = 0
         self._settled = 0
         self._progress = asyncio.Event()
+        self._trying_since: float | None = None
+        self._failure: str | None = None
         self.room = asyncio.Event()
         self.room.set()
 
@@ -149,6 +152,17 @@ class Committer:
     def waiting(self) -> int:
         """How many updates were handed in and have no result yet."""
         return self._handed_in - self._settled
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the updates of steps have not been recorded for a while, in one sentence; ``None`` if they are."""
+        if self._trying_since is None:
+            return None
+        for_s = self._clock.monotonic() - self._trying_since
+        if for_s < _FOR_A_WHILE_S:
+            return None
+        reason = self._failure or "The database does not answer."
+        return f"What the jobs' steps have learned could not be recorded for {for_s:.0f} seconds. {reason}"
 
     async def settled(self) -> None:
         """Wait until every update that was handed in so far has its result."""
@@ -214,14 +228,17 @@ class Committer:
     async def _with_retries(self, work: Callable[[], Awaitable[T]], waiting: int) -> T:
         """Repeat ``work`` until the database is available; ``waiting`` updates wait for it."""
         tries = 0
+        self._trying_since = self._clock.monotonic()
         while True:
             try:
                 done = await work()
             except StoreUnavailableError as error:
+                self._failure = str(error)
                 self._log.emit("store.unavailable", reason=str(error), waiting=waiting + len(self._items))
                 await self._clock.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
                 continue
+            self._trying_since = self._failure = None
             if tries:
                 self._log.emit("store.resumed", waiting=waiting + len(self._items))
             return done

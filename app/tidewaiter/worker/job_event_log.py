@@ -149,29 +149,30 @@ class JobLog:
 
     async def _finished(self, update: JobUpdate) -> None:
         job = update.job
-        summary = {
+        artifacts = await self._artifacts(update)
+        submitted_at, ready_at = job.submitted_at, job.ready_at
+        numbers = {
             **_step(job),
             "outcome": _name(update),
             "handle": job.shown_handle,
             "reason": job.reason,
+            "status": job.remote_status,
+            "queued_s": _between(job.created_at, _first_of(submitted_at, job.finished_at)),
+            "polling_s": _between(submitted_at, _first_of(ready_at, job.finished_at)),
+            "fetching_s": _between(ready_at, _first_of(job.landed_at, job.finished_at)),
+            "total_s": _between(job.created_at, job.finished_at),
             "polls": job.polls,
             "submits": job.submits,
             "fetches": job.fetches,
-            "total_s": _between(job.created_at, job.finished_at),
+            "files": len(artifacts),
+            "bytes": sum(artifact.size for artifact in artifacts),
         }
         if job.state in (State.FAILED, State.EXPIRED):
-            self._log.emit("job.failed", **summary)
+            self._log.emit("job.failed", **numbers)
             return
-        artifacts = await self._artifacts(update)
         self._log.emit(
             "job.finished",
-            **summary,
-            status=job.remote_status,
-            queued_s=_between(job.created_at, job.submitted_at),
-            polling_s=_between(job.submitted_at, job.ready_at),
-            fetching_s=_between(job.ready_at, job.landed_at),
-            files=len(artifacts),
-            bytes=sum(artifact.size for artifact in artifacts),
+            **numbers,
             sha256=[artifact.sha256 for artifact in artifacts[:_MOST_DIGESTS]],
             destination=folder_of(job.account, job.operation, job.created_at, job.id),
         )
@@ -203,3 +204,7 @@ def _step(job: Job) -> dict[str, object]:
 
 def _between(start: float | None, end: float | None) -> float | None:
     return None if start is None or end is None else round(end - start, 3)
+
+
+def _first_of(at: float | None, end: float | None) -> float | None:
+    return end if at is None else at

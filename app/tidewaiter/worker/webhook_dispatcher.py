@@ -22,6 +22,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookReply, WebhookSender
 from tidewaiter.transport.wire import TransportError
+from tidewaiter.worker.endpoint_health import EndpointHealth
 
 LEASE_S: Final = 60.0
 """How long a claim lasts: much longer than a delivery."""
@@ -82,11 +83,13 @@ class WebhookDispatcher:
         self._ended: list[DeliveryAttempt] = []
         self._wake = asyncio.Event()
         self._gave_up_at = clock.monotonic()
+        self._health = EndpointHealth(clock, log)
 
     def reconfigure(self, settings: DispatcherSettings) -> None:
         """Use these endpoints from the next round on; a delivery under way goes on as it was begun."""
         self._settings = settings
         self._closed_until.clear()
+        self._health.forget()
         self._wake.set()
 
     async def run(self) -> None:
@@ -128,6 +131,7 @@ class WebhookDispatcher:
         }
         opens_in_s = [until - now for until in self._closed_until.values() if until > now]
         due_in_s = await self._store.next_due(list(free))
+        self._health.warn({*due_in_s, *endpoints.keys() - free.keys()})
         due = {name: free[name] for name, seconds in due_in_s.items() if seconds <= 0}
         for claimed in await self._store.claim(due, LEASE_S) if due else ():
             self._claimed[claimed.notification.id] = claimed
@@ -198,9 +202,12 @@ class WebhookDispatcher:
     def _log_attempt(self, attempt: DeliveryAttempt) -> None:
         notification = attempt.claimed.notification
         if attempt.delivered:
+            self._health.delivered(notification.endpoint)
             late_s = round(max(0.0, self._clock.now() - notification.at), 3)
             self._log.emit("notification.delivered", **_named(notification), late_s=late_s)
-        elif attempt.again_in_s is None:
+            return
+        self._health.failed(notification.endpoint, attempt.error or "")
+        if attempt.again_in_s is None:
             self._log.emit("notification.died", **_named(notification), reason=attempt.error)
         else:
             due_in_s = round(attempt.again_in_s, 1)

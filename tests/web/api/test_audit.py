@@ -52,6 +52,21 @@ async def test_a_new_job_says_by_whom(audited: ApiServer) -> None:
     assert await _history(audited, number) == [("Submitted", "by boss (api, 127.0.0.1)")]
 
 
+async def test_a_new_job_has_its_parameters_and_who_asked_in_the_log(audited: ApiServer) -> None:
+    """The log tells its story from the beginning, without secrets; the audit of the request has the job's number."""
+    note = "ftp://u:canary@b.c/"
+    number = (await audited.submitted(BEARER, params={"period": "LAST_DAY", "note": note}))["id"]
+    (line,) = audited.logged("job.submitted")
+    assert (line["job"], line["caller"], line["way"]) == (number, "boss", "api")
+    assert line["params"]["period"] == "LAST_DAY"
+    assert "canary" not in str(line)
+    assert audited.logged("admin.acted")[-1]["target"] == f"job {number}"
+    jobs = [api_server.new_job() for _ in range(12)]
+    receipts = (await audited.post("/v1/jobs/batch", {"jobs": jobs}, headers=BEARER)).json["jobs"]
+    first = ", ".join(str(one["id"]) for one in receipts[:10])
+    assert audited.logged("admin.acted")[-1]["target"] == f"jobs {first} and 2 more"
+
+
 async def test_asking_to_cancel_is_a_row_and_undoes_no_step(audited: ApiServer) -> None:
     """The row stands beside the history and makes no new version, so a step under way can still be written."""
     number = int((await audited.submitted(BEARER))["id"])
@@ -134,6 +149,7 @@ async def test_commands(tmp_path: Path, sqlite_url: str) -> None:
             assert await _command(tmp_path, "jobs", "cancel", str(number)) == code
         assert await _command(tmp_path, "jobs", "cancel", "999") == 1
         assert await _command(tmp_path, "accounts", "pause", "quay", "--reason", "a night") == 0
+        assert await _command(tmp_path, "submit", "quay", "report", "-p", "period=LAST_DAY") == 0
         user = getpass.getuser()
         assert (await _history(site, number))[-1] == ("CancelRequested", f"by {user} (cli)")
         lines = await AdminActionStore(site.database).take_lines()
@@ -143,10 +159,11 @@ async def test_commands(tmp_path: Path, sqlite_url: str) -> None:
             (user, "cli", "cancel", f"job {number}", "done"),
             (user, "cli", "cancel", "job 999", "refused"),
             (user, "cli", "pause", "account quay", "done"),
+            (user, "cli", "submit", f"job {number + 1}", "done"),
         ]
-        assert lines[-1]["reason"] == "a night"
+        assert lines[3]["reason"] == "a night"
         assert await AdminActionStore(site.database).take_lines() == []
-        assert await AdminActionStore(site.database).delete_old(SystemClock().now() + 8 * 86_400.0) == 4
+        assert await AdminActionStore(site.database).delete_old(SystemClock().now() + 8 * 86_400.0) == 5
 
 
 async def _command(folder: Path, *words: str) -> int:

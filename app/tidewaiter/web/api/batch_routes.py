@@ -9,12 +9,13 @@ from aiohttp import hdrs, web
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, NewJob
 from tidewaiter.services import JobRequest, JobRequestFault, JobService, RefusedError
+from tidewaiter.services.audit import target_of
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.http_headers import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
 from tidewaiter.web.api.job_routes import KEY, again_in, check_same, key_was_used
 from tidewaiter.web.api.request_input import MOST_FAULTS, body_problem, check_shape, read_body, refusal_of
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
-from tidewaiter.web.callers import Role, actor_of
+from tidewaiter.web.callers import TARGET, Role, actor_of
 from tidewaiter.web.problems import FieldFault, ProblemError
 
 _LARGEST_BODY: Final = 16 * 1_048_576
@@ -44,6 +45,7 @@ class BatchRoutes:
         key = idempotency_key(request)
         news = await asyncio.to_thread(_drafts, self._context.jobs(request), body.jobs, key)
         stored = await self._stored(request, news, key)
+        request[TARGET] = target_of([job.id for job, _ in stored])
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
         headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._context.clock.now()))}
         if not any(created for _, created in stored):

@@ -11,6 +11,7 @@ from tidewaiter.database.job_list import JobFilter
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
 from tidewaiter.services import JobRequest, RefusedError
+from tidewaiter.services.audit import target_of
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.http_headers import (
     IDEMPOTENCY_KEY,
@@ -25,7 +26,7 @@ from tidewaiter.web.api.http_headers import (
 from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
 from tidewaiter.web.api.request_input import LARGE, job_number, moment_of, read_body, refusal_of_one, refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
-from tidewaiter.web.callers import Role, actor_of, scope_of
+from tidewaiter.web.callers import TARGET, Role, actor_of, scope_of
 from tidewaiter.web.problems import FieldFault, ProblemError
 
 _TIME: Final = {"type": "string", "format": "date-time"}
@@ -215,6 +216,7 @@ class JobRoutes:
         else:
             new = self._draft(request, job_request)
         ((job, created),) = await self._context.jobs(request).store([new], actor=actor_of(request))
+        request[TARGET] = target_of([job.id])
         if key is not None and not created:
             check_same(job, new)
         if wait_s is not None:

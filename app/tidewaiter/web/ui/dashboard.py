@@ -1,6 +1,6 @@
 """What the pages show of the whole: the dashboard with its lanes, in words."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -101,8 +101,9 @@ class DashboardReader:
         accounts: has the accounts.
         overview: reads the state of everything.
         shards: how many lanes each account has.
-        storage_trouble: why downloads wait for the storage, if they do.
         clock: the time.
+        storage_trouble: why downloads wait for the storage, if they do.
+        write_trouble: why the database accepts no writes, if it does not.
     """
 
     def __init__(
@@ -110,10 +111,13 @@ class DashboardReader:
         accounts: Callable[[web.Request], AccountService],
         overview: Callable[[web.Request], Dashboard],
         shards: Callable[[], Mapping[str, int]],
-        storage_trouble: Callable[[], str | None],
         clock: Clock,
+        *,
+        storage_trouble: Callable[[], str | None],
+        write_trouble: Callable[[], Awaitable[str | None]],
     ) -> None:
         self.storage_trouble = storage_trouble
+        self.write_trouble = write_trouble
         self._accounts = accounts
         self._overview = overview
         self._shards = shards

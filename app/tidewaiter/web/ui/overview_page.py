@@ -65,7 +65,10 @@ class OverviewPage:
     async def _show(self, request: web.Request) -> web.Response:
         view = await self._dashboard.read(request)
         snapshot = view.snapshot
-        items = attention_items(snapshot, view.lanes, self._renderer.phase, self._dashboard.storage_trouble())
+        storage = self._dashboard.storage_trouble()
+        # Where even reading fails, the band at the top of the page says so.
+        writes = await self._dashboard.write_trouble() if view.trouble is None else None
+        items = attention_items(snapshot, view.lanes, self._renderer.phase, storage, writes)
         return self._renderer.page(
             request,
             "overview.html",
@@ -130,11 +133,15 @@ class AttentionItem:
 
 
 def attention_items(
-    snapshot: DashboardSnapshot, lanes: Sequence[LaneView], phase: Phase, storage: str | None
+    snapshot: DashboardSnapshot,
+    lanes: Sequence[LaneView],
+    phase: Phase,
+    storage: str | None,
+    writes: str | None = None,
 ) -> list[AttentionItem]:
-    """All items; ``storage`` is why downloads wait, if they do."""
+    """All items; ``storage`` is why downloads wait, and ``writes`` why the database accepts no writes, if so."""
     found = [
-        *_of_process(snapshot, phase, storage),
+        *_of_process(snapshot, phase, storage, writes),
         *_of_jobs(snapshot),
         *_of_accounts(snapshot, lanes),
         *_of_lanes(lanes),
@@ -142,7 +149,12 @@ def attention_items(
     return sorted(found, key=lambda item: item.level)
 
 
-def _of_process(snapshot: DashboardSnapshot, phase: Phase, storage: str | None) -> Iterator[AttentionItem]:
+def _of_process(
+    snapshot: DashboardSnapshot, phase: Phase, storage: str | None, writes: str | None
+) -> Iterator[AttentionItem]:
+    if writes is not None:
+        what = "The database accepts no writes, so no job moves"
+        yield AttentionItem(Urgency.URGENT, what, writes)
     if phase is not Phase.STANDBY and not snapshot.workers:
         yield AttentionItem(
             Urgency.URGENT,

@@ -1,6 +1,6 @@
 """The routes of all pages, and the context that the pages use."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -22,8 +22,8 @@ class PageContext:
 
     The callables return what the current configuration decides, because a reload may replace it. Those that take the
     request return something limited to the accounts that its caller may see. ``shards`` is how many lanes each account
-    has, ``storage_trouble`` why downloads wait for the storage, if they do, and ``is_secure`` whether browsers use
-    https.
+    has, ``storage_trouble`` why downloads wait for the storage, if they do, ``write_trouble`` why the database accepts
+    no writes, if it does not, and ``is_secure`` whether browsers use https.
     """
 
     jobs: Callable[[web.Request], JobService]
@@ -33,13 +33,19 @@ class PageContext:
     overview: Callable[[web.Request], Dashboard]
     shards: Callable[[], Mapping[str, int]]
     storage_trouble: Callable[[], str | None]
+    write_trouble: Callable[[], Awaitable[str | None]]
     is_secure: Callable[[], bool]
 
 
 def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.AbstractRouteDef]:
     """The routes of all pages; ``renderer`` makes the pages."""
     dashboard = DashboardReader(
-        context.accounts, context.overview, context.shards, context.storage_trouble, renderer.clock
+        context.accounts,
+        context.overview,
+        context.shards,
+        renderer.clock,
+        storage_trouble=context.storage_trouble,
+        write_trouble=context.write_trouble,
     )
     pages = (
         OverviewPage(renderer, dashboard, context.accounts),

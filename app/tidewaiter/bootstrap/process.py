@@ -20,6 +20,7 @@ from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind
 from tidewaiter.bootstrap.open_services import prepare_database
 from tidewaiter.bootstrap.reload import Reloader
 from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.start_checks import bucket_options
 from tidewaiter.bootstrap.web_listener import web_listener
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config, ConfigError, host_and_port
@@ -160,8 +161,8 @@ async def serve(
                 )
                 health = health_of(config, status, metrics, database, clock=clock, log=log)
                 change_feed = ChangeFeed(log.follower_failed)
-                async with AiohttpWire(own, trust=running.bound.trust) as wire:
-                    running.join(Reloadable(wire, lambda bound: bound.trust))
+                async with AiohttpWire(own, connections=running.bound.connections) as wire:
+                    running.join(Reloadable(wire, lambda bound: bound.connections))
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, change_feed.publish)
                     site = web_listener(
                         running,
@@ -310,7 +311,7 @@ async def _daemon_lock(
 def _storage(config: Config) -> Iterator[Storage]:
     with contextlib.ExitStack() as stack:
         try:
-            opened = open_storage(config.storage.root, config.storage.url, config.storage.options.given)
+            opened = open_storage(config.storage.root, config.storage.url, bucket_options(config))
             storage = stack.enter_context(opened)
         except StorageSetupError as error:
             raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None

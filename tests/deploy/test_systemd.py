@@ -79,3 +79,13 @@ def test_there_is_time_to_drain() -> None:
     assert float(unit["TimeoutStopSec"][0]) > WorkerTable().drain_s + 10
     assert unit["KillMode"] == ["mixed"]
     assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_it_says_when_it_is_ready_and_alive() -> None:
+    """A start has time for an upgrade; the watchdog is longer than what the daemon takes to look at itself."""
+    unit = _settings()
+    assert unit["Type"] == ["notify"]
+    assert "NotifyAccess" not in unit  # the main process tells, which is the daemon after the shell's exec
+    assert float(unit["TimeoutStartSec"][0]) >= 600
+    assert 30 <= float(unit["WatchdogSec"][0]) <= 120
+    assert "AF_UNIX" in unit["RestrictAddressFamilies"][0].split()

@@ -57,7 +57,7 @@ def daemon_readings(
             waiting=committer.waiting,
             storage_open=gate.open.is_set(),
             in_touch=leases.in_touch,
-            stalled=leases.stalled,
+            stalled=leases.stalled or committer.stalled,
         )
 
     return now

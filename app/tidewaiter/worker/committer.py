@@ -32,6 +32,7 @@ _LINGER_S = 0.02
 _LONGER_LINGER_S = 0.13
 _LARGEST_GROUP = 512
 _MOST_WAITING = 2048
+_LONGEST_TRY_S = 120.0
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
@@ -106,6 +107,7 @@ class Committer:
         self._handed_in = 0
         self._settled = 0
         self._progress = asyncio.Event()
+        self._moved_at = clock.monotonic()
         self.room = asyncio.Event()
         self.room.set()
 
@@ -126,6 +128,8 @@ class Committer:
         self._hand_in(_Item(FencedUpdate(update, epoch), on_result, shares), urgent=urgent)
 
     def _hand_in(self, item: _Item, *, urgent: bool) -> None:
+        if not self.waiting:
+            self._moved_at = self._clock.monotonic()
         self._items.append(item)
         self._handed_in += 1
         self._arrived.set()
@@ -149,6 +153,11 @@ class Committer:
     def waiting(self) -> int:
         """How many updates were handed in and have no result yet."""
         return self._handed_in - self._settled
+
+    @property
+    def stalled(self) -> bool:
+        """Whether updates wait and none was tried for too long; a database that answers with errors is no such case."""
+        return self.waiting > 0 and self._clock.monotonic() - self._moved_at > _LONGEST_TRY_S
 
     async def settled(self) -> None:
         """Wait until every update that was handed in so far has its result."""
@@ -215,6 +224,7 @@ class Committer:
         """Repeat ``work`` until the database is available; ``waiting`` updates wait for it."""
         tries = 0
         while True:
+            self._moved_at = self._clock.monotonic()
             try:
                 done = await work()
             except StoreUnavailableError as error:

@@ -28,6 +28,15 @@ RUN /opt/build/bin/python -m hatchling build --target wheel \
  && config/bill-of-materials.sh /opt/build/bin/cyclonedx-py /opt/venv/share/sbom/tidewaiter.cdx.json \
  && /opt/venv/bin/pip uninstall --yes pip
 
+# Tests of libraries, and the sources of what they have compiled, are never used. The modes are set here, because the
+# umask of who builds, and the modes of the clone, would decide them: the program runs as another user.
+RUN find /opt/venv/lib -depth -type d \( -name tests -o -name testing \) -exec rm -r {} + \
+ && find /opt/venv/lib -type f \( -name '*.c' -o -name '*.cpp' -o -name '*.h' -o -name '*.pxd' -o -name '*.pyx' \) -delete \
+ && chmod -R u+rwX,go-w,a+rX /opt/venv
+COPY config/deploy/container.toml config/deploy/
+RUN install -D --mode 0644 config/deploy/container.toml /opt/etc/tidewaiter/tidewaiter.toml \
+ && chmod 0755 /opt/etc/tidewaiter
+
 
 FROM python:${PYTHON}
 ARG VERSION=unknown
@@ -44,7 +53,7 @@ RUN groupadd --gid 65532 tidewaiter \
       --shell /usr/sbin/nologin tidewaiter \
  && install --directory --owner 65532 --group 65532 --mode 0750 /var/lib/tidewaiter
 COPY --from=build /opt/venv /opt/venv
-COPY config/deploy/container.toml /etc/tidewaiter/tidewaiter.toml
+COPY --from=build /opt/etc/tidewaiter /etc/tidewaiter
 
 # The bytecode was compiled with the installation; nothing is written beside it, so the root may be read-only.
 ENV PATH=/opt/venv/bin:$PATH \

@@ -11,6 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final
 
+from tidewaiter.file_access import reason_of
+
 LARGEST_FILE: Final = 1_048_576
 """The most bytes of a configuration or a spec."""
 _DEEPEST: Final = 32
@@ -69,7 +71,7 @@ def read_regular(path: Path, largest: int) -> bytes:
                 raise ValueError("is not a regular file; a pipe, a device or a socket is not read")
             content = file.read(largest + 1)
     except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}") from None
+        raise ValueError(f"cannot be read: {reason_of(error, path)}") from None
     if len(content) > largest:
         raise ValueError(f"is larger than {largest // 1024} KiB")
     return content

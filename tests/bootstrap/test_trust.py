@@ -9,7 +9,7 @@ from tests.support.certificates import Authority, self_signed
 from tests.support.configurations import write
 from tests.support.daemon_in_process import DaemonSetup
 from tidewaiter.bootstrap import faults_of
-from tidewaiter.bootstrap.start_checks import trust_of
+from tidewaiter.bootstrap.start_checks import connections_of
 from tidewaiter.config import load
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
@@ -28,17 +28,17 @@ async def test_a_private_authority(tmp_path: Path) -> None:
     """Its servers are trusted with the file, on kept connections too, and no longer when the file is taken away."""
     authority = Authority.made(tmp_path)
     config = load(write(tmp_path, '[network]\nca_file = "authority.pem"'), {})
-    trust = trust_of(config)
+    connections = connections_of(config)
     assert config.secrets == ()  # a public file, and not a secret's
     async with serving(answering(reply(200, b"safe")), authority.server()) as server, AiohttpWire() as wire:
         with pytest.raises(TlsError):
             await asked(wire, server.origin + "/")
-        wire.reconfigure(trust)
+        wire.reconfigure(connections)
         assert await asked(wire, server.origin + "/") == b"safe"
-        wire.reconfigure(trust_of(config))  # the same content: the connection is kept
+        wire.reconfigure(connections_of(config))  # the same content: the connection is kept
         assert await asked(wire, server.origin + "/") == b"safe"
         assert server.connections == 1
-        wire.reconfigure(trust_of(load(write(tmp_path, ""), {})))
+        wire.reconfigure(connections_of(load(write(tmp_path, ""), {})))
         with pytest.raises(TlsError):
             await asked(wire, server.origin + "/")
 
@@ -47,8 +47,8 @@ async def test_the_system_is_trusted_still(tmp_path: Path, monkeypatch: pytest.M
     """A file adds authorities; those of the system, or of SSL_CERT_FILE, stay."""
     company, known = Authority.made(tmp_path), self_signed(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "self-signed.pem"))
-    trust = trust_of(load(write(tmp_path, f'[network]\nca_file = "{company.file}"'), {}))
-    async with AiohttpWire(trust=trust) as wire:
+    connections = connections_of(load(write(tmp_path, f'[network]\nca_file = "{company.file}"'), {}))
+    async with AiohttpWire(connections=connections) as wire:
         for tls in (known, company.server()):
             async with serving(answering(reply(200, b"safe")), tls) as server:
                 assert await asked(wire, server.origin + "/") == b"safe"

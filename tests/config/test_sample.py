@@ -66,8 +66,9 @@ def test_defaults_and_examples_are_permitted(tmp_path: Path) -> None:
         except ConfigError as error:
             refused.append((table, shown[1], str(error)))
     # These belong to another key beside them, and say so.
-    assert [(table, name) for table, name, _ in refused if table not in ("[storage.options]", "[callbacks]")] == []
-    assert all("url" in reason or "listen" in reason for *_, reason in refused)
+    partial = ("[storage.options]", "[callbacks]", "[network]")
+    assert [(table, name) for table, name, _ in refused if table not in partial] == []
+    assert all("url" in reason or "listen" in reason or "in proxy" in reason for *_, reason in refused)
 
 
 @pytest.mark.parametrize("name", REGISTRY.names())

@@ -1,9 +1,16 @@
 """The container image: the properties that the Dockerfile promises."""
 
 import json
+import os
 import re
+import shutil
+import stat
 import subprocess
+import sys
+from importlib import metadata
 from pathlib import Path
+
+import pytest
 
 from tests.deploy.files import DEPLOY, UID, instructions, loaded
 from tests.support.command_lines import fault_of
@@ -42,7 +49,8 @@ def test_what_it_copies_is_there_and_reaches_the_builder() -> None:
 
 def test_it_holds_a_configuration_that_works(tmp_path: Path) -> None:
     """Where the program looks for one; all that is written is in the volume, and its health can be asked for."""
-    assert f"config/deploy/container.toml {CONFIG_PLACES[-1]}" in _of("COPY")
+    assert f"--from=build /opt{CONFIG_PLACES[-1].parent} {CONFIG_PLACES[-1].parent}" in _of("COPY")
+    assert any(f"config/deploy/container.toml /opt{CONFIG_PLACES[-1]}" in one for one in _of("RUN"))
     assert f"{CONFIG_VARIABLE}={CONFIG_PLACES[-1]}" in _of("ENV")[-1]
     (volume,) = [Path(one) for rest in _of("VOLUME") for one in json.loads(rest)]
     config = loaded(DEPLOY / "container.toml", tmp_path)
@@ -76,3 +84,68 @@ def test_everybody_names_the_same_version() -> None:
     texts = [path.read_text() for path in (*files, *PAGES)]
     tags = {tag for text in texts for tag in re.findall(r"\btidewaiter:(\d[\w.]*\w)|newTag: (\S+)", text)}
     assert {plain or new for plain, new in tags} == {__version__}
+
+
+def _cleaned(libraries: Path, tree: Path) -> None:
+    """Do to a tree what the image's build does to what it has installed."""
+    (line,) = [one for one in _of("RUN") if one.startswith("find ")]
+    script = line.replace("/opt/venv/lib", str(libraries)).replace("/opt/venv", str(tree))
+    subprocess.run(["/bin/sh", "-ec", f"umask 077; {script}"], check=True)
+
+
+def test_another_umask_does_not_matter(tmp_path: Path) -> None:
+    """What was installed under umask 077 can be read and run by the user of the image, and written by nobody else."""
+    before = os.umask(0o077)
+    try:
+        program = tmp_path / "lib" / "package" / "program"
+        program.parent.mkdir(parents=True)
+        program.touch(0o700)
+        (program.parent / "module.py").touch(0o600)
+    finally:
+        os.umask(before)
+    (program.parent / "open.py").touch()
+    (program.parent / "open.py").chmod(0o666)
+    _cleaned(tmp_path / "lib", tmp_path)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*")}
+    assert modes == {"lib": 0o755, "package": 0o755, "program": 0o755, "module.py": 0o644, "open.py": 0o644}
+    (line,) = [one for one in _of("RUN") if one.startswith("install ")]
+    assert "--mode 0644 config/deploy/container.toml" in line
+    assert "chmod 0755 /opt/etc/tidewaiter" in line
+
+
+@pytest.mark.slow
+def test_what_is_left_out_is_not_needed(tmp_path: Path) -> None:
+    """With only what the image has of the libraries, every module can be imported, and commands work."""
+    names = re.findall(r"^([\w.-]+)==", (ROOT / "config/locks/runtime.txt").read_text(), re.MULTILINE)
+    libraries = tmp_path / "lib"
+    for name in names:
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # for another version of Python
+        for file in found.files or ():
+            source, copy = Path(str(found.locate_file(file))), libraries / file
+            if ".." not in file.parts and source.exists():
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, copy)
+    assert (libraries / "sqlalchemy" / "testing").is_dir()
+    _cleaned(libraries, tmp_path)
+    left = {path.name for path in libraries.rglob("*")}
+    assert left.isdisjoint({"tests", "testing"})
+    assert not any(name.endswith((".c", ".pyx")) for name in left)
+    (tmp_path / "tidewaiter.toml").write_text('[database]\nurl = "sqlite:///jobs.db"\n')
+    script = """
+import importlib, pkgutil, sys, tidewaiter
+for found in pkgutil.walk_packages(tidewaiter.__path__, "tidewaiter."):
+    if not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
+import obstore.store, psycopg
+from tidewaiter.cli.main import main
+sys.argv[1:] = ["db", "upgrade"]
+main()
+"""
+    environ = {"PYTHONPATH": f"{libraries}:{ROOT / 'app'}", CONFIG_VARIABLE: str(tmp_path / "tidewaiter.toml")}
+    own_only = "import sys; sys.path = [one for one in sys.path if 'site-packages' not in one]"
+    program = [sys.executable, "-s", "-c", f"{own_only}\n{script}"]
+    ended = subprocess.run(program, env=environ, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr

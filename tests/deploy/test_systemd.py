@@ -1,8 +1,11 @@
 """The systemd unit: its command exists, and it handles the exit codes."""
 
 import shlex
+import socket
+import struct
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -79,3 +82,35 @@ def test_there_is_time_to_drain() -> None:
     assert float(unit["TimeoutStopSec"][0]) > WorkerTable().drain_s + 10
     assert unit["KillMode"] == ["mixed"]
     assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_it_says_when_it_is_ready_and_alive() -> None:
+    """A start has time for an upgrade; the watchdog is longer than what the daemon takes to look at itself."""
+    unit = _settings()
+    assert unit["Type"] == ["notify"]
+    assert "NotifyAccess" not in unit  # the main process tells, which is the daemon after the shell's exec
+    assert float(unit["TimeoutStartSec"][0]) >= 600
+    assert 30 <= float(unit["WatchdogSec"][0]) <= 120
+    assert "AF_UNIX" in unit["RestrictAddressFamilies"][0].split()
+
+
+@pytest.mark.slow
+def test_the_main_process_tells_that_it_is_ready(tmp_path: Path) -> None:
+    """After the upgrade, with the process number that systemd knows: the shell has become the daemon."""
+    file, notify = tmp_path / "tidewaiter.toml", tmp_path / "notify"
+    file.write_text('[database]\nurl = "sqlite:///jobs.db"\n[storage]\nroot = "exports"\n')
+    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as manager:
+        manager.bind(str(notify))
+        manager.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        manager.settimeout(60)
+        environ = {CONFIG_VARIABLE: str(file), "NOTIFY_SOCKET": str(notify)}
+        program = Path(sys.executable).with_name("tidewaiter")
+        with subprocess.Popen(_command(program), env=environ, stdout=subprocess.DEVNULL) as started:
+            message, (credentials, *_), _, _ = manager.recvmsg(1024, 64)
+            while message != b"READY=1":
+                message, (credentials, *_), _, _ = manager.recvmsg(1024, 64)
+            assert struct.unpack("3i", credentials[2])[0] == started.pid
+            started.terminate()
+            while message != b"STOPPING=1":
+                message = manager.recv(1024)
+        assert started.returncode == 0

@@ -10,8 +10,9 @@ import pytest
 from tests.support.byte_servers import Server, answering, reply, serving
 from tests.support.certificates import Authority, self_signed
 from tidewaiter.clock import SystemClock
-from tidewaiter.doctor.address_checks import NetworkEndpoint, addresses_result, certificate_result, check_endpoint
+from tidewaiter.doctor.address_checks import addresses_result, check_endpoint
 from tidewaiter.doctor.findings import CheckStatus, Finding, Notes
+from tidewaiter.doctor.network_endpoint import NetworkEndpoint, certificate_result
 from tidewaiter.domain.networks import PermittedNetworks, network_of
 
 CLOCK = SystemClock()

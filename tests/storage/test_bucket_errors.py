@@ -11,11 +11,13 @@ from aiohttp import web
 
 from tests.storage.inspected_storage import in_place
 from tests.support import s3
+from tests.support.proxy_server import proxying
 from tidewaiter.storage.base import StorageError, StorageFullError, StorageSetupError, StorageUnavailableError
 from tidewaiter.storage.bucket import Bucket, connect
 from tidewaiter.storage.bucket_storage import ObjectStorage
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.storage.open_storage import open_storage
+from tidewaiter.transport.proxies import Proxies, Proxy
 
 KEY = "shop/statistics/7/result.csv"
 REPOSITORY = Path(__file__).parents[2]
@@ -154,6 +156,7 @@ from pathlib import Path
 sys.modules["obstore"] = None
 from tidewaiter.storage.base import StorageSetupError
 from tidewaiter.storage.open_storage import open_storage
+from tidewaiter.transport.proxies import Proxies, Proxy
 with open_storage(Path("exports"), None, {}):
     pass
 try:
@@ -172,3 +175,20 @@ def test_without_the_extra(tmp_path: Path) -> None:
     assert run.stdout == (
         "object storage needs the extra `object`; in a clone, `uv tool install --force '.[object]'` brings it\n"
     )
+
+
+async def test_a_proxy_of_the_network(bucket: s3.Bucket) -> None:
+    """Its sign-in goes along, and what it excludes is reached without it."""
+    async with proxying(user="tide", password="s3cret: ü@") as proxy:
+        options = {**bucket.server.options, "endpoint": bucket.server.endpoint.replace("127.0.0.1", "192.0.2.7")}
+        through = {**options, "proxy_url": Proxy(proxy.url, "tide", "s3cret: ü@").full_url}
+        url = f"s3://{bucket.name}"
+        await ObjectStorage(Bucket(connect(url, {**through, "proxy_excludes": Proxies().for_buckets})), in_place).put(
+            KEY, b"a,b"
+        )
+        assert bucket.listing() == [KEY]
+        asked = len(proxy.asked)
+        assert proxy.asked[0].target.startswith("http://192.0.2.7:")
+        excluded = {**through, "endpoint": bucket.server.endpoint, "proxy_excludes": Proxies().for_buckets}
+        await ObjectStorage(Bucket(connect(url, excluded)), in_place).check()
+    assert len(proxy.asked) == asked

@@ -37,9 +37,11 @@ class Authority:
         return self.folder / "authority.pem"
 
     def server(self, address: str = "127.0.0.1", *, since: float = -400.0, days: float = 90.0) -> ssl.SSLContext:
-        """What a server speaks with whose certificate is for an address and holds from and to so many days from now."""
+        """A server's side of TLS: its certificate is for an address or a name, from and to so many days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        is_name = address[-1:].isalpha()
+        general = x509.DNSName(address) if is_name else x509.IPAddress(ipaddress.ip_address(address))
+        names = x509.SubjectAlternativeName([general])
         builder = _builder(_name("a server"), self.certificate.subject, key, since, days)
         certificate = builder.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
         return _context(self.folder / "server.pem", certificate, key)

@@ -29,6 +29,7 @@ class CommitterSetup:
 
     stores: Stores
     committer: Committer
+    clock: StandingClock
     output: io.StringIO
     results: list[tuple[int, CommitResult]] = field(default_factory=list)
 
@@ -59,7 +60,7 @@ async def committing(stores: Stores, owner: str = OWNER) -> AsyncIterator[Commit
     log = configure("json", "info", [], clock=clock, stream=output, strict=True)
     committer = Committer(stores.jobs, owner, clock, log, JobLog(log, clock, stores.jobs))
     running = asyncio.ensure_future(committer.run())
-    yield CommitterSetup(stores, committer, output)
+    yield CommitterSetup(stores, committer, clock, output)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -190,6 +191,30 @@ async def test_a_database_that_refuses_for_a_while_is_said_to(postgres_url: str)
     await database.close()
 
 
+async def test_a_commit_that_does_not_end(tmp_path: Path, sqlite_url: str) -> None:
+    """Updates that wait while nothing is tried any more, as on a disk that hangs, are told."""
+    database = Database.open(sqlite_url, StandingClock())
+    stores = await Stores.set_up(database)
+    job = await stores.add()
+    with closing(sqlite3.connect(sqlite_url.partition("///")[2], isolation_level=None)) as other:
+        async with committing(stores) as setup:
+            setup.clock.at += 1000
+            stalled = [setup.committer.stalled]
+            other.execute("BEGIN IMMEDIATE")
+            setup.hand_in(decided(job, o.Intended("key")))
+            setup.clock.at += 119
+            stalled.append(setup.committer.stalled)
+            async with asyncio.timeout(10):
+                while not setup.committer.stalled:  # from the moment when a try waits for the lock
+                    await asyncio.sleep(0.005)
+                    setup.clock.at += 121
+            other.execute("ROLLBACK")
+            assert await setup.settled() == [CommitResult.ACCEPTED]
+            stalled.append(setup.committer.stalled)
+    assert stalled == [False] * 3
+    await database.close()
+
+
 @pytest.mark.slow
 async def test_a_database_that_is_away_for_a_while(tmp_path: Path, sqlite_url: str) -> None:
     """Updates are kept, new steps are held back when they are many, and all is written when it is back."""
@@ -205,6 +230,7 @@ async def test_a_database_that_is_away_for_a_while(tmp_path: Path, sqlite_url: s
             async with asyncio.timeout(60):
                 await _logged(setup, "store.unavailable")
             assert setup.results == []
+            assert not setup.committer.stalled  # it answers, with an error
             other.execute("ROLLBACK")
             assert await setup.settled() == [CommitResult.ACCEPTED] * len(jobs)
             assert setup.committer.room.is_set()

@@ -9,7 +9,7 @@ from functools import partial
 from random import SystemRandom
 
 from tidewaiter.bootstrap.account_binding import bind_accounts
-from tidewaiter.bootstrap.start_checks import trust_of
+from tidewaiter.bootstrap.start_checks import bucket_options, connections_of
 from tidewaiter.bootstrap.webhooks import configured_listeners
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config, host_and_port
@@ -22,7 +22,6 @@ from tidewaiter.database.errors import SchemaError
 from tidewaiter.database.lane_store import LaneStatus, LaneStore
 from tidewaiter.doctor.account_checks import Ask, CheckedAccount, check_account
 from tidewaiter.doctor.address_checks import (
-    NetworkEndpoint,
     check_callbacks,
     check_endpoint,
     check_http,
@@ -31,6 +30,7 @@ from tidewaiter.doctor.address_checks import (
 )
 from tidewaiter.doctor.data_checks import check_database, check_folder, check_missing_file, check_sqlite, check_storage
 from tidewaiter.doctor.findings import Check, Notes, OnFindings, failure, info, run_all
+from tidewaiter.doctor.network_endpoint import NetworkEndpoint
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.outcome import Throttled
@@ -41,8 +41,8 @@ from tidewaiter.storage.base import StorageSetupError
 from tidewaiter.storage.open_storage import open_storage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.transport.request_budget import Budget
-from tidewaiter.transport.trust import Trust
 from tidewaiter.transport.wire import Timeouts, Wire
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError
@@ -70,7 +70,7 @@ class _Tools:
     own: Wire
     clock: Clock
     log: EventLog
-    trust: Trust
+    connections: ConnectionSettings
 
 
 async def run_checks(
@@ -96,10 +96,12 @@ async def run_checks(
         if offline:
             return
         known = {} if database is None else await _known(database, config.accounts)
-        trust = trust_of(config)
+        connections = connections_of(config)
         own = stack.enter_context(configured_listeners(config))
-        wire = await stack.enter_async_context(AiohttpWire(own, trust=trust))
-        tools = _Tools(wire, await stack.enter_async_context(AiohttpWire(trust=trust)), clock, log, trust)
+        wire = await stack.enter_async_context(AiohttpWire(own, connections=connections))
+        tools = _Tools(
+            wire, await stack.enter_async_context(AiohttpWire(connections=connections)), clock, log, connections
+        )
         bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
         checks = [
             *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
@@ -142,7 +144,7 @@ async def _note_skipped(check: str, notes: Notes) -> None:
 async def _check_storage(notes: Notes, config: Config) -> None:
     root = config.storage.root
     try:
-        with open_storage(root, config.storage.url, config.storage.options.given) as storage:
+        with open_storage(root, config.storage.url, bucket_options(config)) as storage:
             if root is not None:
                 await check_folder(notes, storage, root)
             else:
@@ -187,7 +189,7 @@ def _of_account(config: Config, account: BoundAccount, known: _Known | None, too
         pause=None if known is None else known.pause,
         closed=None if known is None else known.closed,
     )
-    return Check("login", account.name, lambda notes: check_account(notes, checked, tools.clock, tools.trust))
+    return Check("login", account.name, lambda notes: check_account(notes, checked, tools.clock, tools.connections))
 
 
 def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, private_ok: PermittedNetworks) -> Ask:
@@ -222,36 +224,42 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
 
 def _of_addresses(config: Config, tools: _Tools) -> list[Check]:
     """The daemon's own addresses, and the endpoints of notifications."""
-    wire, clock, trust = tools.own, tools.clock, tools.trust
+    wire, clock, connections = tools.own, tools.clock, tools.connections
     checks: list[Check] = []
     callbacks, http = config.callbacks, config.http
     if callbacks.public_url is not None and callbacks.listen is not None:
         url, listen = callbacks.public_url, host_and_port(callbacks.listen)
-        checks.append(Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock, trust=trust)))
+        checks.append(
+            Check("callbacks", "callbacks", partial(_of_callbacks, url, listen, wire, clock, connections=connections))
+        )
     if http.listen is not None and (listen := host_and_port(http.listen))[1]:
-        checks.append(Check("http", "http", partial(_of_http, http.public_url, listen, wire, clock, trust=trust)))
+        checks.append(
+            Check("http", "http", partial(_of_http, http.public_url, listen, wire, clock, connections=connections))
+        )
     for name, one in config.notifications.items():
-        checks.append(Check("notifications", name, partial(_of_endpoint, name, one, clock, trust)))
+        checks.append(Check("notifications", name, partial(_of_endpoint, name, one, clock, connections)))
     return checks
 
 
-async def _of_endpoint(name: str, table: NotificationTable, clock: Clock, trust: Trust, notes: Notes) -> None:
+async def _of_endpoint(
+    name: str, table: NotificationTable, clock: Clock, connections: ConnectionSettings, notes: Notes
+) -> None:
     """Nothing is sent: the endpoint would read it as a notification."""
     key, permit = f"notifications.{name}.url", f"set notifications.{name}.allow_private = true"
     endpoint, private_ok = NetworkEndpoint.of(table.url), table.private_ok
-    await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, trust=trust)
+    await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, connections=connections)
 
 
 async def _of_callbacks(
-    url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, trust: Trust
+    url: str, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, connections: ConnectionSettings
 ) -> None:
-    await check_callbacks(notes, url, listen, wire, clock, trust=trust)
+    await check_callbacks(notes, url, listen, wire, clock, connections=connections)
 
 
 async def _of_http(
-    url: str | None, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, trust: Trust
+    url: str | None, listen: tuple[str, int], wire: Wire, clock: Clock, notes: Notes, *, connections: ConnectionSettings
 ) -> None:
     if await check_http(notes, listen, wire) and url is not None:
-        await check_public_url(notes, "http", url, listen, clock, trust=trust)
+        await check_public_url(notes, "http", url, listen, clock, connections=connections)
     elif url is not None:
         await check_name(notes, NetworkEndpoint.of(url), private_ok=True, key="http.public_url")

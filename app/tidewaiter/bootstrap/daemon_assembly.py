@@ -58,7 +58,7 @@ def daemon_readings(
             storage_open=gate.open.is_set(),
             unrecorded=committer.trouble,
             in_touch=leases.in_touch,
-            stalled=leases.stalled,
+            stalled=leases.stalled or committer.stalled,
         )
 
     return now

@@ -13,12 +13,12 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from tidewaiter.bootstrap.account_binding import bind_accounts, load_providers, read_schedules
-from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications, read_trust
+from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications, read_connections
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.domain.reconfigurable import Reconfigurable
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.transport.trust import Trust
+from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.web.tls import identity_of
 
 S = TypeVar("S")
@@ -28,15 +28,15 @@ S = TypeVar("S")
 class BoundConfig:
     """A configuration, its accounts bound to their providers, and every known provider.
 
-    ``certificate`` is a hash of the files of the listener's certificate and key; ``trust`` has the
-    authorities that outgoing connections trust.
+    ``certificate`` is a hash of the files of the listener's certificate and key; ``connections`` says
+    how outgoing connections are made.
     """
 
     config: Config
     accounts: Mapping[str, BoundAccount]
     providers: Registry = field(default_factory=lambda: Registry({}))
     certificate: bytes = b""
-    trust: Trust = field(default_factory=Trust)
+    connections: ConnectionSettings = field(default_factory=ConnectionSettings)
 
     @property
     def operations(self) -> dict[str, Collection[str]]:
@@ -68,7 +68,7 @@ def bind(config: Config) -> BoundConfig:
     Raises:
         ConfigError: every fault of accounts, specs, schedules, listeners, tokens and notifications.
     """
-    trust, faults = read_trust(config)
+    connections, faults = read_connections(config)
     faults = (*faults, *faults_of_access(config), *faults_of_notifications(config))
     try:
         providers = load_providers(config)
@@ -78,7 +78,7 @@ def bind(config: Config) -> BoundConfig:
         raise error.with_faults(faults) from None
     if faults:
         raise ConfigError.of(faults)
-    return BoundConfig(config, accounts, providers, _certificate_in(config), trust)
+    return BoundConfig(config, accounts, providers, _certificate_in(config), connections)
 
 
 def _certificate_in(config: Config) -> bytes:

@@ -20,6 +20,7 @@ from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind
 from tidewaiter.bootstrap.open_services import prepare_database
 from tidewaiter.bootstrap.reload import Reloader
 from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.service_manager import reporting
 from tidewaiter.bootstrap.start_checks import check_machine, configured_storage
 from tidewaiter.bootstrap.web_listener import web_listener
 from tidewaiter.clock import Clock, SystemClock
@@ -163,8 +164,8 @@ async def serve(
                 )
                 health = health_of(config, status, metrics, database, clock=clock, log=log)
                 change_feed = ChangeFeed(log.follower_failed)
-                async with AiohttpWire(own, trust=running.bound.trust) as wire:
-                    running.join(Reloadable(wire, lambda bound: bound.trust))
+                async with AiohttpWire(own, connections=running.bound.connections) as wire:
+                    running.join(Reloadable(wire, lambda bound: bound.connections))
                     seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, change_feed.publish)
                     site = web_listener(
                         running,
@@ -176,7 +177,8 @@ async def serve(
                         listening=web_socket,
                         stop=stop,
                     )
-                    async with site as serving, reloader.on_request(reload, stop) as reloads:
+                    reports = reporting(environ or {}, status, metrics, stop, clock)
+                    async with reports, site as serving, reloader.on_request(reload, stop) as reloads:
                         code = await _take_over(running, reloader, seams, log, stop=stop, status=status, own=own)
                         has_died = [_has_died(task, log) for task in (serving, reloads)]
                         return EXIT_FAILED if any(has_died) else code

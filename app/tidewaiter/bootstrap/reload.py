@@ -125,7 +125,7 @@ class Reloader:
         changed = list(changes.changed)
         if new.certificate != old.certificate and "http.tls_certificate" not in changed:
             changed.append("http.tls_certificate")  # another one in the same file
-        if new.trust != old.trust and "network.ca_file" not in changed:
+        if new.connections.trust != old.connections.trust and "network.ca_file" not in changed:
             changed.append("network.ca_file")
         lanes = await self._replace_everywhere(old, new) if changed or specs else 0
         self._log.emit(

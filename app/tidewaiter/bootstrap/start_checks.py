@@ -2,7 +2,7 @@
 
 import contextlib
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from tidewaiter.bootstrap.account_binding import bind_valid_accounts, read_schedules
 from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
@@ -14,6 +14,8 @@ from tidewaiter.doctor.data_checks import database_file_result, folder_result
 from tidewaiter.doctor.findings import CheckResult, CheckStatus
 from tidewaiter.storage.base import Storage, StorageSetupError
 from tidewaiter.storage.open_storage import open_storage
+from tidewaiter.transport.connection_settings import ConnectionSettings
+from tidewaiter.transport.proxies import Proxies
 from tidewaiter.transport.trust import Trust, TrustError
 from tidewaiter.web.tls import CertificateError, server_context
 
@@ -21,7 +23,7 @@ from tidewaiter.web.tls import CertificateError, server_context
 def faults_of(config: Config) -> tuple[ConfigFault, ...]:
     """The faults of accounts, specs, schedules, listeners and notifications; empty when a daemon could start."""
     return (
-        *read_trust(config)[1],
+        *read_connections(config)[1],
         *_faults_of_accounts(config),
         *faults_of_access(config),
         *faults_of_notifications(config),
@@ -58,7 +60,7 @@ def configured_storage(config: Config) -> Iterator[Storage]:
     """
     with contextlib.ExitStack() as stack:
         try:
-            opened = open_storage(config.storage.root, config.storage.url, config.storage.options.given)
+            opened = open_storage(config.storage.root, config.storage.url, bucket_options(config))
             storage = stack.enter_context(opened)
         except StorageSetupError as error:
             raise ConfigError.of([config.fault_at("storage", "url", reason=str(error))]) from None
@@ -95,27 +97,51 @@ def _faults_in(config: Config, found: CheckResult, *key: str) -> tuple[ConfigFau
     return (config.fault_at(*key, reason=f"{found.message}; {found.remedy}"),)
 
 
-def read_trust(config: Config) -> tuple[Trust, tuple[ConfigFault, ...]]:
-    """The authorities that outgoing connections trust, and why the configured file of them cannot be used, if so.
+def read_connections(config: Config) -> tuple[ConnectionSettings, tuple[ConfigFault, ...]]:
+    """How outgoing connections are made, and why the configured authorities or proxies cannot be used, if so.
 
     One reading does both, so that what was checked is what is used.
     """
+    faults: list[ConfigFault] = []
+    trust, proxies = Trust(), Proxies()
     try:
-        return Trust.of(config.network.ca_file), ()
+        trust = Trust.of(config.network.ca_file)
     except TrustError as error:
-        return Trust(), (config.fault_at("network", "ca_file", reason=str(error)),)
+        faults.append(config.fault_at("network", "ca_file", reason=str(error)))
+    try:
+        proxies = config.proxies
+    except ValueError as error:
+        faults.append(config.fault_at("network", "proxy", reason=f"takes the environment's proxies, but {error}"))
+    return ConnectionSettings(trust, proxies, config.network.source_address), tuple(faults)
 
 
-def trust_of(config: Config) -> Trust:
-    """The authorities that outgoing connections trust.
+def connections_of(config: Config) -> ConnectionSettings:
+    """How outgoing connections are made.
 
     Raises:
-        ConfigError: the configured file of them cannot be used.
+        ConfigError: the configured authorities or proxies cannot be used.
     """
-    trust, faults = read_trust(config)
+    connections, faults = read_connections(config)
     if faults:
         raise ConfigError.of(faults)
-    return trust
+    return connections
+
+
+def bucket_options(config: Config) -> Mapping[str, str | bool]:
+    """The options of the bucket, with the proxy of ``[network]`` unless they name another one.
+
+    Raises:
+        ConfigError: the configured proxies cannot be used.
+    """
+    given = config.storage.options.given
+    if config.storage.url is None:
+        return given
+    proxies = connections_of(config).proxies
+    is_plain = str(given.get("endpoint", "")).startswith("http:")
+    proxy = proxies.http if is_plain else proxies.https
+    if proxy is None or "proxy_url" in given:
+        return given
+    return {**given, "proxy_url": proxy.full_url, "proxy_excludes": proxies.for_buckets}
 
 
 def _faults_of_accounts(config: Config) -> tuple[ConfigFault, ...]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from random import SystemRandom
 from typing import Final
 
-from tidewaiter.bootstrap.start_checks import trust_of
+from tidewaiter.bootstrap.start_checks import connections_of
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config, host_and_port
 from tidewaiter.domain.job import State
@@ -66,5 +66,5 @@ async def send_test(config: Config, endpoint: str) -> WebhookReply:
         TEST_TYPE, clock.now(), {"endpoint": endpoint, "reason": "a person has asked for a test"}
     )
     with configured_listeners(config) as own:
-        async with AiohttpWire(own, trust=trust_of(config)) as wire:
+        async with AiohttpWire(own, connections=connections_of(config)) as wire:
             return await WebhookSender(wire, clock).send(where, f"msg_{SystemRandom().getrandbits(128):032x}", body)

@@ -18,7 +18,7 @@ from tidewaiter.config.table_keys import table_in
     "check-config",
     epilog=example("tidewaiter check-config", "tidewaiter check-config /etc/tidewaiter/tidewaiter.toml --strict"),
 )
-@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.argument("file", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--file-only", is_flag=True, help="Do not look at this machine, because the daemon is for another one.")
 @click.option("--strict", is_flag=True, help="Fail on warnings, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -124,7 +124,7 @@ def config_option(command: _CommandT) -> _CommandT:
     """``--config`` and ``--debug``, before or after the command's name."""
     option = click.option(
         "--config",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),
         metavar="FILE",
         expose_value=False,
         callback=_remember,

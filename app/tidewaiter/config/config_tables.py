@@ -39,6 +39,7 @@ from tidewaiter.domain.networks import PermittedNetworks, permitted_networks
 from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
 from tidewaiter.recurrence import check_cron, check_templates
 from tidewaiter.toml_table import Count, FromOne, FromZero, Positive, TomlTable
+from tidewaiter.transport.proxies import ENVIRONMENT, Proxies, Proxy
 
 
 class BoundsTable(TomlTable):
@@ -290,6 +291,7 @@ class Config(TomlTable):
     _path: Path = PrivateAttr(default=Path())
     _origins: Mapping[tuple[str, ...], ValueOrigin] = PrivateAttr(default_factory=dict)
     _secrets: tuple[str, ...] = PrivateAttr(default=())
+    _environ: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -311,7 +313,28 @@ class Config(TomlTable):
         """A fault of the value under that key, with the place where it was written, or the file that lacks it."""
         return ConfigFault(self.origin_of(*key).name, ".".join(key), reason)
 
-    def remember(self, path: Path, origins: Mapping[tuple[str, ...], ValueOrigin], secrets: tuple[str, ...]) -> Self:
-        """Note where the values came from and which of them are secret; the loader does this once."""
-        self._path, self._origins, self._secrets = path, origins, secrets
+    @property
+    def proxies(self) -> Proxies:
+        """The proxies that requests go through.
+
+        Raises:
+            ValueError: a variable of the environment that ``network.proxy`` asks for cannot be used.
+        """
+        network = self.network
+        if network.proxy == ENVIRONMENT:
+            return Proxies.of_environment(self._environ, network.no_proxy)
+        if network.proxy is None:
+            return Proxies()
+        proxy = Proxy(network.proxy, network.proxy_user, network.proxy_password or "")
+        return Proxies(proxy, proxy, network.no_proxy)
+
+    def remember(
+        self,
+        path: Path,
+        origins: Mapping[tuple[str, ...], ValueOrigin],
+        secrets: tuple[str, ...],
+        environ: Mapping[str, str],
+    ) -> Self:
+        """Note where the values came from, which are secret, and the environment; the loader does this once."""
+        self._path, self._origins, self._secrets, self._environ = path, origins, secrets, environ
         return self

@@ -6,6 +6,7 @@ at the folder of the configuration file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,6 +20,7 @@ from tidewaiter.config.config_tables import Config
 from tidewaiter.config.origins import ConfigFault, ValueOrigin, ValueSource
 from tidewaiter.config.table_keys import table_in
 from tidewaiter.toml_file import TomlError, parse, read_regular, read_text
+from tidewaiter.transport.proxies import ENVIRONMENT, VARIABLES, Proxies
 
 
 class ConfigError(Exception):
@@ -77,7 +79,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
     Args:
         path: the TOML file; it must exist, and may be empty.
-        environ: the environment, of which only ``TIDEWAITER__…`` counts, in upper or lower case.
+        environ: the environment, of which only ``TIDEWAITER__…`` counts, in upper or lower case, and the variables of
+            proxies if the configuration asks for them.
 
     Raises:
         ConfigError: with every fault at once.
@@ -93,16 +96,17 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         faults += _faults_of(error, leaves, path)
         rest = _rest_of(document, error, path.absolute().parent)
         # `from None`: the text would only repeat the faults, and the context would keep the values in memory.
-        raise ConfigError(faults, rest and _with_origins(rest, path, leaves)) from None
-    config = _with_origins(config, path, leaves)
+        raise ConfigError(faults, rest and _with_origins(rest, path, leaves, environ)) from None
+    config = _with_origins(config, path, leaves, environ)
     if faults:
         raise ConfigError(faults, config)
     return config
 
 
-def _with_origins(config: Config, path: Path, leaves: _Layer) -> Config:
+def _with_origins(config: Config, path: Path, leaves: _Layer, environ: Mapping[str, str]) -> Config:
     origins = {key: leaf.origin for key, leaf in leaves.items()}
-    return config.remember(path, origins, tuple(_secrets_in(config, leaves)))
+    proxies = {name: value for name, value in environ.items() if name.upper() in VARIABLES}
+    return config.remember(path, origins, tuple(_secrets_in(config, leaves, proxies)), proxies)
 
 
 def _rest_of(document: dict[str, Any], error: ValidationError, folder: Path) -> Config | None:
@@ -123,13 +127,18 @@ def _rest_of(document: dict[str, Any], error: ValidationError, folder: Path) -> 
         return None
 
 
-def _secrets_in(config: Config, leaves: _Layer) -> Iterator[str]:
+def _secrets_in(config: Config, leaves: _Layer, environ: Mapping[str, str]) -> Iterator[str]:
     yield from (str(leaf.value) for leaf in leaves.values() if leaf.origin.source is ValueSource.SECRET_FILE)
     password = urlsplit(config.database.url).password
     if password:
         yield unquote(password)
     yield from config.database.keys
     yield from config.storage.options.secrets
+    if config.network.proxy_password is not None:
+        yield config.network.proxy_password
+    elif config.network.proxy == ENVIRONMENT:
+        with suppress(ValueError):  # reported by the checks of a start
+            yield from Proxies.of_environment(environ).secrets
     yield from (text for one in config.tokens.values() for text in (one.token, one.next_token) if text is not None)
     yield from (secret for one in config.notifications.values() for secret in one.secrets)
 

@@ -17,7 +17,7 @@ class StorageOptionsTable(TomlTable):
     allow_http: bool = Field(default=False, description="whether an endpoint without TLS is permitted; for any bucket")
     proxy_url: Text | None = Field(
         default=None,
-        description="an HTTP proxy; the environment's proxy variables are ignored; for any bucket",
+        description="an HTTP proxy, in place of the one of [network]; for any bucket",
         examples=["http://proxy.example:3128"],
     )
     root_certificate: Text | None = Field(

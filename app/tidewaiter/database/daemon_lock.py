@@ -10,6 +10,7 @@ from typing import Final
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.sqlite_files import FILE_MODE, OTHERS, make_folders
+from tidewaiter.file_access import reason_of
 
 _ROOT: Final = 0
 """The user number of root."""
@@ -93,7 +94,7 @@ class DaemonLock:
         if self.path.is_symlink():
             return self._refused("is a symbolic link, which is not followed", "remove it")
         return self._refused(
-            f"cannot be opened ({error.strerror or error})",
+            f"cannot be opened ({reason_of(error, self.path, os.R_OK | os.W_OK)})",
             "run this as the user that the file and its folder belong to, or give both to the daemon's user (chown)",
         )
 

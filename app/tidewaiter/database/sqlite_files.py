@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tidewaiter.database.errors import DatabaseFileError, StoreUnavailableError
+from tidewaiter.file_access import reason_of, why_denied
 
 FILE_MODE: Final = 0o600
 FOLDER_MODE: Final = 0o700
@@ -47,12 +48,16 @@ def make_private(file: Path) -> None:
     try:
         make_folders(file.parent)
     except OSError as error:
-        raise StoreUnavailableError(f"The folder of the database cannot be created: {error}.") from error
+        reason = reason_of(error, file.parent, os.W_OK)
+        raise StoreUnavailableError(f"The folder {file.parent} of the database cannot be created: {reason}.") from error
     try:
         if not file.exists():
             _create(file)
     except OSError as error:
-        raise StoreUnavailableError(f"The database cannot be created: {error}.") from error
+        reason = reason_of(error, file, os.W_OK)
+        raise StoreUnavailableError(f"The database {file} cannot be created: {reason}.") from error
+    if denied := why_denied(file):
+        raise StoreUnavailableError(f"The database {file} cannot be opened: {denied}.")
     # An existing file is never opened here: closing it would end this process's locks on it, see
     # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     for each in files_of(file):

@@ -6,15 +6,16 @@ from typing import Final, TypeAlias
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import Pause, PauseCause
-from tidewaiter.doctor.address_checks import NetworkEndpoint, check_endpoint
+from tidewaiter.doctor.address_checks import check_endpoint
 from tidewaiter.doctor.findings import CheckResult, Notes, failure, info, ok, warning
+from tidewaiter.doctor.network_endpoint import NetworkEndpoint
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized
 from tidewaiter.providers.provider import Healthy, Probe, Probed
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.providers.reply_headers import parse_http_date
-from tidewaiter.transport.trust import Trust
+from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.transport.wire import TlsError, TransportError
 
 Ask: TypeAlias = Callable[[WireRequest], Awaitable[WireReply | Trouble]]
@@ -44,7 +45,9 @@ class CheckedAccount:
     closed: str | None = None
 
 
-async def check_account(notes: Notes, account: CheckedAccount, clock: Clock, trust: Trust | None = None) -> None:
+async def check_account(
+    notes: Notes, account: CheckedAccount, clock: Clock, connections: ConnectionSettings | None = None
+) -> None:
     """Note whether an account is paused, and whether it works."""
     if account.pause_known:
         notes.add("account", pause_result(account.name, account.pause))
@@ -52,7 +55,9 @@ async def check_account(notes: Notes, account: CheckedAccount, clock: Clock, tru
     permit = f"set accounts.{account.name}.allow_private = true"
     endpoint = NetworkEndpoint.of(account.base_url)
     private_ok = account.private_ok
-    if not await check_endpoint(notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, trust=trust):
+    if not await check_endpoint(
+        notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, connections=connections
+    ):
         return
     if account.probe is None:
         notes.add("login", info("its provider's spec has no probe, so no request was sent"))

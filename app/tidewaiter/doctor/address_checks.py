@@ -2,59 +2,30 @@
 
 import asyncio
 import json
-import os
 import socket
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
-from urllib.parse import urlsplit
+from typing import Final
 
 from tidewaiter.clock import Clock
 from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
+from tidewaiter.doctor.network_endpoint import NetworkEndpoint, certificate_result, tls_result, words_of
+from tidewaiter.doctor.proxy_checks import check_through_proxy
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.url import CALLBACK_PATH
 from tidewaiter.transport.address_guard import Guard
-from tidewaiter.transport.trust import Trust
+from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.transport.wire import Timeouts, TransportError, Wire
 
-_DAY_S: Final = 86_400.0
-_FEW_DAYS: Final = 14
 _CONNECT_S: Final = 15.0
 _HANDSHAKE_S: Final = 10.0  # part of _CONNECT_S
-_PORTS: Final = {"http": 80, "https": 443}
 _TIMEOUTS: Final = Timeouts(connect_s=10.0, overall_s=20.0)
 _MOST_READ: Final = 1024
 _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  # its address on this machine
 _FREE_THE_PORT: Final = "set another port in http.listen, or end that program"
 _OURS: Final = "tidewaiter"
-
-# https://docs.openssl.org/3.0/man1/openssl-verification-options: the codes of X509_verify_cert_error_string.
-_NOT_YET_VALID: Final = 9
-_EXPIRED: Final = 10
-_UNKNOWN_AUTHORITY: Final = frozenset({2, 18, 19, 20, 21})
-_OTHER_NAME: Final = frozenset({62, 64})
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkEndpoint:
-    """The host and port of an address, and whether it uses TLS."""
-
-    host: str
-    port: int
-    tls: bool
-
-    @classmethod
-    def of(cls, url: str) -> Self:
-        """The endpoint of an http or https address."""
-        parts = urlsplit(url)
-        scheme = parts.scheme.lower()
-        return cls(parts.hostname or "", parts.port or _PORTS[scheme], scheme == "https")
-
-    def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
 
 
 async def check_endpoint(
@@ -65,7 +36,7 @@ async def check_endpoint(
     private_ok: PermittedNetworks,
     key: str,
     permit: str = "",
-    trust: Trust | None = None,
+    connections: ConnectionSettings | None = None,
 ) -> bool:
     """Note whether an endpoint can be reached and its certificate is valid; returns whether it is usable.
 
@@ -76,14 +47,17 @@ async def check_endpoint(
         private_ok: which private addresses it may have.
         key: the configuration key of the address.
         permit: how the configuration can permit a private address, if it can.
-        trust: how the daemon makes connections.
+        connections: how the daemon makes connections.
     """
+    connections = connections or ConnectionSettings()
+    proxy = connections.proxies.through("https" if endpoint.tls else "http", endpoint.host)
+    if proxy is not None:
+        found = await check_through_proxy(endpoint, proxy, connections, clock, private_ok=private_ok, key=key)
+        return notes.add("tls", found) is not CheckStatus.FAILURE
     addresses = await check_name(notes, endpoint, private_ok=private_ok, key=key, permit=permit)
     if not addresses:
         return False
-    return (
-        notes.add("tls", await _connect(endpoint, addresses, clock, key, trust or Trust())) is not CheckStatus.FAILURE
-    )
+    return notes.add("tls", await _connect(endpoint, addresses, clock, key, connections)) is not CheckStatus.FAILURE
 
 
 async def check_name(
@@ -124,14 +98,14 @@ def addresses_result(host: str, addresses: Sequence[str], *, private_ok: Permitt
 
 
 async def _connect(
-    endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str, trust: Trust
+    endpoint: NetworkEndpoint, addresses: Sequence[str], clock: Clock, key: str, connections: ConnectionSettings
 ) -> CheckResult:
     """Connect to the first address that accepts a connection."""
     error: OSError = OSError("no address")
     for address in addresses:
         try:
             async with asyncio.timeout(_CONNECT_S):
-                return await _handshake(endpoint, address, clock, trust)
+                return await _handshake(endpoint, address, clock, connections)
         except ssl.SSLError as refused:
             return tls_result(refused, endpoint.host, key)
         except ConnectionAbortedError:
@@ -142,16 +116,23 @@ async def _connect(
     if isinstance(error, TimeoutError):
         message = f"{endpoint} accepts no connection within {_CONNECT_S:g} s"
     else:
-        message = f"{endpoint} accepts no connection: {os.strerror(error.errno) if error.errno else error}"
+        message = f"{endpoint} accepts no connection: {words_of(error)}"
     return failure(message, f"check that {key} is right, the server is up, and no firewall blocks it")
 
 
-async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock, trust: Trust) -> CheckResult:
-    context = trust.context if endpoint.tls else None
+async def _handshake(
+    endpoint: NetworkEndpoint, address: str, clock: Clock, connections: ConnectionSettings
+) -> CheckResult:
+    context = connections.trust.context if endpoint.tls else None
     name = endpoint.host if endpoint.tls else None
     handshake_s = _HANDSHAKE_S if endpoint.tls else None
     _, writer = await asyncio.open_connection(
-        address, endpoint.port, ssl=context, server_hostname=name, ssl_handshake_timeout=handshake_s
+        address,
+        endpoint.port,
+        ssl=context,
+        server_hostname=name,
+        ssl_handshake_timeout=handshake_s,
+        local_addr=connections.local_address,
     )
     try:
         if context is None:
@@ -161,35 +142,6 @@ async def _handshake(endpoint: NetworkEndpoint, address: str, clock: Clock, trus
         return certificate_result(str(certificate["notAfter"]), clock.now(), connected.version() or "TLS")
     finally:
         writer.transport.abort()
-
-
-def certificate_result(not_after: str, now: float, version: str) -> CheckResult:
-    """For how long a valid certificate stays valid; ``now`` is epoch seconds."""
-    days = int((ssl.cert_time_to_seconds(not_after) - now) // _DAY_S)
-    message = f"{version}; the certificate is valid for {days:,} more day{'s' * (days != 1)}"
-    if days < _FEW_DAYS:
-        return warning(message, "check that the server's operator renews it in time")
-    return ok(message)
-
-
-def tls_result(error: ssl.SSLError, host: str, key: str) -> CheckResult:
-    """What is wrong with the certificate or the protocol, after a handshake that failed."""
-    if not isinstance(error, ssl.SSLCertVerificationError):
-        reason = (error.reason or "unknown").replace("_", " ").lower()
-        remedy = f"check that {key} is https where it should be, and that the server speaks TLS 1.2 or newer"
-        return failure(f"the TLS handshake failed: {reason}", remedy)
-    code = error.verify_code
-    if code == _EXPIRED:
-        return failure("its certificate has expired", "the server's operator must renew it")
-    if code == _NOT_YET_VALID:
-        return failure("its certificate is not valid yet", "check this machine's clock, then the server's")
-    if code in _OTHER_NAME:
-        remedy = f"write the name of the certificate into {key}, or get a certificate for this name"
-        return failure(f"its certificate is not for {host}", remedy)
-    if code in _UNKNOWN_AUTHORITY:
-        remedy = "if that is right, add it to the file of network.ca_file, or to the authorities of this machine"
-        return failure(f"its certificate is from an unknown authority ({error.verify_message})", remedy)
-    return failure(f"its certificate was refused: {error.verify_message}", "the server's operator must repair it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +178,10 @@ async def check_callbacks(
     wire: Wire,
     clock: Clock,
     *,
-    trust: Trust | None = None,
+    connections: ConnectionSettings | None = None,
 ) -> None:
     """Note whether a request to the public address arrives at a Tidewaiter; it cannot make a job due."""
-    if not await check_public_url(notes, "callbacks", public_url, listen, clock, trust=trust):
+    if not await check_public_url(notes, "callbacks", public_url, listen, clock, connections=connections):
         return
     try:
         answer = await _ask(f"{public_url}{CALLBACK_PATH}", wire)
@@ -246,7 +198,7 @@ async def check_public_url(
     listen: tuple[str, int],
     clock: Clock,
     *,
-    trust: Trust | None = None,
+    connections: ConnectionSettings | None = None,
 ) -> bool:
     """Note whether a public address of ours can be reached, if the daemon listens; returns whether it can.
 
@@ -256,13 +208,14 @@ async def check_public_url(
         public_url: the address that others use.
         listen: where the daemon listens.
         clock: for the expiry of certificates.
-        trust: how the daemon makes connections.
+        connections: how the daemon makes connections.
     """
     # Inside one's own network the public name may resolve to a private address.
     endpoint, key = NetworkEndpoint.of(public_url), f"{table}.public_url"
     if await _listens(*listen):
-        return await check_endpoint(notes, endpoint, clock, private_ok=True, key=key, trust=trust)
-    await check_name(notes, endpoint, private_ok=True, key=key)
+        return await check_endpoint(notes, endpoint, clock, private_ok=True, key=key, connections=connections)
+    if connections is None or connections.proxies.through("https" if endpoint.tls else "http", endpoint.host) is None:
+        await check_name(notes, endpoint, private_ok=True, key=key)
     notes.add(table, info(f"nothing listens on {table}.listen now: start the daemon to check {public_url}"))
     return False
 

@@ -15,6 +15,7 @@ from tidewaiter.database.errors import SchemaError, StoreUnavailableError
 from tidewaiter.database.postgres_rights import RoleRights
 from tidewaiter.database.sqlite_files import OTHERS, files_of, is_over_network, kind_of
 from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
+from tidewaiter.file_access import why_denied
 from tidewaiter.storage.base import Storage, StorageError, StorageFullError
 
 Version: TypeAlias = tuple[int, ...]
@@ -98,10 +99,11 @@ def creatable_result(path: Path) -> CheckResult:
     above = nearest_existing(path)
     if not above.is_dir():
         return failure(f"{above} is no folder", f"name another place than {path}, or move that file away")
-    if not os.access(above, os.W_OK | os.X_OK):
+    if denied := why_denied(path, os.W_OK):
+        what, _, remedy = denied.partition("; ")
         return failure(
-            f"{path} does not exist, and this user may not write to {above}",
-            f"create {path} and give it to the user that runs the daemon (chown)",
+            f"{path} does not exist, and cannot be created: {what}",
+            f"create {path} for the user that runs the daemon, or {remedy}",
         )
     return info(f"{path} does not exist yet; it is created when it is first needed")
 

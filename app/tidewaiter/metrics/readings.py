@@ -82,7 +82,8 @@ class DaemonReading:
     """The parts of a daemon: its lanes, who paused which account, updates not yet committed, the storage gate.
 
     ``unrecorded``: why the updates of steps have not been recorded for a while.
-    ``in_touch``: the last renewal of leases succeeded. ``stalled``: none was tried for too long.
+    ``in_touch``: the last renewal of leases succeeded. ``stalled``: no renewal or no commit was tried for
+    too long.
     """
 
     lanes: Sequence[LaneReading] = ()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 PART_BYTES: Final = 8 * 2**20
 MOST_PARTS: Final = 10_000
 _PARTS_AT_ONCE: Final = 2
-_CLIENT: Final = frozenset({"allow_http", "proxy_url", "root_certificate"})
+_CLIENT: Final = frozenset({"allow_http", "proxy_excludes", "proxy_url", "root_certificate"})
 # One part within three minutes is 47 kB/s. After that, and after these few tries, the storage counts as unavailable,
 # and a download tries again later.
 _PATIENCE: Final = {"connect_timeout": "5s", "timeout": "180s"}

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tidewaiter.file_access import why_denied
 from tidewaiter.storage.base import (
     ChecksumError,
     Landed,
@@ -233,7 +234,8 @@ class LocalStorage:
                 raise
             except StorageError as error:
                 if self._is_unusable():
-                    raise StorageUnavailableError(str(error)) from error
+                    denied = why_denied(self._root, os.W_OK | os.X_OK)
+                    raise StorageUnavailableError(f"{error} {denied}." if denied else str(error)) from error
                 raise
 
         return self._run(translated)

@@ -10,6 +10,7 @@ listeners are known as bound sockets, by address and port.
 """
 
 import errno
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,6 +69,11 @@ _LOCAL_NAT64: Final = IPv6Network("64:ff9b:1::/48")  # RFC 8215
 _6TO4: Final = IPv6Network("2002::/16")  # RFC 3056
 _TEREDO: Final = IPv6Network("2001::/32")  # RFC 4380, section 4
 _OF_NO_HOST: Final = IPv4Network("0.0.0.0/8")
+_HOST_NAME: Final = re.compile(r"[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?")
+# RFC 6762, RFC 8375, and ICANN's resolution 2024.07.29.06.
+_INNER_DOMAINS: Final = ("local", "internal", "home.arpa", "localhost")
+_METADATA_NAMES: Final = frozenset({"metadata.google.internal", "metadata.goog", "metadata", "instance-data",
+                                    "instance-data.ec2.internal"})  # fmt: skip
 _Address: TypeAlias = IPv4Address | IPv6Address
 
 
@@ -168,6 +174,23 @@ class Guard:
         if refusal is not None:
             raise AddressRefusedError(refusal)
 
+    def check_behind_proxy(self, host: str, port: int) -> None:
+        """Raise ``AddressRefusedError`` if a proxy must not be asked for a host.
+
+        The proxy looks the name up, so only what the name itself tells can be checked: an address in any notation, and
+        names that exist only inside a network.
+        """
+        name = host.rstrip(".").lower()
+        address = numeric_address(name)
+        if address is not None:
+            self.check(address, port)
+        elif not _HOST_NAME.fullmatch(name):
+            raise AddressRefusedError(Refusal(name, "not a host name", None))
+        elif name in _METADATA_NAMES:
+            raise AddressRefusedError(Refusal(name, "a metadata service of a cloud", None))
+        elif self.private_ok is not True and _is_inner(name):
+            raise AddressRefusedError(Refusal(name, "a name inside a private network", "allow_private = true"))
+
     def socket(self, addr_info: AddrInfoType) -> socket.socket:
         """The socket of one attempt to connect, made only if its address may be reached."""
         family, kind, protocol, _, address = addr_info
@@ -202,10 +225,25 @@ class GuardedResolver(AbstractResolver):
         """Do nothing: others use the resolver too."""
 
 
+def numeric_address(host: str) -> str | None:
+    """The address that a host is, in any notation that name lookups read, such as ``127.1``; ``None`` for a name."""
+    with suppress(ValueError):
+        return str(ip_address(host))
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, UnicodeError, ValueError):
+        return None
+
+
 def blocked_kind(address: str) -> str | None:
     """Why a numeric address is not reached without permission; ``None`` if it is public."""
     refusal = Guard().refusal(address, 0)
     return None if refusal is None else refusal.kind
+
+
+def _is_inner(name: str) -> bool:
+    """Whether a name has a meaning only inside a network; without a dot a proxy completes it with its own domain."""
+    return "." not in name or any(name.endswith(f".{one}") for one in _INNER_DOMAINS)
 
 
 def _kind_of(address: _Address) -> str | None:

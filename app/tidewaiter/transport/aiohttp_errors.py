@@ -51,6 +51,69 @@ def before_reply(error: Exception, place: str) -> TransportError:
             return LostReplyError(f"The connection to {place} broke before its reply: {_words(error)}.")
 
 
+def at_proxy(error: Exception, place: str, proxy: str, proxy_place: tuple[str | None, int | None]) -> NotSentError:
+    """What went wrong at a proxy, or behind it, before the request itself was sent.
+
+    Args:
+        error: one of :data:`OUTSIDE_ERRORS`.
+        place: the remote.
+        proxy: the proxy, named in the same way.
+        proxy_place: its host and port.
+    """
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return refused_by_proxy(place, proxy, error.status)
+        case aiohttp.ClientConnectorError():
+            return _unconnected_by_proxy(error, place, proxy, proxy_place)
+        case TimeoutError():
+            return NotSentError(f"No connection to {place} through the proxy {proxy} within the time allowed.")
+        case aiohttp.ServerDisconnectedError():
+            return NotSentError(f"The proxy {proxy} closed the connection before it had connected to {place}.")
+        case aiohttp.ClientResponseError():
+            return NotSentError(f"The proxy {proxy} does not answer as an HTTP proxy.")
+        case _:
+            return NotSentError(f"The connection to the proxy {proxy} broke before it had connected to {place}.")
+
+
+def _unconnected_by_proxy(
+    error: aiohttp.ClientConnectorError, place: str, proxy: str, proxy_place: tuple[str | None, int | None]
+) -> NotSentError:
+    match error:
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ClientConnectorSSLError():
+            if (error.host, error.port) == proxy_place:
+                return TlsError(f"No safe connection to the proxy {proxy}: {_tls_reason(error)}.")
+            return TlsError(f"No safe connection to {place} through the proxy {proxy}: {_tls_reason(error)}.")
+        case aiohttp.ClientConnectorError(os_error=AddressRefusedError() as refused):
+            return BlockedAddressError(f"Refused to connect to the proxy {proxy}: {refused.refusal}.")
+        case aiohttp.ClientConnectorDNSError():
+            return NotSentError(f"The name of the proxy {proxy} could not be resolved: {_words(error.os_error)}.")
+        case aiohttp.ClientProxyConnectionError():
+            return NotSentError(f"No connection to the proxy {proxy}: {_connecting(error)}.")
+        case _:
+            return NotSentError(f"No connection to {place} through the proxy {proxy}: {_connecting(error)}.")
+
+
+def refused_by_proxy(place: str, proxy: str, status: int) -> NotSentError:
+    """A proxy passes nothing on; what it says beside its status is not repeated, because it may be anything."""
+    match status:
+        case 407:
+            reason = "HTTP 407, check network.proxy_user and network.proxy_password"
+        case 403:
+            reason = "HTTP 403, the proxy has to permit this host"
+        case 502 | 503 | 504:
+            reason = f"HTTP {status}, the proxy cannot reach it"
+        case _:
+            reason = f"HTTP {status}"
+    return NotSentError(f"The proxy {proxy} refuses a connection to {place} ({reason}).")
+
+
+def _connecting(error: aiohttp.ClientConnectorError) -> str:
+    """Why a connection was not made; aiohappyeyeballs tells in its text only that binding failed."""
+    if "local address" in str(error.os_error) or "attempting to bind" in str(error.os_error):
+        return "nothing can be sent from network.source_address; give an address of this machine, of the same family"
+    return _words(error.os_error)
+
+
 def _unread(error: aiohttp.ClientResponseError) -> str:
     """Why the head of a reply could not be read, in the parser's words as far as they quote nothing of it."""
     message = error.message.partition("\n")[0]
@@ -71,7 +134,7 @@ def _unconnected(error: aiohttp.ClientConnectorError, place: str) -> NotSentErro
         case aiohttp.ClientConnectorDNSError():
             return NotSentError(f"The name of {place} could not be resolved: {_words(error.os_error)}.")
         case _:
-            return NotSentError(f"No connection to {place}: {_words(error.os_error)}.")
+            return NotSentError(f"No connection to {place}: {_connecting(error)}.")
 
 
 def in_body(error: Exception, place: str) -> BrokenBodyError:

@@ -2,7 +2,10 @@
 
 What aiohttp would do by itself is switched off here: following redirects, cookies, proxy variables and ``.netrc``,
 quoting addresses anew, and sending a request a second time (see ``_send_once``). There is one pool of connections for
-each set of permitted networks, so that no account uses a connection of another set.
+each set of permitted networks, so that no account uses a connection of another set; and one for each proxy.
+
+A request through a proxy is checked by its host's name, because the proxy looks the name up. What fails before the
+request itself has left, the proxy's own answer included, is an error of the kind that says: nothing was sent.
 """
 
 import asyncio
@@ -25,93 +28,38 @@ from aiohttp import (
 )
 from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from tidewaiter import __version__
 from tidewaiter.domain.http_values import WireRequest, can_decode, content_codings
 from tidewaiter.domain.networks import PermittedNetworks
-from tidewaiter.transport.address_guard import Guard, GuardedResolver, OwnListeners
-from tidewaiter.transport.aiohttp_errors import LONGEST_FIELD, MOST_FIELDS, OUTSIDE_ERRORS, before_reply, in_body
+from tidewaiter.transport.address_guard import AddressRefusedError, Guard, GuardedResolver, OwnListeners
+from tidewaiter.transport.aiohttp_errors import (
+    LONGEST_FIELD,
+    MOST_FIELDS,
+    OUTSIDE_ERRORS,
+    at_proxy,
+    before_reply,
+    in_body,
+    refused_by_proxy,
+)
+from tidewaiter.transport.connection_pools import Pool, Pools
+from tidewaiter.transport.connection_settings import ConnectionSettings
+from tidewaiter.transport.proxies import Proxy
 from tidewaiter.transport.reply_bodies import ACCEPTED, BombError, UnpackError, unpacking_of
 from tidewaiter.transport.request_urls import place_of, request_address
-from tidewaiter.transport.trust import Trust
-from tidewaiter.transport.wire import BrokenBodyError, OnSend, Timeouts
+from tidewaiter.transport.wire import BlockedAddressError, BrokenBodyError, OnSend, Timeouts
 
 if TYPE_CHECKING:
     from aiohttp.connector import Connection
-from collections.abc import Callable
-from typing import TypeAlias
 
-from tidewaiter.domain.networks import Network
-
-_MOST_IDLE: Final = 16
-_Key: TypeAlias = tuple[bool | frozenset[Network], bool, int]
 _IDLE_S = 30.0
 _READ_BUFFER = 2**18
 _LARGEST_PLAIN_BODY = 2**20  # above it aiohttp warns about bytes and asks for a file
+_PROXY_REFUSES: Final = 407  # only a proxy answers so, and does not pass the request on (RFC 9110, section 15.5.8)
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 # How the exchange under way reaches the request that aiohttp makes of it, in the same task.
 _ON_SEND: Final[ContextVar[OnSend | None]] = ContextVar("on_send", default=None)
-
-
-class Pool:
-    """A session of aiohttp, and how many exchanges use it."""
-
-    __slots__ = ("session", "users")
-
-    def __init__(self, session: ClientSession) -> None:
-        self.session = session
-        self.users = 0
-
-
-class Pools:
-    """Makes pools when they are needed, and closes unused ones once there are more than a few.
-
-    Args:
-        make: makes a session, given which private addresses it may reach, and whether it keeps no connection.
-    """
-
-    def __init__(self, make: Callable[[PermittedNetworks, bool], ClientSession]) -> None:
-        self._make = make
-        self._pools: dict[_Key, Pool] = {}
-        self._generation = 0
-
-    def __len__(self) -> int:
-        """How many pools there are."""
-        return len(self._pools)
-
-    def renew(self) -> None:
-        """Make new sessions from now on; exchanges under way end with the session that they have."""
-        self._generation += 1
-
-    async def borrow(self, private_ok: PermittedNetworks, *, fresh: bool) -> Pool:
-        """The pool of these networks, in any order; the borrower counts ``users`` down at the end."""
-        networks = private_ok if isinstance(private_ok, bool) else frozenset(private_ok)
-        key = networks or False, fresh, self._generation
-        pool = self._pools.pop(key, None)
-        if pool is None:
-            pool = Pool(self._make(private_ok, fresh))
-        # The last in the order is the one that was used last.
-        self._pools[key] = pool
-        pool.users += 1
-        if len(self._pools) > _MOST_IDLE or next(iter(self._pools))[2] != self._generation:
-            await self._close_idle()
-        return pool
-
-    async def _close_idle(self) -> None:
-        idle = [key for key, pool in self._pools.items() if not pool.users]
-        idle.sort(key=lambda key: key[2] == self._generation)
-        outdated = sum(key[2] != self._generation for key in idle)
-        # Removed before anything is awaited, so that no pool is borrowed while it is being closed.
-        ended = [self._pools.pop(key) for key in idle[: max(outdated, len(self._pools) - _MOST_IDLE)]]
-        for pool in ended:
-            await pool.session.close()
-
-    async def close(self) -> None:
-        """Close every connection."""
-        pools = list(self._pools.values())
-        self._pools.clear()
-        for pool in pools:
-            await pool.session.close()
 
 
 class AiohttpWire:
@@ -119,22 +67,21 @@ class AiohttpWire:
 
     There is one pool of connections for each set of permitted networks, so that neither a kept-alive connection nor a
     cached lookup of a permitted account ever serves another. A request that asks for a fresh connection goes through a
-    pool that keeps none. The callers bound how many connections are open at a time. Certificates are verified
-    against the authorities of ``trust``.
+    pool that keeps none. The callers bound how many connections are open at a time.
 
     Args:
         own: the daemon's own listeners, which no request may reach.
         resolver: looks up names, in place of the system's.
-        trust: the certificate authorities.
+        connections: which certificates are trusted, and how connections are made.
     """
 
     def __init__(
         self,
         own: OwnListeners | None = None,
         resolver: AbstractResolver | None = None,
-        trust: Trust | None = None,
+        connections: ConnectionSettings | None = None,
     ) -> None:
-        self._trust = trust or Trust()
+        self._connections = connections or ConnectionSettings()
         self._own = own or OwnListeners()
         self._resolver = resolver
         self._pools = Pools(self._session)
@@ -148,22 +95,40 @@ class AiohttpWire:
     ) -> None:
         await self._pools.close()
 
-    def reconfigure(self, trust: Trust) -> None:
-        """Trust these authorities from now on; no connection that was made before serves another request."""
-        if trust != self._trust:
-            self._trust = trust
+    def reconfigure(self, connections: ConnectionSettings) -> None:
+        """Make connections this way from now on; none that was made before serves another request."""
+        if connections != self._connections:
+            self._connections = connections
             self._pools.renew()
 
     def open(
         self, request: WireRequest, *, private_ok: PermittedNetworks, timeouts: Timeouts, stream: bool
     ) -> "_Exchange":
         """See :class:`tidewaiter.transport.wire.Wire`."""
-        return _Exchange(self._pools, private_ok, request, timeouts, stream)
+        return _Exchange(self, private_ok, request, timeouts, stream)
 
-    def _session(self, private_ok: PermittedNetworks, fresh: bool) -> ClientSession:
-        guard = Guard(private_ok, self._own)
+    async def borrow(self, address: URL, private_ok: PermittedNetworks, *, fresh: bool) -> tuple[Pool, Proxy | None]:
+        """The pool for an address, and the proxy that its requests go through.
+
+        Raises:
+            BlockedAddressError: the host may not be reached, as far as its name tells.
+        """
+        host = address.raw_host or ""
+        proxy = self._connections.proxies.through(address.scheme, host)
+        if proxy is not None:
+            try:
+                Guard(private_ok, self._own).check_behind_proxy(host, address.port or 0)
+            except AddressRefusedError as error:
+                place = through(place_of(address), proxy)
+                raise BlockedAddressError(f"Refused to connect to {place}: {error.refusal}.") from None
+        return await self._pools.borrow(private_ok, fresh=fresh, proxy=proxy), proxy
+
+    def _session(self, private_ok: PermittedNetworks, fresh: bool, proxy: Proxy | None) -> ClientSession:
+        # The operator has named the proxy, and its pool connects to nothing else.
+        guard = Guard(private_ok if proxy is None else True, self._own)
         connector = TCPConnector(
-            ssl=self._trust.context,
+            ssl=self._connections.trust.context,
+            local_addr=self._connections.local_address,
             resolver=GuardedResolver(self._names, guard),
             socket_factory=guard.socket,
             limit=0,
@@ -195,18 +160,29 @@ async def _send_once(request: ClientRequest, send: ClientHandlerType) -> ClientR
     try:
         return await send(request)
     except OUTSIDE_ERRORS as error:
-        raise before_reply(error, place_of(request.url)) from None
+        place = place_of(request.url)
+        if request.proxy is None:
+            raise before_reply(error, place) from None
+        proxy = place_of(request.proxy)
+        # A request that was not sent is one of ours; aiohttp's own one asks the proxy for a tunnel.
+        if isinstance(request, _Request) and not request.departed:
+            raise at_proxy(error, place, proxy, (request.proxy.raw_host, request.proxy.port)) from None
+        raise before_reply(error, f"{place} (through the proxy {proxy})") from None
 
 
 class _Request(ClientRequest):
-    """A request that reports when it leaves: after name lookup, connecting and TLS."""
+    """A request that reports when it leaves: after name lookup, connecting, the tunnel of a proxy, and TLS."""
+
+    departed = False
 
     async def send(self, conn: "Connection") -> ClientResponse:
         """Write the request."""
         on_send = _ON_SEND.get()
         if on_send is None:
+            self.departed = True
             return await super().send(conn)
         on_send(True)
+        self.departed = True
         try:
             return await super().send(conn)
         except ValueError:  # a header that cannot be written, before the first byte was
@@ -219,13 +195,14 @@ class _Exchange:
 
     __slots__ = (
         "_on_send",
+        "_place",
         "_pool",
-        "_pools",
         "_private_ok",
         "_request",
         "_response",
         "_stream",
         "_timeouts",
+        "_wire",
         "headers",
         "phrase",
         "status",
@@ -233,9 +210,9 @@ class _Exchange:
     )
 
     def __init__(
-        self, pools: Pools, private_ok: PermittedNetworks, request: WireRequest, timeouts: Timeouts, stream: bool
+        self, wire: AiohttpWire, private_ok: PermittedNetworks, request: WireRequest, timeouts: Timeouts, stream: bool
     ) -> None:
-        self._pools = pools
+        self._wire = wire
         self._private_ok = private_ok
         self._request = request
         self._timeouts = timeouts
@@ -248,17 +225,20 @@ class _Exchange:
         self._on_send = on_send
 
     async def __aenter__(self) -> Self:
-        pool = self._pool = await self._pools.borrow(self._private_ok, fresh=self._request.fresh)
+        address = request_address(self.url)
+        pool, proxy = await self._wire.borrow(address, self._private_ok, fresh=self._request.fresh)
+        self._pool = pool
+        self._place = through(place_of(address), proxy)
         try:
             if self._stream:
                 async with asyncio.timeout(self._timeouts.overall_s):
-                    response = await self._send(pool)
+                    response = await self._send(pool, address, proxy)
             else:
-                response = await self._send(pool)
+                response = await self._send(pool, address, proxy)
         except BaseException as error:
             pool.users -= 1
             if isinstance(error, OUTSIDE_ERRORS):
-                raise before_reply(error, place_of(self.url)) from None
+                raise before_reply(error, self._place) from None
             raise
         self._response = response
         self.status: int = response.status
@@ -277,27 +257,39 @@ class _Exchange:
         finally:
             self._pool.users -= 1
 
-    async def _send(self, pool: Pool) -> ClientResponse:
+    async def _send(self, pool: Pool, address: URL, proxy: Proxy | None) -> ClientResponse:
         request = self._request
         headers = request.headers
         if self._stream:
             headers = {"Accept-Encoding": "identity", **headers}
+        # aiohttp adds proxy_headers only to CONNECT; without a tunnel the proxy reads the request itself.
+        is_read = proxy is not None and address.scheme == "http"
+        if proxy is not None and is_read:
+            headers = {**headers, **proxy.headers}
         skipped = None
         if request.method in _WITH_BODY and not any(name.lower() == "content-type" for name in headers):
             skipped = ("Content-Type",)
         token = _ON_SEND.set(self._on_send)
         try:
-            return await pool.session.request(
+            response = await pool.session.request(
                 request.method,
-                request_address(request.url),
+                address,
                 headers=headers,
                 skip_auto_headers=skipped,
                 data=_payload(request.body),
                 allow_redirects=False,
                 timeout=_client_timeout(self._timeouts, self._stream),
+                proxy=None if proxy is None else proxy.url,
+                proxy_headers=None if proxy is None or is_read else proxy.headers,
             )
         finally:
             _ON_SEND.reset(token)
+        if proxy is not None and is_read and response.status == _PROXY_REFUSES:
+            response.close()
+            if self._on_send is not None:
+                self._on_send(False)
+            raise refused_by_proxy(place_of(address), proxy.url, _PROXY_REFUSES)
+        return response
 
     async def read(self, limit: int) -> tuple[bytes, bool]:
         """See :class:`tidewaiter.transport.wire.RawReply`."""
@@ -317,27 +309,27 @@ class _Exchange:
                         return b"".join(pieces)[:limit], True
             pieces.extend(unpacking.finish())
         except OUTSIDE_ERRORS as error:
-            raise in_body(error, place_of(self.url)) from None
+            raise in_body(error, self._place) from None
         except BombError:
             return b"".join(pieces)[:limit], True
         except UnpackError as error:
-            raise BrokenBodyError(f"The reply of {place_of(self.url)} cannot be read. {error}") from None
+            raise BrokenBodyError(f"The reply of {self._place} cannot be read. {error}") from None
         return b"".join(pieces), False
 
     def chunks(self) -> AsyncIterator[bytes]:
         """See :class:`tidewaiter.transport.wire.RawReply`."""
-        return _Chunks(self._response.content, self._timeouts, self.url)
+        return _Chunks(self._response.content, self._timeouts, self._place)
 
 
 class _Chunks:
     """A body as it comes in, with a minimum rate over the time in which it is read."""
 
-    __slots__ = ("_content", "_now", "_received", "_timeouts", "_url", "_waited_s")
+    __slots__ = ("_content", "_now", "_place", "_received", "_timeouts", "_waited_s")
 
-    def __init__(self, content: StreamReader, timeouts: Timeouts, url: str) -> None:
+    def __init__(self, content: StreamReader, timeouts: Timeouts, place: str) -> None:
         self._content = content
         self._timeouts = timeouts
-        self._url = url
+        self._place = place
         self._now = asyncio.get_running_loop().time
         self._waited_s = 0.0
         self._received = 0
@@ -352,7 +344,7 @@ class _Chunks:
             async with asyncio.timeout(self._timeouts.read_s):
                 chunk = await self._content.readany()
         except OUTSIDE_ERRORS as error:
-            raise in_body(error, place_of(self._url)) from None
+            raise in_body(error, self._place) from None
         if not chunk:
             raise StopAsyncIteration
         self._waited_s += self._now() - asked_at
@@ -364,10 +356,15 @@ class _Chunks:
     def _check_rate(self) -> None:
         if self._received < self._timeouts.slowest_bytes_per_s * self._waited_s:
             raise BrokenBodyError(
-                f"The reply of {place_of(self._url)} trickles: {self._received} bytes came in {self._waited_s:.0f} s."
+                f"The reply of {self._place} trickles: {self._received} bytes came in {self._waited_s:.0f} s."
             )
         self._waited_s = 0.0
         self._received = 0
+
+
+def through(place: str, proxy: Proxy | None) -> str:
+    """A remote as errors name it, with the proxy on the way."""
+    return place if proxy is None else f"{place} (through the proxy {proxy.url})"
 
 
 @lru_cache

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from tidewaiter.file_access import reason_of
+
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _LARGEST: Final = 8 * 2**20
 
@@ -58,7 +60,7 @@ def _read(ca_file: Path) -> bytes:
             content = file.read(_LARGEST + 1)
     except OSError as error:
         raise TrustError(
-            f"{ca_file} cannot be read: {error.strerror or error}; name a file that this user may read"
+            f"{ca_file} cannot be read: {reason_of(error, ca_file)}; name a file that this user may read"
         ) from None
     if len(content) > _LARGEST:
         raise TrustError(f"{ca_file} is larger than 8 MiB; name a file that holds only certificates")

@@ -4,6 +4,8 @@ import ssl
 from pathlib import Path
 from typing import Final
 
+from tidewaiter.file_access import reason_of
+
 _BEGIN_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 _PRIVATE_KEY: Final = "PRIVATE KEY-----"
 _LARGEST: Final = 1_048_576
@@ -81,7 +83,7 @@ def _check(path: Path, mark: str, what: str, *, is_key: bool) -> str:
         with path.open("rb") as file:
             text = file.read(_LARGEST).decode("ascii", "replace")
     except OSError as error:
-        reason = f"{path} cannot be read: {error.strerror or error}; name a file that this user may read"
+        reason = f"{path} cannot be read: {reason_of(error, path)}; name a file that this user may read"
         raise CertificateError(reason, is_key=is_key) from None
     if mark not in text:
         raise CertificateError(f"{path} holds no {what} in PEM form ({mark.strip('-')})", is_key=is_key)

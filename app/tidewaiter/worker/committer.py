@@ -32,6 +32,7 @@ _LINGER_S = 0.02
 _LONGER_LINGER_S = 0.13
 _LARGEST_GROUP = 512
 _MOST_WAITING = 2048
+_LONGEST_TRY_S = 120.0
 _RETRY_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 _FOR_A_WHILE_S = 10.0
 
@@ -109,6 +110,7 @@ class Committer:
         self._progress = asyncio.Event()
         self._trying_since: float | None = None
         self._failure: str | None = None
+        self._moved_at = clock.monotonic()
         self.room = asyncio.Event()
         self.room.set()
 
@@ -129,6 +131,8 @@ class Committer:
         self._hand_in(_Item(FencedUpdate(update, epoch), on_result, shares), urgent=urgent)
 
     def _hand_in(self, item: _Item, *, urgent: bool) -> None:
+        if not self.waiting:
+            self._moved_at = self._clock.monotonic()
         self._items.append(item)
         self._handed_in += 1
         self._arrived.set()
@@ -163,6 +167,11 @@ class Committer:
             return None
         reason = self._failure or "The database does not answer."
         return f"What the jobs' steps have learned could not be recorded for {for_s:.0f} seconds. {reason}"
+
+    @property
+    def stalled(self) -> bool:
+        """Whether updates wait and none was tried for too long; a database that answers with errors is no such case."""
+        return self.waiting > 0 and self._clock.monotonic() - self._moved_at > _LONGEST_TRY_S
 
     async def settled(self) -> None:
         """Wait until every update that was handed in so far has its result."""
@@ -230,6 +239,7 @@ class Committer:
         tries = 0
         self._trying_since = self._clock.monotonic()
         while True:
+            self._moved_at = self._clock.monotonic()
             try:
                 done = await work()
             except StoreUnavailableError as error:

@@ -69,6 +69,7 @@ async def test_group_commit_looks_up_each_job(stores: Stores) -> None:
         (JobFilter(operation="statistics", states=[State.FAILED]), "jobs_listed"),
         (JobFilter(unique_key="night"), "jobs_keys"),
         (JobFilter(search="night"), "jobs_keys"),
+        (JobFilter(numbers=[7, 8]), "PRIMARY KEY"),
     ],
 )
 async def test_lists_are_read_from_an_index(stores: Stores, job_filter: JobFilter, index: str) -> None:

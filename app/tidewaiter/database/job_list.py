@@ -42,6 +42,7 @@ class JobFilter:
     search: str | None = None
     unhandled: bool = False
     """Only failures that nobody has acknowledged or retried."""
+    numbers: Collection[int] = ()
 
 
 class JobList:
@@ -82,7 +83,7 @@ class JobList:
         if conditions.search is not None:
             named = frozenset(name for operations in operations_by_account.values() for name in operations)
             found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
-        elif conditions.unique_key is not None:
+        elif conditions.numbers or conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
         elif conditions.unhandled:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
@@ -129,6 +130,8 @@ class JobList:
         matching: list[ColumnElement[bool]] = self._within()
         if before_id is not None:
             matching.append(jobs.c.id < before_id)
+        if conditions.numbers:
+            matching.append(jobs.c.id.in_(sorted(conditions.numbers)))
         if conditions.account is not None:
             matching.append(jobs.c.account == conditions.account)
         if conditions.operation is not None:

@@ -1,4 +1,4 @@
-"""An Airflow operator that requests an export and fetches its files. While it waits it is deferred and holds no worker."""
+"""An Airflow operator that requests an export and fetches its files; while it waits, it holds no worker."""
 
 import os
 from collections.abc import AsyncIterator, Mapping

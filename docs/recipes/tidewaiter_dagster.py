@@ -28,6 +28,7 @@ class Tidewaiter(dg.ConfigurableResource):
         operation: str,
         params: Mapping[str, Any],
         folder: str | Path,
+        *,
         name: str = "export",
     ) -> list[Path]:
         """The files of an export, which is requested once for each step.

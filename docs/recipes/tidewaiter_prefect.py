@@ -1,5 +1,6 @@
 """A Prefect task that requests an export and fetches its files."""
 
+import asyncio
 import json
 import os
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ async def export(account: str, operation: str, params: Mapping[str, Any], folder
         folder: for the files; it is made.
     """
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(target.mkdir, parents=True, exist_ok=True)
     async with AsyncClient(os.environ["TIDEWAITER_URL"], os.environ.get("TIDEWAITER_TOKEN")) as client:
         job = await client.submit(account, operation, params, unique_key=key_of(account, operation, params))
         if job.state in ENDED - {State.SUCCEEDED, State.PARKED}:  # an earlier try has failed

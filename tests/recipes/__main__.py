@@ -1,6 +1,6 @@
 """Makes an environment for each orchestrator, and runs its recipe against a daemon with an emulated provider.
 
-``python -m tests.recipes [NAME ...]``. The environments are in ``dist/recipes``; they get the newest release of the
+``python -m tests.recipes [NAME ...]``. The environments are in ``.cache/recipes``; they get the newest release of the
 orchestrator, and Tidewaiter without the libraries of its daemon.
 """
 
@@ -19,14 +19,14 @@ from tidewaiter.client import AsyncClient, State
 from tidewaiter.database import migrate
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENTS = ROOT / "dist/recipes"
+ENVIRONMENTS = ROOT / ".cache/recipes"
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """What an orchestrator is installed from, its settings, and how many jobs its example makes.
 
-    ``exports`` are those that succeed; ``submits`` are all requests that the provider may get.
+    ``jobs`` are all that it makes, and ``exports`` are those that succeed.
     """
 
     package: str
@@ -48,6 +48,7 @@ RECIPES = {
             "AIRFLOW__API__BASE_URL": "http://127.0.0.1:{port}",
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
+            "AIRFLOW__CORE__PARALLELISM": "2",
         },
     ),
     "dagster": Recipe("dagster", {"DAGSTER_HOME": "{folder}", "DAGSTER_DISABLE_TELEMETRY": "1"}),
@@ -59,16 +60,18 @@ RECIPES = {
 }
 
 
-def prepared(name: str) -> Path:
-    """The Python of an environment with the orchestrator and the client."""
+def prepared(name: str) -> tuple[Path, str]:
+    """The Python of an environment with the orchestrator and the client, and the orchestrator's version."""
     folder = ENVIRONMENTS / name
     python = folder / "bin/python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*install, RECIPES[name].package, "aiohttp"], check=True)
     subprocess.run([*install, "--no-deps", "--force-reinstall", ROOT], check=True)
-    return python
+    code = f"import importlib.metadata as m; print(m.version({RECIPES[name].package!r}))"
+    found = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    return python, found.stdout.strip()
 
 
 async def tried(name: str, python: Path, setup: DaemonSetup, url: str) -> None:
@@ -78,10 +81,11 @@ async def tried(name: str, python: Path, setup: DaemonSetup, url: str) -> None:
         folder = Path(made)
         port = str(free_port())
         settings = {key: value.format(folder=folder, port=port) for key, value in recipe.settings.items()}
-        kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+        kept = {key: os.environ[key] for key in ("HOME", "LANG") if key in os.environ}
         environ = {
             **kept,
             **settings,
+            "PATH": f"{python.parent}:{os.environ['PATH']}",
             "TIDEWAITER_URL": url,
             "RECIPE_FOLDER": str(folder),
             "PYTHONPATH": str(ROOT / "docs/recipes"),
@@ -105,10 +109,7 @@ async def tried(name: str, python: Path, setup: DaemonSetup, url: str) -> None:
 async def main(names: list[str]) -> None:
     """Try these recipes, each with a daemon of its own."""
     for name in names or RECIPES:
-        python = await asyncio.to_thread(prepared, name)
-        version = subprocess.run(
-            [python, "-m", "pip", "show", RECIPES[name].package], check=True, capture_output=True, text=True
-        ).stdout.splitlines()[1]
+        python, version = await asyncio.to_thread(prepared, name)
         with tempfile.TemporaryDirectory(prefix="recipe-daemon-") as made:
             folder, port = Path(made), free_port()
             migrate.upgrade(f"sqlite:///{folder}/tidewaiter.db")

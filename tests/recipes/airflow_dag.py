@@ -1,4 +1,4 @@
-"""A DAG with the recipe's operator, mapped over two exports. Its first try loses the worker after the export has ended."""
+"""A DAG with the recipe's operator, mapped over two exports, whose first tries lose the worker."""
 
 import datetime
 import os

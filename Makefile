@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
+.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -29,6 +29,10 @@ test-slow: .venv/dev.stamp ## Run the tests that each take a second or more, mos
 
 test-fast: .venv/dev.stamp ## Run the tests that need no server and no daemon: less than a minute
 	$(PYTEST) $(FAST)
+
+# Environments of their own in .cache/recipes, from the package index: neither the locks nor CI know of them.
+recipes: .venv/dev.stamp ## Run the recipes with the newest Airflow, Dagster and Prefect: NAME=airflow for one
+	$(BIN)/python -m tests.recipes $(NAME)
 
 lies: .venv/dev.stamp ## Run more mixes against a server that lies than the tests do: FIRST=100000 COUNT=20000
 	$(BIN)/python -m tests.lying $(or $(FIRST),100000) $(or $(COUNT),20000)
@@ -109,7 +113,7 @@ lock: .venv/bin/pip ## Write the lock files from pyproject.toml
 	compile --group release --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/release.txt
 
 clean: ## Remove the environment and everything that was built
-	rm -rf .venv dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .cache dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find app migrations tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # A candidate counts only when it runs: pyenv's shims exist for versions that are not installed.

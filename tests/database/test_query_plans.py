@@ -73,6 +73,7 @@ async def test_group_commit_looks_up_each_job(stores: Stores) -> None:
         (JobFilter(labels=(("dag", "x"),)), "job_terms"),
         (JobFilter(batch="march"), "jobs_batch"),
         (JobFilter(schedule="nightly"), "jobs_schedule"),
+        (JobFilter(numbers=[7, 8]), "PRIMARY KEY"),
     ],
 )
 async def test_lists_are_read_from_an_index(stores: Stores, job_filter: JobFilter, index: str) -> None:

@@ -61,6 +61,7 @@ class JobFilter:
     cause: str | None = None
     """Only failures of this cause."""
     labels: tuple[tuple[str, str], ...] = ()
+    numbers: Collection[int] = ()
 
 
 class JobList:
@@ -101,7 +102,7 @@ class JobList:
         if conditions.search is not None:
             named = frozenset(name for operations in operations_by_account.values() for name in operations)
             found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
-        elif conditions.unique_key is not None:
+        elif conditions.numbers or conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
         elif conditions.labels:
             found = _with_term(label_term(*conditions.labels[0]), matching, limit)
@@ -159,6 +160,8 @@ class JobList:
             exists().where(_LABELS.c.term == label_term(name, value), _LABELS.c.job_id == jobs.c.id)
             for name, value in conditions.labels
         ]
+        if conditions.numbers:
+            matching.append(jobs.c.id.in_(sorted(conditions.numbers)))
         if conditions.unhandled:
             matching.append(UNHANDLED)
         if conditions.states:

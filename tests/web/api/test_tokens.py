@@ -191,6 +191,22 @@ async def test_waiting_for_a_hidden_job_ends_at_once(guarded: Guarded) -> None:
             assert reply.problem(404)["detail"] == f"there is no job {number}"
 
 
+async def test_named_jobs_are_those_of_the_accounts(guarded: Guarded) -> None:
+    """A list of named jobs leaves out those of other accounts, and does not wait for them."""
+    headers = {"Authorization": f"Bearer {_token('read', limited=True)}", "Prefer": "wait=60"}
+    for query, numbers in (
+        (f"id={guarded.hidden}&id={guarded.own}", [guarded.own]),
+        (f"id={guarded.hidden}&id=999999", []),
+        (f"id={guarded.hidden}&until=any", []),
+    ):
+        async with asyncio.timeout(10):
+            reply = await guarded.site.get(f"/v1/jobs?{query}", headers=headers)
+        assert [job["id"] for job in reply.json["jobs"]] == numbers
+    live = next(job for job in await guarded.site.jobs.find() if job.account == "pier" and job.id != guarded.hidden)
+    async with asyncio.timeout(10):
+        assert (await guarded.site.get(f"/v1/jobs?id={live.id}", headers=headers)).json["jobs"] == []
+
+
 async def test_events_are_those_of_the_accounts(guarded: Guarded) -> None:
     """A stream has what happens to the own jobs, and passes over the others."""
     site = guarded.site

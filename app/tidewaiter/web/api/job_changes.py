@@ -1,4 +1,4 @@
-"""Follow what happens to jobs: wait for one job to change, or read the feed of all changes.
+"""Follow what happens to jobs: wait for jobs to change, or read the feed of all changes.
 
 Many callers wait at once without a query of each: a commit of this process wakes them, and for jobs that another
 process serves one query a second looks for all of them. The feed holds a bounded number of changes, and of each only
@@ -7,7 +7,7 @@ what is sent, because parameters and links of thousands of jobs take too much me
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -20,6 +20,8 @@ from tidewaiter.domain.job import Job, State
 
 MOST_WAITING: Final = 256
 """Callers who may wait at once: half of the connections, so that others are served."""
+MOST_WATCHED: Final = 1_000
+"""Jobs that callers may wait for at once, because each is read once a second."""
 _LOOK_S: Final = 1.0
 MOST_HELD: Final = 10_000
 MOST_BEHIND: Final = 1_000
@@ -27,9 +29,23 @@ MOST_READERS: Final = 64
 
 
 class _Waiter:
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.woken = asyncio.Event()
+    def __init__(self, numbers: Collection[int]) -> None:
+        self.numbers = frozenset(numbers)
+        self._changed: set[int] = set()
+        self._woken = asyncio.Event()
+
+    def wake(self, number: int) -> None:
+        self._changed.add(number)
+        self._woken.set()
+
+    async def changed(self, wait_s: float) -> set[int]:
+        """The numbers of the jobs that have changed since the last call; empty if none has in this time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._woken.wait()
+        changed, self._changed = self._changed, set()
+        self._woken.clear()
+        return changed
 
 
 class JobWatch:
@@ -43,7 +59,8 @@ class JobWatch:
     def __init__(self, jobs: JobList, clock: Clock) -> None:
         self._jobs = jobs
         self._clock = clock
-        self._waiters: dict[int, set[_Waiter]] = {}
+        self._waiters: set[_Waiter] = set()
+        self._by_number: dict[int, set[_Waiter]] = {}
         self._turn = asyncio.Lock()
         self._seen: dict[int, Job] = {}
         self._looked_at = float("-inf")
@@ -56,13 +73,13 @@ class JobWatch:
     def close(self) -> None:
         """End all waits: each caller gets the job as it is."""
         self._closed = True
-        for number in self._waiters:
+        for number in self._by_number:
             self._wake(number)
 
     @property
     def is_full(self) -> bool:
-        """Whether too many callers wait already."""
-        return sum(map(len, self._waiters.values())) >= MOST_WAITING
+        """Whether too many callers wait already, or for too many jobs."""
+        return len(self._waiters) >= MOST_WAITING or len(self._by_number) >= MOST_WATCHED
 
     async def wait_for(
         self,
@@ -84,46 +101,69 @@ class JobWatch:
         Raises:
             StoreUnavailableError: the database cannot be reached.
         """
-        waiter = _Waiter(number)
-        self._waiters.setdefault(number, set()).add(waiter)
+        found = await self.wait_for_many([number], lambda jobs: all(map(is_enough, jobs)), wait_s, scope, is_gone)
+        return found.get(number)
+
+    async def wait_for_many(
+        self,
+        numbers: Collection[int],
+        is_enough: Callable[[Collection[Job]], bool],
+        wait_s: float,
+        scope: Scope,
+        is_gone: Callable[[], bool] = lambda: False,
+    ) -> dict[int, Job]:
+        """The jobs as soon as they are as expected, or as they are when the time is over.
+
+        Jobs that do not exist, or that the caller may not see, are left out. If no job is left, nothing is waited for.
+        The arguments are those of :meth:`wait_for`; ``is_enough`` decides about all jobs together.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        waiter = _Waiter(numbers)
+        self._join(waiter)
         ends_at = self._clock.monotonic() + wait_s
         try:
-            job = (await self._jobs.numbered([number])).get(number)
-            if job is None or job.account not in scope:
-                return None
-            while job is not None and not is_enough(job) and not self._closed and not is_gone():
+            read = await self._jobs.numbered(waiter.numbers)
+            found = {number: job for number, job in read.items() if job.account in scope}
+            while found and not is_enough(found.values()) and not self._closed and not is_gone():
                 left_s = ends_at - self._clock.monotonic()
                 if left_s <= 0:
                     break
-                if await self._is_woken(waiter, min(left_s, _LOOK_S)):
-                    job = (await self._jobs.numbered([number])).get(number)
+                if changed := found.keys() & await waiter.changed(min(left_s, _LOOK_S)):
+                    kept = {number: job for number, job in found.items() if number not in changed}
+                    read = kept | await self._jobs.numbered(changed)
                 else:
-                    job = await self._look(number)
-            return job
+                    read = await self._look(found)
+                found = {number: read[number] for number in found if number in read}
+            return found
         finally:
-            self._waiters[number].discard(waiter)
-            if not self._waiters[number]:
-                del self._waiters[number]
+            self._leave(waiter)
+
+    def _join(self, waiter: _Waiter) -> None:
+        self._waiters.add(waiter)
+        for number in waiter.numbers:
+            self._by_number.setdefault(number, set()).add(waiter)
+
+    def _leave(self, waiter: _Waiter) -> None:
+        self._waiters.discard(waiter)
+        for number in waiter.numbers:
+            self._by_number[number].discard(waiter)
+            if not self._by_number[number]:
+                del self._by_number[number]
 
     def _wake(self, number: int) -> None:
-        for waiter in self._waiters.get(number, ()):
-            waiter.woken.set()
+        for waiter in self._by_number.get(number, ()):
+            waiter.wake(number)
 
-    async def _is_woken(self, waiter: _Waiter, wait_s: float) -> bool:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await waiter.woken.wait()
-        was_woken = waiter.woken.is_set()
-        waiter.woken.clear()
-        return was_woken
-
-    async def _look(self, number: int) -> Job | None:
-        """The job from a query shared by all who wait, at most half a second old."""
+    async def _look(self, numbers: Collection[int]) -> dict[int, Job]:
+        """The jobs from a query shared by all who wait, at most half a second old."""
         async with self._turn:
-            if self._clock.monotonic() - self._looked_at >= _LOOK_S / 2 or number not in self._seen:
-                self._seen = await self._jobs.numbered(list(self._waiters))
+            is_old = self._clock.monotonic() - self._looked_at >= _LOOK_S / 2
+            if is_old or any(number not in self._seen for number in numbers):
+                self._seen = await self._jobs.numbered(list(self._by_number))
                 self._looked_at = self._clock.monotonic()
-            return self._seen.get(number)
+            return self._seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
-from tidewaiter.database.job_list import JobFilter
+from tidewaiter.database.job_list import LARGEST_ID, JobFilter
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
 from tidewaiter.services import JobRequest, RefusedError
@@ -23,11 +23,13 @@ from tidewaiter.web.api.http_headers import (
     known_tags,
     wait_of,
 )
-from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
+from tidewaiter.web.api.job_changes import JobWatch
+from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, USUAL, PageRequest, states_of
 from tidewaiter.web.api.request_input import LARGE, job_number, moment_of, read_body, refusal_of_one, refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
 from tidewaiter.web.callers import TARGET, Role, actor_of, scope_of
 from tidewaiter.web.problems import FieldFault, ProblemError
+from tidewaiter.web.request_reading import number_of
 
 _TIME: Final = {"type": "string", "format": "date-time"}
 _LONGEST_AGAIN_S: Final = 3600.0
@@ -43,6 +45,21 @@ UNHANDLED: Final = ApiParameter(
     "unhandled",
     "`true`: only failed and expired jobs that nobody has acknowledged or retried",
     {"type": "string", "enum": ["true"]},
+)
+MOST_IDS: Final = 100
+"""Jobs that one request for a list may name."""
+IDS: Final = ApiParameter(
+    "id",
+    "only this job; if given several times, these jobs, all on one page unless `limit` is less",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
+    many=True,
+    most=MOST_IDS,
+)
+UNTIL: Final = ApiParameter(
+    "until",
+    "with `id` and `Prefer: wait=N`: `all` waits until all of these jobs have ended or wait for a person, `any` until "
+    "one of them has",
+    {"type": "string", "enum": ["all", "any"], "default": "all"},
 )
 _LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
 _AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
@@ -67,6 +84,8 @@ class JobListRoutes:
                     )
                 },
                 query=(
+                    IDS,
+                    UNTIL,
                     ACCOUNT,
                     ApiParameter(
                         "operation",
@@ -89,18 +108,29 @@ class JobListRoutes:
                     UNHANDLED,
                     LIMIT,
                     CURSOR,
-                ), limited=True,
+                ),
+                headers=(PREFER,),
+                detail="With `id` and `Prefer: wait=N` the reply comes when the jobs have ended or wait for a person.",
+                limited=True,
             )
         ]  # fmt: skip
 
     async def jobs(self, request: web.Request, query: QueryParameters) -> web.Response:
-        """A page of jobs."""
+        """A page of jobs, at once or when those that the query names have ended."""
         faults: list[FieldFault] = []
-        filters, page = _filters_of(query, faults), PageRequest.read("/v1/jobs", query, faults)
+        filters, is_enough = _filters_of(query, faults), _end_of(query, faults)
+        page = PageRequest.read("/v1/jobs", query, faults, usual=MOST_IDS if filters.numbers else USUAL)
         refuse_query(faults)
+        wait_s = wait_of(request) if filters.numbers else None
+        if wait_s:
+            watch = self._context.watch
+            _refuse_if_full(watch)
+            await watch.wait_for_many(filters.numbers, is_enough, wait_s, scope_of(request), _gone(request))
         offered = self._context.jobs(request).offered
         found = await self._context.job_lists(request).page(filters, page.lookup, page.before_id, offered)
-        return page.response("jobs", found, job_json)
+        response = page.response("jobs", found, job_json)
+        response.headers.update(applied(wait_s))
+        return response
 
 
 def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
@@ -119,7 +149,25 @@ def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
         schedule=text("schedule"),
         cause=text("cause"),
         unhandled=_is_true(query, "unhandled", faults),
+        numbers=_numbers_of(query, faults),
     )
+
+
+def _numbers_of(query: QueryParameters, faults: list[FieldFault]) -> frozenset[int]:
+    numbers = [number_of(text) for text in query.get("id", ())]
+    if len(numbers) > MOST_IDS:
+        faults.append(FieldFault(f"is given more than {MOST_IDS} times", parameter="id"))
+    if None in numbers:
+        faults.append(FieldFault(f"must be a whole number from 1 to {LARGEST_ID}", parameter="id"))
+    return frozenset(number for number in numbers if number is not None)
+
+
+def _end_of(query: QueryParameters, faults: list[FieldFault]) -> Callable[[Collection[Job]], bool]:
+    """Whether enough of the jobs that a query names have ended."""
+    until = query["until"][0] if "until" in query else "all"
+    if until not in ("all", "any"):
+        faults.append(FieldFault("must be all or any", parameter="until"))
+    return lambda jobs: (any if until == "any" else all)(map(_has_ended, jobs))
 
 
 def _is_true(query: QueryParameters, name: str, faults: list[FieldFault]) -> bool:
@@ -233,8 +281,8 @@ class JobRoutes:
         def is_changed(job: Job) -> bool:
             return entity_tag(job) not in known if known else job.state in _ENDS
 
-        if wait_s and self._context.watch.is_full:
-            raise ProblemError(429, "too many callers wait for jobs", retry_after_s=_FULL_AGAIN_S)
+        if wait_s:
+            _refuse_if_full(self._context.watch)
         job = await self._context.watch.wait_for(number, is_changed, wait_s or 0.0, scope_of(request), _gone(request))
         if job is None:
             raise ProblemError(404, f"there is no job {number}")
@@ -323,6 +371,11 @@ def _one_key(key: str | None, unique_key: str | None) -> str | None:
         reason = f"is not the {IDEMPOTENCY_KEY}, which identifies the same request; give one of the two"
         raise ProblemError(422, "the request has two keys", errors=[FieldFault(reason, "/unique_key")])
     return unique_key if key is None else key
+
+
+def _refuse_if_full(watch: JobWatch) -> None:
+    if watch.is_full:
+        raise ProblemError(429, "too many callers wait for jobs", retry_after_s=_FULL_AGAIN_S)
 
 
 def _gone(request: web.Request) -> Callable[[], bool]:

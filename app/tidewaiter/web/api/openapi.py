@@ -128,7 +128,9 @@ def _operation(route: ApiRoute) -> dict[str, Any]:
 
 
 def _parameter(one: ApiParameter, where: str) -> dict[str, Any]:
-    schema = {"type": "array", "items": dict(one.schema)} if one.many else dict(one.schema)
+    schema: dict[str, Any] = {"type": "array", "items": dict(one.schema)} if one.many else dict(one.schema)
+    if one.most is not None:
+        schema["maxItems"] = one.most
     made = {"name": one.name, "in": where, "description": one.summary, "schema": schema}
     return {**made, "style": "form", "explode": True} if one.many else made
 

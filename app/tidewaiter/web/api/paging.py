@@ -22,7 +22,7 @@ from tidewaiter.web.api.routing import ApiParameter, QueryParameters, json_reply
 from tidewaiter.web.problems import FieldFault
 
 MOST_LISTED: Final = 1000
-_USUAL: Final = 50
+USUAL: Final = 50
 _NUMBER_BYTES: Final = 8
 _DIGEST_BYTES: Final = 10
 _PAGING: Final = frozenset({"cursor", "limit"})
@@ -37,8 +37,8 @@ STATES: Final = ApiParameter(
 )
 LIMIT: Final = ApiParameter(
     "limit",
-    f"the maximum number on a page; {_USUAL} by default",
-    {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": _USUAL},
+    f"the maximum number on a page; {USUAL} by default",
+    {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": USUAL},
 )
 CURSOR: Final = ApiParameter("cursor", "where the page before ended: see `next`", TEXT)
 
@@ -67,9 +67,16 @@ class PageRequest:
     limit: int
 
     @classmethod
-    def read(cls, path: str, query: QueryParameters, faults: list[FieldFault]) -> "PageRequest":
-        """The page that a query names; faults of its cursor and its limit are added to ``faults``."""
-        limit = _limit_of(query, faults)
+    def read(cls, path: str, query: QueryParameters, faults: list[FieldFault], usual: int = USUAL) -> "PageRequest":
+        """The page that a query names; faults of its cursor and its limit are added to ``faults``.
+
+        Args:
+            path: of the list.
+            query: of the request.
+            faults: receives the faults.
+            usual: the limit if the query has none.
+        """
+        limit = _limit_of(query, faults, usual)
         before_id = None
         if "cursor" in query:
             before_id = _number_in(query["cursor"][0], path, _filters_of(query))
@@ -137,12 +144,12 @@ def _number_in(text: str, path: str, filters: QueryParameters) -> int | None:
     return last_id if last_id <= LARGEST_ID else None
 
 
-def _limit_of(query: QueryParameters, faults: list[FieldFault]) -> int:
-    text = query["limit"][0] if "limit" in query else str(_USUAL)
+def _limit_of(query: QueryParameters, faults: list[FieldFault], usual: int) -> int:
+    text = query["limit"][0] if "limit" in query else str(usual)
     if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_LISTED)) and 1 <= int(text) <= MOST_LISTED:
         return int(text)
     faults.append(FieldFault(f"must be a whole number from 1 to {MOST_LISTED}", parameter="limit"))
-    return _USUAL
+    return usual
 
 
 def _filters_of(query: QueryParameters) -> QueryParameters:

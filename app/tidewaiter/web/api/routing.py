@@ -58,12 +58,16 @@ JSON: Final = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class ApiParameter:
-    """A parameter of the query, or a header that a route reads; ``schema`` is its JSON Schema."""
+    """A parameter of the query, or a header that a route reads; ``schema`` is its JSON Schema.
+
+    ``many`` permits several values, and ``most`` is how many, if that has a bound.
+    """
 
     name: str
     summary: str
     schema: Mapping[str, Any]
     many: bool = False
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

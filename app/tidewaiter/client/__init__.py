@@ -1,0 +1,43 @@
+"""A client of the HTTP API for programs: :class:`AsyncClient` for asyncio, and :class:`Client` without it.
+
+Both have the same methods. Jobs and files are the shapes of the API's own schema. Nothing of the daemon is imported, so
+a program that only requests exports needs aiohttp and pydantic alone.
+"""
+
+from tidewaiter.client.async_client import ENDED, AsyncClient, require_success
+from tidewaiter.client.blocking_client import Client
+from tidewaiter.client.errors import (
+    AccessError,
+    ApiError,
+    ChecksumError,
+    ConflictError,
+    InvalidRequestError,
+    JobNotSucceededError,
+    NotFoundError,
+    UnavailableError,
+    WebhookError,
+)
+from tidewaiter.client.webhooks import verify_webhook
+from tidewaiter.domain.job import State
+from tidewaiter.web.api.body_schemas import ArtifactShape as Artifact
+from tidewaiter.web.api.body_schemas import JobShape as Job
+
+__all__ = [
+    "ENDED",
+    "AccessError",
+    "ApiError",
+    "Artifact",
+    "AsyncClient",
+    "ChecksumError",
+    "Client",
+    "ConflictError",
+    "InvalidRequestError",
+    "Job",
+    "JobNotSucceededError",
+    "NotFoundError",
+    "State",
+    "UnavailableError",
+    "WebhookError",
+    "require_success",
+    "verify_webhook",
+]

@@ -28,10 +28,18 @@ from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.tables import lanes, trends
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.state_machine import JobUpdate
-from tidewaiter.domain.trends import DAY_S, HOUR_S, OperationTrend, Spread, Trend, TrendPeriod, TrendStep, trend_rows
+from tidewaiter.domain.trends import (
+    DAY_S,
+    HOUR_S,
+    KEPT_DAYS,
+    OperationTrend,
+    Spread,
+    Trend,
+    TrendPeriod,
+    TrendStep,
+    trend_rows,
+)
 
-KEPT_DAYS: Final = {TrendStep.HOUR: 14, TrendStep.DAY: 800, TrendStep.WEEK: 800}
-"""For how many days the sums of each step can be read."""
 TYPICAL_DAYS: Final = 30
 
 

@@ -37,6 +37,16 @@ class TrendStep(Enum):
     WEEK = "week"
 
     @property
+    def usual_number(self) -> int:
+        """How many periods are shown if nobody says how many."""
+        return _USUAL[self]
+
+    @property
+    def largest_number(self) -> int:
+        """How many periods are kept at most."""
+        return KEPT_DAYS[self] * DAY_S // self.seconds
+
+    @property
     def seconds(self) -> int:
         """The length in seconds."""
         return _SECONDS[self]
@@ -53,6 +63,9 @@ class TrendStep(Enum):
 
 
 _SECONDS: Final = {TrendStep.HOUR: HOUR_S, TrendStep.DAY: DAY_S, TrendStep.WEEK: WEEK_S}
+_USUAL: Final = {TrendStep.HOUR: 24, TrendStep.DAY: 30, TrendStep.WEEK: 12}
+KEPT_DAYS: Final = {TrendStep.HOUR: 14, TrendStep.DAY: 800, TrendStep.WEEK: 800}
+"""For how many days the sums of each step are kept."""
 
 
 @dataclass(frozen=True, slots=True)

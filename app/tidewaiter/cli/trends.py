@@ -49,7 +49,7 @@ def trends(
     operation: str | None,
     as_json: bool,
 ) -> None:
-    """Show what ended in the last hours, days or weeks, and how long it took.
+    """Show what ended in the last hours, days or weeks.
 
     The first table has each period, the second each operation in all of them. p50 and p95 are the durations of jobs
     that succeeded; "delay p95" is from "ready" to the landed files. They are estimates.

@@ -27,8 +27,8 @@ from tidewaiter.database.job_list import JobList
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.schedule_store import ScheduleStore
-from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.database.session_store import SessionStore
+from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.log import EventLog

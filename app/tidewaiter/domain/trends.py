@@ -87,11 +87,24 @@ class Spread:
 
         A bucket is 41 % wide, and the estimate takes its durations as evenly spread.
         """
+        found = self._bucket_of(share)
+        if found is None:
+            return None
+        bucket, part = found
+        low = BOUNDS_S[bucket - 1] if bucket else 0.0
+        return low + (BOUNDS_S[bucket] - low) * part
+
+    def bound_s(self, share: float) -> float | None:
+        """The end of the bucket that has this quantile: so long certainly is enough for this share."""
+        found = self._bucket_of(share)
+        return None if found is None else BOUNDS_S[found[0]]
+
+    def _bucket_of(self, share: float) -> tuple[int, float] | None:
+        """The bucket that has a quantile, and which part of its durations is below it."""
         wanted, seen = share * self.count, 0
         for bucket, count in sorted(self.buckets.items()):
             if count and seen + count >= wanted:
-                low = BOUNDS_S[bucket - 1] if bucket else 0.0
-                return low + (BOUNDS_S[bucket] - low) * max(0.0, wanted - seen) / count
+                return bucket, max(0.0, wanted - seen) / count
             seen += count
         return None
 

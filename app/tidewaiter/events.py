@@ -20,6 +20,7 @@ class Event:
 
 _JOB = {"job": "job number", "account": "account name", "operation": "operation name"}
 _STEP = {**_JOB, "state": "state of the job"}
+_CALLER = {"labels": "labels of the job", "traceparent": "trace of the caller (W3C Trace Context)"}
 _REASON = {"reason": "one sentence, redacted"}
 _NOTIFICATION = {
     "notification": "its number", "endpoint": "its name in the configuration", "job": "job number",
@@ -128,6 +129,7 @@ _EVENTS = (
     }),
     Event("job.submitted", "info", "A new job was stored.", {
         **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
+        **_CALLER,
     }),
     Event("job.warned", "warning", "A parameter of a new job has a value that is not in the spec; the value is sent.", {
         **_JOB, "key": "path of the parameter", **_REASON,
@@ -164,12 +166,13 @@ _EVENTS = (
         "total_s": "seconds from submission to the end", "polls": "polls", "submits": "intents to submit",
         "fetches": "downloads begun", "files": "number of artifacts", "bytes": "sum of the artifacts' sizes",
         "sha256": "checksums of the first 100 artifacts; the manifest has all",
-        "destination": "folder below the storage's folder or URL",
+        "destination": "folder below the storage's folder or URL", **_CALLER,
     }),
     Event("job.parked", "error", "Only a person can decide how the job continues.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired.", {
         **_STEP, **_REASON, "polls": "polls", "submits": "intents to submit", "fetches": "downloads begun",
         "total_s": "seconds from submission to the end", "handle": "name of the remote job", "outcome": "last outcome",
+        **_CALLER,
     }),
     Event("job.crashed", "error", "A step failed because of a bug; the job continues until that happens too often.", {
         **_STEP, **_REASON,

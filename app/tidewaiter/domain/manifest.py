@@ -96,6 +96,8 @@ def render_manifest(
     status: str | None,
     artifacts: Sequence[Artifact],
     finished_at: float,
+    labels: Mapping[str, str] | None = None,
+    traceparent: str | None = None,
 ) -> bytes:
     """The manifest document of a job, written when every artifact is durable.
 
@@ -112,6 +114,8 @@ def render_manifest(
         "handle": None if handle is None else shown_handle(handle),
         "status": status,
         "finished_at": finished_at,
+        "labels": dict(labels or {}),
+        "traceparent": traceparent,
         "artifacts": [described(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
     }
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()

@@ -64,6 +64,7 @@ def message_id(job: Job) -> str:
 
 _OF_JOB: Final = (
     "id", "account", "operation", "state", "reason", "unique_key", "retry_of", "created_at", "finished_at",
+    "traceparent",
 )  # fmt: skip
 _OF_ARTIFACT: Final = ("name", "key", "size", "sha256", "media_type")
 
@@ -82,6 +83,7 @@ def body_of(job: Job, at: float, artifacts: Sequence[Artifact], total: int) -> s
     """
     view = JobView.of(job)
     data: dict[str, Json] = {name: getattr(view, name) for name in _OF_JOB}
+    data["labels"] = dict(view.labels)
     data["artifacts"] = [{name: getattr(one, name) for name in _OF_ARTIFACT} for one in artifacts]
     data["artifacts_total"] = total
     return render_notification(f"job.{job.state.value}", at, data)

@@ -310,6 +310,8 @@ class JobService:
             operation=job.operation,
             unique_key=job.unique_key,
             retry_of=job.retry_of,
+            labels=dict(job.context.labels) or None,
+            traceparent=job.context.traceparent,
         )
         for key, reason in self._operation(job.account, job.operation).unlisted(job.params):
             self._log.emit(

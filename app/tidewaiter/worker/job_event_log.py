@@ -158,6 +158,8 @@ class JobLog:
             "submits": job.submits,
             "fetches": job.fetches,
             "total_s": _between(job.created_at, job.finished_at),
+            "labels": dict(job.context.labels) or None,
+            "traceparent": job.context.traceparent,
         }
         if job.state in (State.FAILED, State.EXPIRED):
             self._log.emit("job.failed", **summary)

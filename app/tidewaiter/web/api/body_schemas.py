@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation, StringConstraints
 
 from tidewaiter.domain.job import State
+from tidewaiter.domain.job_labels import LABEL_NAME, LABEL_VALUE, MOST_LABELS
 
 MOST_IN_BATCH: Final = 10_000
 _LONGEST_KEY: Final = 255
@@ -39,6 +40,17 @@ class NewJobBody(Incoming):
         UniqueKey | None,
         Field(description="identifies this request within its account: if repeated, it returns the first job"),
     ] = None
+    labels: Annotated[
+        dict[str, str],  # the service checks each of them
+        Field(
+            max_length=MOST_LABELS,
+            description="names and values of your own, such as the DAG; jobs are found by them",
+            json_schema_extra={
+                "propertyNames": {"pattern": LABEL_NAME},
+                "additionalProperties": {"type": "string", "pattern": LABEL_VALUE},
+            },
+        ),
+    ] = {}
 
 
 class NewJobs(Incoming):

@@ -9,6 +9,7 @@ from aiohttp import ETag, hdrs, web
 
 from tidewaiter.database.job_list import JobFilter
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
 from tidewaiter.services import JobRequest, RefusedError
 from tidewaiter.web.api import body_schemas as shapes
@@ -16,10 +17,12 @@ from tidewaiter.web.api.http_headers import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
     REPLAYED,
+    TRACEPARENT,
     applied,
     entity_tag,
     idempotency_key,
     known_tags,
+    traceparent,
     wait_of,
 )
 from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, PageRequest, states_of
@@ -37,6 +40,12 @@ KEY: Final = ApiParameter(
     IDEMPOTENCY_KEY,
     "identifies this request: repeated with the same key, it makes nothing new",
     {"type": "string", "pattern": KEY_PATTERN},
+)
+TRACE: Final = ApiParameter(
+    TRACEPARENT, "the caller's trace, which the job keeps (W3C Trace Context); an invalid one is ignored", TEXT
+)
+LABELS: Final = ApiParameter(
+    "label", "only with this label, as name=value; if given several times, with all of them", TEXT, many=True
 )
 UNHANDLED: Final = ApiParameter(
     "unhandled",
@@ -82,6 +91,7 @@ class JobListRoutes:
                         " or the beginning of its unique key or operation",
                         TEXT,
                     ),
+                    LABELS,
                     ApiParameter("batch", "only of this batch", TEXT),
                     ApiParameter("schedule", "only runs of this schedule", TEXT),
                     ApiParameter("cause", "only failures of this cause", TEXT),
@@ -118,7 +128,15 @@ def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
         schedule=text("schedule"),
         cause=text("cause"),
         unhandled=_is_true(query, "unhandled", faults),
+        labels=_labels_of(query, faults),
     )
+
+
+def _labels_of(query: QueryParameters, faults: list[FieldFault]) -> tuple[tuple[str, str], ...]:
+    found = [(name, value) for name, _, value in (one.partition("=") for one in query.get("label", ()))]
+    if not all(name and value for name, value in found):
+        faults.append(FieldFault("must be name=value", parameter="label"))
+    return tuple(found)
 
 
 def _is_true(query: QueryParameters, name: str, faults: list[FieldFault]) -> bool:
@@ -155,7 +173,7 @@ class JobRoutes:
                     201: ApiResponse("a new job that has ended already", job, headers=_LOCATION),
                     200: ApiResponse("the ended job of an earlier request", job, headers=_LOCATION | _REPLAYED),
                 },
-                headers=(KEY, PREFER), body=shapes.NewJobBody, role=Role.SUBMIT, limited=True,
+                headers=(KEY, PREFER, TRACE), body=shapes.NewJobBody, role=Role.SUBMIT, limited=True,
             ),
             ApiRoute(
                 "GET", "/v1/jobs/{id}", "showJob", "Show a job", self.show,
@@ -209,7 +227,8 @@ class JobRoutes:
         """Submit a job, once for each key."""
         body = await read_body(request, shapes.NewJobBody)
         key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
-        job_request = JobRequest(body.account, body.operation, body.params, _one_key(key, body.unique_key))
+        context = JobContext(labels=body.labels, traceparent=traceparent(request))
+        job_request = JobRequest(body.account, body.operation, body.params, _one_key(key, body.unique_key), context)
         if request.content_length is None or request.content_length > LARGE:
             new = await asyncio.to_thread(self._draft, request, job_request)  # many values would block the event loop
         else:

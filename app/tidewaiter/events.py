@@ -25,7 +25,7 @@ _REASON = {"reason": "one sentence, redacted"}
 _NOTIFICATION = {
     "notification": "its number", "endpoint": "its name in the configuration", "job": "job number",
     "account": "account name", "state": "the state that the notification reports",
-    "attempts": "attempts so far",
+    "attempts": "attempts so far", "batch": "the batch that has ended, if it is about one",
 }  # fmt: skip
 _LANE = {"lane": "lane number", "account": "account name"}
 
@@ -167,6 +167,11 @@ _EVENTS = (
         "fetches": "downloads begun", "files": "number of artifacts", "bytes": "sum of the artifacts' sizes",
         "sha256": "checksums of the first 100 artifacts; the manifest has all",
         "destination": "folder below the storage's folder or URL", **_CALLER,
+    }),
+    Event("batch.ended", "info", "The last job of a batch has ended; one that joins later opens the batch again.", {
+        "batch": "name of the batch", "jobs": "number of its jobs", "succeeded": "how many succeeded",
+        "failed": "how many failed", "expired": "how many expired", "cancelled": "how many were cancelled",
+        "total_s": "seconds from the batch's first submit to its end",
     }),
     Event("job.parked", "error", "Only a person can decide how the job continues.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired.", {

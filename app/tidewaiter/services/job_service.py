@@ -17,6 +17,7 @@ from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.change_feed import ChangeListener, added, change_of, ignore_change
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import FAILURES, TERMINAL, HistoryEntry, Job, NewJob, State
@@ -30,6 +31,7 @@ from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line
 from tidewaiter.services.audit import audited
+from tidewaiter.services.batch_events import log_batch
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
 from tidewaiter.services.wait_reasons import LaneReport, lane_report
 
@@ -333,10 +335,13 @@ class JobService:
         if update.entry is not None:
             detail = "; ".join(filter(None, (update.entry.detail, actor.history_text)))
             update = replace(update, entry=replace(update.entry, detail=detail or None))
-        if not await self.jobs.decide(update):
+        ended: list[EndedBatch] = []
+        if not await self.jobs.decide(update, ended):
             raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")
         if (change := change_of(update)) is not None:
             self._on_change(change)
+        for one in ended:
+            log_batch(self._log, one)
         return update.job
 
     async def _job(self, job_id: int) -> Job:

@@ -27,13 +27,15 @@ class JobSelection:
     operation: str | None = None
     states: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
+    batch: str | None = None
     unhandled: bool = False
     dry_run: bool = False
 
     @property
     def by_filter(self) -> bool:
         """Whether a filter selects the jobs."""
-        return bool(self.account or self.operation or self.states or self.labels or self.unhandled)
+        named = self.account or self.operation or self.batch
+        return bool(named or self.states or self.labels or self.unhandled)
 
     def check(self) -> None:
         """Make sure that numbers or a filter are given, not both.
@@ -60,7 +62,9 @@ class JobSelection:
             return list(dict.fromkeys(self.numbers))
         await check_account(service, self.account)
         states = [State(state) for state in self.states]
-        wanted = JobFilter(self.account, self.operation, states, unhandled=self.unhandled, labels=self.labels)
+        wanted = JobFilter(
+            self.account, self.operation, states, unhandled=self.unhandled, labels=self.labels, batch=self.batch
+        )
         found: list[int] = []
         before: int | None = None
         while True:
@@ -88,6 +92,7 @@ def selects_jobs(command: _Command) -> _Command:
     for option in (
         click.option("--dry-run", is_flag=True, help="Show which jobs it would act on, and change nothing."),
         label_option("All jobs with this label; several times: with all of them."),
+        click.option("--batch", metavar="NAME", help="All jobs of this batch."),
         click.option("--unhandled", is_flag=True, help="All failures that nobody has acknowledged or retried."),
         click.option(
             "--state",

@@ -65,6 +65,7 @@ def jobs() -> None:
     "--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only jobs in this state."
 )
 @label_option("Only jobs with this label; several times: with all of them.")
+@click.option("--batch", metavar="NAME", help="Only jobs of this batch.")
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
@@ -79,6 +80,7 @@ def list_jobs(
     operation: str | None,
     states: tuple[str, ...],
     labels: tuple[tuple[str, str], ...],
+    batch: str | None,
     unhandled: bool,
     limit: int,
     before: int | None,
@@ -93,7 +95,8 @@ def list_jobs(
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
             await check_account(service, account)
-            wanted = JobFilter(account, operation, [State(one) for one in states], unhandled=unhandled, labels=labels)
+            wanted_states = [State(one) for one in states]
+            wanted = JobFilter(account, operation, wanted_states, unhandled=unhandled, labels=labels, batch=batch)
             return await JobList(service.jobs).page(wanted, limit + 1, before)
 
     found = asyncio.run(find())
@@ -102,6 +105,7 @@ def list_jobs(
         only = ["true"] if unhandled else []
         query = {
             "account": [account], "operation": [operation], "state": states, "unhandled": only, "limit": [limit],
+            "batch": [batch],
             "label": [f"{name}={value}" for name, value in labels],
         }  # fmt: skip
         show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})

@@ -60,6 +60,7 @@ param_option = click.option(
 @param_option
 @click.option("--key", metavar="UNIQUE", help="A name for this request: submitted again, it is the same job.")
 @label_option("A label of your own, by which jobs are found; several times for several labels.")
+@click.option("--batch", metavar="NAME", help="The batch that the job joins; see `tidewaiter batches`.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON, whatever the exit code.")
@@ -74,6 +75,7 @@ def submit(
     params: Mapping[str, str],
     key: str | None,
     labels: tuple[tuple[str, str], ...],
+    batch: str | None,
     wait: bool,
     timeout: float | None,
     as_json: bool,
@@ -89,7 +91,7 @@ def submit(
         from tidewaiter.services import JobRequest  # noqa: PLC0415  # help and completion do without
 
         async with open_job_service(invocation, refusal=ExitCode.USAGE, level="warning") as (service, config):
-            asked = JobRequest(account, operation, params, key, JobContext(labels=dict(labels)))
+            asked = JobRequest(account, operation, params, key, JobContext(batch=batch, labels=dict(labels)))
             job, created = await service.submit_request(asked, actor=current_user())
             if not wait:
                 _show(job, created, as_json)

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, Text, bindparam, func, or_, select, tuple_
 
 from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
 from tidewaiter.database.engine import Database
 from tidewaiter.database.tables import backfills, batches, jobs
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.batch import Batch
+from tidewaiter.domain.job import TERMINAL, State
 
 
 class BatchStore:
@@ -58,6 +59,11 @@ class BatchStore:
                 found |= set((await connection.execute(statement, {"name": name})).scalars())
         return frozenset(found)
 
+    async def unsuccessful(self, name: str) -> int:
+        """How many jobs of the batch have ended without success and were not retried."""
+        async with self._database.reading() as connection:
+            return (await connection.execute(_UNSUCCESSFUL, {"name": name})).scalar_one()
+
     def _visible(self) -> list[ColumnElement[bool]]:
         if self._scope.accounts is None:
             return []
@@ -74,4 +80,9 @@ class BatchStore:
 
 
 _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))
+_UNSUCCESSFUL: Final = select(func.count()).where(
+    jobs.c.batch == bindparam("name", type_=Text()),
+    jobs.c.state.in_(sorted(state.value for state in TERMINAL - {State.SUCCEEDED})),
+    jobs.c.retried_as.is_(None),
+)
 _SHARED: Final = select(jobs.c.batch).where(jobs.c.batch == bindparam("name", type_=Text())).limit(1)

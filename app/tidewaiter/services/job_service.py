@@ -9,6 +9,7 @@ from typing import Final
 from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.admin_action_store import AdminActionStore, with_actions
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.errors import HandleTakenError
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.job_store import JobStore
@@ -137,6 +138,7 @@ class JobService:
             return await self._store(news, actor)
 
     async def _store(self, news: Sequence[NewJob], actor: Actor) -> list[tuple[Job, bool]]:
+        await self._check_batches(news)
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
             [(_requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
@@ -149,6 +151,12 @@ class JobService:
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await self._clock.sleep(0)
         return stored
+
+    async def _check_batches(self, news: Sequence[NewJob]) -> None:
+        """A caller who is limited to some accounts must not hold the batch of others open."""
+        names = {new.context.batch for new in news if new.context.batch is not None}
+        if names and (taken := await BatchStore(self.jobs.database, self._scope).shared_with_others(names)):
+            raise ConflictError(f"the name of the batch is taken: {', '.join(sorted(taken))}; choose another one")
 
     async def cancel(self, job_id: int, *, actor: Actor) -> Job:
         """Request a job's cancellation; the daemon cancels the remote job if the provider can.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -35,7 +36,7 @@ class BatchRoutes:
             ApiRoute(
                 "POST", "/v1/jobs/batch", "submitBatch", "Make many jobs, all of them or none", self.submit,
                 {202: ApiResponse("the jobs, in the order of the request", shapes.Receipts, headers=headers)},
-                headers=(KEY, TRACE), body=shapes.NewJobs, role=Role.SUBMIT, limited=True,
+                headers=(KEY, TRACE), body=shapes.NewJobs, role=Role.SUBMIT, problems=(409,), limited=True,
             )
         ]  # fmt: skip
 
@@ -43,8 +44,8 @@ class BatchRoutes:
         """Submit the jobs of a batch."""
         body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
-        trace = traceparent(request)
-        news = await asyncio.to_thread(_drafts, self._context.jobs(request), body.jobs, key, trace)
+        context = JobContext(batch=body.batch, traceparent=traceparent(request))
+        news = await asyncio.to_thread(_drafts, self._context.jobs(request), body.jobs, key, context)
         stored = await self._stored(request, news, key)
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
         headers: dict[str, str] = {hdrs.RETRY_AFTER: str(again_in(stored[0][0], self._context.clock.now()))}
@@ -77,7 +78,7 @@ class BatchRoutes:
                 check_same(job, new)
 
 
-def _drafts(service: JobService, given: Sequence[Json], key: str | None, trace: str | None) -> list[NewJob]:
+def _drafts(service: JobService, given: Sequence[Json], key: str | None, context: JobContext) -> list[NewJob]:
     """The jobs of a batch. This runs in a thread, because ten thousand jobs would block the event loop.
 
     Raises:
@@ -92,7 +93,7 @@ def _drafts(service: JobService, given: Sequence[Json], key: str | None, trace: 
             one.operation,
             one.params,
             one.unique_key if key is None else _key_at(key, place),
-            JobContext(labels=one.labels, traceparent=trace),
+            replace(context, batch=one.batch or context.batch, labels=one.labels),
         )
         for place, one in enumerate(jobs)
     ]

@@ -173,7 +173,7 @@ class JobRoutes:
                     201: ApiResponse("a new job that has ended already", job, headers=_LOCATION),
                     200: ApiResponse("the ended job of an earlier request", job, headers=_LOCATION | _REPLAYED),
                 },
-                headers=(KEY, PREFER, TRACE), body=shapes.NewJobBody, role=Role.SUBMIT, limited=True,
+                headers=(KEY, PREFER, TRACE), body=shapes.NewJobBody, role=Role.SUBMIT, problems=(409,), limited=True,
             ),
             ApiRoute(
                 "GET", "/v1/jobs/{id}", "showJob", "Show a job", self.show,
@@ -227,7 +227,7 @@ class JobRoutes:
         """Submit a job, once for each key."""
         body = await read_body(request, shapes.NewJobBody)
         key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
-        context = JobContext(labels=body.labels, traceparent=traceparent(request))
+        context = JobContext(batch=body.batch, labels=body.labels, traceparent=traceparent(request))
         job_request = JobRequest(body.account, body.operation, body.params, _one_key(key, body.unique_key), context)
         if request.content_length is None or request.content_length > LARGE:
             new = await asyncio.to_thread(self._draft, request, job_request)  # many values would block the event loop

@@ -69,7 +69,7 @@ class PageRequest:
     @classmethod
     def read(cls, path: str, query: QueryParameters, faults: list[FieldFault]) -> "PageRequest":
         """The page that a query names; faults of its cursor and its limit are added to ``faults``."""
-        limit = _limit_of(query, faults)
+        limit = limit_of(query, faults)
         before_id = None
         if "cursor" in query:
             before_id = _number_in(query["cursor"][0], path, _filters_of(query))
@@ -137,7 +137,8 @@ def _number_in(text: str, path: str, filters: QueryParameters) -> int | None:
     return last_id if last_id <= LARGEST_ID else None
 
 
-def _limit_of(query: QueryParameters, faults: list[FieldFault]) -> int:
+def limit_of(query: QueryParameters, faults: list[FieldFault]) -> int:
+    """How many items a query asks for; a faulty number is added to ``faults``."""
     text = query["limit"][0] if "limit" in query else str(_USUAL)
     if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_LISTED)) and 1 <= int(text) <= MOST_LISTED:
         return int(text)

@@ -20,11 +20,12 @@ class Event:
 
 _JOB = {"job": "job number", "account": "account name", "operation": "operation name"}
 _STEP = {**_JOB, "state": "state of the job"}
+_CALLER = {"labels": "labels of the job", "traceparent": "trace of the caller (W3C Trace Context)"}
 _REASON = {"reason": "one sentence, redacted"}
 _NOTIFICATION = {
     "notification": "its number", "endpoint": "its name in the configuration", "job": "job number",
     "account": "account name", "state": "the state that the notification reports",
-    "attempts": "attempts so far",
+    "attempts": "attempts so far", "batch": "the batch that has ended, if it is about one",
 }  # fmt: skip
 _NUMBERS = {
     "outcome": "what the last step learned", "handle": "name of the remote job",
@@ -143,6 +144,7 @@ _EVENTS = (
         **_JOB, "unique_key": "the job's unique key", "retry_of": "number of the job that this one repeats",
         "params": "its parameters, without secrets", "caller": "who asked: name of the token, or daemon for a schedule",
         "way": "page, api, cli or daemon",
+        **_CALLER,
     }),
     Event("job.warned", "warning", "A parameter of a new job has a value that is not in the spec; the value is sent.", {
         **_JOB, "key": "path of the parameter", **_REASON,
@@ -173,11 +175,17 @@ _EVENTS = (
     }),
     Event("job.finished", "info", "A job has succeeded or was cancelled; this line has all its numbers.", {
         **_STEP, **_REASON, **_NUMBERS, "sha256": "checksums of the first 100 artifacts; the manifest has all",
-        "destination": "folder below the storage's folder or URL",
+        "destination": "folder below the storage's folder or URL", **_CALLER,
+    }),
+    Event("batch.ended", "info", "The last job of a batch has ended; one that joins later opens the batch again.", {
+        "batch": "name of the batch", "jobs": "number of its jobs", "succeeded": "how many succeeded",
+        "failed": "how many failed", "expired": "how many expired", "cancelled": "how many were cancelled",
+        "total_s": "seconds from the batch's first submit to its end",
     }),
     Event("job.parked", "error", "Only a person can decide how the job continues.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired. It has the same numbers.", {
         **_STEP, **_REASON, **_NUMBERS,
+        **_CALLER,
     }),
     Event("job.crashed", "error", "A step failed because of a bug; the job continues until that happens too often.", {
         **_STEP, **_REASON,

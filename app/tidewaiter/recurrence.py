@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.windows import Window
 
 MOST_CAUGHT_UP: Final = 1000
 """After a downtime at most this many ticks are caught up: the latest ones."""
@@ -33,6 +35,12 @@ _BASES: Final[Mapping[str, Callable[[date], date]]] = {
     "month": lambda today: today.replace(day=1),
     "year": lambda today: today.replace(month=1, day=1),
 }
+_WINDOW_FORMS: Final = (
+    "${window.from} and ${window.to} (the first and the last day), each with an offset such as +1d and a format such "
+    "as :%Y%m%d, or ${window.start} and ${window.end} (times, the end excluded), each with a format"
+)
+_WINDOW_DAY: Final = re.compile(r"window\.(?P<base>from|to)(?P<offset>[+-][0-9]{1,4}[dwmy])?(?::(?P<format>.+))?")
+_WINDOW_TIME: Final = re.compile(r"window\.(?P<base>start|end)(?::(?P<format>.+))?")
 _DATE: Final = re.compile(rf"(?P<base>{'|'.join(_BASES)})(?P<offset>[+-][0-9]{{1,4}}[dwmy])?(?::(?P<format>.+))?")
 
 
@@ -101,7 +109,7 @@ class Schedule:
     def params_at(self, tick_at: float) -> dict[str, Json]:
         """The parameters of a tick's job, with dates in the schedule's time zone in place of templates."""
         moment = datetime.fromtimestamp(tick_at, self.zone)
-        return {name: _filled(value, moment) for name, value in self.params.items()}
+        return {name: _filled(value, partial(_date_text, moment=moment)) for name, value in self.params.items()}
 
     def key_at(self, tick_at: float) -> str:
         """The unique key of a tick's job: several daemons that see the tick make one job."""
@@ -143,17 +151,26 @@ def check_templates(value: Json) -> Json:
     Raises:
         RecurrenceError: a template cannot.
     """
-    _filled(value, datetime(2026, 1, 31, tzinfo=UTC))
+    _filled(value, partial(_date_text, moment=datetime(2026, 1, 31, tzinfo=UTC)))
     return value
 
 
-def _filled(value: Json, moment: datetime) -> Json:
+def params_of_window(params: Mapping[str, Json], window: Window) -> dict[str, Json]:
+    """The parameters of a window's job, with its days and times in place of templates.
+
+    Raises:
+        RecurrenceError: a template cannot be filled in.
+    """
+    return {name: _filled(value, partial(_window_text, window=window)) for name, value in params.items()}
+
+
+def _filled(value: Json, text_of: Callable[[str], str]) -> Json:
     if isinstance(value, str):
-        return _TEMPLATE.sub(lambda found: _date_text(found[1], moment), value)
+        return _TEMPLATE.sub(lambda found: text_of(found[1]), value)
     if isinstance(value, Mapping):
-        return {name: _filled(one, moment) for name, one in value.items()}
+        return {name: _filled(one, text_of) for name, one in value.items()}
     if isinstance(value, Sequence):
-        return [_filled(one, moment) for one in value]
+        return [_filled(one, text_of) for one in value]
     return value
 
 
@@ -165,6 +182,17 @@ def _date_text(inner: str, moment: datetime) -> str:
         raise RecurrenceError(f"holds ${{{inner}}}, which does not exist; use {_DATE_FORMS}")
     day = _moved(_BASES[found["base"]](moment.date()), found["offset"] or "+0d", inner)
     return day.strftime(found["format"]) if found["format"] else day.isoformat()
+
+
+def _window_text(inner: str, window: Window) -> str:
+    if found := _WINDOW_DAY.fullmatch(inner):
+        day = window.first_day if found["base"] == "from" else window.last_day
+        day = _moved(day, found["offset"] or "+0d", inner)
+        return day.strftime(found["format"]) if found["format"] else day.isoformat()
+    if found := _WINDOW_TIME.fullmatch(inner):
+        at = window.start if found["base"] == "start" else window.end
+        return at.strftime(found["format"]) if found["format"] else at.isoformat(timespec="seconds")
+    raise RecurrenceError(f"holds ${{{inner}}}, which does not exist; use {_WINDOW_FORMS}")
 
 
 def _moved(day: date, offset: str, inner: str) -> date:

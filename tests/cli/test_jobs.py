@@ -273,3 +273,27 @@ def test_acting_on_all_that_match(shell: CommandShell) -> None:
     assert "or a filter" in shell("jobs", "retry", code=ExitCode.USAGE).stderr
     typo = shell("jobs", "retry", "--account", "typo", code=ExitCode.USAGE)
     assert "unknown account 'typo'; configured: " in typo.stderr
+
+
+def test_labels(shell: CommandShell) -> None:
+    """A job gets labels; the list and the commands that act by filter find it by them."""
+    first = submit(shell, "--label", "dag=x", "--label", "team=a=b")
+    second = submit(shell, "--label", "dag=x")
+    third = submit(shell)
+
+    def numbers(*arguments: str) -> list[int]:
+        return [job["id"] for job in shell.json("jobs", "list", *arguments)["jobs"]]
+
+    assert numbers("--label", "dag=x") == [second, first]
+    assert numbers("--label", "dag=x", "--label", "team=a=b") == [first]
+    assert numbers() == [third, second, first]
+    assert numbers("--operation", "statistics", "--state", "queued") == [third, second, first]
+    page = shell.json("jobs", "list", "--label", "dag=x", "--limit", "1")
+    assert "label=dag%3Dx" in page["next"]
+    assert [job["id"] for job in shell.json("jobs", "cancel", "--label", "dag=x", "--dry-run")["jobs"]] == [
+        first,
+        second,
+    ]
+    assert "name=value" in shell("jobs", "list", "--label", "dag", code=ExitCode.USAGE).stderr
+    wrong = ("submit", "shop", "statistics", "-p", "export_type=OPENS", "--label", "1=2")
+    assert "no name of a label" in shell(*wrong, code=ExitCode.USAGE).stderr

@@ -87,6 +87,7 @@ def test_listing(filled: CommandShell) -> None:
         "attempted_at": None,
         "last_error": "HTTP 500",
         "ended_at": None,
+        "batch": None,
     }
     assert ids(filled, "--dead") == [3, 1]
     assert ids(filled, "--waiting") == [4]

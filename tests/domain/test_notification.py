@@ -25,6 +25,8 @@ def test_the_body() -> None:
             "retry_of": None,
             "created_at": AT - 60.0,
             "finished_at": AT,
+            "traceparent": None,
+            "labels": {},
             "artifacts": [
                 {
                     "name": "opens.csv",

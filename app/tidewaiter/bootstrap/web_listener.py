@@ -21,6 +21,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.config import Config, host_and_port
 from tidewaiter.config.config_tables import TokenTable
 from tidewaiter.config.value_types import epoch_of
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.dashboard_store import Dashboards, DashboardStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_list import JobList
@@ -35,6 +36,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.services import AccountService, JobService, ScheduleService
 from tidewaiter.web.access_control import AccessControl, AccessSettings
+from tidewaiter.web.api.batch_waits import BatchWatch
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
 from tidewaiter.web.api.openapi import api_routes
 from tidewaiter.web.api.routing import ApiContext, guarded_routes
@@ -191,6 +193,7 @@ async def web_listener(
     services = LiveServices(running, seams, log)
     context = _api_context(services, seams, log)
     change_feed.subscribe(context.watch.on_change)
+    change_feed.subscribe(context.batch_watch.on_change)
     change_feed.subscribe(context.feed.on_change)
     frame = PageRenderer(access, status, seams.clock)
     page = page_routes(
@@ -219,6 +222,7 @@ async def web_listener(
         yield task
     finally:
         context.watch.close()
+        context.batch_watch.close()
         context.feed.close()
         task.cancel()
         await asyncio.wait([task])
@@ -237,6 +241,7 @@ def _tls(running: LiveConfig) -> ssl.SSLContext | None:
 def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
     database = seams.database.for_readers
     lists, notifications, trends = JobList(JobStore(database)), NotificationStore(database), TrendStore(database)
+    batches = BatchStore(database)
     dashboards = Dashboards(DashboardStore(JobStore(database)), seams.clock)
     return ApiContext(
         jobs=lambda request: services.jobs().limited_to(scope_of(request)),
@@ -244,11 +249,13 @@ def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiCont
         schedules=lambda request: services.schedules().limited_to(scope_of(request)),
         providers=services.providers,
         job_lists=lambda request: lists.limited_to(scope_of(request)),
+        batches=lambda request: batches.limited_to(scope_of(request)),
         overview=lambda request: dashboards.of(scope_of(request)),
         storage=seams.storage,
         notifications=lambda request: notifications.limited_to(scope_of(request)),
         trends=lambda request: trends.limited_to(scope_of(request)),
         watch=JobWatch(lists, seams.clock),
+        batch_watch=BatchWatch(batches, seams.clock),
         feed=EventFeed(f"{seams.rand.getrandbits(32):08x}"),
         clock=seams.clock,
         log=log,

@@ -40,6 +40,7 @@ def subscriptions_of(config: Config) -> list[Subscription]:
             name,
             frozenset(State(state) for state in one.states),
             None if one.accounts is None else frozenset(one.accounts),
+            batches=one.batches,
         )
         for name, one in config.notifications.items()
     ]

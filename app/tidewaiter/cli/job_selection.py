@@ -8,6 +8,7 @@ import click
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
+from tidewaiter.cli.label_options import label_option
 from tidewaiter.domain.job import Job, State
 
 if TYPE_CHECKING:
@@ -25,13 +26,16 @@ class JobSelection:
     account: str | None = None
     operation: str | None = None
     states: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    batch: str | None = None
     unhandled: bool = False
     dry_run: bool = False
 
     @property
     def by_filter(self) -> bool:
         """Whether a filter selects the jobs."""
-        return bool(self.account or self.operation or self.states or self.unhandled)
+        named = self.account or self.operation or self.batch
+        return bool(named or self.states or self.labels or self.unhandled)
 
     def check(self) -> None:
         """Make sure that numbers or a filter are given, not both.
@@ -52,20 +56,19 @@ class JobSelection:
         Raises:
             CommandError: see :func:`check_account`.
         """
+        from tidewaiter.database.job_list import JobFilter, JobList  # noqa: PLC0415  # help does without
+
         if not self.by_filter:
             return list(dict.fromkeys(self.numbers))
         await check_account(service, self.account)
+        states = [State(state) for state in self.states]
+        wanted = JobFilter(
+            self.account, self.operation, states, unhandled=self.unhandled, labels=self.labels, batch=self.batch
+        )
         found: list[int] = []
         before: int | None = None
         while True:
-            page = await service.jobs.find(
-                account=self.account,
-                operation=self.operation,
-                states=[State(state) for state in self.states],
-                unhandled=self.unhandled,
-                before_id=before,
-                limit=_PAGE,
-            )
+            page = await JobList(service.jobs).page(wanted, _PAGE, before)
             found += [job.id for job in page if is_open(job)]
             if len(page) < _PAGE:
                 break
@@ -88,6 +91,8 @@ def selects_jobs(command: _Command) -> _Command:
     """The argument and the options of a command that acts on jobs; they fill the fields of :class:`JobSelection`."""
     for option in (
         click.option("--dry-run", is_flag=True, help="Show which jobs it would act on, and change nothing."),
+        label_option("All jobs with this label; several times: with all of them."),
+        click.option("--batch", metavar="NAME", help="All jobs of this batch."),
         click.option("--unhandled", is_flag=True, help="All failures that nobody has acknowledged or retried."),
         click.option(
             "--state",

@@ -21,6 +21,7 @@ from tidewaiter.cli.invocation import (
 )
 from tidewaiter.cli.job_progress import job_line, wait_for, wait_text
 from tidewaiter.cli.job_selection import JobSelection, act_on, check_account, selects_jobs
+from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import (
     console,
     files_json,
@@ -63,6 +64,8 @@ def jobs() -> None:
 @click.option(
     "--state", "states", multiple=True, type=click.Choice([one.value for one in State]), help="Only jobs in this state."
 )
+@label_option("Only jobs with this label; several times: with all of them.")
+@click.option("--batch", metavar="NAME", help="Only jobs of this batch.")
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
@@ -76,6 +79,8 @@ def list_jobs(
     account: str | None,
     operation: str | None,
     states: tuple[str, ...],
+    labels: tuple[tuple[str, str], ...],
+    batch: str | None,
     unhandled: bool,
     limit: int,
     before: int | None,
@@ -85,26 +90,23 @@ def list_jobs(
 
     The exit code is 2 if the account is neither in the configuration nor has jobs.
     """
+    from tidewaiter.database.job_list import JobFilter, JobList  # noqa: PLC0415  # help and completion do without
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
             await check_account(service, account)
-            selected = [State(state) for state in states]
-            return await service.jobs.find(
-                account=account,
-                operation=operation,
-                states=selected,
-                unhandled=unhandled,
-                before_id=before,
-                limit=limit + 1,
-            )
+            wanted_states = [State(one) for one in states]
+            wanted = JobFilter(account, operation, wanted_states, unhandled=unhandled, labels=labels, batch=batch)
+            return await JobList(service.jobs).page(wanted, limit + 1, before)
 
     found = asyncio.run(find())
     page = found[:limit]
     if as_json:
         only = ["true"] if unhandled else []
         query = {
-            "account": [account], "operation": [operation], "state": states, "unhandled": only, "limit": [limit]
+            "account": [account], "operation": [operation], "state": states, "unhandled": only, "limit": [limit],
+            "batch": [batch],
+            "label": [f"{name}={value}" for name, value in labels],
         }  # fmt: skip
         show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})
     elif page:

@@ -16,9 +16,11 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.job_progress import exit_code_of, job_line, until_ended
+from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import files_json, show_files, show_json
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.job import Job
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.job_json import job_json
 from tidewaiter.domain.manifest import Artifact
 
@@ -57,6 +59,8 @@ param_option = click.option(
 @click.argument("operation", shell_complete=name_completion.operations)
 @param_option
 @click.option("--key", metavar="UNIQUE", help="A name for this request: submitted again, it is the same job.")
+@label_option("A label of your own, by which jobs are found; several times for several labels.")
+@click.option("--batch", metavar="NAME", help="The batch that the job joins; see `tidewaiter batches`.")
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 @click.option("--timeout", type=click.FloatRange(min=0), metavar="S", help="Wait at most so many seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the job as JSON, whatever the exit code.")
@@ -70,6 +74,8 @@ def submit(
     operation: str,
     params: Mapping[str, str],
     key: str | None,
+    labels: tuple[tuple[str, str], ...],
+    batch: str | None,
     wait: bool,
     timeout: float | None,
     as_json: bool,
@@ -82,8 +88,11 @@ def submit(
         raise click.UsageError("--timeout needs --wait")
 
     async def run() -> ExitCode:
+        from tidewaiter.services import JobRequest  # noqa: PLC0415  # help and completion do without
+
         async with open_job_service(invocation, refusal=ExitCode.USAGE, level="warning") as (service, config):
-            job, created = await service.submit(account, operation, params, key, actor=current_user())
+            asked = JobRequest(account, operation, params, key, JobContext(batch=batch, labels=dict(labels)))
+            job, created = await service.submit_request(asked, actor=current_user())
             if not wait:
                 _show(job, created, as_json)
                 return ExitCode.OK

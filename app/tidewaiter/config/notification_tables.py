@@ -94,6 +94,11 @@ class NotificationTable(TomlTable):
         description=f"states that it is notified about: {_STATES}",
     )
 
+    batches: bool = Field(
+        default=True,
+        description="whether it is also notified when a batch with jobs of these accounts has ended",
+    )
+
     @field_validator("url")
     @classmethod
     def _reachable(cls, url: str, info: ValidationInfo) -> str:

@@ -45,11 +45,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
+from tidewaiter.database.batch_counts import BatchCounts
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sealing import Seal
 from tidewaiter.database.tables import artifacts, history, job_terms, jobs, lanes
 from tidewaiter.database.trend_store import TrendWriter
+from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import HistoryEntry, State, track_of
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.outcome import Stored
@@ -126,12 +128,13 @@ class GroupResult:
 
     ``accepted`` are durable. ``conflicts`` were refused because another job already follows the same remote job, each
     with the reason. ``unwritable`` have values that the database will never accept, with the reason. An update in none
-    of them is stale: its lane or its version has changed, and nothing was written.
+    of them is stale: its lane or its version has changed, and nothing was written. ``batches`` have ended with them.
     """
 
     accepted: frozenset[int]
     conflicts: tuple[tuple[int, str], ...] = ()
     unwritable: tuple[tuple[int, str], ...] = ()
+    batches: tuple[EndedBatch, ...] = ()
 
 
 class GroupCommit:
@@ -145,6 +148,7 @@ class GroupCommit:
 
     def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
         self._outbox = outbox
+        self.batches = BatchCounts(dialect, outbox)
         self._seal = seal
         self._trends = TrendWriter(dialect)
         self._update_staying, self._update_moving, self._decide = _updates(dialect)
@@ -154,11 +158,11 @@ class GroupCommit:
         self._write_artifacts = _artifact_upsert(dialect)
         self._delete_artifacts = _artifact_delete(dialect)
 
-    async def write(self, connection: AsyncConnection, group: Sequence[FencedUpdate], owner: str) -> frozenset[int]:
+    async def write(self, connection: AsyncConnection, group: Sequence[FencedUpdate], owner: str) -> GroupResult:
         """Write every update of the group that the fence permits.
 
         Returns:
-            The ids of the jobs whose update is in the database, written now or by an earlier attempt.
+            The jobs whose update is in the database, written now or by an earlier attempt.
 
         Raises:
             IntegrityError: one of them has a handle that another job has.
@@ -168,17 +172,25 @@ class GroupCommit:
         moving = [one for one in group if one.update.job.id not in accepted]
         accepted |= await self._write_through(connection, self._update_moving, moving, owner)
         await self._write_details(connection, [one for one in group if one.update.job.id in accepted])
+        ended = await self.batches.ended(connection, [one.update for one in group if one.update.job.id in accepted])
         left = [one for one in group if one.update.job.id not in accepted]
-        return accepted | await self._written_before(connection, left)
+        if known := await self._written_before(connection, left):
+            again = [one.update for one in left if one.update.job.id in known]
+            ended += await self.batches.ended_before(connection, again)
+        return GroupResult(accepted | known, batches=ended)
 
-    async def decide(self, connection: AsyncConnection, decision: JobUpdate) -> bool:
-        """Write a person's decision if the job is still parked, at the version that the person saw."""
+    async def decide(self, connection: AsyncConnection, decision: JobUpdate, ended: list[EndedBatch]) -> bool:
+        """Write a person's decision if the job is still parked, at the version that the person saw.
+
+        A batch that ends with it is added to ``ended``.
+        """
         result = await connection.execute(self._decide, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
             await self.write_history(connection, [(*_entry(decision.entry), None)])
             await self._outbox.write(connection, [decision])
             await self._trends.write(connection, [decision])
+            ended += await self.batches.ended(connection, [decision])
         return accepted
 
     async def write_history(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:

@@ -84,6 +84,8 @@ class JobInsert:
                 left = [one for one in left if one[0] not in results]
                 results |= await self._find_existing(connection, left)
                 left = [one for one in left if one[0] not in results]
+        # Batches come last, so that whoever waits for one holds everything else that it needs.
+        await self._group.batches.joined(connection, [job for job, created in results.values() if created], now)
         return [results[place] for place in range(len(numbered))]
 
     async def add_again(

@@ -92,15 +92,14 @@ class JobList:
 
         Args:
             conditions: which jobs; an operation without an account, a key or a search is looked up in the accounts of
-                ``operations_by_account`` that have it.
+                ``operations_by_account`` that have it, and without them among all jobs.
             limit: how many at most.
             before_id: the last id of the previous page.
             operations_by_account: the existing operations, by account.
         """
-        operations_by_account = operations_by_account or {}
         matching = await self._matching(conditions, before_id)
         if conditions.search is not None:
-            named = frozenset(name for operations in operations_by_account.values() for name in operations)
+            named = frozenset(name for operations in (operations_by_account or {}).values() for name in operations)
             found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
         elif conditions.numbers or conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
@@ -108,7 +107,7 @@ class JobList:
             found = _with_term(label_term(*conditions.labels[0]), matching, limit)
         elif conditions.unhandled or conditions.batch is not None or conditions.schedule is not None:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
-        elif conditions.account is None and conditions.operation is not None:
+        elif conditions.account is None and conditions.operation is not None and operations_by_account is not None:
             having = [name for name, operations in operations_by_account.items() if conditions.operation in operations]
             found = await self._newest_of([name for name in having if name in self._scope], conditions, matching, limit)
         elif conditions.account is None and self._scope.accounts is not None:

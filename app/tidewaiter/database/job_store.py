@@ -39,6 +39,7 @@ from tidewaiter.database.row_codec import (
 )
 from tidewaiter.database.sealing import Seal
 from tidewaiter.database.tables import HANDLE_INDEX, UNHANDLED, HandleKey, artifacts, history, jobs, lanes
+from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import (
     CANCELLED_AT_ONCE,
     LIVE,
@@ -136,17 +137,15 @@ class JobStore:
         limit: int = 50,
     ) -> list[Job]:
         """Jobs that match all given conditions, newest first; ``before_id`` is the last id of the previous page."""
-        statement = select(*JOB_COLUMNS).order_by(jobs.c.id.desc()).limit(limit)
-        if account is not None:
-            statement = statement.where(jobs.c.account == account)
-        if operation is not None:
-            statement = statement.where(jobs.c.operation == operation)
+        equal = [(jobs.c.account, account), (jobs.c.operation, operation)]
+        matching = [column == value for column, value in equal if value is not None]
         if unhandled:
-            statement = statement.where(UNHANDLED)
+            matching.append(UNHANDLED)
         if states:
-            statement = statement.where(jobs.c.state.in_([state.value for state in states]))
+            matching.append(jobs.c.state.in_([state.value for state in states]))
         if before_id is not None:
-            statement = statement.where(jobs.c.id < before_id)
+            matching.append(jobs.c.id < before_id)
+        statement = select(*JOB_COLUMNS).where(*matching).order_by(jobs.c.id.desc()).limit(limit)
         return await jobs_of(await self._rows(statement))
 
     async def history(self, number: int) -> list[HistoryEntry]:
@@ -209,7 +208,7 @@ class JobStore:
             return GroupResult(frozenset())
         try:
             async with self.database.writing() as connection:
-                return GroupResult(await self._group.write(connection, updates, owner))
+                return await self._group.write(connection, updates, owner)
         except DBAPIError as error:
             is_taken, reason = _is_handle_taken(error), unwritable(error)
             if reason is None:
@@ -226,10 +225,11 @@ class JobStore:
             first.accepted | second.accepted,
             first.conflicts + second.conflicts,
             first.unwritable + second.unwritable,
+            first.batches + second.batches,
         )
 
-    async def decide(self, update: JobUpdate) -> bool:
-        """Commit a person's decision on a parked job.
+    async def decide(self, update: JobUpdate, ended: list[EndedBatch] | None = None) -> bool:
+        """Commit a person's decision on a parked job. A batch that ends with it is added to ``ended``.
 
         Returns:
             Whether it was written: not if the job is no longer parked, or has another version.
@@ -239,7 +239,7 @@ class JobStore:
         """
         try:
             async with self.database.writing() as connection:
-                return await self._group.decide(connection, update)
+                return await self._group.decide(connection, update, [] if ended is None else ended)
         except IntegrityError as error:
             if not _is_handle_taken(error):
                 raise
@@ -289,6 +289,7 @@ class JobStore:
             How many were deleted.
         """
         async with self.database.writing() as connection:
+            await self._group.batches.delete_old(connection, before)
             return (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
 
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:

@@ -16,9 +16,17 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
 from tidewaiter.database.tables import DatabaseNow, artifacts, notifications
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
+from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import Artifact
-from tidewaiter.domain.notification import MOST_LISTED, DeliveryStatus, Subscription, body_of, message_id
+from tidewaiter.domain.notification import (
+    MOST_LISTED,
+    DeliveryStatus,
+    Subscription,
+    batch_body_of,
+    body_of,
+    message_id,
+)
 from tidewaiter.domain.state_machine import JobUpdate
 
 __all__ = [
@@ -32,12 +40,14 @@ __all__ = [
 
 # Making and encoding bodies blocks the event loop: a group has hundreds of jobs, each with files.
 _JOBS_AT_ONCE: Final = 64
-_GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body")
+_GIVEN: Final = ("endpoint", "message_id", "job_id", "account", "state", "at", "body", "batch")
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
     """A message to an endpoint: a job has reached ``state`` at ``at`` (times are epoch seconds).
+
+    With ``batch`` it says that this batch has ended, and the job is the last one that did.
 
     ``message_id`` names the event for the receiver. ``due_at`` is the time of the next attempt, ``None`` if there is
     none; ``ended_at`` is when it was delivered or given up. ``attempts`` counts attempts that were begun.
@@ -56,6 +66,7 @@ class Notification:
     attempted_at: float | None
     last_error: str | None
     ended_at: float | None
+    batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,26 @@ class Outbox:
             rows = [row for update, names in some for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
             await connection.execute(self._insert, {PARAMETER: encode(rows)})
 
+    async def write_batches(self, connection: AsyncConnection, ended: Sequence[EndedBatch]) -> None:
+        """Write the notifications about batches that have ended in this transaction."""
+        rows = [
+            (
+                to.endpoint,
+                one.message_id,
+                one.last.id,
+                one.last.account,
+                one.last.state.value,
+                one.ended_at,
+                batch_body_of(one, to.accounts),
+                one.batch.name,
+            )
+            for one in ended
+            for to in self.subscriptions
+            if to.includes_batch(one)
+        ]
+        if rows:
+            await connection.execute(self._insert, {PARAMETER: encode(rows)})
+
     def _endpoints_for(self, update: JobUpdate) -> list[str]:
         """The endpoints that are notified about an update: it must have brought the job into its state."""
         if update.state_from is update.job.state:
@@ -125,7 +156,7 @@ def _rows(
     job = _as_stored(update.job)
     at = job.created_at if update.entry is None else update.entry.at
     body = body_of(job, at, files, total)
-    return [(name, message_id(job), job.id, job.account, job.state.value, at, body) for name in endpoints]
+    return [(name, message_id(job), job.id, job.account, job.state.value, at, body, None) for name in endpoints]
 
 
 def _as_stored(job: Job) -> Job:

@@ -37,7 +37,7 @@ class JobContext:
             {
                 name: dict(value) if name == "labels" else value
                 for name in _NAMES
-                if (value := getattr(self, name)) not in (None, _NO_LABELS)
+                if (value := getattr(self, name)) not in (None, {})
             }
         )
 

@@ -1,7 +1,7 @@
 """Landed files: their names, numbers and keys in the storage, and the manifest that lists them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -53,6 +53,8 @@ def render_manifest(
     status: str | None,
     artifacts: Sequence[Artifact],
     finished_at: float,
+    labels: Mapping[str, str] | None = None,
+    traceparent: str | None = None,
 ) -> bytes:
     """The manifest document of a job, written when every artifact is durable.
 
@@ -69,6 +71,8 @@ def render_manifest(
         "handle": None if handle is None else shown_handle(handle),
         "status": status,
         "finished_at": finished_at,
+        "labels": dict(labels or {}),
+        "traceparent": traceparent,
         "artifacts": [described(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
     }
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()

@@ -8,6 +8,7 @@ from enum import StrEnum
 from random import Random
 from typing import Final
 
+from tidewaiter.domain.batch import EndedBatch, by_state
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, Job, State
@@ -41,15 +42,23 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """The jobs that an endpoint is notified about: of these accounts (``None``: of all) in these states."""
+    """The jobs that an endpoint is notified about: of these accounts (``None``: of all) in these states.
+
+    ``batches``: it is also notified when a batch with jobs of these accounts has ended.
+    """
 
     endpoint: str
     states: frozenset[State]
     accounts: frozenset[str] | None = None
+    batches: bool = True
 
     def includes(self, job: Job) -> bool:
         """Whether the endpoint is notified that the job has reached its state."""
         return job.state in self.states and (self.accounts is None or job.account in self.accounts)
+
+    def includes_batch(self, ended: EndedBatch) -> bool:
+        """Whether the endpoint is notified that the batch has ended."""
+        return self.batches and bool(by_state(ended.batch.counts, self.accounts))
 
 
 def message_id(job: Job) -> str:
@@ -64,6 +73,7 @@ def message_id(job: Job) -> str:
 
 _OF_JOB: Final = (
     "id", "account", "operation", "state", "reason", "unique_key", "retry_of", "created_at", "finished_at",
+    "traceparent",
 )  # fmt: skip
 _OF_ARTIFACT: Final = ("name", "key", "size", "sha256", "media_type")
 
@@ -82,9 +92,24 @@ def body_of(job: Job, at: float, artifacts: Sequence[Artifact], total: int) -> s
     """
     view = JobView.of(job)
     data: dict[str, Json] = {name: getattr(view, name) for name in _OF_JOB}
+    data["labels"] = dict(view.labels)
     data["artifacts"] = [{name: getattr(one, name) for name in _OF_ARTIFACT} for one in artifacts]
     data["artifacts_total"] = total
     return render_notification(f"job.{job.state.value}", at, data)
+
+
+def batch_body_of(ended: EndedBatch, accounts: frozenset[str] | None) -> str:
+    """The body of the notification for a batch whose last job has ended; it counts jobs of these accounts only."""
+    one = ended.batch
+    states = by_state(one.counts, accounts)
+    data: dict[str, Json] = {
+        "batch": one.name,
+        "created_at": one.created_at,
+        "finished_at": ended.ended_at,
+        "jobs": sum(states.values()),
+        "states": {state.value: number for state, number in states.items()},
+    }
+    return render_notification("batch.ended", ended.ended_at, data)
 
 
 def render_notification(kind: str, at: float, data: dict[str, Json]) -> str:

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tidewaiter.domain.batch import batch_name_fault
 from tidewaiter.domain.http_values import Json, JsonObject
 from tidewaiter.domain.job import NewJob
 from tidewaiter.domain.job_context import NO_CONTEXT, JobContext
+from tidewaiter.domain.job_labels import label_faults
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import ParameterError
 from tidewaiter.providers.provider import BoundAccount
@@ -27,8 +29,8 @@ class ConflictError(RequestError):
 class JobRequestFault:
     """What is wrong with one request for a job.
 
-    ``place`` counts the requests from 0. ``member`` is ``account``, ``operation`` or ``params``; of parameters ``path``
-    says which, as in ``variants.twitter[0].message``.
+    ``place`` counts the requests from 0. ``member`` is ``account``, ``operation``, ``params``, ``labels`` or
+    ``batch``; of parameters ``path`` says which, as in ``variants.twitter[0].message``, and of labels it is the name.
     """
 
     place: int
@@ -83,6 +85,10 @@ def new_job_of(accounts: Mapping[str, BoundAccount], request: JobRequest, place:
         known = ", ".join(sorted(account.operations))
         reason = f"account {request.account!r} has no operation {request.operation!r}; it has: {known}"
         raise RefusedError([JobRequestFault(place, "operation", "", reason)])
+    if request.context.batch is not None and (fault := batch_name_fault(request.context.batch)):
+        raise RefusedError([JobRequestFault(place, "batch", "", fault)])
+    if faults := [JobRequestFault(place, "labels", *fault) for fault in label_faults(request.context.labels)]:
+        raise RefusedError(faults)
     try:
         params = operation.check_params(request.params)
     except ParameterError as error:

@@ -9,6 +9,7 @@ from typing import Final
 from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.admin_action_store import AdminActionStore, with_actions
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.errors import HandleTakenError
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.job_store import JobStore
@@ -17,6 +18,7 @@ from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.change_feed import ChangeListener, added, change_of, ignore_change
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import FAILURES, TERMINAL, HistoryEntry, Job, NewJob, State
@@ -30,6 +32,7 @@ from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line
 from tidewaiter.services.audit import audited, target_of
+from tidewaiter.services.batch_events import log_batch
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
 from tidewaiter.services.wait_reasons import LaneReport, lane_report
 
@@ -138,6 +141,7 @@ class JobService:
         return stored
 
     async def _store(self, news: Sequence[NewJob], actor: Actor) -> list[tuple[Job, bool]]:
+        await self._check_batches(news)
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
             [(_requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
@@ -150,6 +154,12 @@ class JobService:
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await self._clock.sleep(0)
         return stored
+
+    async def _check_batches(self, news: Sequence[NewJob]) -> None:
+        """A caller who is limited to some accounts must not hold the batch of others open."""
+        names = {new.context.batch for new in news if new.context.batch is not None}
+        if names and (taken := await BatchStore(self.jobs.database, self._scope).shared_with_others(names)):
+            raise ConflictError(f"the name of the batch is taken: {', '.join(sorted(taken))}; choose another one")
 
     async def cancel(self, job_id: int, *, actor: Actor) -> Job:
         """Request a job's cancellation; the daemon cancels the remote job if the provider can.
@@ -316,6 +326,8 @@ class JobService:
             params=job.params,
             caller=one_line(actor.name, LONGEST_NAME),
             way=actor.channel.value,
+            labels=dict(job.context.labels) or None,
+            traceparent=job.context.traceparent,
         )
         for key, reason in self._operation(job.account, job.operation).unlisted(job.params):
             self._log.emit(
@@ -337,10 +349,13 @@ class JobService:
         if update.entry is not None:
             detail = "; ".join(filter(None, (update.entry.detail, actor.history_text)))
             update = replace(update, entry=replace(update.entry, detail=detail or None))
-        if not await self.jobs.decide(update):
+        ended: list[EndedBatch] = []
+        if not await self.jobs.decide(update, ended):
             raise ConflictError(f"job {job.id} has changed meanwhile; look at it again")
         if (change := change_of(update)) is not None:
             self._on_change(change)
+        for one in ended:
+            log_batch(self._log, one)
         return update.job
 
     async def _job(self, job_id: int) -> Job:

@@ -9,6 +9,7 @@ from typing import Any
 from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minute
 from tidewaiter.database.lane_store import LaneStatus
 from tidewaiter.database.notification_store import Notification
+from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import State
 from tidewaiter.domain.trends import OperationTrend, Trend, TrendPeriod, TrendStep
@@ -80,6 +81,21 @@ def notification_json(one: Notification) -> dict[str, Any]:
         "attempted_at": rfc3339(one.attempted_at),
         "last_error": one.last_error,
         "ended_at": rfc3339(one.ended_at),
+        "batch": one.batch,
+    }
+
+
+def batch_json(one: Batch) -> dict[str, Any]:
+    """A batch with the counts of its jobs."""
+    return {
+        "name": one.name,
+        "created_at": rfc3339(one.created_at),
+        "created_by": one.created_by,
+        "jobs": one.jobs,
+        "open": one.open,
+        "complete": one.complete,
+        "ended_at": rfc3339(one.ended_at),
+        "states": {state.value: number for state, number in one.states.items()},
     }
 
 

@@ -232,6 +232,7 @@ class Committer:
             first.accepted | second.accepted,
             first.conflicts + second.conflicts,
             first.unwritable + second.unwritable,
+            first.batches + second.batches,
         )
 
     async def _with_retries(self, work: Callable[[], Awaitable[T]], waiting: int) -> T:
@@ -284,6 +285,8 @@ class Committer:
                 self._job_log.dropped(update)
                 item.on_result(update, CommitResult.STALE)
         await self._job_log.committed(accepted)
+        for ended in result.batches:
+            self._job_log.batch_ended(ended)
 
 
 def _one_of_each(items: Sequence[_Item]) -> tuple[list[_Item], list[_Item]]:

@@ -6,12 +6,14 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.change_feed import ChangeListener, change_of, ignore_change
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.domain.manifest import Artifact, folder_of
 from tidewaiter.domain.state_machine import JobUpdate
 from tidewaiter.log import EventLog
+from tidewaiter.services.batch_events import log_batch
 
 _MOST_DIGESTS = 100  # in one line of the log; the manifest has all of them
 _POLLED = (o.Pending, o.Ready, o.Gone, o.Unmapped)
@@ -64,6 +66,10 @@ class JobLog:
                 await self._finished(update)
             else:
                 self._advanced(update, change.event)
+
+    def batch_ended(self, ended: EndedBatch) -> None:
+        """Log that the last job of a batch has ended."""
+        log_batch(self._log, ended)
 
     def dropped(self, update: JobUpdate) -> None:
         """Log that a stale write was refused."""
@@ -166,6 +172,8 @@ class JobLog:
             "fetches": job.fetches,
             "files": len(artifacts),
             "bytes": sum(artifact.size for artifact in artifacts),
+            "labels": dict(job.context.labels) or None,
+            "traceparent": job.context.traceparent,
         }
         if job.state in (State.FAILED, State.EXPIRED):
             self._log.emit("job.failed", **numbers)

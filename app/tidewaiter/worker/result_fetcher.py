@@ -270,6 +270,8 @@ class ResultFetcher:
             status=status or job.remote_status,
             artifacts=artifacts,
             finished_at=self._clock.now(),
+            labels=job.context.labels,
+            traceparent=job.context.traceparent,
         )
         document = await read_off_loop(len(artifacts) * _ARTIFACT_BYTES, render)
         try:

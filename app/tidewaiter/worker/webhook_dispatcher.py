@@ -234,4 +234,5 @@ def _named(notification: Notification) -> dict[str, object]:
         "account": notification.account,
         "state": notification.state.value,
         "attempts": notification.attempts,
+        "batch": notification.batch,
     }

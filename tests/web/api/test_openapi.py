@@ -48,7 +48,13 @@ class _Names(dict[str, dict[str, Any]]):
         return {"id": 2 if "cancel" in path else 1, "number": 0, "name": "quay"}
 
 
-_KNOWN = _Names({"/v1/schedules/{name}/run": {"name": "nightly"}, "/v1/providers/{name}": {"name": "harbour"}})
+_KNOWN = _Names(
+    {
+        "/v1/schedules/{name}/run": {"name": "nightly"},
+        "/v1/providers/{name}": {"name": "harbour"},
+        "/v1/batches/{name}": {"name": "march"},
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,7 @@ async def _serve(folder: Path, ready: threading.Event, made: list[Running], stop
     async with serving(folder, f"sqlite:///{folder / 'tide.db'}", tokens=True) as site:
         admin = {"Authorization": f"Bearer {ADMIN}"}
         await site.landed(b"0,1,2\n", headers=admin)
-        await site.submitted(headers=admin)
+        await site.submitted(headers=admin, batch="march")
         over = asyncio.Event()
         stop.append((asyncio.get_running_loop(), over))
         made.append(Running(site.base, (await site.get("/openapi.json", headers=admin)).json))

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job, NewJob
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.services import JobRequest, JobRequestFault, JobService, RefusedError
 from tidewaiter.services.audit import target_of
 from tidewaiter.web.api import body_schemas as shapes
-from tidewaiter.web.api.http_headers import IDEMPOTENCY_KEY, REPLAYED, idempotency_key
-from tidewaiter.web.api.job_routes import KEY, again_in, check_same, key_was_used
+from tidewaiter.web.api.http_headers import IDEMPOTENCY_KEY, REPLAYED, idempotency_key, traceparent
+from tidewaiter.web.api.job_routes import KEY, TRACE, again_in, check_same, key_was_used
 from tidewaiter.web.api.request_input import MOST_FAULTS, body_problem, check_shape, read_body, refusal_of
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
 from tidewaiter.web.callers import TARGET, Role, actor_of
@@ -35,7 +37,7 @@ class BatchRoutes:
             ApiRoute(
                 "POST", "/v1/jobs/batch", "submitBatch", "Make many jobs, all of them or none", self.submit,
                 {202: ApiResponse("the jobs, in the order of the request", shapes.Receipts, headers=headers)},
-                headers=(KEY,), body=shapes.NewJobs, role=Role.SUBMIT, limited=True,
+                headers=(KEY, TRACE), body=shapes.NewJobs, role=Role.SUBMIT, problems=(409,), limited=True,
             )
         ]  # fmt: skip
 
@@ -43,7 +45,8 @@ class BatchRoutes:
         """Submit the jobs of a batch."""
         body = await read_body(request, shapes.AnyJobs, _LARGEST_BODY)
         key = idempotency_key(request)
-        news = await asyncio.to_thread(_drafts, self._context.jobs(request), body.jobs, key)
+        context = JobContext(batch=body.batch, traceparent=traceparent(request))
+        news = await asyncio.to_thread(_drafts, self._context.jobs(request), body.jobs, key, context)
         stored = await self._stored(request, news, key)
         request[TARGET] = target_of([job.id for job, _ in stored])
         receipts = [{"id": job.id, "created": created, "location": f"/v1/jobs/{job.id}"} for job, created in stored]
@@ -77,7 +80,7 @@ class BatchRoutes:
                 check_same(job, new)
 
 
-def _drafts(service: JobService, given: Sequence[Json], key: str | None) -> list[NewJob]:
+def _drafts(service: JobService, given: Sequence[Json], key: str | None, context: JobContext) -> list[NewJob]:
     """The jobs of a batch. This runs in a thread, because ten thousand jobs would block the event loop.
 
     Raises:
@@ -87,7 +90,13 @@ def _drafts(service: JobService, given: Sequence[Json], key: str | None) -> list
     if key is not None:
         _check_keyless(jobs)
     job_requests = [
-        JobRequest(one.account, one.operation, one.params, one.unique_key if key is None else _key_at(key, place))
+        JobRequest(
+            one.account,
+            one.operation,
+            one.params,
+            one.unique_key if key is None else _key_at(key, place),
+            replace(context, batch=one.batch or context.batch, labels=one.labels),
+        )
         for place, one in enumerate(jobs)
     ]
     news: list[NewJob] = []

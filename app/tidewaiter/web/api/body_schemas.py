@@ -4,7 +4,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, SkipValidation, StringConstraints
 
+from tidewaiter.domain.batch import BATCH_NAME
 from tidewaiter.domain.job import State
+from tidewaiter.domain.job_labels import LABEL_NAME, LABEL_VALUE, MOST_LABELS
 
 MOST_IN_BATCH: Final = 10_000
 _LONGEST_KEY: Final = 255
@@ -26,6 +28,15 @@ class Incoming(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
+BatchName: TypeAlias = Annotated[
+    str | None,  # the service checks it
+    Field(
+        description="the name of the batch that it joins; the batch is made with its first job",
+        json_schema_extra={"anyOf": [{"type": "string", "pattern": BATCH_NAME}, {"type": "null"}]},
+    ),
+]
+
+
 class NewJobBody(Incoming):
     """A job to submit: an operation of an account, with its parameters."""
 
@@ -39,17 +50,31 @@ class NewJobBody(Incoming):
         UniqueKey | None,
         Field(description="identifies this request within its account: if repeated, it returns the first job"),
     ] = None
+    batch: BatchName = None
+    labels: Annotated[
+        dict[str, str],  # the service checks each of them
+        Field(
+            max_length=MOST_LABELS,
+            description="names and values of your own, such as the DAG; jobs are found by them",
+            json_schema_extra={
+                "propertyNames": {"pattern": LABEL_NAME},
+                "additionalProperties": {"type": "string", "pattern": LABEL_VALUE},
+            },
+        ),
+    ] = {}
 
 
 class NewJobs(Incoming):
     """Jobs to submit, all or none."""
 
+    batch: BatchName = None
     jobs: Annotated[list[NewJobBody], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
 class AnyJobs(Incoming):
     """A batch whose jobs are not checked yet."""
 
+    batch: BatchName = None
     jobs: Annotated[list[Any], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
@@ -146,6 +171,26 @@ class Receipts(Outgoing):
     """The results of a batch, in its order."""
 
     jobs: list[Receipt]
+
+
+class BatchShape(Outgoing):
+    """Jobs that were submitted under one name."""
+
+    name: str
+    created_at: Moment
+    created_by: Annotated[str, Field(description="the name of the token, or of the system's user")]
+    jobs: Annotated[int, Field(description="how many jobs have joined it; a retry joins, too")]
+    open: Annotated[int, Field(description="how many of them have not ended; a parked job has not")]
+    complete: Annotated[bool, Field(description="false while a backfill still adds jobs")]
+    ended_at: Annotated[Moment | None, Field(description="when its last job ended; a job that joins clears it")]
+    states: Annotated[dict[str, int], Field(description="the number of stored jobs in each state that has some")]
+
+
+class BatchPage(Outgoing):
+    """Batches, the newest first."""
+
+    batches: list[BatchShape]
+    next: Annotated[str | None, Field(description="the address of the next page; null on the last")]
 
 
 class EntryShape(Outgoing):
@@ -333,6 +378,7 @@ class NotificationShape(Outgoing):
     attempted_at: Moment | None
     last_error: str | None
     ended_at: Moment | None
+    batch: Annotated[str | None, Field(description="the batch that has ended; null if it is about a job")]
 
 
 class NotificationPage(Outgoing):

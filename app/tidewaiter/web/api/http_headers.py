@@ -7,11 +7,13 @@ from zlib import crc32
 from aiohttp import hdrs, web
 
 from tidewaiter.domain.job import Job
+from tidewaiter.domain.job_labels import trace_of
 from tidewaiter.web.problems import FieldFault, ProblemError
 
 MOST_WAIT_S: Final = 60
 IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 REPLAYED: Final = "Idempotent-Replayed"
+TRACEPARENT: Final = "traceparent"
 KEY_PATTERN: Final = r'^("[ !#-\[\]-~]{1,255}"|[!#-+.-:<-\[\]-~-]{1,255})$'
 
 _WAIT: Final = re.compile(r"wait\s*=\s*\"?([0-9]{1,6})\"?", re.IGNORECASE)
@@ -65,6 +67,12 @@ def idempotency_key(request: web.Request) -> str | None:
             400, "the request's key cannot be used", errors=[FieldFault(reason, parameter=IDEMPOTENCY_KEY)]
         )
     return given[0].strip('"')
+
+
+def traceparent(request: web.Request) -> str | None:
+    """The trace that the request belongs to; ``None`` without one. An invalid header is ignored."""
+    given = request.headers.getall(TRACEPARENT, [])
+    return trace_of(given[0]) if len(given) == 1 else None
 
 
 def known_tags(request: web.Request) -> frozenset[str]:

@@ -9,6 +9,7 @@ from aiohttp import ETag, hdrs, web
 
 from tidewaiter.database.job_list import LARGEST_ID, JobFilter
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
 from tidewaiter.services import JobRequest, RefusedError
 from tidewaiter.services.audit import target_of
@@ -17,10 +18,12 @@ from tidewaiter.web.api.http_headers import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
     REPLAYED,
+    TRACEPARENT,
     applied,
     entity_tag,
     idempotency_key,
     known_tags,
+    traceparent,
     wait_of,
 )
 from tidewaiter.web.api.job_changes import JobWatch
@@ -40,6 +43,12 @@ KEY: Final = ApiParameter(
     IDEMPOTENCY_KEY,
     "identifies this request: repeated with the same key, it makes nothing new",
     {"type": "string", "pattern": KEY_PATTERN},
+)
+TRACE: Final = ApiParameter(
+    TRACEPARENT, "the caller's trace, which the job keeps (W3C Trace Context); an invalid one is ignored", TEXT
+)
+LABELS: Final = ApiParameter(
+    "label", "only with this label, as name=value; if given several times, with all of them", TEXT, many=True
 )
 UNHANDLED: Final = ApiParameter(
     "unhandled",
@@ -102,6 +111,7 @@ class JobListRoutes:
                         " name=value, or the beginning of its unique key or operation",
                         TEXT,
                     ),
+                    LABELS,
                     ApiParameter("batch", "only of this batch", TEXT),
                     ApiParameter("schedule", "only runs of this schedule", TEXT),
                     ApiParameter("cause", "only failures of this cause", TEXT),
@@ -150,6 +160,7 @@ def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
         cause=text("cause"),
         unhandled=_is_true(query, "unhandled", faults),
         numbers=_numbers_of(query, faults),
+        labels=_labels_of(query, faults),
     )
 
 
@@ -168,6 +179,13 @@ def _end_of(query: QueryParameters, faults: list[FieldFault]) -> Callable[[Colle
     if until not in ("all", "any"):
         faults.append(FieldFault("must be all or any", parameter="until"))
     return lambda jobs: (any if until == "any" else all)(map(_has_ended, jobs))
+
+
+def _labels_of(query: QueryParameters, faults: list[FieldFault]) -> tuple[tuple[str, str], ...]:
+    found = [(name, value) for name, _, value in (one.partition("=") for one in query.get("label", ()))]
+    if not all(name and value for name, value in found):
+        faults.append(FieldFault("must be name=value", parameter="label"))
+    return tuple(found)
 
 
 def _is_true(query: QueryParameters, name: str, faults: list[FieldFault]) -> bool:
@@ -204,7 +222,7 @@ class JobRoutes:
                     201: ApiResponse("a new job that has ended already", job, headers=_LOCATION),
                     200: ApiResponse("the ended job of an earlier request", job, headers=_LOCATION | _REPLAYED),
                 },
-                headers=(KEY, PREFER), body=shapes.NewJobBody, role=Role.SUBMIT, limited=True,
+                headers=(KEY, PREFER, TRACE), body=shapes.NewJobBody, role=Role.SUBMIT, problems=(409,), limited=True,
             ),
             ApiRoute(
                 "GET", "/v1/jobs/{id}", "showJob", "Show a job", self.show,
@@ -258,7 +276,8 @@ class JobRoutes:
         """Submit a job, once for each key."""
         body = await read_body(request, shapes.NewJobBody)
         key, wait_s = idempotency_key(request), None if self._context.watch.is_full else wait_of(request)
-        job_request = JobRequest(body.account, body.operation, body.params, _one_key(key, body.unique_key))
+        context = JobContext(batch=body.batch, labels=body.labels, traceparent=traceparent(request))
+        job_request = JobRequest(body.account, body.operation, body.params, _one_key(key, body.unique_key), context)
         if request.content_length is None or request.content_length > LARGE:
             new = await asyncio.to_thread(self._draft, request, job_request)  # many values would block the event loop
         else:

@@ -76,7 +76,7 @@ class PageRequest:
             faults: receives the faults.
             usual: the limit if the query has none.
         """
-        limit = _limit_of(query, faults, usual)
+        limit = limit_of(query, faults, usual)
         before_id = None
         if "cursor" in query:
             before_id = _number_in(query["cursor"][0], path, _filters_of(query))
@@ -144,7 +144,8 @@ def _number_in(text: str, path: str, filters: QueryParameters) -> int | None:
     return last_id if last_id <= LARGEST_ID else None
 
 
-def _limit_of(query: QueryParameters, faults: list[FieldFault], usual: int) -> int:
+def limit_of(query: QueryParameters, faults: list[FieldFault], usual: int = USUAL) -> int:
+    """How many items a query asks for; a faulty number is added to ``faults``."""
     text = query["limit"][0] if "limit" in query else str(usual)
     if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_LISTED)) and 1 <= int(text) <= MOST_LISTED:
         return int(text)

@@ -278,6 +278,8 @@ def refusal_of_one(error: RefusedError, job_request: JobRequest) -> ProblemError
 def _field_fault(fault: JobRequestFault, job_request: JobRequest, *, many: bool) -> FieldFault:
     before: list[str | int] = ["jobs", fault.place] if many else []
     inside = pointer_steps(fault.path, dict(job_request.params)) if fault.path else []
+    if fault.member == "labels" and fault.path:
+        inside = [fault.path]
     return FieldFault(fault.reason, pointer_of([*before, fault.member, *inside]))
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.web_response import json_response
 
 from tidewaiter.clock import Clock
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
 from tidewaiter.database.notification_store import NotificationStore
@@ -20,6 +21,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.services import AccountService, JobService, ScheduleService
 from tidewaiter.storage.base import Storage
+from tidewaiter.web.api.batch_waits import BatchWatch
 from tidewaiter.web.api.body_schemas import Incoming, Outgoing
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
 from tidewaiter.web.api.request_input import read_query
@@ -32,8 +34,8 @@ class ApiContext:
     """What the handlers of the API use.
 
     The callables return what the current configuration decides, because a reload may replace it. Those that take the
-    request return something limited to the accounts that its caller may see. Only ``watch`` and ``feed`` know all jobs;
-    their readers apply the limit.
+    request return something limited to the accounts that its caller may see. Only the watches and ``feed`` know all
+    jobs; their readers apply the limit.
     """
 
     jobs: Callable[[web.Request], JobService]
@@ -41,11 +43,13 @@ class ApiContext:
     schedules: Callable[[web.Request], ScheduleService]
     providers: Callable[[], Registry]
     job_lists: Callable[[web.Request], JobList]
+    batches: Callable[[web.Request], BatchStore]
     overview: Callable[[web.Request], Dashboard]
     storage: Storage
     notifications: Callable[[web.Request], NotificationStore]
     trends: Callable[[web.Request], TrendStore]
     watch: JobWatch
+    batch_watch: BatchWatch
     feed: EventFeed
     clock: Clock
     log: EventLog

@@ -1,0 +1,193 @@
+"""The counts of batches: written with the jobs that join a batch, and with the updates that end them.
+
+The statements run in the transaction of the caller, after everything else, and in the order of names. So two
+transactions never wait for each other's batches in a circle, and a count is exact whatever process dies.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Executable,
+    Integer,
+    Text,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal_column,
+    not_,
+    null,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewaiter.database.notification_store import Outbox
+from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
+from tidewaiter.database.tables import batches, jobs
+from tidewaiter.domain.batch import Batch, EndedBatch, StateCounts
+from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.domain.state_machine import JobUpdate
+
+BATCH_COLUMNS: Final = (
+    batches.c.name,
+    batches.c.created_at,
+    batches.c.created_by,
+    batches.c.jobs,
+    batches.c.open,
+    batches.c.complete,
+    batches.c.ended_at,
+)
+
+
+class BatchCounts:
+    """Counts the jobs of batches.
+
+    Args:
+        dialect: ``sqlite`` or ``postgresql``.
+        outbox: writes the notifications about batches that end.
+    """
+
+    def __init__(self, dialect: str, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._join = _joining(dialect)
+        self._end = _ending(dialect)
+        self._find_ended = _find_ended(dialect)
+
+    async def joined(self, connection: AsyncConnection, added: Iterable[Job], now: float) -> None:
+        """Count new jobs; a batch that does not exist is created, and one that has ended is open again."""
+        joining = [job for job in added if job.context.batch is not None]
+        numbers = Counter(job.context.batch for job in joining)
+        by = {job.context.batch: job.context.requested_by or "" for job in reversed(joining)}
+        rows = sorted((name, now, by[name], number) for name, number in numbers.items() if name is not None)
+        if rows:
+            await connection.execute(self._join, {PARAMETER: encode(rows)})
+
+    async def ended(self, connection: AsyncConnection, updates: Iterable[JobUpdate]) -> tuple[EndedBatch, ...]:
+        """Count the jobs that these updates have ended, and notify about the batches that end with them.
+
+        Args:
+            connection: of the transaction.
+            updates: those that were written in this transaction.
+        """
+        last = _last_updates(updates)
+        if not last:
+            return ()
+        rows = [(name, number, _ended_at(one)) for name, (number, one) in sorted(last.items())]
+        if len(rows) > 1:
+            await connection.execute(_LOCK.where(batches.c.name.in_(list(last))))
+        found = (await connection.execute(self._end, {PARAMETER: encode(rows)})).all()
+        ended = await self._batches(connection, [row for row in found if row.ended_at is not None], last)
+        await self._outbox.write_batches(connection, ended)
+        return ended
+
+    async def ended_before(self, connection: AsyncConnection, updates: Iterable[JobUpdate]) -> tuple[EndedBatch, ...]:
+        """The batches that ended with these updates, in a transaction whose acknowledgement was lost."""
+        last = _last_updates(updates)
+        if not last:
+            return ()
+        rows = [(name, number, _ended_at(one)) for name, (number, one) in sorted(last.items())]
+        found = (await connection.execute(self._find_ended, {PARAMETER: encode(rows)})).all()
+        return await self._batches(connection, found, last)
+
+    async def delete_old(self, connection: AsyncConnection, before: float) -> None:
+        """Delete the batches that ended before that epoch second, and whose jobs are all deleted."""
+        await connection.execute(_DELETE_OLD, {"before": before})
+
+    async def _batches(
+        self, connection: AsyncConnection, rows: Sequence[Any], last: dict[str, tuple[int, JobUpdate]]
+    ) -> tuple[EndedBatch, ...]:
+        counts = await counts_of(connection, [row.name for row in rows])
+        return tuple(
+            EndedBatch(batch_of(row, counts), row.ended_at, last[row.name][1].job) for row in sorted(rows, key=_name)
+        )
+
+
+def batch_of(row: Sequence[Any], counts: Mapping[str, StateCounts]) -> Batch:
+    """The batch of a row of ``BATCH_COLUMNS``."""
+    values = {column.name: value for column, value in zip(BATCH_COLUMNS, row, strict=True)}
+    return Batch(**values, counts=counts.get(values["name"], {}))
+
+
+def _name(row: Any) -> str:
+    name: str = row.name
+    return name
+
+
+def _last_updates(updates: Iterable[JobUpdate]) -> dict[str, tuple[int, JobUpdate]]:
+    """By batch, how many jobs have ended, and the update that did so last."""
+    found: dict[str, tuple[int, JobUpdate]] = {}
+    for one in updates:
+        name = one.job.context.batch
+        if name is None or one.job.state not in TERMINAL:
+            continue
+        number, last = found.get(name, (0, one))
+        found[name] = number + 1, max(last, one, key=_ended_at)
+    return found
+
+
+def _ended_at(one: JobUpdate) -> float:
+    return one.job.finished_at or 0.0
+
+
+async def counts_of(connection: AsyncConnection, names: Sequence[str]) -> dict[str, StateCounts]:
+    """How many stored jobs of these batches are in each state, by account: from the index alone."""
+    found: dict[str, dict[tuple[str, State], int]] = {}
+    if names:
+        rows = await connection.execute(_COUNTS.where(jobs.c.batch.in_(names)))
+        for name, account, state, number in rows:
+            found.setdefault(name, {})[account, State(state)] = number
+    return dict(found)
+
+
+_COUNTS: Final = select(jobs.c.batch, jobs.c.account, jobs.c.state, func.count()).group_by(
+    jobs.c.batch, jobs.c.account, jobs.c.state
+)
+_HAS_JOBS: Final = select(jobs.c.id).where(jobs.c.batch == batches.c.name).exists()
+_DELETE_OLD: Final = delete(batches).where(batches.c.ended_at < bindparam("before", type_=Double()), not_(_HAS_JOBS))
+_LOCK: Final = select(batches.c.name).order_by(batches.c.name).with_for_update()
+
+
+@cache
+def _joining(dialect: str) -> Executable:
+    rows = rows_of(dialect, [("name", Text()), ("created_at", Double()), ("created_by", Text()), ("number", Integer())])
+    given = select(rows.c.name, rows.c.created_at, rows.c.created_by, rows.c.number, rows.c.number)
+    insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    # SQLite would read ON CONFLICT as part of the join: https://www.sqlite.org/lang_upsert.html#parsing_ambiguity
+    added = insert(batches).from_select(
+        ["name", "created_at", "created_by", "jobs", "open"], given.where(literal_column("1 = 1")).order_by(rows.c.name)
+    )
+    return added.on_conflict_do_update(
+        index_elements=[batches.c.name],
+        set_={
+            "jobs": batches.c.jobs + added.excluded.jobs,
+            "open": batches.c.open + added.excluded.open,
+            "ended_at": null(),
+        },
+    )
+
+
+@cache
+def _ending(dialect: str) -> Executable:
+    rows = rows_of(dialect, [("name", Text()), ("number", BigInteger()), ("at", Double())])
+    ends = and_(batches.c.complete == true(), batches.c.open <= rows.c.number)
+    return (
+        update(batches)
+        .where(batches.c.name == rows.c.name)
+        .values(open=batches.c.open - rows.c.number, ended_at=case((ends, rows.c.at), else_=null()))
+        .returning(*BATCH_COLUMNS)
+    )
+
+
+@cache
+def _find_ended(dialect: str) -> Executable:
+    rows = rows_of(dialect, [("name", Text()), ("number", BigInteger()), ("at", Double())])
+    return select(*BATCH_COLUMNS).join(rows, and_(batches.c.name == rows.c.name, batches.c.ended_at == rows.c.at))

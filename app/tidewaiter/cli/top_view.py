@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidewaiter.cli.output import state_text
-from tidewaiter.domain.formatting import clock, counted, duration, printable, rough, size
+from tidewaiter.domain.formatting import clock, counted, duration, parameters, printable, rough, size
 from tidewaiter.domain.job import Job, State
 
 if TYPE_CHECKING:
@@ -260,19 +260,21 @@ def _condition(lane: "LaneView", now: float) -> Text:
 
 
 def _troubles(jobs: Sequence[Job], state: TopState, width: int | None) -> Table:
-    made = _table(width, *_JOB, ("state", "left"), ("age", "right"), ("why", "rest"))
+    made = _table(width, *_JOB, ("status", "left"), ("age", "right"), ("parameters", "share"), ("details", "rest"))
     for job in jobs:
         since = job.finished_at or job.intent_at or job.created_at
-        made.add_row(*_named(job), state_text(job.state), _age(state.now - since), Text(_reason(job.reason or "")))
+        age, details = _age(state.now - since), Text(_reason(job.reason or ""))
+        made.add_row(*_named(job), state_text(job.state), age, _params(job), details)
     return made
 
 
 def _arrivals(arrivals: "Sequence[Arrival]", state: TopState, width: int | None) -> Table:
-    made = _table(width, *_JOB, ("size", "right"), ("age", "right"), ("file", "rest"))
+    made = _table(width, *_JOB, ("size", "right"), ("age", "right"), ("parameters", "share"), ("file", "rest"))
     for one in arrivals:
         more = f" and {one.files - 1} more" if one.files > 1 else ""
         file = Text(f"{_brief(one.name)}{more}") if one.name else Text("no file", style="dim")
-        made.add_row(*_named(one.job), size(one.size), _age(state.now - (one.job.finished_at or state.now)), file)
+        age = _age(state.now - (one.job.finished_at or state.now))
+        made.add_row(*_named(one.job), size(one.size), age, _params(one.job), file)
     return made
 
 
@@ -281,6 +283,10 @@ _JOB: Final = (("job", "right"), ("account", "left"), ("operation", "left"))
 
 def _named(job: Job) -> tuple[str, Text, Text]:
     return str(job.id), Text(_brief(job.account)), Text(_brief(job.operation))
+
+
+def _params(job: Job) -> Text:
+    return Text(_brief(parameters(job.params)), style="dim")
 
 
 def _age(seconds: float) -> Text:
@@ -292,7 +298,7 @@ def _is_wide(width: int | None) -> bool:
 
 
 def _table(width: int | None, *columns: tuple[str, str]) -> Table:
-    """A table without lines; the column "rest" gets the remaining width, and is cut first."""
+    """A table without lines; the column "rest" gets the remaining width, and is cut first; a "share" is a quarter."""
     longest = None if width is None else _NAME_WIDE if _is_wide(width) else _NAME
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", expand=width is not None)
     for heading, place in columns:
@@ -303,7 +309,7 @@ def _table(width: int | None, *columns: tuple[str, str]) -> Table:
             no_wrap=True,
             overflow="ellipsis",
             ratio=1 if rest and width is not None else None,
-            max_width=None if rest else longest,
+            max_width=None if rest or width is None else width // 4 if place == "share" else longest,
         )
     return made
 

@@ -11,6 +11,7 @@ from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain.formatting import visible
 from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
+from tidewaiter.services.parked_decisions import ADOPT, CANCEL, SUBMIT_AGAIN
 from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.problems import FieldFault, ProblemError
@@ -21,34 +22,34 @@ from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _OUTCOME_TEXTS: Final = {
-    "Submitted": "requested",
-    "Intended": "the intent to submit is stored",
-    "Accepted": "the provider accepted it",
+    "Submitted": "created",
+    "Intended": "the submit is prepared",
+    "Accepted": "accepted by the provider",
     "Duplicate": "the provider has the same export already",
     "Unsent": "it was not sent",
-    "Unknown": "it is unknown whether the provider accepted it",
-    "Adopted": "its remote job was found",
-    "Absent": "it has no remote job",
-    "Undecidable": "it cannot be found out",
+    "Unknown": "the outcome of the submit is unknown",
+    "Adopted": "the remote job was found",
+    "Absent": "there is no remote job",
+    "Undecidable": "the outcome cannot be determined",
     "Pending": "not ready yet",
-    "Ready": "the provider has finished",
-    "FetchStarted": "the download begins",
+    "Ready": "ready to download",
+    "FetchStarted": "download started",
     "Stored": "every file has landed",
     "LinksExpired": "the links had expired",
     "Cleaned": "the remote job is deleted",
     "Cancelled": "the remote job was cancelled",
-    "CancelAsked": "a cancel request was applied",
-    "RetryDecided": "a person decided to submit it again",
-    "AdoptDecided": "a person found its remote job",
-    "CancelRequested": "a person asked it to stop",
-    "Acknowledged": "a person acknowledged the failure",
-    "RetryRequested": "a person retried it as a new job",
-    "PollRequested": "a person made its next step due",
-    "Retry": "an error, tried again",
-    "Throttled": "the provider throttles",
-    "Unauthorized": "the credentials were refused",
-    "Interrupted": "interrupted, nothing is lost",
-    "Refused": "the provider refused",
+    "CancelAsked": "cancelled by request",
+    "RetryDecided": "submit again requested",
+    "AdoptDecided": "remote job adopted by request",
+    "CancelRequested": "cancel requested",
+    "Acknowledged": "acknowledged",
+    "RetryRequested": "retry requested",
+    "PollRequested": "poll requested",
+    "Retry": "error, will be tried again",
+    "Throttled": "the provider limits requests",
+    "Unauthorized": "credentials refused",
+    "Interrupted": "interrupted; continues later",
+    "Refused": "refused by the provider",
     "Gone": "the remote job is gone",
     "Unmapped": "a reply that matches no rule",
     "DeadlinePassed": "the deadline has passed",
@@ -244,6 +245,7 @@ class JobDetailPage:
             all_files=len(files),
             size=sum(file.size for file in files),
             choices=JobChoices.of(job, now),
+            decisions={"adopt": ADOPT, "retry": SUBMIT_AGAIN, "cancel": CANCEL},
         )
 
 

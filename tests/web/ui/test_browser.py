@@ -89,7 +89,7 @@ async def test_filters_and_pages_work_by_hand(browser: Browser, busy: UiServer) 
         for cell in await page.locator("td.op").all_inner_texts():
             assert cell.startswith("shop")
         await page.goto("/jobs")
-        await page.get_by_label("Find").fill("7")
+        await page.get_by_label("Search").fill("7")
         await page.keyboard.press("Enter")
         await page.get_by_role("link", name="7", exact=True).click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("Job 7")

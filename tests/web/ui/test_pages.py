@@ -116,7 +116,21 @@ async def test_jobs_are_found_by_what_names_them(page_server: UiServer) -> None:
         _, page = await page_server.get(f"/jobs?q={text}")
         assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)], text
     _, page = await page_server.get("/jobs?q=nobody")
-    assert "No job has the number, the handle" in page
+    assert 'No job matches <bdi class="quote">nobody</bdi>' in page
+
+
+async def test_the_search_and_each_filter_are_in_the_address(page_server: UiServer) -> None:
+    """A reason and a parameter are found; the address keeps the filters without a field, and each can be removed."""
+    job = await page_server.sample.failed("shop", "profiles", "the segment is not there")
+    await page_server.sample.polling("shop", "profiles")
+    _, page = await page_server.get("/jobs?q=segment%20is&unhandled=true&cause=the%20segment%20is%20not%20there")
+    assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)]
+    assert 'name="q" value="segment is"' in page
+    assert '<input type="hidden" name="cause" value="the segment is not there">' in page
+    assert "Cause: the segment is not there" in page
+    assert 'href="/jobs?q=segment+is&amp;unhandled=true" aria-label="Remove this filter: Cause' in page
+    _, page = await page_server.get("/jobs?q=period%3DLAST_DAY&state=failed")
+    assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)]
 
 
 async def test_a_signed_handle_is_not_shown_whole(page_server: UiServer) -> None:

@@ -78,8 +78,9 @@ class JobListRoutes:
                     ApiParameter("created_before", "only made before this time", _TIME),
                     ApiParameter(
                         "q",
-                        "a job's number, its handle, the name of one of its files, a parameter or a label as name=value,"
-                        " or the beginning of its unique key or operation",
+                        "a job's number, its handle, the name of one of its files, a parameter or a label as"
+                        " name=value, the beginning of its unique key or operation, or, among the newest unhandled"
+                        " failures, a part of its reason",
                         TEXT,
                     ),
                     ApiParameter("batch", "only of this batch", TEXT),

@@ -60,6 +60,7 @@ _FEW: Final = 4
 _LIMIT: Final = 50
 _LONGEST_SEARCH: Final = 4096
 _MOST_FILES: Final = 500
+_TEXTS: Final = ("account", "operation", "q", "cause", "batch", "schedule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +81,41 @@ class JobListQuery:
         """Whether a filter is set, other than the search."""
         return replace(self.filters, search=None) != JobFilter()
 
-    def address(self, **changes: str | int | None) -> str:
-        """The address with some parameters changed; the first page unless ``before`` is given."""
+    @property
+    def narrowed(self) -> list[tuple[str, str]]:
+        """The filters without a field in the form, each with the address of the list without it."""
+        chosen = (
+            ("unhandled", self.filters.unhandled, "Unhandled failures only"),
+            ("cause", self.filters.cause, f"Cause: {self.filters.cause}"),
+            ("schedule", self.filters.schedule, f"Schedule: {self.filters.schedule}"),
+            ("batch", self.filters.batch, f"Batch: {self.filters.batch}"),
+        )
+        return [(sentence, self.address(**{name: None})) for name, value, sentence in chosen if value]
+
+    @property
+    def hidden(self) -> list[tuple[str, str]]:
+        """The same filters as parameters of the address."""
+        names = ("unhandled", "cause", "schedule", "batch")
+        return [(name, value) for name, value in self.parameters().items() if name in names]
+
+    def parameters(self, **changes: str | int | None) -> dict[str, str]:
+        """The parameters of the address, some of them changed."""
         parameters: dict[str, str | int | None] = {
             "state": self.state.value if self.state else None,
             "account": self.filters.account,
             "operation": self.filters.operation,
             "q": self.filters.search,
             "unhandled": "true" if self.filters.unhandled else None,
+            "cause": self.filters.cause,
+            "batch": self.filters.batch,
+            "schedule": self.filters.schedule,
             **changes,
         }
-        return str(URL("/jobs").with_query({name: str(value) for name, value in parameters.items() if value}))
+        return {name: str(value) for name, value in parameters.items() if value}
+
+    def address(self, **changes: str | int | None) -> str:
+        """The address with some parameters changed; the first page unless ``before`` is given."""
+        return str(URL("/jobs").with_query(self.parameters(**changes)))
 
 
 class JobListPage:
@@ -147,8 +172,8 @@ def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
         ProblemError: a parameter is invalid.
     """
     faults = [
-        FieldFault("has control characters, which no account, operation or job has", parameter=name)
-        for name in ("account", "operation", "q")
+        FieldFault("has control characters, which no job has", parameter=name)
+        for name in _TEXTS
         if visible(query.get(name, "")) != query.get(name, "")
     ]
     state, before_id = None, None
@@ -175,6 +200,9 @@ def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
         states=() if state is None else (state,),
         search=text or None,
         unhandled=query.get("unhandled") == "true",
+        cause=query.get("cause") or None,
+        batch=query.get("batch") or None,
+        schedule=query.get("schedule") or None,
     )
     return JobListQuery(filters, state, before_id)
 

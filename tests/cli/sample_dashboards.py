@@ -19,7 +19,7 @@ LEASE_S = 15.0
 def job(number: int, **changes: Any) -> Job:
     """A job that succeeded half a minute ago."""
     made = Job(
-        number, 1, "newsletter", "statistics", {}, State.SUCCEEDED, 6, None, NOW - 100.0, NOW + 900.0,
+        number, 1, "newsletter", "statistics", {"type": "OPENS"}, State.SUCCEEDED, 6, None, NOW - 100.0, NOW + 900.0,
         finished_at=NOW - 30.0,
     )  # fmt: skip
     return replace(made, **changes)

@@ -55,7 +55,8 @@ def test_a_usual_terminal() -> None:
     ]
     assert "in trouble" in lines
     assert "landed lately · 4 of 20" in lines
-    assert "900  newsletter  statistics  1.2 MB  30 s  OPENS-0.json" in lines
+    assert "900  newsletter  statistics  1.2 MB  30 s  type=OPENS  OPENS-0.json" in lines
+    assert "job  account     operation   status   age  parameters  details" in lines
 
 
 @pytest.mark.parametrize(

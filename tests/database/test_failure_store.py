@@ -97,8 +97,9 @@ async def test_unhandled_failures_are_read_from_their_index(stores: Stores) -> N
         half = "UPDATE jobs SET state = 'failed', handled_at = 1.0, finished_at = 1.0, due_at = NULL WHERE id % 2 = 0"
         await connection.execute(text(half))
     await _failed(stores)
-    async with stores.database.writing() as connection:
-        await connection.execute(text("ANALYZE"))
+    if stores.database.dialect == "postgresql":  # on SQLite nothing makes statistics
+        async with stores.database.writing() as connection:
+            await connection.execute(text("ANALYZE"))
     failures, job_list = FailureStore(stores.database), JobList(stores.jobs)
     for work in (
         lambda: failures.newest(5),

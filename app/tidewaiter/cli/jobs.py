@@ -301,7 +301,7 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
     facts = table("job", str(job.id))
     until = job.finished_at or SystemClock().now()
     for name, value in (
-        ("state", state_text(job.state)),
+        ("status", state_text(job.state)),
         ("account", job.account),
         ("operation", job.operation),
         ("parameters", printable(parameters(job.params))),
@@ -312,16 +312,23 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
         ("intent key", job.intent_key if job.state in (State.RECONCILING, State.PARKED) and job.intent_key else ""),
         ("remote job", printable(JobView.of(job).handle or "")),
         ("remote status", remote_text(job)),
-        ("why", printable(job.reason or "")),
+        ("details", printable(job.reason or "")),
         ("waits", wait),
         ("created", moment(job.created_at)),
         ("took" if job.finished_at else "since", duration(until - job.created_at)),
-        ("next step", moment(job.due_at) or ""),
+        ("next poll", moment(job.due_at) or ""),
         ("counted", _counts(job)),
     ):
         if str(value):
             facts.add_row(name, value if isinstance(value, Text) else Text(value, overflow="fold"))
     show_table(facts)
+    if job.state is State.PARKED:
+        from tidewaiter.services.parked_decisions import DECISIONS  # noqa: PLC0415  # help and completion do without
+
+        console().print()
+        for decision in DECISIONS:
+            click.echo(f"{decision.name}: `{decision.command.format(job.id)}`")
+            click.echo(f"  {decision.effect} {decision.risk}")
     console().print()
     show_table(history_table(history))
     if artifacts:

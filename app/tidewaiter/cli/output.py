@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tidewaiter.domain.formatting import date_and_time, printable, size
-from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.formatting import date_and_time, parameters, printable, size
+from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
 from tidewaiter.domain.job_json import JobView, artifact_json
 from tidewaiter.domain.manifest import Artifact
 
@@ -28,7 +28,7 @@ STYLES: Final[Mapping[State, str]] = {
 }
 _LIVE_STYLE: Final = "cyan"
 _WIDE: Final = 4096
-_LONGEST_REASON: Final = 60
+_LONGEST_TEXT: Final = 60
 _TYPED: Final = frozenset(
     {"job", "account", "operation", "schedule", "provider", "endpoint", "parameter", "setting", "last job", "state"}
 )
@@ -105,25 +105,32 @@ def remote_text(job: Job) -> str:
 def jobs_table(jobs: Iterable[Job]) -> Table:
     """Jobs, one a line."""
     made = table(
-        "job", "account", "operation", "state", "polls", "remote", "created (UTC)", "why", right=("job", "polls")
-    )
+        "job", "status", "account", "operation", "parameters", "details", "polls", "created (UTC)", "next poll (UTC)",
+        right=("job", "polls"),
+    )  # fmt: skip
     for job in jobs:
         made.add_row(
             str(job.id),
+            state_text(job.state),
             job.account,
             job.operation,
-            state_text(job.state),
+            _shortened(printable(parameters(job.params))),
+            _shortened(details_of(job)),
             str(job.polls),
-            remote_text(job),
             date_and_time(job.created_at),
-            _shortened(printable(job.reason or "")),
+            date_and_time(job.due_at),
         )
     return made
 
 
-def _shortened(reason: str) -> str:
-    """A reason that leaves room for the rest of the line; off a terminal all of it."""
-    return f"{reason[:_LONGEST_REASON]}…" if len(reason) > _LONGEST_REASON and sys.stdout.isatty() else reason
+def details_of(job: Job) -> str:
+    """The reason of a job, or what the provider reports about a live one."""
+    return printable(job.reason) if job.reason else remote_text(job) if job.state in LIVE else ""
+
+
+def _shortened(text: str) -> str:
+    """A text that leaves room for the rest of the line; off a terminal all of it."""
+    return f"{text[:_LONGEST_TEXT]}…" if len(text) > _LONGEST_TEXT and sys.stdout.isatty() else text
 
 
 def show_files(artifacts: Iterable[Artifact], place: str) -> None:
@@ -134,7 +141,7 @@ def show_files(artifacts: Iterable[Artifact], place: str) -> None:
 
 def history_table(entries: Iterable[HistoryEntry]) -> Table:
     """A job's history, oldest first."""
-    made = table("time (UTC)", "state", "outcome", "detail")
+    made = table("time (UTC)", "status", "outcome", "details")
     for entry in entries:
         made.add_row(date_and_time(entry.at), state_text(entry.state), entry.outcome, printable(entry.detail or ""))
     return made

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tidewaiter.cli.output import state_text
 from tidewaiter.cli.top_table import Column, fitted_table, is_wide
-from tidewaiter.domain.formatting import clock, counted, duration, printable, rough, size
+from tidewaiter.domain.formatting import clock, counted, duration, parameters, printable, rough, size
 from tidewaiter.domain.job import Job, State
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ _VERY_LATE_S: Final = 600.0
 _RECENT_MINUTES: Final = 5
 _NARROW_STEP: Final = 3
 _JOB: Final = (Column("job", typed=True, right=True), Column("account", typed=True), Column("operation", typed=True))
+_PARAMETERS: Final = Column("parameters", drop=3)
 _FILE: Final = Column("file", rest=True)
 _CONDITION_STYLES: Final = {
     "open": "green",
@@ -276,27 +277,37 @@ def _condition(lane: "LaneView", now: float) -> Text:
 
 
 def _troubles(jobs: Sequence[Job], state: TopState, width: int | None) -> Table:
-    columns = (*_JOB, Column("state", drop=1), Column("age", right=True, drop=2), Column("why", rest=True))
+    columns = (
+        *_JOB,
+        Column("status", drop=1),
+        Column("age", right=True, drop=2),
+        _PARAMETERS,
+        Column("details", rest=True),
+    )
     cells = []
     for job in jobs:
         age = _age(state.now - (job.finished_at or job.intent_at or job.created_at))
-        cells.append((*_named(job), state_text(job.state), age, Text(_reason(job.reason or ""))))
+        cells.append((*_named(job), state_text(job.state), age, _params(job), Text(_reason(job.reason or ""))))
     return fitted_table(width, columns, cells)
 
 
 def _arrivals(arrivals: "Sequence[Arrival]", state: TopState, width: int | None) -> Table:
-    columns = (*_JOB, Column("size", right=True, drop=1), Column("age", right=True, drop=2), _FILE)
+    columns = (*_JOB, Column("size", right=True, drop=1), Column("age", right=True, drop=2), _PARAMETERS, _FILE)
     cells = []
     for one in arrivals:
         more = f" and {one.files - 1} more" if one.files > 1 else ""
         file = Text(f"{_brief(one.name)}{more}") if one.name else Text("no file", style="dim")
         age = _age(state.now - (one.job.finished_at or state.now))
-        cells.append((*_named(one.job), Text(size(one.size)), age, file))
+        cells.append((*_named(one.job), Text(size(one.size)), age, _params(one.job), file))
     return fitted_table(width, columns, cells)
 
 
 def _named(job: Job) -> tuple[Text, Text, Text]:
     return Text(str(job.id)), Text(_brief(job.account)), Text(_brief(job.operation))
+
+
+def _params(job: Job) -> Text:
+    return Text(_brief(parameters(job.params)), style="dim")
 
 
 def _age(seconds: float) -> Text:

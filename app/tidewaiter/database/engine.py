@@ -19,6 +19,7 @@ from tidewaiter.database.postgres_rights import RoleRights, rights_of
 from tidewaiter.database.row_codec import storable
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
 from tidewaiter.database.sqlite_files import OpenedFile, make_private
+from tidewaiter.database.sqlite_hints import permit_hints
 from tidewaiter.database.tables import CLOCK_FUNCTION, DatabaseNow
 from tidewaiter.database.write_check import LastWrite, try_to_write
 
@@ -288,7 +289,11 @@ def _sqlite_engine(address: DatabaseAddress, connect: SqliteConnect | None, numb
     """A pool of this many connections."""
     if connect is not None:
         options["async_creator"] = connect
-    return create_async_engine(address.for_daemon(), pool_size=number, max_overflow=0, hide_parameters=True, **options)
+    engine = create_async_engine(
+        address.for_daemon(), pool_size=number, max_overflow=0, hide_parameters=True, **options
+    )
+    permit_hints(engine)
+    return engine
 
 
 def _sqlite_readers(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Double, Integer, Text, bindparam, func, select, update
+from sqlalchemy import BigInteger, Double, Integer, Select, Text, bindparam, func, select, update
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import JOB_COLUMNS, job_of
@@ -28,6 +28,16 @@ class UnhandledFailures:
     operation: str
     jobs: int
     newest: Job
+
+
+def unhandled_only(statement: Select[Any], account: str | None = None) -> Select[Any]:
+    """Only unhandled failures, of all accounts or of one.
+
+    SQLite is told the index: without statistics it reads all failures by their state, the handled ones, too.
+    """
+    index = "jobs_unhandled" if account is None else "jobs_unhandled_account"
+    some = statement.where(UNHANDLED).with_hint(jobs, f"INDEXED BY {index}", "sqlite")
+    return some if account is None else some.where(jobs.c.account == account)
 
 
 class FailureStore:
@@ -52,7 +62,7 @@ class FailureStore:
 
     async def newest(self, limit: int, account: str | None = None) -> list[Job]:
         """The newest unhandled failures, of all accounts or of one, newest first."""
-        statement = _NEWEST if account is None else _NEWEST.where(jobs.c.account == account)
+        statement = unhandled_only(select(*JOB_COLUMNS), account).order_by(jobs.c.id.desc()).limit(_LIMIT)
         return [job_of(row) for row in await self._rows(statement, limit=limit)]
 
     async def groups(self, accounts: Sequence[str] | None = None) -> list[UnhandledFailures]:
@@ -84,9 +94,8 @@ class FailureStore:
 
 
 _LIMIT: Final = bindparam("limit", type_=Integer())
-_NEWEST: Final = select(*JOB_COLUMNS).where(UNHANDLED).order_by(jobs.c.id.desc()).limit(_LIMIT)
 _IDS: Final = (
-    select(jobs.c.id, jobs.c.account, jobs.c.operation).where(UNHANDLED).order_by(jobs.c.id.desc()).limit(_LIMIT)
+    unhandled_only(select(jobs.c.id, jobs.c.account, jobs.c.operation)).order_by(jobs.c.id.desc()).limit(_LIMIT)
 )
 _ACKNOWLEDGE: Final = (
     update(jobs)

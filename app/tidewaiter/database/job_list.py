@@ -25,11 +25,12 @@ from sqlalchemy import (
     union_all,
 )
 
+from tidewaiter.database.failure_store import unhandled_only
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
 from tidewaiter.database.tables import UNHANDLED, HandleKey, job_terms, jobs, lanes
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
-from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.job import FAILURES, Job, State
 from tidewaiter.domain.search_terms import label_term, searched_terms
 
 # Ids rise with time, but several daemons' clocks differ, and a transaction may take its id before its time.
@@ -37,6 +38,9 @@ _SKEW_S: Final = 3600.0
 _LAST_CHARACTER: Final = "\U0010ffff"
 LARGEST_ID: Final = 2**63 - 1
 """No job has a number beyond it."""
+MOST_READ: Final = 5_000
+"""Among how many unhandled failures a text is searched for."""
+_SHORTEST_REASON: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,8 @@ class JobFilter:
     """Which jobs to find: all given conditions must match. Times are epoch seconds, and exclusive.
 
     ``search`` is a job's number, the beginning of its unique key, its whole handle, the beginning of its operation's
-    name, the name of one of its files, or a parameter or a label as ``name=value``. ``labels`` must all be there.
+    name, the name of one of its files, a parameter or a label as ``name=value``, or a part of its reason, which is
+    looked for in the newest :data:`MOST_READ` unhandled failures only. ``labels`` must all be there.
     """
 
     account: str | None = None
@@ -59,7 +64,7 @@ class JobFilter:
     batch: str | None = None
     schedule: str | None = None
     cause: str | None = None
-    """Only failures of this cause."""
+    """Only failures of this cause; without ``states``, failed and expired jobs are looked through."""
     labels: tuple[tuple[str, str], ...] = ()
     numbers: Collection[int] = ()
 
@@ -100,19 +105,22 @@ class JobList:
         matching = await self._matching(conditions, before_id)
         if conditions.search is not None:
             named = frozenset(name for operations in (operations_by_account or {}).values() for name in operations)
-            found: Any = _searched(self._database.dialect, conditions.search, named, matching, limit)
+            found: Any = _searched(self._database.dialect, conditions, named, matching, limit)
         elif conditions.numbers or conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
         elif conditions.labels:
             found = _with_term(label_term(*conditions.labels[0]), matching, limit)
-        elif conditions.unhandled or conditions.batch is not None or conditions.schedule is not None:
+        elif conditions.unhandled:
+            failures = unhandled_only(select(*JOB_COLUMNS).where(*matching), conditions.account)
+            return await self._jobs(_page(failures, limit))
+        elif conditions.batch is not None or conditions.schedule is not None:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         elif conditions.account is None and conditions.operation is not None and operations_by_account is not None:
             having = [name for name, operations in operations_by_account.items() if conditions.operation in operations]
             found = await self._newest_of([name for name in having if name in self._scope], conditions, matching, limit)
         elif conditions.account is None and self._scope.accounts is not None:
             found = await self._newest_of(sorted(self._scope.accounts), conditions, matching, limit)
-        elif conditions.account is not None or conditions.states:
+        elif conditions.account is not None or conditions.states or conditions.cause is not None:
             found = _by_state(conditions, matching, limit)
         else:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
@@ -163,8 +171,8 @@ class JobList:
             matching.append(jobs.c.id.in_(sorted(conditions.numbers)))
         if conditions.unhandled:
             matching.append(UNHANDLED)
-        if conditions.states:
-            matching.append(jobs.c.state.in_(sorted(conditions.states)))
+        if states := conditions.states or (FAILURES if conditions.cause is not None else ()):
+            matching.append(jobs.c.state.in_(sorted(states)))
         if conditions.created_after is not None:
             matching.append(jobs.c.created_at > conditions.created_after)
             matching.append(jobs.c.id >= await self._first_since(conditions.created_after - _SKEW_S))
@@ -216,15 +224,20 @@ def _by_state(conditions: JobFilter, matching: Sequence[ColumnElement[bool]], li
     """A page of ids from each state: with several states in one condition, the database would sort all rows."""
     pages = [
         _page(_ids(jobs.c.state == state.value, *matching), limit).subquery()
-        for state in sorted(conditions.states or frozenset(State))
+        for state in sorted(conditions.states or (FAILURES if conditions.cause is not None else frozenset(State)))
     ]
     return union_all(*(select(page.c.id) for page in pages))
 
 
 def _searched(
-    dialect: str, text: str, operations: Collection[str], matching: Sequence[ColumnElement[bool]], limit: int
+    dialect: str,
+    conditions: JobFilter,
+    operations: Collection[str],
+    matching: Sequence[ColumnElement[bool]],
+    limit: int,
 ) -> Any:
     """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own."""
+    text = conditions.search or ""
     at_least, at_most = ("~>=~", "~<=~") if dialect == "postgresql" else (">=", "<=")
     begins = and_(
         jobs.c.unique_key.is_not(None),
@@ -241,6 +254,8 @@ def _searched(
     meanings = [begins, followed]
     if text.isascii() and text.isdigit() and int(text) <= LARGEST_ID:
         meanings.append(jobs.c.id == int(text))
+    elif len(text) >= _SHORTEST_REASON:
+        meanings.append(jobs.c.id.in_(_with_reason(text, matching, conditions.account)))
     if named := sorted(name for name in operations if name.startswith(text)):
         meanings.append(jobs.c.operation.in_(named))
     pages = [_page(_ids(meaning, *matching), limit).subquery() for meaning in meanings]
@@ -252,3 +267,9 @@ def _with_term(term: int, matching: Sequence[ColumnElement[bool]], limit: int) -
     """A page of ids from the end of the term's rows: a term that a million jobs have costs no more than a rare one."""
     found = select(jobs.c.id).select_from(job_terms).join(jobs, jobs.c.id == job_terms.c.job_id)
     return found.where(job_terms.c.term == term, *matching).order_by(job_terms.c.job_id.desc()).limit(limit)
+
+
+def _with_reason(text: str, matching: Sequence[ColumnElement[bool]], account: str | None) -> Select[Any]:
+    """Ids of unhandled failures with this text in their reason; no index has reasons, so only the newest are read."""
+    newest = _page(unhandled_only(select(jobs.c.id, jobs.c.reason).where(*matching), account), MOST_READ).subquery()
+    return select(newest.c.id).where(newest.c.reason.icontains(text, autoescape=True))

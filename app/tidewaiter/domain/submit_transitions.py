@@ -167,7 +167,7 @@ def retry_decided(context: RuleContext, _outcome: o.RetryDecided) -> Job:
         cancel_requested=False,
         links=(),
         ready_at=None,
-        reason="a person decided to submit again",
+        reason="submit again was requested",
     )
 
 

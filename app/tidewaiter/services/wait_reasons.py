@@ -7,30 +7,32 @@ from typing import Final
 from tidewaiter.database.account_store import Pause
 from tidewaiter.database.lane_store import LaneStatus
 from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.services.parked_decisions import parked_sentence
 
 _NEXT: Final = {
-    State.QUEUED: "It is submitted",
-    State.SUBMITTING: "The outcome of its submit is looked into",
-    State.RECONCILING: "The provider is searched again for its remote job",
-    State.POLLING: "The provider is asked again",
-    State.FETCHING: "Its files are fetched again",
-    State.CLEANING: "The remote job is deleted",
-    State.CANCELLING: "The provider is asked to stop it",
+    State.QUEUED: "Next submit",
+    State.SUBMITTING: "Next check of the submit",
+    State.RECONCILING: "Next search for the remote job",
+    State.POLLING: "Next poll",
+    State.FETCHING: "Next download",
+    State.CLEANING: "Next attempt to delete the remote job",
+    State.CANCELLING: "Next attempt to cancel the remote job",
 }
 
 
 _NOW: Final = {
-    State.QUEUED: "It is due to be submitted",
-    State.SUBMITTING: "It is being submitted",
-    State.RECONCILING: "The provider is being searched for its remote job",
-    State.POLLING: "The provider is due to be asked",
-    State.FETCHING: "Its files are being landed",
-    State.CLEANING: "The remote job is being deleted",
-    State.CANCELLING: "The provider is being asked to stop it",
+    State.QUEUED: "The submit is due",
+    State.SUBMITTING: "The check of the submit is due",
+    State.RECONCILING: "The search for the remote job is due",
+    State.POLLING: "The poll is due",
+    State.FETCHING: "The download is running or due",
+    State.CLEANING: "The deletion of the remote job is due",
+    State.CANCELLING: "The cancellation of the remote job is due",
 }
 
 
 _LONG_S: Final = 5.0
+PROVIDER_FAILS: Final = "The provider is failing; other requests wait until a test request succeeds"
 
 
 class LaneCondition(StrEnum):
@@ -99,41 +101,36 @@ def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str |
     if job.state in TERMINAL:
         return None
     if job.state is State.PARKED:
-        return WaitReason(
-            "It is unknown what became of its submit, so a person decides: adopt, retry or cancel.",
-            blocked=True,
-            remedy=f"`tidewaiter jobs adopt {job.id} HANDLE`, `jobs retry {job.id}` or `jobs cancel {job.id}`",
-        )
+        remedy = f"`tidewaiter jobs adopt {job.id} HANDLE`, `jobs retry {job.id}` or `jobs cancel {job.id}`"
+        return WaitReason(parked_sentence(job), blocked=True, remedy=remedy)
     blocking = None if report is None else _blocking_reason(job, report, phase)
     if blocking is not None:
         return blocking
     if job.due_at is None:
-        return WaitReason("No cause is known.")
+        return WaitReason("The cause is unknown.")
     if job.due_at > now:
         return WaitReason(_NEXT[job.state], job.due_at)
     late = now - job.due_at > _LONG_S
-    return WaitReason(f"{_NOW[job.state]}{'; others of its account come first' if late else ' now'}.")
+    return WaitReason(f"{_NOW[job.state]}{'; other jobs of the account come first' if late else ''}.")
 
 
 def _blocking_reason(job: Job, report: LaneReport, phase: str | None) -> WaitReason | None:
     match report.condition:
         case LaneCondition.PAUSED:
             remedy = f"resolve it, then run `tidewaiter accounts resume {job.account}`"
-            return WaitReason(f"Its account is paused: {report.reason}", blocked=True, remedy=remedy)
+            return WaitReason(f"The account is paused: {report.reason}", blocked=True, remedy=remedy)
         case LaneCondition.THROTTLED:
             why = f" ({report.reason})" if report.reason else ""
-            return WaitReason(
-                f"The provider asked for a pause{why}; its account is open again", report.until, blocked=True
-            )
+            return WaitReason(f"The provider limits requests{why}. Next request", report.until, blocked=True)
         case LaneCondition.BROKEN:
-            return WaitReason(f"The provider fails, so it is asked rarely: {report.reason}", blocked=True)
+            return WaitReason(f"{PROVIDER_FAILS}: {report.reason}", blocked=True)
         case LaneCondition.UNKNOWN:
-            sentence = "Its account is not configured any more, so no daemon serves it."
+            sentence = "The account is not in the configuration, so no daemon serves the job."
             return WaitReason(
                 sentence, blocked=True, remedy=f"put [accounts.{job.account}] back into the configuration"
             )
         case LaneCondition.UNSERVED:
-            where = "No daemon serves its lane at this moment." if phase is None else (
+            where = "No daemon serves the lane of this job." if phase is None else (
                 f"This daemon is {phase}; the job waits until one serves."
             )  # fmt: skip
             return WaitReason(where, blocked=True)

@@ -71,6 +71,33 @@ async def test_search_by_parameter_and_file(any_site: ApiServer) -> None:
     assert await _numbers(site, "?q=report.csv&state=failed") == []
 
 
+async def test_search_by_reason(any_site: ApiServer) -> None:
+    """A part of a reason finds unhandled failures, in any case, but no handled one; a number stays a job's number."""
+    site = any_site
+    failed = [(await site.submitted())["id"] for _ in range(2)]
+    for number in failed:
+        await site.step(number, o.Intended("i"), o.Refused("HTTP 422: Segment 100% of spring is missing"))
+    assert await _numbers(site, "?q=segment") == failed[::-1]
+    assert await _numbers(site, f"?q={quote('100% of')}") == failed[::-1]
+    assert await _numbers(site, f"?q={quote('1__% of')}") == []
+    assert await _numbers(site, "?q=422") == []
+    assert await _numbers(site, "?q=segment&account=pier") == []
+    await site.post(f"/v1/jobs/{failed[0]}/acknowledge")
+    assert await _numbers(site, "?q=segment") == [failed[1]]
+
+
+async def test_a_cause_finds_its_failures(any_site: ApiServer) -> None:
+    """Failures with one cause are a list, also without any other filter."""
+    site = any_site
+    failed = [(await site.submitted())["id"] for _ in range(3)]
+    for number in failed[:2]:
+        await site.step(number, o.Intended("i"), o.Refused(f"report {number} is missing"))
+    await site.step(failed[2], o.Intended("i"), o.Refused("no"))
+    cause = (await site.get(f"/v1/jobs/{failed[0]}")).json["cause"]
+    assert await _numbers(site, f"?cause={quote(cause)}") == [failed[1], failed[0]]
+    assert await _numbers(site, f"?cause={quote(cause)}&state=expired") == []
+
+
 async def test_pages(site: ApiServer) -> None:
     """Pages follow one another by Link and by ``next``; the last has neither, and jobs made meanwhile shift nothing."""
     made = [(await site.submitted())["id"] for _ in range(5)]

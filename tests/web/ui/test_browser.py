@@ -66,7 +66,7 @@ async def test_filters_and_pages_work_by_hand(browser: Browser, busy: UiServer) 
         for cell in await page.locator("td.op").all_inner_texts():
             assert cell.startswith("shop")
         await page.goto("/jobs")
-        await page.get_by_label("Find").fill("7")
+        await page.get_by_label("Search").fill("7")
         await page.keyboard.press("Enter")
         await page.get_by_role("link", name="7", exact=True).click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("Job 7")
@@ -100,7 +100,7 @@ async def test_an_admin_steers(browser: Browser, page_server: UiServer, scripts:
     lost, found = await sample.parked("loyalty", "statistics"), await sample.parked("loyalty", "statistics")
     async with looking(browser, page_server, java_script_enabled=scripts) as page:
         await page.goto(f"/jobs/{waiting.id}")
-        await page.get_by_role("button", name="Now").click()
+        await page.get_by_role("button", name="Poll now").click()
         await expect(page.get_by_text("The provider is polled as soon as")).to_be_visible()
         await expect(page.get_by_role("button", name="Cancel the job")).to_be_hidden()
         await page.get_by_text("Cancel…").click()
@@ -109,24 +109,24 @@ async def test_an_admin_steers(browser: Browser, page_server: UiServer, scripts:
         stored = await sample.jobs.get(waiting.id)
         assert stored is not None
         assert stored.cancel_requested
-        await expect(page.get_by_text("Its cancel request will be applied.")).to_be_visible()
+        await expect(page.get_by_text("A cancel request is stored.")).to_be_visible()
         await expect(page.get_by_text("Cancel…")).to_have_count(0)
 
         await page.goto(f"/jobs/{ended.id}")
         await page.get_by_text("Retry…").click()
-        await page.get_by_role("button", name="Retry it").click()
+        await page.get_by_role("button", name="Retry the job").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text(f"Job {found.id + 1}")
         await expect(page.get_by_role("link", name=f"job {ended.id}")).to_be_visible()
 
         await page.goto(f"/jobs/{lost.id}")
-        await page.get_by_text("Retry…").click()
-        await page.get_by_role("button", name="Retry it").click()
+        await page.get_by_text("Submit again…").click()
+        await page.get_by_role("button", name="Submit again").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("queued")
 
         await page.goto(f"/jobs/{found.id}")
         await page.get_by_text("Adopt…").click()
-        await page.get_by_label("The provider's name for it").fill("exp-found")
-        await page.get_by_role("button", name="Adopt it").click()
+        await page.get_by_label("Handle of the remote job").fill("exp-found")
+        await page.get_by_role("button", name="Adopt the remote job").click()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("polling")
         await expect(page.locator(".facts code").first).to_have_text("exp-found")
 

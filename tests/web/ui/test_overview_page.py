@@ -57,7 +57,7 @@ def test_every_kind_of_trouble_is_shown_the_worst_first() -> None:
     for words in (
         "3 notifications to hook", "Downloads wait for the storage", "1 job parked",
         "2 jobs of shop / profiles failed or expired", "1 job of late / profiles failed or expired",
-        "Account shop is paused", "social: its provider fails", "late is 5 minutes",
+        "Account shop is paused", "social: the provider is failing", "late is 5 minutes",
     ):  # fmt: skip
         assert words in text
     addresses = [matter.address for matter in found if "parked" in matter.what]
@@ -86,16 +86,27 @@ def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
 @pytest.mark.parametrize(
     ("job", "lane", "words", "until"),
     [
-        (JOB, LANE, "The provider is asked again", NOW + 42.0),
-        (replace(JOB, due_at=NOW - 1.0), LANE, "due to be asked now", None),
-        (replace(JOB, due_at=NOW - 60.0), LANE, "others of its account come first", None),
+        (JOB, LANE, "Next poll", NOW + 42.0),
+        (replace(JOB, due_at=NOW - 1.0), LANE, "The poll is due.", None),
+        (replace(JOB, due_at=NOW - 60.0), LANE, "other jobs of the account come first", None),
         (JOB, replace(LANE, condition=LaneCondition.PAUSED, reason="HTTP 401"), "paused: HTTP 401", None),
-        (JOB, replace(LANE, condition=LaneCondition.THROTTLED, until=NOW + 9.0), "asked for a pause", NOW + 9.0),
-        (JOB, replace(LANE, condition=LaneCondition.BROKEN, reason="HTTP 502"), "asked rarely: HTTP 502", None),
-        (JOB, replace(LANE, condition=LaneCondition.UNKNOWN), "not configured any more", None),
-        (JOB, replace(LANE, condition=LaneCondition.UNSERVED), "No daemon serves its lane", None),
-        (replace(JOB, state=State.PARKED, due_at=None), LANE, "a person decides", None),
-        (replace(JOB, due_at=None), None, "No cause is known", None),
+        (JOB, replace(LANE, condition=LaneCondition.THROTTLED, until=NOW + 9.0), "limits requests", NOW + 9.0),
+        (
+            JOB,
+            replace(LANE, condition=LaneCondition.BROKEN, reason="HTTP 502"),
+            "until a test request succeeds: HTTP 502",
+            None,
+        ),
+        (JOB, replace(LANE, condition=LaneCondition.UNKNOWN), "not in the configuration", None),
+        (JOB, replace(LANE, condition=LaneCondition.UNSERVED), "No daemon serves the lane", None),
+        (
+            replace(JOB, state=State.PARKED, due_at=None),
+            LANE,
+            "outcome of the submit is unknown. Adopt the remote job, submit again, or cancel.",
+            None,
+        ),
+        (replace(JOB, state=State.PARKED, ready_at=NOW), LANE, "download links cannot be used", None),
+        (replace(JOB, due_at=None), None, "cause is unknown", None),
     ],
 )
 def test_a_job_shows_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:

@@ -13,6 +13,7 @@ from tests.web.ui.ui_server import ADMIN, READER, UiServer
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import NewJob, State
+from tidewaiter.services.parked_decisions import DECISIONS, UNKNOWN_SUBMIT
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.ui.forms import local_path
 
@@ -55,7 +56,7 @@ async def test_the_overview_leads_with_what_needs_a_person(busy: UiServer) -> No
     parked = await busy.sample.parked("loyalty", "statistics")
     await busy.sample.refuse("social", "HTTP 401: the key was revoked")
     _, text = await busy.get("/")
-    assert "3\u00a0things need a person" in text
+    assert "3\u00a0things need attention" in text
     for written in ("the segment is not there", "HTTP 401: the key was revoked", f'href="/jobs/{parked.id}"'):
         assert written in text
     assert text.index("the segment is not there") < text.index("Under way")
@@ -115,7 +116,21 @@ async def test_jobs_are_found_by_what_names_them(page_server: UiServer) -> None:
         _, page = await page_server.get(f"/jobs?q={text}")
         assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)], text
     _, page = await page_server.get("/jobs?q=nobody")
-    assert "No job has the number, the handle" in page
+    assert 'No job matches <bdi class="quote">nobody</bdi>' in page
+
+
+async def test_the_search_and_each_filter_are_in_the_address(page_server: UiServer) -> None:
+    """A reason and a parameter are found; the address keeps the filters without a field, and each can be removed."""
+    job = await page_server.sample.failed("shop", "profiles", "the segment is not there")
+    await page_server.sample.polling("shop", "profiles")
+    _, page = await page_server.get("/jobs?q=segment%20is&unhandled=true&cause=the%20segment%20is%20not%20there")
+    assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)]
+    assert 'name="q" value="segment is"' in page
+    assert '<input type="hidden" name="cause" value="the segment is not there">' in page
+    assert "Cause: the segment is not there" in page
+    assert 'href="/jobs?q=segment+is&amp;unhandled=true" aria-label="Remove this filter: Cause' in page
+    _, page = await page_server.get("/jobs?q=period%3DLAST_DAY&state=failed")
+    assert re.findall(r'data-key="job-(\d+)"', page) == [str(job.id)]
 
 
 async def test_a_signed_handle_is_not_shown_whole(page_server: UiServer) -> None:
@@ -135,12 +150,30 @@ async def test_a_signed_handle_is_not_shown_whole(page_server: UiServer) -> None
 async def test_a_job_shows_why_it_waits(page_server: UiServer) -> None:
     """The next poll, a throttle, a pause: whatever holds it up, and until when."""
     job = await page_server.sample.polling("shop", "profiles", "40 %", 600.0)
-    assert "The provider is asked again" in (await page_server.get(f"/jobs/{job.id}"))[1]
+    assert "Next poll" in (await page_server.get(f"/jobs/{job.id}"))[1]
     await page_server.sample.accounts.pause("shop", "their maintenance")
     page_server.sample.clock.at += 5.0
     parked = await page_server.sample.parked("loyalty", "statistics")
     _, text = await page_server.get(f"/jobs/{parked.id}")
-    assert "a person decides: adopt, retry or cancel" in text
+    assert UNKNOWN_SUBMIT in text
+    for decision in DECISIONS:
+        assert f"<h3>{decision.name}</h3>" in text
+        assert decision.effect in text
+        assert decision.risk in text
+
+
+async def test_a_list_says_which_export_each_job_is(page_server: UiServer) -> None:
+    """Status, parameters and details have a column each, on every list."""
+    job = await page_server.sample.failed("shop", "profiles", "the segment is not there")
+    await page_server.sample.landed("shop", "profiles")
+    _, text = await page_server.get("/jobs")
+    for heading in ("Status", "Parameters", "Details", "Created", "Next poll"):
+        assert f">{heading}</th>" in text
+    row = text[text.index(f'data-key="job-{job.id}"') :].split("</tr>")[0]
+    assert re.search(r'<td class="par">.*period=LAST_DAY.*</td>', row)
+    assert re.search(r'<td class="det">.*the segment is not there', row)
+    _, text = await page_server.get("/")
+    assert re.search(r'class="rows landed".*>Parameters</th>.*period=LAST_DAY', text, re.DOTALL)
 
 
 async def test_foreign_text_is_escaped(page_server: UiServer) -> None:

@@ -108,7 +108,8 @@ class JobListRoutes:
                     ApiParameter(
                         "q",
                         "a job's number, its handle, the name of one of its files, a parameter or a label as"
-                        " name=value, or the beginning of its unique key or operation",
+                        " name=value, the beginning of its unique key or operation, or, among the newest unhandled"
+                        " failures, a part of its reason",
                         TEXT,
                     ),
                     LABELS,

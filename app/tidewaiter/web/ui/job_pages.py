@@ -11,6 +11,7 @@ from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain.formatting import visible
 from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
+from tidewaiter.services.parked_decisions import ADOPT, CANCEL, SUBMIT_AGAIN
 from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.problems import FieldFault, ProblemError
@@ -21,34 +22,34 @@ from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _OUTCOME_TEXTS: Final = {
-    "Submitted": "requested",
-    "Intended": "the intent to submit is stored",
-    "Accepted": "the provider accepted it",
+    "Submitted": "created",
+    "Intended": "the submit is prepared",
+    "Accepted": "accepted by the provider",
     "Duplicate": "the provider has the same export already",
     "Unsent": "it was not sent",
-    "Unknown": "it is unknown whether the provider accepted it",
-    "Adopted": "its remote job was found",
-    "Absent": "it has no remote job",
-    "Undecidable": "it cannot be found out",
+    "Unknown": "the outcome of the submit is unknown",
+    "Adopted": "the remote job was found",
+    "Absent": "there is no remote job",
+    "Undecidable": "the outcome cannot be determined",
     "Pending": "not ready yet",
-    "Ready": "the provider has finished",
-    "FetchStarted": "the download begins",
+    "Ready": "ready to download",
+    "FetchStarted": "download started",
     "Stored": "every file has landed",
     "LinksExpired": "the links had expired",
     "Cleaned": "the remote job is deleted",
     "Cancelled": "the remote job was cancelled",
-    "CancelAsked": "a cancel request was applied",
-    "RetryDecided": "a person decided to submit it again",
-    "AdoptDecided": "a person found its remote job",
-    "CancelRequested": "a person asked it to stop",
-    "Acknowledged": "a person acknowledged the failure",
-    "RetryRequested": "a person retried it as a new job",
-    "PollRequested": "a person made its next step due",
-    "Retry": "an error, tried again",
-    "Throttled": "the provider throttles",
-    "Unauthorized": "the credentials were refused",
-    "Interrupted": "interrupted, nothing is lost",
-    "Refused": "the provider refused",
+    "CancelAsked": "cancelled by request",
+    "RetryDecided": "submit again requested",
+    "AdoptDecided": "remote job adopted by request",
+    "CancelRequested": "cancel requested",
+    "Acknowledged": "acknowledged",
+    "RetryRequested": "retry requested",
+    "PollRequested": "poll requested",
+    "Retry": "error, will be tried again",
+    "Throttled": "the provider limits requests",
+    "Unauthorized": "credentials refused",
+    "Interrupted": "interrupted; continues later",
+    "Refused": "refused by the provider",
     "Gone": "the remote job is gone",
     "Unmapped": "a reply that matches no rule",
     "DeadlinePassed": "the deadline has passed",
@@ -59,6 +60,7 @@ _FEW: Final = 4
 _LIMIT: Final = 50
 _LONGEST_SEARCH: Final = 4096
 _MOST_FILES: Final = 500
+_TEXTS: Final = ("account", "operation", "q", "cause", "batch", "schedule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +81,41 @@ class JobListQuery:
         """Whether a filter is set, other than the search."""
         return replace(self.filters, search=None) != JobFilter()
 
-    def address(self, **changes: str | int | None) -> str:
-        """The address with some parameters changed; the first page unless ``before`` is given."""
+    @property
+    def narrowed(self) -> list[tuple[str, str]]:
+        """The filters without a field in the form, each with the address of the list without it."""
+        chosen = (
+            ("unhandled", self.filters.unhandled, "Unhandled failures only"),
+            ("cause", self.filters.cause, f"Cause: {self.filters.cause}"),
+            ("schedule", self.filters.schedule, f"Schedule: {self.filters.schedule}"),
+            ("batch", self.filters.batch, f"Batch: {self.filters.batch}"),
+        )
+        return [(sentence, self.address(**{name: None})) for name, value, sentence in chosen if value]
+
+    @property
+    def hidden(self) -> list[tuple[str, str]]:
+        """The same filters as parameters of the address."""
+        names = ("unhandled", "cause", "schedule", "batch")
+        return [(name, value) for name, value in self.parameters().items() if name in names]
+
+    def parameters(self, **changes: str | int | None) -> dict[str, str]:
+        """The parameters of the address, some of them changed."""
         parameters: dict[str, str | int | None] = {
             "state": self.state.value if self.state else None,
             "account": self.filters.account,
             "operation": self.filters.operation,
             "q": self.filters.search,
             "unhandled": "true" if self.filters.unhandled else None,
+            "cause": self.filters.cause,
+            "batch": self.filters.batch,
+            "schedule": self.filters.schedule,
             **changes,
         }
-        return str(URL("/jobs").with_query({name: str(value) for name, value in parameters.items() if value}))
+        return {name: str(value) for name, value in parameters.items() if value}
+
+    def address(self, **changes: str | int | None) -> str:
+        """The address with some parameters changed; the first page unless ``before`` is given."""
+        return str(URL("/jobs").with_query(self.parameters(**changes)))
 
 
 class JobListPage:
@@ -146,8 +172,8 @@ def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
         ProblemError: a parameter is invalid.
     """
     faults = [
-        FieldFault("has control characters, which no account, operation or job has", parameter=name)
-        for name in ("account", "operation", "q")
+        FieldFault("has control characters, which no job has", parameter=name)
+        for name in _TEXTS
         if visible(query.get(name, "")) != query.get(name, "")
     ]
     state, before_id = None, None
@@ -174,6 +200,9 @@ def read_job_list_query(query: Mapping[str, str]) -> JobListQuery:
         states=() if state is None else (state,),
         search=text or None,
         unhandled=query.get("unhandled") == "true",
+        cause=query.get("cause") or None,
+        batch=query.get("batch") or None,
+        schedule=query.get("schedule") or None,
     )
     return JobListQuery(filters, state, before_id)
 
@@ -244,6 +273,7 @@ class JobDetailPage:
             all_files=len(files),
             size=sum(file.size for file in files),
             choices=JobChoices.of(job, now),
+            decisions={"adopt": ADOPT, "retry": SUBMIT_AGAIN, "cancel": CANCEL},
         )
 
 

@@ -1,4 +1,4 @@
-"""The first page: what needs a person, the number of jobs, the lanes, the last hour, and what has landed."""
+"""The first page: what needs attention, the number of jobs, the lanes, the last hour, and what has landed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from tidewaiter.database.dashboard_store import DashboardSnapshot
 from tidewaiter.domain.job import LIVE, TERMINAL, State
 from tidewaiter.services import AccountService
 from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
-from tidewaiter.services.wait_reasons import LaneCondition
+from tidewaiter.services.parked_decisions import UNKNOWN_SUBMIT
+from tidewaiter.services.wait_reasons import PROVIDER_FAILS, LaneCondition
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui import charts
@@ -22,9 +23,9 @@ from tidewaiter.web.ui.page_renderer import PageRenderer, counted, rough
 
 _LATE_S = 60.0
 _PAUSED = {
-    PauseCause.CREDENTIALS: "its credentials were refused",
-    PauseCause.TLS: "its provider could not prove its identity",
-    PauseCause.PERSON: "a person paused it",
+    PauseCause.CREDENTIALS: "the provider refused the credentials",
+    PauseCause.TLS: "the provider's certificate is not valid",
+    PauseCause.PERSON: "by request",
 }
 _UNDER_WAY: Final = tuple(state for state in State if state in LIVE or state is State.PARKED)
 _ENDED: Final = tuple(state for state in State if state in TERMINAL)
@@ -106,7 +107,7 @@ def _headline(snapshot: DashboardSnapshot, *, urgent: int) -> str:
     live = sum(snapshot.counts.get(state, 0) for state in _UNDER_WAY)
     moving = f"{counted(live, 'job')} under way" if live else "Nothing is under way"
     if urgent:
-        return f"{moving}; {counted(urgent, 'thing needs', 'things need')} a person."
+        return f"{moving}; {counted(urgent, 'thing needs', 'things need')} attention."
     newest = snapshot.arrivals[0].job.finished_at if snapshot.arrivals else None
     if live and newest is not None:
         return f"{moving}; the last landed {rough(snapshot.at - newest)} ago."
@@ -174,7 +175,7 @@ def _of_jobs(snapshot: DashboardSnapshot) -> Iterator[AttentionItem]:
     if parked := snapshot.counts.get(State.PARKED, 0):
         shown = snapshot.parked[0]
         one = f"/jobs/{shown.id}" if parked == 1 else "/jobs?state=parked"
-        why = f"{shown.account}: {shown.reason}" if shown.reason else "A person must find out what happened to them."
+        why = f"{shown.account}: {shown.reason}" if shown.reason else UNKNOWN_SUBMIT
         yield AttentionItem(Urgency.URGENT, f"{counted(parked, 'job')} parked", why, one)
     groups = sorted(snapshot.unhandled, key=lambda one: -one.newest.id)
     for group in groups[:_MOST_GROUPS]:
@@ -203,7 +204,7 @@ def _of_lanes(lanes: Sequence[LaneView]) -> Iterator[AttentionItem]:
         address = f"/accounts/{lane.account}"
         match lane.condition:
             case LaneCondition.BROKEN:
-                what = f"{lane.account}: its provider fails, so it is asked rarely"
+                what = f"Account {lane.account}: {PROVIDER_FAILS[0].lower()}{PROVIDER_FAILS[1:]}"
                 yield AttentionItem(Urgency.WATCH, what, lane.reason or "", address)
             case LaneCondition.UNKNOWN:
                 yield AttentionItem(

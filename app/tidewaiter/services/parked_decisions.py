@@ -1,0 +1,45 @@
+"""The three decisions about a parked job: what each does, and what may go wrong."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tidewaiter.domain.job import Job
+
+UNKNOWN_SUBMIT: Final = "The outcome of the submit is unknown. Adopt the remote job, submit again, or cancel."
+LOST_LINKS: Final = "The stored download links cannot be used any more. Adopt the remote job, submit again, or cancel."
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A decision: its name, its command (a format that takes the job's number), its effect and its risk."""
+
+    name: str
+    command: str
+    effect: str
+    risk: str
+
+
+ADOPT: Final = Decision(
+    "Adopt the remote job",
+    "tidewaiter jobs adopt {} HANDLE",
+    "The job continues with a remote job that you have found at the provider.",
+    "With the handle of another export, the files of that export land here.",
+)
+SUBMIT_AGAIN: Final = Decision(
+    "Submit again",
+    "tidewaiter jobs retry {}",
+    "The same request is sent to the provider once more.",
+    "If the first submit arrived, the provider runs the export twice.",
+)
+CANCEL: Final = Decision(
+    "Cancel",
+    "tidewaiter jobs cancel {}",
+    "The job ends as cancelled. Nothing is sent to the provider unless the remote job is known.",
+    "If the first submit arrived, its remote job continues at the provider, and its files are not stored.",
+)
+DECISIONS: Final = (ADOPT, SUBMIT_AGAIN, CANCEL)
+
+
+def parked_sentence(job: Job) -> str:
+    """Why a parked job waits, and what can be decided."""
+    return UNKNOWN_SUBMIT if job.ready_at is None else LOST_LINKS

@@ -158,20 +158,29 @@ def local_path(given: str) -> str:
     return given if is_path and is_plain and not given.startswith((SIGN_IN, SIGN_OUT)) else "/"
 
 
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, stripped of blanks.
+async def read_form(
+    request: web.Request, *, largest: int = _LARGEST_FORM, most_fields: int = _MOST_FIELDS, as_given: bool = False
+) -> dict[str, str]:
+    """The fields of a form, stripped of blanks. A line ends with a line feed.
+
+    Args:
+        request: the request.
+        largest: the size limit in bytes.
+        most_fields: the largest number of fields.
+        as_given: leave invisible characters as they are, for a caller that looks for them.
 
     Raises:
         ProblemError: the body is no form, is too large, or does not come in time.
     """
     if request.can_read_body and request.content_type != _FORM:
         raise ProblemError(415, f"a form comes as {_FORM}")
-    raw = await read_bytes(request, _LARGEST_FORM)
+    raw = await read_bytes(request, largest)
     charset = request.charset or "utf-8"
     try:
         fields = urllib.parse.parse_qsl(
-            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
+            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=most_fields
         )
     except (ValueError, LookupError):
         raise ProblemError(400, "the form cannot be read") from None
-    return {name: visible(value.strip()) for name, value in fields}
+    texts = {name: value.replace("\r\n", "\n").strip() for name, value in fields}
+    return texts if as_given else {name: visible(text) for name, text in texts.items()}

@@ -37,6 +37,8 @@ _NOTICES: Final = {
     "retried": "This new job repeats the earlier job.",
     "requeued": "The job is queued again.",
     "adopted": "The job follows that remote job now.",
+    "submitted": "The export is requested. This is its job.",
+    "known": "There is a job with this unique key already: this one. Nothing was submitted.",
     "polled": "The provider is polled as soon as its limit permits.",
     "paused": "The account is paused: no request is sent to its provider until somebody resumes it.",
     "resumed": "The account is resumed; one request tests first whether its provider responds.",

@@ -207,6 +207,9 @@ class Ticking(SystemClock):
     def now(self) -> float:
         return self._other.now()
 
+    def skew(self) -> float:
+        return 0.0
+
 
 __all__ = [
     "ACCOUNTS",

@@ -12,7 +12,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_context import JobContext
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.spec.provider_spec import OperationSpec
-from tidewaiter.services import JobRequest, JobService, NotFoundError, RefusedError
+from tidewaiter.services import ConflictError, JobRequest, JobService, NotFoundError, RefusedError, ScheduleService
 from tidewaiter.web.callers import Role, actor_of
 from tidewaiter.web.request_reading import number_of
 from tidewaiter.web.route_rules import GuardedRoute, RouteRule, form_route
@@ -27,7 +27,10 @@ _MOST_FIELDS: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """An operation of an account, and what the fields of its form hold; ``like`` is the job that the values are of."""
+    """An operation of an account, and what the fields of its form hold.
+
+    ``like`` is the job that the values are of, ``schedule`` the schedule that the new job is a run of.
+    """
 
     account: str
     operation: str
@@ -36,6 +39,7 @@ class _Asked:
     unique_key: str = ""
     labels: str = ""
     like: Job | None = None
+    schedule: str = ""
 
 
 class NewJobPage:
@@ -44,6 +48,7 @@ class NewJobPage:
     Args:
         renderer: makes the page.
         jobs: has the accounts, and stores the job.
+        schedules: has the parameters of a schedule.
         job_lists: finds the newest job of an operation.
     """
 
@@ -51,10 +56,12 @@ class NewJobPage:
         self,
         renderer: PageRenderer,
         jobs: Callable[[web.Request], JobService],
+        schedules: Callable[[web.Request], ScheduleService],
         job_lists: Callable[[web.Request], JobList],
     ) -> None:
         self._renderer = renderer
         self._jobs = jobs
+        self._schedules = schedules
         self._job_lists = job_lists
 
     def routes(self) -> list[GuardedRoute]:
@@ -67,6 +74,8 @@ class NewJobPage:
     async def _show(self, request: web.Request) -> web.Response:
         if given := request.query.get("from"):
             return self._form(request, await self._like(request, given), job_form.NO_FAULTS)
+        if given := request.query.get("schedule"):
+            return self._form(request, self._run_of(request, given), job_form.NO_FAULTS)
         accounts, name = self._jobs(request).accounts, request.query.get("account")
         if name is None and len(accounts) == 1:
             name = next(iter(accounts))
@@ -88,6 +97,10 @@ class NewJobPage:
         form = await read_form(request, largest=_LARGEST_FORM, most_fields=_MOST_FIELDS, as_given=True)
         asked = _filled(self._jobs(request).accounts, form)
         labels = job_form.labels_of(asked.labels)
+        if asked.schedule:
+            schedule = self._schedules(request).named(asked.schedule)
+            if (schedule.account, schedule.operation) != (asked.account, asked.operation):
+                raise ConflictError(f"the schedule {schedule.name!r} is of another operation by now")
         if faults := job_form.own_faults(form, labels):
             return self._form(request, asked, faults)
         job_request = JobRequest(
@@ -95,13 +108,20 @@ class NewJobPage:
             asked.operation,
             job_form.params_of(asked.spec, asked.texts),
             asked.unique_key or None,
-            JobContext(labels=labels) if labels else JobContext(),
+            JobContext(schedule=asked.schedule or None, labels=labels),
         )
         try:
             job, created = await self._jobs(request).submit_request(job_request, actor=actor_of(request))
         except RefusedError as error:
             return self._form(request, asked, job_form.faults_by_field(asked.spec, error.faults))
         raise redirect_after(f"/jobs/{job.id}", "submitted" if created else "known")
+
+    def _run_of(self, request: web.Request, given: str) -> _Asked:
+        """A form with the values of a schedule, as of now."""
+        schedule = self._schedules(request).named(given)
+        asked = _asked(self._jobs(request).accounts, schedule.account, schedule.operation)
+        params = self._schedules(request).params_of(given)
+        return replace(asked, texts=job_form.texts_of(asked.spec, params), schedule=schedule.name)
 
     async def _like(self, request: web.Request, given: str) -> _Asked:
         """A form with the values of a job."""
@@ -153,6 +173,7 @@ def _filled(accounts: Mapping[str, BoundAccount], form: Mapping[str, str]) -> _A
     return replace(
         _asked(accounts, form.get("account", ""), form.get("operation", "")),
         texts=job_form.texts_in(form),
+        schedule=form.get("schedule", ""),
         unique_key=form.get(job_form.UNIQUE_KEY, ""),
         labels=form.get(job_form.LABELS, ""),
     )

@@ -42,6 +42,8 @@ _NOTICES: Final = {
     "polled": "The provider is polled as soon as its limit permits.",
     "paused": "The account is paused: no request is sent to its provider until somebody resumes it.",
     "resumed": "The account is resumed; one request tests first whether its provider responds.",
+    "schedule-paused": "The schedule is paused: its ticks are not served until somebody resumes it.",
+    "schedule-resumed": "The schedule is resumed.",
     "ran": "The schedule was run now, in addition to its ticks. This is its job.",
     "signed-out": "You are signed out.",
 }

@@ -8,13 +8,14 @@ from aiohttp import web
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
 from tidewaiter.services import AccountService, JobService, ScheduleService
-from tidewaiter.web.ui.account_pages import AccountPages, SchedulePage
+from tidewaiter.web.ui.account_pages import AccountPages
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import ActionForms, LoginPages
 from tidewaiter.web.ui.job_pages import JobDetailPage, JobListPage
 from tidewaiter.web.ui.new_job_page import NewJobPage
 from tidewaiter.web.ui.overview_page import OverviewPage
 from tidewaiter.web.ui.page_renderer import PageRenderer
+from tidewaiter.web.ui.schedule_page import SchedulePage
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
     )
     pages = (
         OverviewPage(renderer, dashboard, context.accounts),
-        NewJobPage(renderer, context.jobs, context.job_lists),
+        NewJobPage(renderer, context.jobs, context.schedules, context.job_lists),
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),
         AccountPages(renderer, dashboard, context.accounts, context.job_lists),

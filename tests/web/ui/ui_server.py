@@ -150,9 +150,15 @@ def write_config(folder: Path, port: int, *, tokens: bool, more: str = "") -> Pa
 
 @asynccontextmanager
 async def served(
-    folder: Path, url: str, *, tokens: bool = False, clock: Clock | None = None, phase: Phase = Phase.SERVING
+    folder: Path,
+    url: str,
+    *,
+    tokens: bool = False,
+    clock: Clock | None = None,
+    phase: Phase = Phase.SERVING,
+    more: str = "",
 ) -> AsyncIterator[UiServer]:
-    """Serve the page meanwhile, over the database of that URL."""
+    """Serve the page meanwhile, over the database of that URL; ``more`` is added to the configuration."""
     standing = StandingClock()
     standing.at = NOW if clock is None else clock.now()
     told_by = clock or standing
@@ -164,7 +170,7 @@ async def served(
     with ExitStack() as stack:
         bound = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = bound.getsockname()[1]
-        config = load(write_config(folder, port, tokens=tokens), {})
+        config = load(write_config(folder, port, tokens=tokens, more=more), {})
         output = io.StringIO()
         log = configure("json", "debug", (), stream=output, strict=True)
         vitals = ProcessStatus(stop)

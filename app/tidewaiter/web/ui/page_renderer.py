@@ -44,11 +44,15 @@ _NOTICES: Final = {
     "resumed": "The account is resumed; one request tests first whether its provider responds.",
     "schedule-paused": "The schedule is paused: its ticks are not served until somebody resumes it.",
     "schedule-resumed": "The schedule is resumed.",
+    "test-accepted": "The endpoint accepted the test message.",
+    "notified-again": "They are due now; a daemon sends them within seconds.",
     "ran": "The schedule was run now, in addition to its ticks. This is its job.",
     "signed-out": "You are signed out.",
 }
 STATES: Final = tuple(State)
-_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules"})
+_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules", "notifications", "trends"})
+_FLAT: Final = frozenset({"schedules", "notifications"})
+"""Sections whose single things have no page."""
 _SECONDS: Final = 3
 # Only what this listener serves itself; no inline styles or scripts.
 _POLICY: Final = "; ".join(
@@ -172,7 +176,7 @@ def _back(request: web.Request) -> str:
         return "/"
     if request.method in SAFE:
         return f"/{parts[1]}" if len(parts) > 2 else "/"
-    return "/schedules" if parts[1] == "schedules" else "/".join(parts[:-1]) if len(parts) == 4 else "/"
+    return f"/{parts[1]}" if parts[1] in _FLAT else "/".join(parts[:-1]) if len(parts) == 4 else "/"
 
 
 def unbroken(text: str) -> str:

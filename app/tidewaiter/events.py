@@ -102,7 +102,14 @@ _EVENTS = (
         "schedule": "name of the schedule", "account": "account name", "job": "job number",
         "created": "false if another daemon was first", "late_s": "seconds after the tick",
     }),
-    Event("schedule.missed", "warning", "Ticks of a schedule passed while no daemon ran, and are skipped.", {
+    Event("schedule.paused", "info", "A person has paused the schedule, or it is paused when the daemon starts.", {
+        "schedule": "name of the schedule", "account": "account name", "by": "who paused it",
+        "reason": "the person's reason; absent without one",
+    }),
+    Event("schedule.resumed", "info", "The pause of the schedule has ended; `catch_up` decides about what passed.", {
+        "schedule": "name of the schedule", "account": "account name", "paused_s": "seconds that it lasted",
+    }),
+    Event("schedule.missed", "warning", "Ticks passed while no daemon ran or in a pause, and are skipped.", {
         "schedule": "name of the schedule", "account": "account name", "ticks": "number of ticks",
         "catch_up": "the schedule's policy: skip, last or all",
     }),

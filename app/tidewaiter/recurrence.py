@@ -45,7 +45,7 @@ _DATE: Final = re.compile(rf"(?P<base>{'|'.join(_BASES)})(?P<offset>[+-][0-9]{{1
 
 
 class CatchUp(StrEnum):
-    """Which ticks that passed while no daemon ran are served."""
+    """Which ticks that passed while no daemon ran, or in a pause, are served."""
 
     SKIP = "skip"
     LAST = "last"
@@ -105,6 +105,13 @@ class Schedule:
         choices = {CatchUp.ALL: passed, CatchUp.LAST: on_time or passed[-1:], CatchUp.SKIP: on_time}
         served = choices[self.catch_up]
         return Due(tuple(served), missed + len(passed) - len(served), passed[-1] if passed else None)
+
+    def tick_of(self, day: date) -> float:
+        """The first tick of a day in the schedule's time zone; the beginning of the day if it has none."""
+        begins = datetime(day.year, day.month, day.day, tzinfo=self.zone)
+        tick_at = self.next_tick(begins.timestamp() - 1.0)
+        on_day = tick_at is not None and datetime.fromtimestamp(tick_at, self.zone).date() == day
+        return tick_at if tick_at is not None and on_day else begins.timestamp()
 
     def params_at(self, tick_at: float) -> dict[str, Json]:
         """The parameters of a tick's job, with dates in the schedule's time zone in place of templates."""

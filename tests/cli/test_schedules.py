@@ -1,7 +1,7 @@
 """``tidewaiter schedules``."""
 
 from tests.cli.command_shell import CONFIG, CommandShell
-from tidewaiter.web.api.body_schemas import ScheduleShape
+from tidewaiter.web.api.schedule_schemas import ScheduleShape
 
 SCHEDULES = """
 [schedules.nightly-opens]
@@ -30,6 +30,34 @@ def test_list_next_and_run(shell: CommandShell) -> None:
     job = shell.json("schedules", "run", "nightly-opens")
     assert (job["state"], job["operation"]) == ("queued", "statistics")
     assert len(shell.json("jobs", "list")["jobs"]) == 1
+
+
+def test_a_run_with_other_values(shell: CommandShell) -> None:
+    """Parameters replace those of the schedule, and dates are those of the given day; what is refused is told."""
+    shell.config.write_text(CONFIG + SCHEDULES)
+    job = shell.json("schedules", "run", "nightly-opens", "--param", "export_type=CLICKS", "-p", "period=TODAY")
+    assert job["params"] == {"export_type": "CLICKS", "period": "TODAY"}
+    assert job["schedule"] == "nightly-opens"
+    run = ("schedules", "run", "nightly-opens")
+    assert "'2026-01-30'" in shell(*run, "--as-of", "2026-01-31", "-p", "period=${yesterday}", code=2).stderr
+    assert "unknown parameter" in shell(*run, "-p", "perio=x", code=2).stderr
+    assert "${soon}, which does not exist" in shell(*run, "-p", "period=${soon}", code=2).stderr
+
+
+def test_pause_and_resume(shell: CommandShell) -> None:
+    """The list shows a pause; one that exists keeps its reason."""
+    shell.config.write_text(CONFIG + SCHEDULES)
+    assert shell("schedules", "pause", "nightly-opens", "--reason", "repairs").stdout.strip() == (
+        "schedule nightly-opens is paused"
+    )
+    paused = shell.json("schedules", "pause", "nightly-opens")
+    assert paused["pause"]["reason"] == "repairs"
+    assert paused["pause"]["by"]
+    assert "paused" in shell("schedules", "list").stdout
+    assert "is resumed" in shell("schedules", "resume", "nightly-opens").stdout
+    assert shell.json("schedules", "resume", "nightly-opens")["pause"] is None
+    assert "was not paused" in shell("schedules", "resume", "nightly-opens").stdout
+    assert "unknown schedule" in shell("schedules", "pause", "weekly", code=2).stderr
 
 
 def test_an_unknown_schedule(shell: CommandShell) -> None:

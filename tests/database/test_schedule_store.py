@@ -1,7 +1,7 @@
 """The last tick of each schedule, on both databases."""
 
 from tidewaiter.database.engine import Database
-from tidewaiter.database.schedule_store import ScheduleProgress, ScheduleStore
+from tidewaiter.database.schedule_store import SchedulePause, ScheduleProgress, ScheduleStore
 
 
 async def test_ticks_are_remembered(database: Database) -> None:
@@ -28,3 +28,20 @@ async def test_a_tick_without_a_job_keeps_the_last(database: Database) -> None:
     await store.save_tick("nightly", 100.0, 8)
     await store.save_tick("nightly", 300.0, None)
     assert await store.progress() == {"nightly": ScheduleProgress(300.0, 8)}
+
+
+async def test_a_pause_is_kept(database: Database) -> None:
+    """A second pause changes the reason only; ticks do not end it; a schedule that no daemon has seen begins then."""
+    store = ScheduleStore(database)
+    await store.save_tick("nightly", 100.0, 8)
+    await store.pause("nightly", 150.0, "ada", None)
+    await store.pause("nightly", 160.0, "bob", "repairs")
+    await store.pause("nightly", 170.0, "cyd", None)
+    await store.pause("new", 180.0, "ada", None)
+    await store.save_tick("nightly", 200.0, None)
+    assert await store.progress() == {
+        "nightly": ScheduleProgress(200.0, 8, SchedulePause(150.0, "ada", "repairs")),
+        "new": ScheduleProgress(180.0, None, SchedulePause(180.0, "ada", None)),
+    }
+    await store.resume("nightly")
+    assert (await store.progress())["nightly"] == ScheduleProgress(200.0, 8)

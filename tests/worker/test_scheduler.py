@@ -169,3 +169,22 @@ async def test_other_schedules_are_followed_at_once(site: Site) -> None:
     await asyncio.wait([keeping])
     log.close()
     assert await site.jobs.find() == []
+
+
+async def test_a_paused_schedule_rests(site: Site) -> None:
+    """No tick of it is served, other schedules go on, and its policy decides about what has passed in the pause."""
+    last = Schedule("last", "acme", "statistics", "0 * * * *", ZoneInfo("UTC"), {}, CatchUp.LAST)
+    other = Schedule("other", "acme", "statistics", "0 * * * *", ZoneInfo("UTC"), {}, CatchUp.SKIP)
+    for one in (last, other):
+        await site.store.save_tick(one.name, NOW, None)
+    await site.store.pause("last", NOW, "ada", "repairs")
+    await site.serve(RunningClock(NOW + 2 * HOUR), last, other)
+    assert {job.context.schedule for job in await site.jobs.find()} == {"other"}
+    (paused,) = site.lines("schedule.paused")
+    assert (paused["schedule"], paused["by"], paused["reason"]) == ("last", "ada", "repairs")
+    await site.store.resume("last")
+    clock = RunningClock(NOW + 2 * HOUR)
+    clock.at = NOW + 2 * HOUR - 60.0
+    await site.serve(clock, last, other)
+    assert [job.context.schedule for job in await site.jobs.find()].count("last") == 1
+    assert site.lines("schedule.missed")[-1]["ticks"] == 1

@@ -12,11 +12,13 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from yarl import URL
 
 from tidewaiter.bootstrap.account_binding import read_schedules
 from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, Reloadable
 from tidewaiter.bootstrap.open_services import job_service_of
 from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.webhooks import send_test_over, subscriptions_of
 from tidewaiter.clock import Clock
 from tidewaiter.config import Config, host_and_port
 from tidewaiter.config.config_tables import TokenTable
@@ -44,6 +46,7 @@ from tidewaiter.web.callers import CallerToken, Role, scope_of
 from tidewaiter.web.health_routes import HealthRoutes, ProcessStatus
 from tidewaiter.web.http_server import HttpServer, make_application
 from tidewaiter.web.tls import Certificate, server_context
+from tidewaiter.web.ui.notification_page import EndpointView
 from tidewaiter.web.ui.page_renderer import PageRenderer
 from tidewaiter.web.ui.page_routes import PageContext, page_routes
 
@@ -204,10 +207,13 @@ async def web_listener(
             context.schedules,
             context.job_lists,
             context.overview,
+            context.notifications,
             shards=services.shards,
             storage_trouble=health.storage_trouble,
             write_trouble=health.write_trouble,
             is_secure=lambda: is_secure(running.bound.config),
+            endpoints=lambda: _endpoint_views(running.bound.config),
+            send_test=lambda name: send_test_over(seams.wire, seams.clock, running.bound.config, name),
         ),
     )
     routes: list[web.AbstractRouteDef] = [*health.routes(), *guarded_routes(api_routes(context)), *page]
@@ -226,6 +232,13 @@ async def web_listener(
         context.feed.close()
         task.cancel()
         await asyncio.wait([task])
+
+
+def _endpoint_views(config: Config) -> list[EndpointView]:
+    """The endpoints as the page shows them."""
+    return [
+        EndpointView(one, str(URL(config.notifications[one.endpoint].url).origin())) for one in subscriptions_of(config)
+    ]
 
 
 def _tls(running: LiveConfig) -> ssl.SSLContext | None:

@@ -9,7 +9,7 @@ from random import SystemRandom
 from typing import Final
 
 from tidewaiter.bootstrap.start_checks import connections_of
-from tidewaiter.clock import SystemClock
+from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config, host_and_port
 from tidewaiter.domain.job import State
 from tidewaiter.domain.notification import Subscription, render_notification
@@ -17,6 +17,7 @@ from tidewaiter.domain.webhook_signature import keys_of
 from tidewaiter.transport.address_guard import OwnListeners
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookReply, WebhookSender
+from tidewaiter.transport.wire import Wire
 
 
 @contextmanager
@@ -62,10 +63,15 @@ async def send_test(config: Config, endpoint: str) -> WebhookReply:
         TransportError: there was no reply.
     """
     clock = SystemClock()
+    with configured_listeners(config) as own:
+        async with AiohttpWire(own, connections=connections_of(config)) as wire:
+            return await send_test_over(wire, clock, config, endpoint)
+
+
+async def send_test_over(wire: Wire, clock: Clock, config: Config, endpoint: str) -> WebhookReply:
+    """The same over an open wire; raises as :func:`send_test` does."""
     where = endpoints_of(config)[endpoint]
     body = render_notification(
         TEST_TYPE, clock.now(), {"endpoint": endpoint, "reason": "a person has asked for a test"}
     )
-    with configured_listeners(config) as own:
-        async with AiohttpWire(own, connections=connections_of(config)) as wire:
-            return await WebhookSender(wire, clock).send(where, f"msg_{SystemRandom().getrandbits(128):032x}", body)
+    return await WebhookSender(wire, clock).send(where, f"msg_{SystemRandom().getrandbits(128):032x}", body)

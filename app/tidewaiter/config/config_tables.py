@@ -106,7 +106,8 @@ class RecurringTable(TomlTable):
     )
     catch_up: Literal["skip", "last", "all"] = Field(
         default="last",
-        description="which ticks that passed while no daemon ran are served: skip (none), last (the latest), or all",
+        description="which ticks that passed while no daemon ran, or in a pause, are served: "
+        "skip (none), last (the latest), or all",
     )
     params: Mapping[str, Annotated[Plain, AfterValidator(check_templates)]] = Field(
         default={},

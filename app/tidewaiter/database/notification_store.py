@@ -235,6 +235,10 @@ class NotificationStore:
         names = sorted({*waiting, *dead})
         return {name: EndpointBacklog(*waiting.get(name, (0, None)), dead.get(name, 0)) for name in names}
 
+    async def delivered(self) -> dict[str, int]:
+        """How many notifications each endpoint has received in the last 24 hours, by its name."""
+        return {name: number for name, number in await self._rows(_DELIVERED.where(*self._within))}  # noqa: C416  # rows, no pairs
+
     async def retry(self, numbers: Collection[int]) -> list[int]:
         """Deliver these (again) from now on, whatever their status, with all attempts.
 
@@ -272,6 +276,14 @@ _WAITING: Final = (
 _DEAD: Final = (
     select(notifications.c.endpoint, func.count())
     .where(notifications.c.status == DeliveryStatus.DEAD.value)
+    .group_by(notifications.c.endpoint)
+)
+_DELIVERED: Final = (
+    select(notifications.c.endpoint, func.count())
+    .where(
+        notifications.c.status == DeliveryStatus.DELIVERED.value,
+        notifications.c.ended_at > select(DatabaseNow() - 86_400.0).scalar_subquery(),
+    )
     .group_by(notifications.c.endpoint)
 )
 _RETRY: Final = update(notifications).values(

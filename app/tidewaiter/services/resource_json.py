@@ -49,8 +49,8 @@ def resumed_json(resumed: Resumed) -> dict[str, Any]:
 
 
 def schedule_json(status: ScheduleStatus) -> dict[str, Any]:
-    """A schedule, its last tick and its next."""
-    one = status.schedule
+    """A schedule, its last tick, its next, and its pause."""
+    one, pause = status.schedule, status.pause
     return {
         "name": one.name,
         "account": one.account,
@@ -62,6 +62,7 @@ def schedule_json(status: ScheduleStatus) -> dict[str, Any]:
         "next_at": rfc3339(status.next_at),
         "ticked_at": rfc3339(status.ticked_at),
         "job": status.job,
+        "pause": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": rfc3339(pause.at)},
     }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tidewaiter.clock import Clock, WakeableTimer
 from tidewaiter.database.engine import StoreUnavailableError
-from tidewaiter.database.schedule_store import ScheduleProgress, ScheduleStore
+from tidewaiter.database.schedule_store import SchedulePause, ScheduleProgress, ScheduleStore
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_context import JobContext
 from tidewaiter.log import EventLog
@@ -51,6 +51,7 @@ class Scheduler:
         self._clock = clock
         self._log = log
         self._timer = WakeableTimer(clock)
+        self._pauses: dict[str, SchedulePause] = {}
 
     def reconfigure(self, settings: SchedulerSettings) -> None:
         """Serve these schedules from now on. A new one begins now; a known one goes on after its last tick."""
@@ -71,10 +72,25 @@ class Scheduler:
         """Submit the jobs that are due; returns the seconds until the next round."""
         ticked = await self._store.progress() if self._settings.schedules else {}
         for schedule in self._settings.schedules:
-            await self._serve_one(schedule, ticked.get(schedule.name))
+            progress = ticked.get(schedule.name)
+            if not self._is_paused(schedule, None if progress is None else progress.pause):
+                await self._serve_one(schedule, progress)
         now = self._wall()
         coming = [tick_at for one in self._settings.schedules if (tick_at := one.next_tick(now)) is not None]
         return max(0.0, min([_LONGEST_SLEEP_S, *(tick_at - now for tick_at in coming)]))
+
+    def _is_paused(self, schedule: Schedule, pause: SchedulePause | None) -> bool:
+        """Whether a person paused it. Its last tick stays as it is: what passes in the pause counts as missed."""
+        before = self._pauses.pop(schedule.name, None)
+        if pause is not None:
+            self._pauses[schedule.name] = pause
+        named = {"schedule": schedule.name, "account": schedule.account}
+        if pause is not None and before is None:
+            self._log.emit("schedule.paused", **named, by=pause.by, reason=pause.reason)
+        elif pause is None and before is not None:
+            paused_s = round(max(0.0, self._wall() - before.at), 1)
+            self._log.emit("schedule.resumed", **named, paused_s=paused_s)
+        return pause is not None
 
     async def _serve_one(self, schedule: Schedule, ticked: ScheduleProgress | None) -> None:
         now = self._wall()

@@ -44,6 +44,24 @@ async def test_schedules(site: ApiServer) -> None:
     assert "$" not in reply.json["params"]["note"]
     assert (await site.get(reply.headers["Location"])).json["id"] == reply.json["id"]
     (await site.post("/v1/schedules/weekly/run")).problem(404)
+    reply = await site.post("/v1/schedules/nightly/run", {"as_of": "2026-01-31", "params": {"period": "LAST_WEEK"}})
+    assert reply.json["params"] == {"period": "LAST_WEEK", "note": "2026-01-30"}
+    assert reply.json["schedule"] == "nightly"
+    reply = await site.post("/v1/schedules/nightly/run", {"params": {"note": None}})
+    assert reply.json["params"] == {"period": "LAST_DAY"}
+    (await site.post("/v1/schedules/nightly/run", {"as_of": "31 January"})).problem(422)
+    (await site.post("/v1/schedules/nightly/run", {"params": {"note": "${soon}"}})).problem(422)
+
+
+async def test_a_schedule_is_paused(site: ApiServer) -> None:
+    """Who paused it, and why, is shown until somebody resumes it."""
+    paused = (await site.post("/v1/schedules/nightly/pause", {"reason": "repairs"})).json
+    assert paused["pause"]["reason"] == "repairs"
+    assert (await site.get("/v1/schedules")).json["schedules"] == [paused]
+    assert (await site.post("/v1/schedules/nightly/pause")).json["pause"] == paused["pause"], "it keeps its reason"
+    assert (await site.post("/v1/schedules/nightly/resume")).json["pause"] is None
+    for action in ("pause", "resume"):
+        (await site.post(f"/v1/schedules/weekly/{action}")).problem(404)
 
 
 async def test_providers(site: ApiServer) -> None:

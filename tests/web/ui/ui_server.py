@@ -30,6 +30,7 @@ from tidewaiter.web.health_routes import Phase, ProcessStatus
 
 ADMIN = "admin-token-0123456789abcdef"
 READER = "reader-token-0123456789abcdef"
+SUBMITTER = "submitter-token-0123456789abc"
 _ACCOUNT = """
 [accounts.{name}]
 provider = "report"
@@ -71,6 +72,29 @@ url = "/profiles/${handle}"
 rules = [{ word = "state", words = { working = "pending", done = "ready" } }]
 [operations.profiles.results]
 url = "/profiles/${handle}/file"
+[operations.segments]
+title = "Segments of the audience"
+[operations.segments.params]
+kind = { type = "string", help = "which ones", enum = ["ACTIVE", "LOST"] }
+since = { type = "string", help = "from which day on", example = "2026-01-31" }
+limit = { type = "integer", help = "at most so many", required = false }
+hashed = { type = "boolean", help = "without addresses", default = true }
+fields = { type = "array", help = "which columns", items = { type = "string" }, required = false }
+region = { type = "string", help = "where", when = { kind = "ACTIVE" }, required = false }
+[operations.segments.params.rule]
+type = "object"
+help = "who belongs to it"
+required = false
+fields = { field = { help = "of the profile" }, values = { type = "array", help = "any of them" } }
+[operations.segments.submit]
+url = "/segments"
+json = { type = "${params.kind}" }
+handle = "id"
+[operations.segments.poll]
+url = "/segments/${handle}"
+rules = [{ word = "state", words = { working = "pending", done = "ready" } }]
+[operations.segments.results]
+url = "/segments/${handle}/file"
 """
 _SCHEDULES = """
 [schedules.daily-opens]
@@ -116,7 +140,7 @@ def write_config(folder: Path, port: int, *, tokens: bool, more: str = "") -> Pa
     text += "".join(_ACCOUNT.format(name=name, requests=requests) for name, requests in ACCOUNTS.items())
     text += _SCHEDULES + more
     if tokens:
-        for name, role, token in (("ops", "admin", ADMIN), ("guest", "read", READER)):
+        for name, role, token in (("ops", "admin", ADMIN), ("guest", "read", READER), ("robot", "submit", SUBMITTER)):
             (folder / f"{name}.token").write_text(token)
             text += f'[tokens.{name}]\nrole = "{role}"\ntoken_file = "{name}.token"\n'
     path = folder / "tidewaiter.toml"
@@ -126,9 +150,15 @@ def write_config(folder: Path, port: int, *, tokens: bool, more: str = "") -> Pa
 
 @asynccontextmanager
 async def served(
-    folder: Path, url: str, *, tokens: bool = False, clock: Clock | None = None, phase: Phase = Phase.SERVING
+    folder: Path,
+    url: str,
+    *,
+    tokens: bool = False,
+    clock: Clock | None = None,
+    phase: Phase = Phase.SERVING,
+    more: str = "",
 ) -> AsyncIterator[UiServer]:
-    """Serve the page meanwhile, over the database of that URL."""
+    """Serve the page meanwhile, over the database of that URL; ``more`` is added to the configuration."""
     standing = StandingClock()
     standing.at = NOW if clock is None else clock.now()
     told_by = clock or standing
@@ -140,7 +170,7 @@ async def served(
     with ExitStack() as stack:
         bound = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         port = bound.getsockname()[1]
-        config = load(write_config(folder, port, tokens=tokens), {})
+        config = load(write_config(folder, port, tokens=tokens, more=more), {})
         output = io.StringIO()
         log = configure("json", "debug", (), stream=output, strict=True)
         vitals = ProcessStatus(stop)
@@ -183,5 +213,19 @@ class Ticking(SystemClock):
     def now(self) -> float:
         return self._other.now()
 
+    def skew(self) -> float:
+        return 0.0
 
-__all__ = ["ACCOUNTS", "ADMIN", "OWNER", "READER", "REQUESTS", "Ticking", "UiServer", "served", "write_config"]
+
+__all__ = [
+    "ACCOUNTS",
+    "ADMIN",
+    "OWNER",
+    "READER",
+    "REQUESTS",
+    "SUBMITTER",
+    "Ticking",
+    "UiServer",
+    "served",
+    "write_config",
+]

@@ -1,25 +1,19 @@
-"""What is configured, through the API: providers, accounts and their recurring jobs."""
+"""What is configured, through the API: providers and accounts."""
 
-from typing import Final
+from aiohttp import web
 
-from aiohttp import hdrs, web
-
-from tidewaiter.domain.job_json import job_json
 from tidewaiter.providers.errors import UnknownProviderError
 from tidewaiter.services.resource_json import (
     account_json,
     provider_json,
     provider_line_json,
     resumed_json,
-    schedule_json,
 )
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.request_input import read_body
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
-from tidewaiter.web.callers import REASON, Role, actor_of
+from tidewaiter.web.callers import REASON, actor_of
 from tidewaiter.web.problems import ProblemError
-
-_AGAIN: Final = "1"
 
 
 class ProviderRoutes:
@@ -114,42 +108,3 @@ class AccountRoutes:
         """End the pause of an account."""
         resumed = await self._context.accounts(request).resume(request.match_info["name"], actor=actor_of(request))
         return json_reply(resumed_json(resumed))
-
-
-class ScheduleRoutes:
-    """The routes of schedules."""
-
-    def __init__(self, context: ApiContext) -> None:
-        self._context = context
-
-    def routes(self) -> list[ApiRoute]:
-        """The routes."""
-        headers: dict[str, str] = {
-            hdrs.LOCATION: "address of the job",
-            hdrs.RETRY_AFTER: "seconds after which to look",
-        }
-        return [
-            ApiRoute(
-                "GET", "/v1/schedules", "listSchedules", "List the recurring jobs", self.every,
-                {200: ApiResponse("the schedules", shapes.SchedulesShape)}, limited=True,
-            ),
-            ApiRoute(
-                "POST", "/v1/schedules/{name}/run", "runSchedule", "Submit a schedule's job now", self.run,
-                {202: ApiResponse("the job, not at its end yet", shapes.JobShape, headers=headers)},
-                problems=(404, 422),
-                detail="It is submitted in addition to the ticks, with the dates of today.",
-                role=Role.SUBMIT, limited=True,
-            ),
-        ]  # fmt: skip
-
-    async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
-        """The status of all schedules."""
-        return json_reply(
-            {"schedules": [schedule_json(one) for one in await self._context.schedules(request).statuses()]}
-        )
-
-    async def run(self, request: web.Request, _: QueryParameters) -> web.Response:
-        """Submit the job of a schedule now."""
-        job = await self._context.schedules(request).run(request.match_info["name"], actor=actor_of(request))
-        headers: dict[str, str] = {hdrs.LOCATION: f"/v1/jobs/{job.id}", hdrs.RETRY_AFTER: _AGAIN}
-        return json_reply(job_json(job), 202, headers)

@@ -270,27 +270,6 @@ class ResumedShape(AccountShape):
     opened: Annotated[list[ClosedLane], Field(description="the lanes that were closed until now")]
 
 
-class ScheduleShape(Outgoing):
-    """A recurring job."""
-
-    name: str
-    account: str
-    operation: str
-    cron: str
-    timezone: str
-    catch_up: Literal["skip", "last", "all"]
-    params: Annotated[dict[str, JsonValue], Field(description="as configured, with their date templates")]
-    next_at: Moment | None
-    ticked_at: Annotated[Moment | None, Field(description="the last tick that was handled")]
-    job: Annotated[JobNumber | None, Field(description="the job of the last tick")]
-
-
-class SchedulesShape(Outgoing):
-    """The configured schedules, by name."""
-
-    schedules: list[ScheduleShape]
-
-
 class OperationShape(Outgoing):
     """An operation of a provider."""
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from tidewaiter import __version__
-from tidewaiter.web.api.account_routes import AccountRoutes, ProviderRoutes, ScheduleRoutes
+from tidewaiter.web.api.account_routes import AccountRoutes, ProviderRoutes
 from tidewaiter.web.api.artifact_routes import ArtifactRoutes
 from tidewaiter.web.api.batch_list_routes import BatchListRoutes
 from tidewaiter.web.api.batch_routes import BatchRoutes
@@ -21,6 +21,7 @@ from tidewaiter.web.api.job_routes import JobListRoutes, JobRoutes
 from tidewaiter.web.api.notification_routes import NotificationRoutes
 from tidewaiter.web.api.overview_routes import OverviewRoutes
 from tidewaiter.web.api.routing import JSON, ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
+from tidewaiter.web.api.schedule_routes import ScheduleRoutes
 from tidewaiter.web.api.trend_routes import TrendRoutes
 from tidewaiter.web.problems import MEDIA_TYPE
 

@@ -1,21 +1,17 @@
-"""The pages of the accounts and of their schedules."""
+"""The pages of the accounts."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from itertools import islice
-from typing import Final
 
 from aiohttp import web
 
 from tidewaiter.database.job_list import JobFilter, JobList
-from tidewaiter.services import AccountService, NotFoundError, ScheduleService, ScheduleStatus
+from tidewaiter.services import AccountService, NotFoundError
 from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _LIMIT = 20
-_TICKS: Final = 3
 
 
 class AccountPages:
@@ -73,37 +69,3 @@ class AccountPages:
 
 def _lanes_of(view: DashboardView, account: str) -> list[LaneView]:
     return [lane for lane in view.lanes if lane.account == account]
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleRow:
-    """The status of a schedule, and its next ticks in epoch seconds."""
-
-    status: ScheduleStatus
-    ticks: list[float]
-
-
-class SchedulePage:
-    """The page at ``/schedules``.
-
-    Args:
-        renderer: makes the page.
-        schedules: has the schedules.
-    """
-
-    def __init__(self, renderer: PageRenderer, schedules: Callable[[web.Request], ScheduleService]) -> None:
-        self._renderer = renderer
-        self._schedules = schedules
-
-    def routes(self) -> list[GuardedRoute]:
-        """The routes."""
-        return [read_route("/schedules", self._show)]
-
-    async def _show(self, request: web.Request) -> web.Response:
-        now = self._renderer.clock.now()
-        recurring = [
-            ScheduleRow(one, list(islice(one.schedule.ticks_after(now), _TICKS)))
-            for one in await self._schedules(request).statuses()
-        ]
-        recurring.sort(key=lambda one: one.ticks[0] if one.ticks else float("inf"))
-        return self._renderer.page(request, "schedules.html", title="Schedules", recurring=recurring)

@@ -5,6 +5,7 @@ The reply to each form is a redirect, so that loading the page again repeats not
 
 import urllib.parse
 from collections.abc import Callable
+from datetime import date
 from typing import Final
 
 from aiohttp import web
@@ -57,6 +58,8 @@ class ActionForms:
             form_route("/accounts/{name}/pause", self._pause),
             form_route("/accounts/{name}/resume", self._resume),
             form_route("/schedules/{name}/run", self._run, Role.SUBMIT),
+            form_route("/schedules/{name}/pause", self._pause_schedule),
+            form_route("/schedules/{name}/resume", self._resume_schedule),
         ]
 
     async def _cancel(self, request: web.Request) -> web.Response:
@@ -97,8 +100,23 @@ class ActionForms:
         raise redirect_after(f"/accounts/{name}", "resumed")
 
     async def _run(self, request: web.Request) -> web.Response:
-        job = await self._schedules(request).run(request.match_info["name"], actor=actor_of(request))
+        day = (await read_form(request)).get("as_of", "")
+        try:
+            as_of = date.fromisoformat(day) if day else None
+        except ValueError:
+            raise RequestError(f"{day[:32]!r} is no date, such as 2026-01-31") from None
+        job = await self._schedules(request).run(request.match_info["name"], actor=actor_of(request), as_of=as_of)
         raise redirect_after(f"/jobs/{job.id}", "ran")
+
+    async def _pause_schedule(self, request: web.Request) -> web.Response:
+        reason = (await read_form(request)).get("reason", "")[:_LONGEST_REASON]
+        request[REASON] = reason
+        await self._schedules(request).pause(request.match_info["name"], reason or None, actor=actor_of(request))
+        raise redirect_after("/schedules", "schedule-paused")
+
+    async def _resume_schedule(self, request: web.Request) -> web.Response:
+        await self._schedules(request).resume(request.match_info["name"], actor=actor_of(request))
+        raise redirect_after("/schedules", "schedule-resumed")
 
 
 class LoginPages:
@@ -158,20 +176,29 @@ def local_path(given: str) -> str:
     return given if is_path and is_plain and not given.startswith((SIGN_IN, SIGN_OUT)) else "/"
 
 
-async def read_form(request: web.Request) -> dict[str, str]:
-    """The fields of a form, stripped of blanks.
+async def read_form(
+    request: web.Request, *, largest: int = _LARGEST_FORM, most_fields: int = _MOST_FIELDS, as_given: bool = False
+) -> dict[str, str]:
+    """The fields of a form, stripped of blanks. A line ends with a line feed.
+
+    Args:
+        request: the request.
+        largest: the size limit in bytes.
+        most_fields: the largest number of fields.
+        as_given: leave invisible characters as they are, for a caller that looks for them.
 
     Raises:
         ProblemError: the body is no form, is too large, or does not come in time.
     """
     if request.can_read_body and request.content_type != _FORM:
         raise ProblemError(415, f"a form comes as {_FORM}")
-    raw = await read_bytes(request, _LARGEST_FORM)
+    raw = await read_bytes(request, largest)
     charset = request.charset or "utf-8"
     try:
         fields = urllib.parse.parse_qsl(
-            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=_MOST_FIELDS
+            raw.decode(charset), keep_blank_values=True, encoding=charset, max_num_fields=most_fields
         )
     except (ValueError, LookupError):
         raise ProblemError(400, "the form cannot be read") from None
-    return {name: visible(value.strip()) for name, value in fields}
+    texts = {name: value.replace("\r\n", "\n").strip() for name, value in fields}
+    return texts if as_given else {name: visible(text) for name, text in texts.items()}

@@ -19,6 +19,7 @@ from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui import charts
 from tidewaiter.web.ui.dashboard import DashboardReader, LaneView
+from tidewaiter.web.ui.notification_page import dead_address
 from tidewaiter.web.ui.page_renderer import PageRenderer, counted, rough
 
 _LATE_S = 60.0
@@ -166,7 +167,7 @@ def _of_process(
         if backlog.dead:
             what = f"{counted(backlog.dead, 'notification')} to {name} could not be delivered"
             again = "The last attempt failed; `tidewaiter notifications retry --dead` delivers them again."
-            yield AttentionItem(Urgency.URGENT, what, again)
+            yield AttentionItem(Urgency.URGENT, what, again, dead_address(name))
     if storage is not None:
         yield AttentionItem(Urgency.URGENT, "Downloads wait for the storage", storage)
 

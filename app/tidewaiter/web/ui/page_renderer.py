@@ -37,14 +37,22 @@ _NOTICES: Final = {
     "retried": "This new job repeats the earlier job.",
     "requeued": "The job is queued again.",
     "adopted": "The job follows that remote job now.",
+    "submitted": "The export is requested. This is its job.",
+    "known": "There is a job with this unique key already: this one. Nothing was submitted.",
     "polled": "The provider is polled as soon as its limit permits.",
     "paused": "The account is paused: no request is sent to its provider until somebody resumes it.",
     "resumed": "The account is resumed; one request tests first whether its provider responds.",
+    "schedule-paused": "The schedule is paused: its ticks are not served until somebody resumes it.",
+    "schedule-resumed": "The schedule is resumed.",
+    "test-accepted": "The endpoint accepted the test message.",
+    "notified-again": "They are due now; a daemon sends them within seconds.",
     "ran": "The schedule was run now, in addition to its ticks. This is its job.",
     "signed-out": "You are signed out.",
 }
 STATES: Final = tuple(State)
-_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules"})
+_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules", "notifications", "trends"})
+_FLAT: Final = frozenset({"schedules", "notifications"})
+"""Sections whose single things have no page."""
 _SECONDS: Final = 3
 # Only what this listener serves itself; no inline styles or scripts.
 _POLICY: Final = "; ".join(
@@ -168,7 +176,7 @@ def _back(request: web.Request) -> str:
         return "/"
     if request.method in SAFE:
         return f"/{parts[1]}" if len(parts) > 2 else "/"
-    return "/schedules" if parts[1] == "schedules" else "/".join(parts[:-1]) if len(parts) == 4 else "/"
+    return f"/{parts[1]}" if parts[1] in _FLAT else "/".join(parts[:-1]) if len(parts) == 4 else "/"
 
 
 def unbroken(text: str) -> str:

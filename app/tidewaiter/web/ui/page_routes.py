@@ -1,19 +1,24 @@
 """The routes of all pages, and the context that the pages use."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
 
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
+from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.services import AccountService, JobService, ScheduleService
-from tidewaiter.web.ui.account_pages import AccountPages, SchedulePage
+from tidewaiter.transport.webhook_sender import WebhookReply
+from tidewaiter.web.ui.account_pages import AccountPages
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import ActionForms, LoginPages
 from tidewaiter.web.ui.job_pages import JobDetailPage, JobListPage
+from tidewaiter.web.ui.new_job_page import NewJobPage
+from tidewaiter.web.ui.notification_page import EndpointView, NotificationPage
 from tidewaiter.web.ui.overview_page import OverviewPage
 from tidewaiter.web.ui.page_renderer import PageRenderer
+from tidewaiter.web.ui.schedule_page import SchedulePage
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,8 @@ class PageContext:
     The callables return what the current configuration decides, because a reload may replace it. Those that take the
     request return something limited to the accounts that its caller may see. ``shards`` is how many lanes each account
     has, ``storage_trouble`` why downloads wait for the storage, if they do, ``write_trouble`` why the database accepts
-    no writes, if it does not, and ``is_secure`` whether browsers use https.
+    no writes, if it does not, and ``is_secure`` whether browsers use https. ``send_test``
+    sends a test message to one of the ``endpoints`` for notifications.
     """
 
     jobs: Callable[[web.Request], JobService]
@@ -31,10 +37,13 @@ class PageContext:
     schedules: Callable[[web.Request], ScheduleService]
     job_lists: Callable[[web.Request], JobList]
     overview: Callable[[web.Request], Dashboard]
+    notifications: Callable[[web.Request], NotificationStore]
     shards: Callable[[], Mapping[str, int]]
     storage_trouble: Callable[[], str | None]
     write_trouble: Callable[[], Awaitable[str | None]]
     is_secure: Callable[[], bool]
+    endpoints: Callable[[], Sequence[EndpointView]]
+    send_test: Callable[[str], Awaitable[WebhookReply]]
 
 
 def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.AbstractRouteDef]:
@@ -49,10 +58,12 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
     )
     pages = (
         OverviewPage(renderer, dashboard, context.accounts),
+        NewJobPage(renderer, context.jobs, context.schedules, context.job_lists),
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),
         AccountPages(renderer, dashboard, context.accounts, context.job_lists),
         SchedulePage(renderer, context.schedules),
+        NotificationPage(renderer, context.notifications, context.endpoints, context.send_test),
         ActionForms(context.jobs, context.accounts, context.schedules),
         LoginPages(renderer, context.is_secure),
         renderer.assets,

@@ -104,3 +104,14 @@ def test_beside_a_daemon(emulated: CommandShell) -> None:
     assert found["callbacks", "callbacks"]["status"] == "ok"
     assert found["shop", "account"]["status"] == "ok"
     assert found["shop", "tls"]["status"] == "ok"
+
+
+@pytest.mark.slow
+def test_a_key_without_a_probe(emulated: CommandShell) -> None:
+    """The command that would test the key is printed, and it does; it needs the network."""
+    assert "\n" + " " * 25 + "try: tidewaiter doctor --account shop --test-key\n" in emulated("doctor").stdout
+    assert re.search(
+        r"(?m)^ok +login +shop: the provider did not refuse the key: HTTP 404",
+        emulated("doctor", "--account", "shop", "--test-key").stdout,
+    )
+    assert "--offline sends none" in emulated("doctor", "--offline", "--test-key", code=ExitCode.USAGE).stderr

@@ -18,6 +18,7 @@ async def consulted(
     environ: Mapping[str, str] | None = None,
     accounts: Collection[str] = (),
     offline: bool = False,
+    tests_keys: bool = False,
 ) -> dict[tuple[str, str], Finding]:
     """What the doctor finds, by subject and check."""
     path = folder / "tidewaiter.toml"
@@ -25,6 +26,6 @@ async def consulted(
     config = load(path, environ or {})
     log = configure("json", "error", config.secrets, stream=io.StringIO())
     found: list[Finding] = []
-    await run_checks(config, log, found.extend, accounts=accounts, offline=offline)
+    await run_checks(config, log, found.extend, accounts=accounts, offline=offline, tests_keys=tests_keys)
     log.close()
     return {(one.subject, one.check): one for one in found}

@@ -35,6 +35,7 @@ from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.outcome import Throttled
 from tidewaiter.log import EventLog
+from tidewaiter.providers.key_test import key_test_of
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.storage.base import StorageSetupError
@@ -74,7 +75,13 @@ class _Tools:
 
 
 async def run_checks(
-    config: Config, log: EventLog, on_findings: OnFindings, *, accounts: Collection[str] = (), offline: bool = False
+    config: Config,
+    log: EventLog,
+    on_findings: OnFindings,
+    *,
+    accounts: Collection[str] = (),
+    offline: bool = False,
+    tests_keys: bool = False,
 ) -> None:
     """Check what the configuration names.
 
@@ -84,6 +91,7 @@ async def run_checks(
         on_findings: receives the findings, check by check.
         accounts: check only these; if empty, all of them.
         offline: use no network.
+        tests_keys: send a harmless status request for accounts without a probe.
     """
     clock = SystemClock()
     address = DatabaseAddress.parse(config.database.url)
@@ -104,7 +112,7 @@ async def run_checks(
         )
         bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
         checks = [
-            *(_of_account(config, one, known.get(one.name), tools) for one in bound.values()),
+            *(_of_account(config, one, known.get(one.name), tools, tests_key=tests_keys) for one in bound.values()),
             *_of_addresses(config, tools),
         ]
         await run_all(checks, clock, on_findings)
@@ -177,7 +185,9 @@ def _closed(lane: LaneStatus, now: float) -> str | None:
     return f"the account is closed for {lane.closed_until - now:,.0f} s more, because {reason}"
 
 
-def _of_account(config: Config, account: BoundAccount, known: _Known | None, tools: _Tools) -> Check:
+def _of_account(
+    config: Config, account: BoundAccount, known: _Known | None, tools: _Tools, *, tests_key: bool
+) -> Check:
     private_ok = config.accounts[account.name].private_ok
     checked = CheckedAccount(
         account.name,
@@ -185,6 +195,8 @@ def _of_account(config: Config, account: BoundAccount, known: _Known | None, too
         private_ok,
         account.probe,
         _asker(account, [] if known is None else known.requests, tools, private_ok=private_ok),
+        key_test=key_test_of(account),
+        tests_key=tests_key,
         pause_known=known is not None,
         pause=None if known is None else known.pause,
         closed=None if known is None else known.closed,

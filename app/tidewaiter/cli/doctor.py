@@ -32,16 +32,23 @@ _WAITING: Final = "checking …"
 @click.command(epilog=example("tidewaiter doctor", "tidewaiter doctor --account newsletter --json"))
 @click.option("--account", "accounts", multiple=True, metavar="NAME", help="Check this account only; repeatable.")
 @click.option("--offline", is_flag=True, help="Send nothing over the network.")
+@click.option(
+    "--test-key", is_flag=True, help="For a spec without a probe, ask for the status of a job that does not exist."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @config_option
 @pass_invocation
-def doctor(invocation: Invocation, /, *, accounts: tuple[str, ...], offline: bool, as_json: bool) -> None:
+def doctor(
+    invocation: Invocation, /, *, accounts: tuple[str, ...], offline: bool, test_key: bool, as_json: bool
+) -> None:
     """Test what the configuration names, and say what to fix.
 
     Configuration, database, storage, every account with its provider's own probe, callbacks. It needs no daemon, may
     run beside one, and does not touch jobs. The exit code is 1 if a check failed, and 78 if the configuration is wrong;
     warnings do not count.
     """
+    if offline and test_key:
+        raise click.UsageError("--test-key sends a request, and --offline sends none")
     findings: list[Finding] = []
     shown = findings.extend if as_json else _printer(findings)
     config, faults = _configuration(invocation)
@@ -51,7 +58,7 @@ def doctor(invocation: Invocation, /, *, accounts: tuple[str, ...], offline: boo
         if strange:
             known = ", ".join(sorted(config.accounts)) or "none"
             raise click.UsageError(f"there is no account {strange[0]!r} (there are: {known})")
-        asyncio.run(_consult(invocation, config, shown, accounts=accounts, offline=offline))
+        asyncio.run(_consult(invocation, config, shown, accounts=accounts, offline=offline, tests_keys=test_key))
     if as_json:
         show_json([asdict(one) for one in findings])
     elif config is not None:
@@ -103,6 +110,7 @@ async def _consult(
     *,
     accounts: tuple[str, ...],
     offline: bool,
+    tests_keys: bool,
 ) -> None:
     with invocation.log(config) as log:
         log.add_secrets(secrets_of(bind_accounts(config)))
@@ -110,7 +118,7 @@ async def _consult(
         def show(found: list[Finding]) -> None:
             shown([_cleaned(one, invocation.clean) for one in found])
 
-        await run_checks(config, log, show, accounts=accounts, offline=offline)
+        await run_checks(config, log, show, accounts=accounts, offline=offline, tests_keys=tests_keys)
 
 
 def _cleaned(finding: Finding, clean: Callable[[str], str]) -> Finding:
@@ -146,7 +154,8 @@ def _print(finding: Finding) -> None:
     took = f" ({finding.seconds:.1f} s)" if finding.seconds >= 0.1 else ""
     click.echo(f"{status}  {finding.check.ljust(_CHECK)}  {printable(subject + finding.message)}{took}")
     if finding.remedy:
-        click.echo(f"{' ' * (_STATUS + _CHECK + 4)}fix: {printable(finding.remedy)}")
+        label = "try" if finding.status is CheckStatus.INFO else "fix"
+        click.echo(f"{' ' * (_STATUS + _CHECK + 4)}{label}: {printable(finding.remedy)}")
 
 
 def _summary(findings: list[Finding]) -> str:

@@ -73,6 +73,10 @@ and `seconds`.
 | `callbacks` | that a request to the public address arrives at a Tidewaiter |
 | `http` | whether the HTTP listener answers; `dns` and `tls` check its public address |
 
+A spec without a probe has no request of its own to test a key. `doctor` then names a harmless one: the status request
+of an operation. `--test-key` sends it, with the handle `0`, which no remote job has. A reply that does not refuse the
+key passes. A submit is never sent.
+
 Checks of accounts run at the same time, each with its own time limit. The probe counts against the account's rate limit
 like any other request. The doctor reads a daemon's requests from the database, which is some seconds late.
 """

@@ -7,13 +7,14 @@ from typing import Final, TypeAlias
 from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import Pause, PauseCause
 from tidewaiter.doctor.address_checks import check_endpoint
-from tidewaiter.doctor.findings import CheckResult, Notes, failure, info, ok, warning
+from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
 from tidewaiter.doctor.network_endpoint import NetworkEndpoint
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
-from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized
+from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized, Unmapped
+from tidewaiter.providers.key_test import KeyTest
 from tidewaiter.providers.provider import Healthy, Probe, Probed
-from tidewaiter.providers.reply_defaults import Trouble
+from tidewaiter.providers.reply_defaults import Polled, Trouble
 from tidewaiter.providers.reply_headers import parse_http_date
 from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.transport.wire import TlsError, TransportError
@@ -31,7 +32,8 @@ _MOST_SKEW_S: Final = 30.0
 class CheckedAccount:
     """An account to check.
 
-    ``private_ok`` is the account's ``allow_private``. ``pause_known`` says that the database could be read. It has
+    ``private_ok`` is the account's ``allow_private``. ``key_test`` is what may be sent if there is no ``probe``, and is
+    sent if ``tests_key``. ``pause_known`` says that the database could be read. It has
     ``pause``, and ``closed``: why no request may be sent now.
     """
 
@@ -40,6 +42,8 @@ class CheckedAccount:
     private_ok: PermittedNetworks
     probe: Probe | None
     ask: Ask
+    key_test: KeyTest | None = None
+    tests_key: bool = False
     pause_known: bool = False
     pause: Pause | None = None
     closed: str | None = None
@@ -59,17 +63,18 @@ async def check_account(
         notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, connections=connections
     ):
         return
-    if account.probe is None:
-        notes.add("login", info("its provider's spec has no probe, so no request was sent"))
+    exchange = account.probe or (account.key_test if account.tests_key else None)
+    if exchange is None:
+        notes.add("login", untested_result(account.name, account.key_test))
     elif account.closed is not None:
         notes.add("login", warning(f"no request was sent: {account.closed}", "try again later"))
     else:
-        await _check_login(notes, account, account.probe, clock)
+        await _check_login(notes, account, exchange, clock)
 
 
-async def _check_login(notes: Notes, account: CheckedAccount, probe: Probe, clock: Clock) -> None:
+async def _check_login(notes: Notes, account: CheckedAccount, exchange: Probe | KeyTest, clock: Clock) -> None:
     try:
-        reply = await account.ask(probe.request)
+        reply = await account.ask(exchange.request)
     except TransportError as error:
         notes.add("login", failed_probe_result(error))
         return
@@ -77,7 +82,10 @@ async def _check_login(notes: Notes, account: CheckedAccount, probe: Probe, cloc
     if not isinstance(reply, WireReply):
         notes.add("login", probe_result(reply, account.name, account.pause))
         return
-    notes.add("login", probe_result(probe.read(reply, now), account.name, account.pause))
+    if isinstance(exchange, Probe):
+        notes.add("login", probe_result(exchange.read(reply, now), account.name, account.pause))
+    else:
+        notes.add("login", key_test_result(exchange.read(reply, now), reply.status, account.name, account.pause))
     date = reply.headers.get("date")
     provider_now = None if date is None else parse_http_date(date.strip(), now)
     if provider_now is not None:
@@ -117,6 +125,30 @@ def probe_result(reply: Probed, name: str, pause: Pause | None = None) -> CheckR
         case Refused(reason):
             remedy = f"check that accounts.{name}.settings name the right server and account"
             return failure(f"the provider refuses the probe: {reason}", remedy)
+
+
+def untested_result(name: str, key_test: KeyTest | None) -> CheckResult:
+    """What can be done about an account that nothing was sent for, because its provider's spec has no probe."""
+    reason = "its provider's spec has no probe, so no request was sent"
+    if key_test is None:
+        return info(f"{reason}; it has no harmless request that would test the key, so the first export tests it")
+    message = (
+        f"{reason}; the status request of {key_test.operation} ({key_test.where}), for a job that does not exist, "
+        "would test the key and make nothing"
+    )
+    return CheckResult(CheckStatus.INFO, message, f"tidewaiter doctor --account {name} --test-key")
+
+
+def key_test_result(answer: Polled, status: int, name: str, pause: Pause | None = None) -> CheckResult:
+    """Whether the account works, by the reply to the status request of a job that does not exist."""
+    match answer:
+        case Unauthorized() | Throttled() | Retry():
+            return probe_result(answer, name, pause)
+        case Unmapped():
+            message = f"the reply to the status request (HTTP {status}) is not one that the spec knows"
+            return warning(message, f"check that accounts.{name}.settings name the right server and account")
+        case _:
+            return ok(f"the provider did not refuse the key: HTTP {status} for a job that does not exist")
 
 
 def failed_probe_result(error: TransportError) -> CheckResult:

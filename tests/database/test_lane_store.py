@@ -282,3 +282,10 @@ async def _until_somebody_waits(url: str) -> None:
         async with asyncio.timeout(20):
             while not (await (await watcher.execute(waiting)).fetchone() or (0,))[0]:  # noqa: ASYNC110  # nobody tells
                 await asyncio.sleep(0.01)
+
+
+async def test_one_lane_is_looked_up(stores: Stores) -> None:
+    """A lane by its number is the same as among all lanes; a number that no lane has is none."""
+    (lane, *_) = await stores.lanes.all_lanes()
+    assert await stores.lanes.lane(lane.id) == lane
+    assert await stores.lanes.lane(lane.id + 1_000) is None

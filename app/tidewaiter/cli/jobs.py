@@ -68,7 +68,12 @@ def jobs() -> None:
 @click.option("--batch", metavar="NAME", help="Only jobs of this batch.")
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
-@click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
+@click.option(
+    "--before",
+    type=int,
+    metavar="JOB",
+    help="The next page: the last job of this one, while `next` in the JSON is not null.",
+)
 @json_option
 @config_option
 @pass_invocation

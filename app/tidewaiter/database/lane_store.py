@@ -229,6 +229,12 @@ class LaneStore:
         async with self._database.reading() as connection:
             return [_status(row) for row in await connection.execute(_ALL_LANES)]
 
+    async def lane(self, number: int) -> LaneStatus | None:
+        """The state of one lane."""
+        async with self._database.reading() as connection:
+            row = (await connection.execute(_ALL_LANES.where(lanes.c.id == number))).first()
+        return None if row is None else _status(row)
+
     async def workers(self) -> list[WorkerStatus]:
         """The live daemons by the database's clock, the oldest first."""
         async with self._database.reading() as connection:

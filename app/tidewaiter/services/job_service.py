@@ -281,7 +281,7 @@ class JobService:
     async def lane_report(self, job: Job) -> LaneReport:
         """Whether the lane of a job sends requests."""
         pause = (await self._pauses.paused()).get(job.account)
-        lane = None if pause else next((one for one in await self._lanes.all_lanes() if one.id == job.lane), None)
+        lane = None if pause else await self._lanes.lane(job.lane)
         return lane_report(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
 
     async def job(self, job_id: int) -> Job:

@@ -249,6 +249,9 @@ _EVENTS = (
     Event("library.logged", "warning", "A library has logged a warning or an error.", {
         "logger": "name of the library's logger", "message": "its message, redacted", "traceback": "of an exception",
     }),
+    Event("metrics.limited", "warning", "Accounts beyond `[http] metrics_accounts` share their series.", {
+        "accounts": "number of accounts without series of their own, at that moment",
+    }),
     Event("log.dropped", "warning", "The reader of the log stalled; lines were lost.", {"lines": "number of lines"}),
     Event("jobs.purged", "info", "Jobs past their retention were deleted.", {"jobs": "number of jobs"}),
 )  # fmt: skip

@@ -33,6 +33,7 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.log import EventLog
+from tidewaiter.metrics.account_limit import AccountLimit
 from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.recurrence import Schedule
 from tidewaiter.services.export_health import ExportHealth
@@ -83,9 +84,9 @@ def handle_signals(
             loop.remove_signal_handler(number)
 
 
-def metrics_of_process(clock: Clock, log: EventLog) -> Metrics:
+def metrics_of_process(clock: Clock, log: EventLog, most_accounts: int = 1000) -> Metrics:
     """The metrics of this process, which begins now; they count what it logs."""
-    metrics = Metrics()
+    metrics = Metrics(AccountLimit(most_accounts, lambda others: log.emit("metrics.limited", accounts=others)))
     metrics.set_start(__version__, clock.now())
     log.observe(metrics.observe)
     return metrics
@@ -168,9 +169,11 @@ async def serve(
             own = OwnListeners()
             with listening_socket(config, "http") as web_socket, own.listening(web_socket):
                 status = ProcessStatus(stop)
-                metrics = metrics_of_process(clock, log)
+                metrics = metrics_of_process(clock, log, config.http.metrics_accounts)
                 running.join(
-                    Reloadable(log, lambda bound: bound.config.log), Reloadable(metrics, lambda bound: bound.operations)
+                    Reloadable(metrics.accounts, lambda bound: bound.config.http.metrics_accounts),
+                    Reloadable(log, lambda bound: bound.config.log),
+                    Reloadable(metrics, lambda bound: bound.operations),
                 )
                 health = health_of(
                     config,

@@ -230,6 +230,11 @@ class HttpTable(TomlTable):
         description="networks of proxies whose X-Forwarded-For or Forwarded header is used",
         examples=[["10.0.0.0/8"]],
     )
+    metrics_accounts: Count = Field(
+        default=1000,
+        description="most accounts with series of their own at /metrics; those of all others are added up in "
+        'account="other"',
+    )
 
     def page_url(self, listen: str) -> str:
         """The address of the status page for browsers, if the daemon listens at ``listen``."""

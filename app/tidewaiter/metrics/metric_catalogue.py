@@ -54,6 +54,8 @@ CHAPTERS: Final = (
         Metric("tidewaiter_start_time_seconds", "gauge", "When the process started, in epoch seconds"),
         Metric("tidewaiter_phase", "gauge",
                "1 for what the process does now, 0 for the rest: starting, standby, serving, draining", ("phase",)),
+        Metric("tidewaiter_accounts_in_other", "gauge",
+               'Accounts whose series are in account="other", because of [http] metrics_accounts'),
         Metric("tidewaiter_ready", "gauge", "1 if /readyz answers 200"),
         Metric("tidewaiter_event_loop_lag_seconds", "histogram",
                "How late the event loop ran, measured once a second", (), _LAG_S),

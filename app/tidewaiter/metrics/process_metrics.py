@@ -20,12 +20,14 @@ from tidewaiter.clock import SystemClock
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import TERMINAL, State
 from tidewaiter.events import CATALOGUE
+from tidewaiter.metrics.account_limit import AccountLimit, folded
 from tidewaiter.metrics.metric_catalogue import counter, gauge, histogram
 from tidewaiter.metrics.readings import (
     DaemonReading,
     ProcessReading,
     RequestCounter,
     counter_family,
+    gauge_family,
     of_daemon,
     of_process,
     of_requests,
@@ -136,10 +138,11 @@ class Metrics:
     """Counts for as long as the process lives; a daemon that is built again uses the same counters.
 
     ``observe`` is for the event log, from which most is counted. ``lagged`` takes seconds. ``daemon`` reads the state
-    of the daemon's parts.
+    of the daemon's parts. ``accounts`` has the accounts with series of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, accounts: AccountLimit | None = None) -> None:
+        self.accounts = accounts or AccountLimit()
         self._registry = CollectorRegistry()
         self._polls: Counts[str] = Counts()
         self._requests: dict[tuple[str, str], RequestCounter] = {}
@@ -169,6 +172,7 @@ class Metrics:
     def reconfigure(self, operations: Mapping[str, Collection[str]]) -> None:
         """Let the series of these accounts and their operations begin at 0; those of other accounts stay."""
         self._expect(operations)
+        self.accounts.admit(operations)
         for account in operations:
             self._polls[account] += 0
             self.requests(account, PROVIDER)
@@ -188,7 +192,19 @@ class Metrics:
 
     def scrape(self, now: ProcessReading) -> "Scrape":
         """Read everything; quick, and to be called from the event loop."""
-        return Scrape(self._registry, now, self.daemon(), dict(self._polls), dict(self._requests))
+        daemon = self.daemon()
+        self.accounts.admit([*self._polls, *(account for account, _ in self._requests), *daemon.paused])
+        self.accounts.admit(lane.account for lane in daemon.lanes)
+        self.accounts.admit(() if now.database is None else now.database.due)
+        return Scrape(
+            self._registry,
+            now,
+            daemon,
+            dict(self._polls),
+            dict(self._requests),
+            self.accounts.named,
+            self.accounts.others,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +216,8 @@ class Scrape(Collector):
     daemon: DaemonReading
     polls: Mapping[str, int]
     requests: Mapping[tuple[str, str], RequestCounter]
+    named: frozenset[str] | None
+    others: int
     scope: Scope = EVERY_ACCOUNT
 
     def limited_to(self, scope: Scope) -> "Scrape":
@@ -221,6 +239,8 @@ class Scrape(Collector):
         for family in self._collected():
             if self.scope.accounts is not None:
                 family.samples = [one for one in family.samples if one.labels.get("account") in self.scope.accounts]
+            if self.named is not None:  # after the scope: nobody sees a sum of accounts that he may not see
+                family = folded(family, self.named)  # noqa: PLW2901
             if family.samples or not self.scope.is_limited:
                 yield family
 
@@ -228,6 +248,7 @@ class Scrape(Collector):
         for family in self.counted.collect():
             family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
+        yield gauge_family("tidewaiter_accounts_in_other", {(): self.others})
         yield from of_process(self.process)
         yield from of_daemon(self.daemon)
         yield counter_family("tidewaiter_polls_total", {(account,): count for account, count in self.polls.items()})

@@ -22,6 +22,7 @@ from aiohttp import AddrInfoType
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from tidewaiter.domain.networks import PermittedNetworks, may_reach, metadata_around
+from tidewaiter.transport.proxies import numeric_address
 
 _DOCUMENTATION: Final = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849: no machine has these
 _ANY_PORT: Final = 9
@@ -223,16 +224,6 @@ class GuardedResolver(AbstractResolver):
 
     async def close(self) -> None:
         """Do nothing: others use the resolver too."""
-
-
-def numeric_address(host: str) -> str | None:
-    """The address that a host is, in any notation that name lookups read, such as ``127.1``; ``None`` for a name."""
-    with suppress(ValueError):
-        return str(ip_address(host))
-    try:
-        return socket.inet_ntoa(socket.inet_aton(host))
-    except (OSError, UnicodeError, ValueError):
-        return None
 
 
 def blocked_kind(address: str) -> str | None:

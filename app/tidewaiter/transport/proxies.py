@@ -6,13 +6,13 @@ line can show them.
 
 import base64
 import re
+import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, Self, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
-
-from tidewaiter.transport.address_guard import numeric_address
 
 ENVIRONMENT: Final = "environment"
 """The value of ``network.proxy`` that stands for the proxies of the environment."""
@@ -192,3 +192,13 @@ def _variable(environ: Mapping[str, str], name: str) -> str:
 def _without_port(text: str) -> str:
     host, colon, port = text.rpartition(":")
     return host if colon and port.isdigit() and (":" not in host or host.endswith("]")) else text
+
+
+def numeric_address(host: str) -> str | None:
+    """The address that a host is, in any notation that name lookups read, such as ``127.1``; ``None`` for a name."""
+    with suppress(ValueError):
+        return str(ip_address(host))
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except (OSError, UnicodeError, ValueError):
+        return None

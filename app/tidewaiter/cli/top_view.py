@@ -1,6 +1,7 @@
 """The output of ``top``: the state of everything, cut to the size of a terminal, or whole elsewhere."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -225,8 +226,9 @@ def _lanes(state: TopState, rows: int, width: int | None) -> Table:
         *(("lane", "left"), ("served by", "left")) if wide else (("lane", "left"),),
         *(("requests", "left"), ("due", "right"), ("late", "right"), ("live", "right"), ("status", "rest")),
     )
+    of_account = Counter(lane.account for lane in state.lanes)
     for lane in lanes:
-        name = Text(_brief(lane.account) + (f"/{lane.shard}" if lane.shard else ""))
+        name = Text(_brief(lane.account) + (f"/{lane.id}" if of_account[lane.account] > 1 else ""))
         made.add_row(
             *(name, Text(_brief(lane.host or "-"))) if wide else (name,),
             _budget(lane, wide=wide),

@@ -42,14 +42,14 @@ def poll_ready(context: RuleContext, outcome: o.Ready) -> Job:
 
 
 def ready(context: RuleContext, outcome: o.Ready) -> Job:
-    """The remote job has finished, or none is needed: land the files. What earlier polls reported is out of date."""
+    """The remote job has finished, or none is needed: land the files. The progress of earlier polls is out of date."""
     return context.becomes(
         state=State.FETCHING,
         due_at=context.now,
         failures=0,
         crashes=0,
         reason=None,
-        remote_status=outcome.status,
+        remote_status=outcome.status or context.job.remote_status,
         progress=None,
         links=outcome.links,
         ready_at=context.now,

@@ -6,7 +6,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tidewaiter.recurrence import MOST_CAUGHT_UP, CatchUp, RecurrenceError, Schedule, check_cron, check_templates
+from tidewaiter.recurrence import (
+    MOST_CAUGHT_UP,
+    CatchUp,
+    RecurrenceError,
+    Schedule,
+    check_cron,
+    check_templates,
+    tick_of,
+)
 
 
 def schedule(
@@ -139,3 +147,18 @@ def test_bad_templates(template: str) -> None:
         return
     with pytest.raises(RecurrenceError, match=r"holds \$\{"):
         check_templates(template)
+
+
+def test_the_key_of_a_tick_names_its_schedule() -> None:
+    """And its time; any other key names none."""
+    tick_at = at("2026-11-29T04:15")
+    assert tick_of("schedule:nightly:2026-11-29T04:15:00Z") == ("nightly", tick_at)
+    for key in (
+        None,
+        "",
+        "nightly",
+        "schedule:nightly:soon",
+        "schedule:nightly:2026-13-29T04:15:00Z",
+        "schedule:a:b:c",
+    ):
+        assert tick_of(key) is None

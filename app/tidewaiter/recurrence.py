@@ -26,6 +26,8 @@ _DATE_FORMS: Final = (
     "and a format such as :%Y%m%d, and ${tick}"
 )
 _MONTHS_PER_YEAR: Final = 12
+_TICK_TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
+_TICK_KEY: Final = re.compile(r"schedule:(?P<name>[^:]+):(?P<at>[0-9]{4}-[0-9-]+T[0-9:]+Z)")
 _BASES: Final[Mapping[str, Callable[[date], date]]] = {
     "today": lambda today: today,
     "yesterday": lambda today: today - timedelta(days=1),
@@ -105,7 +107,18 @@ class Schedule:
 
     def key_at(self, tick_at: float) -> str:
         """The unique key of a tick's job: several daemons that see the tick make one job."""
-        return f"schedule:{self.name}:{datetime.fromtimestamp(tick_at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"schedule:{self.name}:{datetime.fromtimestamp(tick_at, UTC).strftime(_TICK_TIME)}"
+
+
+def tick_of(unique_key: str | None) -> tuple[str, float] | None:
+    """The name of the schedule and the tick (epoch seconds) of a unique key; ``None`` if it is of no tick."""
+    found = _TICK_KEY.fullmatch(unique_key or "")
+    if found is None:
+        return None
+    try:
+        return found["name"], datetime.strptime(found["at"], _TICK_TIME).replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

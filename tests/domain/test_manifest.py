@@ -2,7 +2,8 @@
 
 import json
 
-from tidewaiter.domain.manifest import Artifact, folder_of, render_manifest
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.manifest import Artifact, Tick, folder_of, render_manifest
 
 
 def test_folder_tells_account_operation_day_and_job() -> None:
@@ -10,11 +11,24 @@ def test_folder_tells_account_operation_day_and_job() -> None:
     assert folder_of("acme", "statistics", 1_700_000_000.0, 42) == "acme/statistics/2023/11/14/42"
 
 
+JOB = Job(
+    3, 1, "a", "b", {"period": "2025-05"}, State.FETCHING, 4, None, 1_000.5, 9_000.0,
+    unique_key="schedule:nightly:1970-01-01T00:16:40Z", handle="https://x/job?sig=canary", submitted_at=1_001.0,
+)  # fmt: skip
+
+
 def test_manifest_lists_artifacts_in_order() -> None:
-    """The manifest is plain JSON, sorted by number."""
+    """The manifest is plain JSON, sorted by number, and says what was asked for, by which tick, and when."""
     files = [Artifact(n, f"{n}.json", "x", f"k/{n}.json", n, "ab", "application/json", 1.0) for n in (1, 0)]
-    document = json.loads(
-        render_manifest(job_id=3, account="a", operation="b", handle="h", status=None, artifacts=files, finished_at=2.0)
-    )
+    tick = Tick("nightly", 1_000.0)
+    text = render_manifest(JOB, params=JOB.params, schedule=tick, status=None, artifacts=files, finished_at=2_000.0)
+    document = json.loads(text)
     assert [one["number"] for one in document["artifacts"]] == [0, 1]
-    assert (document["job"], document["handle"]) == (3, "h")
+    assert document["artifacts"][0]["landed_at"] == "1970-01-01T00:00:01.000Z"
+    assert (document["job"], document["handle"]) == (3, "https://x/job?[redacted]")
+    assert document["params"] == {"period": "2025-05"}
+    assert document["schedule"] == {"name": "nightly", "tick_at": "1970-01-01T00:16:40.000Z"}
+    assert document["created_at"] == "1970-01-01T00:16:40.500Z"
+    assert document["submitted_at"] == "1970-01-01T00:16:41.000Z"
+    assert document["ready_at"] == document["finished_at"] == "1970-01-01T00:33:20.000Z"
+    assert b"canary" not in text

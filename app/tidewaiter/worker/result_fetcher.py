@@ -14,9 +14,10 @@ from tidewaiter.domain.file_identity import identities, pair_files
 from tidewaiter.domain.file_names import file_name, free_places
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, folder_of, render_manifest
+from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, Tick, folder_of, render_manifest
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.recurrence import tick_of
 from tidewaiter.storage.base import Landed, Storage, StorageError
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.authenticated_client import read_off_loop
@@ -261,12 +262,12 @@ class ResultFetcher:
             status: the provider's status of the remote job, if it was just read.
             clear: whether other files of earlier steps may be stored; they are removed first.
         """
+        tick = tick_of(job.unique_key)
         render = partial(
             render_manifest,
-            job_id=job.id,
-            account=job.account,
-            operation=job.operation,
-            handle=job.handle,
+            job,
+            params=self._job_log.without_secrets(job.params),
+            schedule=None if tick is None else Tick(*tick),
             status=status or job.remote_status,
             artifacts=artifacts,
             finished_at=self._clock.now(),

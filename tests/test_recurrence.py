@@ -6,7 +6,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tidewaiter.recurrence import MOST_CAUGHT_UP, CatchUp, RecurrenceError, Schedule, check_cron, check_templates
+from tidewaiter.recurrence import (
+    MOST_CAUGHT_UP,
+    CatchUp,
+    RecurrenceError,
+    Schedule,
+    check_cron,
+    check_templates,
+)
 
 
 def schedule(

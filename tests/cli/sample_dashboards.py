@@ -69,7 +69,7 @@ def busy(**changes: Any) -> TopState:
     """What there is to be seen of that."""
     lanes = [
         lane("newsletter", due=12, late_s=0.4),
-        lane("newsletter", shard=1, used=30, due=2_400, late_s=95.0),
+        lane("newsletter", id=4, shard=1, used=30, due=2_400, late_s=95.0),
         lane(
             "networks",
             used=0,

@@ -61,7 +61,9 @@ def test_a_closed_account_is_opened(shell: CommandShell) -> None:
     submit(shell)
     execute(shell, "UPDATE lanes SET closed_until = 4102444800.0, closed_reason = 'HTTP 429: slow down'")
     (shop,) = shell.json("accounts", "list")["accounts"]
-    assert shop["closed"] == [{"shard": 0, "reason": "HTTP 429: slow down", "until": "2100-01-01T00:00:00.000Z"}]
+    assert shop["closed"] == [
+        {"lane": 1, "shard": 0, "reason": "HTTP 429: slow down", "until": "2100-01-01T00:00:00.000Z"}
+    ]
     text = shell("accounts", "list").stdout
     assert "closed until 2100-01-01" in text
     assert "HTTP 429: slow down" in text

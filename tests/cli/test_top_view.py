@@ -89,7 +89,7 @@ def test_a_remedy_is_whole() -> None:
 def test_a_wide_terminal() -> None:
     """Where there is room it is used: who holds the lane, the period of the limit, every minute, whole reasons."""
     lines = [line.rstrip() for line in shown(fitting(busy(), 132, 43), 132)]
-    assert "newsletter/1  tide-1     ████████ 30/30 in 1 min  2,400  1 min  1,204  open" in lines
+    assert "newsletter/4  tide-1     ████████ 30/30 in 1 min  2,400  1 min  1,204  open" in lines
     assert any(line.endswith("breaker open: 5 failures in a row: connection refused") for line in lines)
     assert len(lines[3].split()[1]) == 60
 

@@ -307,3 +307,37 @@ def test_a_ready_reply_may_name_the_remote_job_anew() -> None:
     assert step(job(State.POLLING), o.Stored((ARTIFACT,))).handle == "h"
     shared = step(job(State.POLLING, shared=True), o.Ready(handle="h2"))
     assert (shared.handle, shared.shared) == ("h2", True)
+
+
+def test_the_last_progress_is_not_that_of_a_job_that_fetches_or_has_ended() -> None:
+    """What a poll reported holds until the next reply says something else, and for no job that has ended."""
+    polling = job(State.POLLING, remote_status="RUNNING", progress="40%")
+    fetching = step(polling, o.Ready((Link("http://x/"),)))
+    assert fetching.progress is None
+    assert step(polling, o.Ready((Link("http://x/"),), "DONE")).remote_status == "DONE"
+    assert step(polling, o.Retry("HTTP 502")).progress == "40%"
+    for outcome in (o.Refused("no such period"), o.DeadlinePassed("too late"), o.CancelAsked()):
+        ended = step(polling, outcome)
+        assert ended.state in TERMINAL
+        assert (ended.remote_status, ended.progress) == ("RUNNING", None)
+    assert step(polling, o.Stored((ARTIFACT,), "DONE")).progress is None
+
+
+def test_the_reason_of_a_cancelled_job_is_its_cancelling() -> None:
+    """Not the trouble that it had before; of a remote job it says what is known."""
+    troubled = job(State.POLLING, reason="HTTP 502", failures=2)
+    cancels = replace(PLAIN, cancels=True)
+    assert step(troubled.but(state=State.QUEUED, handle=None), o.CancelAsked()).reason == "cancelled on request"
+    continues = "cancelled on request; the provider has no cancel request, so the remote job may continue"
+    assert step(troubled, o.CancelAsked()).reason == continues
+    cancelling = step(troubled, o.CancelAsked(), cancels)
+    assert cancelling.state is State.CANCELLING
+    assert step(cancelling, o.Cancelled(), cancels).reason == "cancelled on request"
+    assert "left alone" in str(step(cancelling, o.LeftAlone(), cancels).reason)
+    refused = step(cancelling, o.Refused("HTTP 403"), cancels).reason
+    assert refused == "cancelled on request; the remote job was not cancelled: HTTP 403"
+    parked = job(State.PARKED, reason="the outcome of the submit is unknown", handle=None)
+    assert (
+        step(parked, o.CancelAsked()).reason
+        == "cancelled on request; it was parked: the outcome of the submit is unknown"
+    )

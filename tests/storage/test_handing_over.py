@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import Artifact, render_manifest
 from tidewaiter.storage.base import StorageError
 from tidewaiter.storage.handing_over import hand_over
 
 FOLDER = "shop/report/2026/01/31/77"
+JOB = Job(77, 1, "shop", "report", {}, State.FETCHING, 3, None, 1.0, 9.0)
 
 
 def _landed(root: Path, *names: str) -> list[Artifact]:
@@ -22,9 +24,7 @@ def _landed(root: Path, *names: str) -> list[Artifact]:
     ]
     for name in names:
         (folder / name).write_text(name)
-    document = render_manifest(
-        job_id=77, account="shop", operation="report", handle=None, status=None, artifacts=files, finished_at=2.0
-    )
+    document = render_manifest(JOB, params={}, labels={}, status=None, artifacts=files, finished_at=2.0)
     (folder / "manifest.json").write_bytes(document)
     return files
 

@@ -7,7 +7,9 @@ import pytest
 from aiohttp import web
 
 from tests.support.scripted_provider import answering, serving
+from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import State
+from tidewaiter.services import DAEMON
 
 INLINE = """
 [operations.report.submit]
@@ -118,3 +120,26 @@ async def test_a_part_is_kept_with_its_word(tmp_path: Path, sqlite_url: str) -> 
         job = await running.run()
         manifest = await running.manifest(job)
     assert (job.state, job.remote_status, manifest["status"]) == (State.SUCCEEDED, "PART", "PART")
+
+
+async def test_the_manifest_says_what_was_asked_for(tmp_path: Path, sqlite_url: str) -> None:
+    """Parameters without secrets, the tick of the schedule that asked, and times that a program can read."""
+    spec = '[operations.report.params]\nnote = { type = "string", help = "a note" }\n' + POLLED
+    answers = {
+        "POST /jobs": answering({"id": 1}),
+        "GET /jobs/1": answering({"state": "DONE"}),
+        "GET /jobs/1/file": answering(b"rows"),
+    }
+    async with serving(tmp_path, sqlite_url, spec, answers) as (_, running):
+        params, key = {"note": "Отчёт of ftp://me:canary@b.c/"}, "schedule:nightly:2026-11-29T04:15:00Z"
+        asked, _created = await running.service.submit("shop", "report", params, key, actor=DAEMON)
+        job = await running.until(asked.id)
+        manifest = await running.manifest(job)
+    assert "canary" not in str(manifest)
+    assert str(manifest["params"]).startswith("{'note': 'Отчёт of ftp://")
+    assert manifest["schedule"] == {"name": "nightly", "tick_at": "2026-11-29T04:15:00.000Z"}
+    assert manifest["unique_key"] == key
+    assert manifest["created_at"] == rfc3339(job.created_at)
+    assert manifest["ready_at"] == rfc3339(job.ready_at)
+    times = [manifest[name] for name in ("created_at", "submitted_at", "ready_at", "finished_at")]
+    assert times == sorted(times, key=str)

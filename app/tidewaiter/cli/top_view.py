@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -234,9 +235,10 @@ def _lanes(state: TopState, rows: int, width: int | None) -> Table:
         Column("live", right=True, drop=4),
         Column("status", rest=True),
     )
+    of_account = Counter(lane.account for lane in state.lanes)
     cells = []
     for lane in lanes:
-        name = Text(_brief(lane.account) + (f"/{lane.shard}" if lane.shard else ""))
+        name = Text(_brief(lane.account) + (f"/{lane.id}" if of_account[lane.account] > 1 else ""))
         cells.append(
             (
                 name,

@@ -14,6 +14,7 @@ from tidewaiter.domain.failure_cause import cause_of
 from tidewaiter.domain.job import FAILURES, Job, State
 
 _LONGEST_REASON = 500
+_ON_REQUEST = "cancelled on request"
 _AFTER_PAUSE_S = 1.0
 
 
@@ -90,10 +91,11 @@ def cut(reason: str) -> str:
 
 
 def finish(context: RuleContext, state: State, reason: str | None) -> Job:
-    """The job in a terminal state."""
+    """The job in a terminal state. The progress that a poll reported is out of date."""
     return context.becomes(
         state=state,
         due_at=None,
+        progress=None,
         reason=reason,
         finished_at=context.now,
         links=(),
@@ -160,21 +162,30 @@ def expire(context: RuleContext, outcome: o.DeadlinePassed) -> Job:
 # --- cancelling -------------------------------------------------------------------------------------------------------
 
 
-def cancel(context: RuleContext, _outcome: o.CancelAsked) -> Job:
+def cancel(context: RuleContext, outcome: o.CancelAsked) -> Job:
     """Send the provider a cancel request, if it has one; else the job ends at once."""
     if context.job.handle is None or not context.policy.cancels:
-        return cancelled(context, _outcome)
+        return cancelled(context, outcome)
     return context.becomes(state=State.CANCELLING, due_at=context.now, failures=0, links=())
 
 
-def cancelled(context: RuleContext, _outcome: o.CancelAsked | o.Cancelled | o.LeftAlone) -> Job:
-    """The job ends as requested. It keeps its last reason, which may name a remote job."""
-    return finish(context, State.CANCELLED, context.job.reason)
+def cancelled(context: RuleContext, outcome: o.CancelAsked | o.Cancelled | o.LeftAlone) -> Job:
+    """The job ends as requested. The reason says so, and what is known of a remote job that may continue."""
+    job = context.job
+    if isinstance(outcome, o.LeftAlone):
+        rest = "; the remote job was left alone, because other jobs follow it or none of Tidewaiter's has made it"
+    elif isinstance(outcome, o.CancelAsked) and job.state is State.PARKED and job.reason:
+        rest = f"; it was parked: {job.reason}"
+    elif isinstance(outcome, o.CancelAsked) and job.handle is not None:
+        rest = "; the provider has no cancel request, so the remote job may continue"
+    else:
+        rest = ""
+    return finish(context, State.CANCELLED, cut(_ON_REQUEST + rest))
 
 
 def cancelled_without_reply(context: RuleContext, outcome: o.Retry | o.Refused | o.Crashed | o.DeadlinePassed) -> Job:
     """The job ends as requested, but the remote job may continue."""
-    return finish(context, State.CANCELLED, f"the remote job was not cancelled: {cut(outcome.reason)}")
+    return finish(context, State.CANCELLED, cut(f"{_ON_REQUEST}; the remote job was not cancelled: {outcome.reason}"))
 
 
 def cancel_failed(context: RuleContext, outcome: o.Retry | o.Crashed) -> Job:

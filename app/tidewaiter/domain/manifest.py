@@ -1,12 +1,13 @@
 """Landed files: their names, numbers and keys in the storage, and the manifest that lists them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tidewaiter.domain.url import shown_handle
+from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.job import Job
 
 MANIFEST_NAME = "manifest.json"
 
@@ -34,8 +35,9 @@ class Artifact:
 
 
 def described(artifact: Artifact) -> dict[str, Any]:
-    """An artifact by the names of its columns, as the manifest and the command line show it."""
-    return {name: value for name, value in asdict(artifact).items() if name != "identity"}
+    """An artifact by the names of its columns, as the manifest shows it."""
+    members = {name: value for name, value in asdict(artifact).items() if name != "identity"}
+    return members | {"landed_at": rfc3339(artifact.landed_at)}
 
 
 def folder_of(account: str, operation: str, created_at: float, job_id: int) -> str:
@@ -45,34 +47,46 @@ def folder_of(account: str, operation: str, created_at: float, job_id: int) -> s
 
 
 def render_manifest(
+    job: Job,
     *,
-    job_id: int,
-    account: str,
-    operation: str,
-    handle: str | None,
+    params: object,
+    labels: object,
     status: str | None,
     artifacts: Sequence[Artifact],
     finished_at: float,
-    labels: Mapping[str, str] | None = None,
-    traceparent: str | None = None,
 ) -> bytes:
     """The manifest document of a job, written when every artifact is durable.
 
-    ``status`` is the provider's last status, which may say that the result is partial. The query of a ``handle`` that
-    is an address is left out, because the address may be signed.
+    Args:
+        job: the job; the query of a handle that is an address is left out, because the address may be signed.
+        params: its parameters without secrets.
+        labels: its labels without secrets.
+        status: the provider's last status, which may say that the result is partial.
+        artifacts: the landed files.
+        finished_at: when the last one landed, in epoch seconds.
 
     Returns:
-        UTF-8 JSON; times are epoch seconds, sizes bytes.
+        UTF-8 JSON; times are RFC 3339 in UTC, sizes bytes.
     """
     document = {
-        "job": job_id,
-        "account": account,
-        "operation": operation,
-        "handle": None if handle is None else shown_handle(handle),
+        "job": job.id,
+        "account": job.account,
+        "operation": job.operation,
+        "params": params,
+        "requested_by": job.context.requested_by,
+        "schedule": job.context.schedule,
+        "scheduled_for": rfc3339(job.context.scheduled_for),
+        "batch": job.context.batch,
+        "labels": labels,
+        "traceparent": job.context.traceparent,
+        "unique_key": job.unique_key,
+        "retry_of": job.retry_of,
+        "handle": job.shown_handle,
         "status": status,
-        "finished_at": finished_at,
-        "labels": dict(labels or {}),
-        "traceparent": traceparent,
+        "created_at": rfc3339(job.created_at),
+        "submitted_at": rfc3339(job.submitted_at),
+        "ready_at": rfc3339(finished_at if job.ready_at is None else job.ready_at),
+        "finished_at": rfc3339(finished_at),
         "artifacts": [described(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
     }
     return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()

@@ -42,7 +42,7 @@ def poll_ready(context: RuleContext, outcome: o.Ready) -> Job:
 
 
 def ready(context: RuleContext, outcome: o.Ready) -> Job:
-    """The remote job has finished, or none is needed: land the files."""
+    """The remote job has finished, or none is needed: land the files. The progress of earlier polls is out of date."""
     return context.becomes(
         state=State.FETCHING,
         due_at=context.now,
@@ -50,6 +50,7 @@ def ready(context: RuleContext, outcome: o.Ready) -> Job:
         crashes=0,
         reason=None,
         remote_status=outcome.status or context.job.remote_status,
+        progress=None,
         links=outcome.links,
         ready_at=context.now,
         handle=outcome.handle or context.job.handle,

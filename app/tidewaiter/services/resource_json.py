@@ -39,7 +39,12 @@ def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
 
 def closed_json(lane: LaneStatus) -> dict[str, Any]:
     """A lane that sends nothing for a while; only a throttled one knows until when."""
-    return {"shard": lane.shard, "reason": lane.closed_reason, "until": rfc3339(lane.closed_until or None)}
+    return {
+        "lane": lane.id,
+        "shard": lane.shard,
+        "reason": lane.closed_reason,
+        "until": rfc3339(lane.closed_until or None),
+    }
 
 
 def resumed_json(resumed: Resumed) -> dict[str, Any]:

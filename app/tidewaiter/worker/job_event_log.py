@@ -71,6 +71,10 @@ class JobLog:
         """Log that the last job of a batch has ended."""
         log_batch(self._log, ended)
 
+    def without_secrets(self, value: object) -> object:
+        """A value in which the secrets of all accounts are hidden, as in the log."""
+        return self._log.redactor.clean_value(value)
+
     def dropped(self, update: JobUpdate) -> None:
         """Log that a stale write was refused."""
         self._log.emit("update.dropped", **_step(update.job), outcome=_name(update))

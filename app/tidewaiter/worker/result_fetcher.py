@@ -263,15 +263,12 @@ class ResultFetcher:
         """
         render = partial(
             render_manifest,
-            job_id=job.id,
-            account=job.account,
-            operation=job.operation,
-            handle=job.handle,
+            job,
+            params=self._job_log.without_secrets(job.params),
+            labels=self._job_log.without_secrets(dict(job.context.labels)),
             status=status or job.remote_status,
             artifacts=artifacts,
             finished_at=self._clock.now(),
-            labels=job.context.labels,
-            traceparent=job.context.traceparent,
         )
         document = await read_off_loop(len(artifacts) * _ARTIFACT_BYTES, render)
         try:

@@ -7,7 +7,6 @@ import pytest
 
 from tests.support.api_server import ApiServer, new_job
 from tidewaiter.domain.job_json import job_json
-from tidewaiter.domain.manifest import render_manifest
 from tidewaiter.domain.notification import body_of
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -83,14 +82,3 @@ async def test_a_secret_in_a_label_is_not_logged(site: ApiServer) -> None:
     await site.submitted(labels={"note": "Bearer canary0123456789token"})
     assert "canary0123" not in site.output.getvalue()
     assert site.logged("job.submitted")[0]["labels"] == {"note": "Bearer [redacted]"}
-
-
-def test_the_manifest_names_labels_and_trace() -> None:
-    """Who consumes a folder knows what the job was made for."""
-    document = json.loads(
-        render_manifest(
-            job_id=1, account="a", operation="b", handle=None, status=None, artifacts=(), finished_at=1.0,
-            labels=LABELS, traceparent=TRACE,
-        )
-    )  # fmt: skip
-    assert (document["labels"], document["traceparent"]) == (LABELS, TRACE)

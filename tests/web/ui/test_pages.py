@@ -62,6 +62,17 @@ async def test_the_overview_leads_with_what_needs_a_person(busy: UiServer) -> No
     assert text.index("the segment is not there") < text.index("Under way")
 
 
+async def test_a_lane_has_one_number(busy: UiServer) -> None:
+    """The number that a job, the log and metrics have is that of the account's page, too."""
+    lane = busy.sample.lanes["social"]
+    job = await busy.sample.parked("social", "statistics")
+    assert lane.id > 1
+    _, account = await busy.get("/accounts/social")
+    assert re.search(rf'<tr data-key="lane-{lane.id}">\s*<th scope="row">{lane.id}</th>', account)
+    _, text = await busy.get(f"/jobs/{job.id}")
+    assert f'<dt>Lane</dt><dd class="num">{lane.id}' in text
+
+
 async def test_failures_stay_until_they_are_handled(busy: UiServer) -> None:
     """Failures of one operation are one line that leads to their list; an acknowledged or retried one leaves it."""
     failed = [await busy.sample.failed("shop", "profiles", "the segment is not there") for _ in range(3)]

@@ -234,7 +234,8 @@ class ArtifactsShape(Outgoing):
 class ClosedLane(Outgoing):
     """A lane that sends no requests for a while: it is throttled, or its circuit breaker is open."""
 
-    shard: int
+    lane: Annotated[int, Field(description="its number, as in jobs, the log and metrics")]
+    shard: Annotated[int, Field(description="its place among the lanes of the account, from 0")]
     reason: str | None
     until: Annotated[Moment | None, Field(description="null if unknown: a circuit breaker tests from time to time")]
 

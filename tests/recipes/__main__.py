@@ -54,7 +54,12 @@ RECIPES = {
     "dagster": Recipe("dagster", {"DAGSTER_HOME": "{folder}", "DAGSTER_DISABLE_TELEMETRY": "1"}),
     "prefect": Recipe(
         "prefect",
-        {"PREFECT_HOME": "{folder}/prefect", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1"},
+        {
+            "PREFECT_HOME": "{folder}/prefect",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+            "DO_NOT_TRACK": "1",
+        },
         jobs=3,
     ),
 }

@@ -21,6 +21,7 @@ class Event:
 _JOB = {"job": "job number", "account": "account name", "operation": "operation name"}
 _STEP = {**_JOB, "state": "state of the job"}
 _REASON = {"reason": "one sentence, redacted"}
+_SCHEDULE = {"schedule": "name of the schedule that the job is a run of"}
 _NOTIFICATION = {
     "notification": "its number", "endpoint": "its name in the configuration", "job": "job number",
     "account": "account name", "state": "the state that the notification reports",
@@ -148,6 +149,9 @@ _EVENTS = (
         **_STEP, **_REASON, "still_s": "seconds since the last progress", "polls": "polls so far",
         "due_in_s": "seconds until the next poll",
     }),
+    Event("job.slow", "warning", "A job runs 15 minutes longer than 95 % of its operation's jobs of 30 days took.", {
+        **_STEP, "running_s": "seconds since its submit", "usual_s": "seconds that 95 % did not exceed, rounded up",
+    }),
     Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again: it is repeatable.", {
         **_STEP, **_REASON, "unknowns": "submits in a row without a clear outcome",
         "due_in_s": "seconds until it is sent again",
@@ -157,7 +161,7 @@ _EVENTS = (
         "polls": "polls so far", "due_in_s": "seconds until the next poll",
     }),
     Event("job.finished", "info", "A job has ended; this line has all its numbers.", {
-        **_STEP, "outcome": "what the last step learned", "handle": "name of the remote job", **_REASON,
+        **_STEP, **_SCHEDULE, "outcome": "what the last step learned", "handle": "name of the remote job", **_REASON,
         "status": "last status word of the provider, or partial if a rule said so without a word",
         "queued_s": "seconds from submission to the provider's acceptance",
         "polling_s": "seconds from acceptance to readiness", "fetching_s": "seconds from readiness to the landed files",
@@ -168,7 +172,7 @@ _EVENTS = (
     }),
     Event("job.parked", "error", "Only a person can decide how the job continues.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired.", {
-        **_STEP, **_REASON, "polls": "polls", "submits": "intents to submit", "fetches": "downloads begun",
+        **_STEP, **_SCHEDULE, **_REASON, "polls": "polls", "submits": "intents to submit", "fetches": "downloads begun",
         "total_s": "seconds from submission to the end", "handle": "name of the remote job", "outcome": "last outcome",
     }),
     Event("job.crashed", "error", "A step failed because of a bug; the job continues until that happens too often.", {

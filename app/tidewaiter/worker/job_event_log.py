@@ -151,6 +151,7 @@ class JobLog:
         job = update.job
         summary = {
             **_step(job),
+            "schedule": job.context.schedule,
             "outcome": _name(update),
             "handle": job.shown_handle,
             "reason": job.reason,

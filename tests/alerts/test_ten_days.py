@@ -1,6 +1,7 @@
 """Ten days of a nightly, a weekly and an hourly export: which alerts fire, and from when until when.
 
-Scheduler, database and metrics are the real ones; only the provider is missing, so the test says how each job ends.
+Scheduler, database, log and metrics are the real ones; only the provider is missing, so the test says how each job
+ends.
 The rules are evaluated by the small reader in :mod:`tests.alerts.promql`, and where ``promtool`` is installed by
 Prometheus itself, which must find the same.
 """
@@ -20,9 +21,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.alerts.lines import Query, lines_of, replay
 from tests.alerts.promql import AlertRule, Sample
+from tests.alerts.test_log_rules import ELASTIC, LOKI
 from tests.support.metrics_page import UP
-from tests.support.stored_jobs import StandingClock, Stores, artifact, new_job
+from tests.support.stored_jobs import OWNER, StandingClock, Stores, artifact, new_job
 from tidewaiter.database.engine import Database
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.schedule_store import ScheduleStore
@@ -35,12 +38,15 @@ from tidewaiter.metrics.readings import DatabaseReading
 from tidewaiter.recurrence import CatchUp, Schedule
 from tidewaiter.services import JobRequest
 from tidewaiter.services.export_health import ExportHealth
+from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
 
 pytestmark = pytest.mark.slow
 
 RULES_FILE = Path(__file__).parents[2] / "config" / "alerts" / "prometheus.rules.yaml"
 NAMES = ("TidewaiterFailureUnhandled", "TidewaiterScheduleFailed", "TidewaiterScheduleLate", "TidewaiterJobSlow")
+LOG_NAMES = ("TidewaiterFailureUnhandled", "TidewaiterScheduleFailed", "TidewaiterScheduleMissed")
+LOG_RULES = [{name: rules[name].query for name in LOG_NAMES} for rules in (LOKI, ELASTIC)]
 OF_SCRAPE = {"job": "tidewaiter", "instance": "a:8090"}
 MINUTE = 60.0
 STEP_S = 15 * MINUTE
@@ -73,6 +79,7 @@ class Recording:
 
     samples: dict[float, Sequence[Sample]] = field(default_factory=dict)
     firing: dict[float, set[tuple[str, str]]] = field(default_factory=dict)
+    log: io.StringIO = field(default_factory=io.StringIO)
 
     def firings(self) -> list[Firing]:
         """What fired, from when until when."""
@@ -121,16 +128,17 @@ class Days:
         schedules = {
             name: Schedule(name, "acme", name, cron, ZoneInfo("UTC"), {}, CatchUp.SKIP) for name, cron in CRONS.items()
         }
-        log = configure("json", "error", stream=io.StringIO(), strict=True)
+        made, metrics, rules = Recording(), Metrics(), [AlertRule.of(rule) for rule in _rules()]
+        log = configure("json", "info", clock=clock, stream=made.log, strict=True)
         settings = SchedulerSettings(list(schedules.values()), submit)
         scheduler = Scheduler(settings, ScheduleStore(database), clock, log)
         health = ExportHealth(lambda: schedules, database, clock)
-        made, metrics, rules = Recording(), Metrics(), [AlertRule.of(rule) for rule in _rules()]
+        job_log = JobLog(log, clock, stores.jobs)
         while clock.at <= END:
             if clock.at == self.handles_all_at:
                 await _acknowledge_all(stores, clock.at)
             if not self.is_down(clock.at):
-                await self._end_jobs(stores, running, clock.at)
+                await self._end_jobs(stores, running, clock.at, job_log)
                 await scheduler._serve()
                 made.samples[clock.at] = _samples(metrics, DatabaseReading({}, {}, {}, None, await health.reading()))
                 made.firing[clock.at] = _firing(rules, clock.at, made.samples[clock.at])
@@ -139,11 +147,14 @@ class Days:
         await database.close()
         return made
 
-    async def _end_jobs(self, stores: Stores, running: list[tuple[float, Job]], now: float) -> None:
+    async def _end_jobs(self, stores: Stores, running: list[tuple[float, Job]], now: float, job_log: JobLog) -> None:
         for one in [one for one in running if one[0] <= now]:
             running.remove(one)
             fails = self.fails(one[1].operation, one[1].created_at)
-            await stores.accepted(one[1], o.Refused("no") if fails else o.Stored((artifact(0),)), one[0])
+            outcome = o.Refused("no") if fails else o.Stored((artifact(0),))
+            end = stores.update(one[1], outcome, one[0])
+            assert (await stores.jobs.record([end], OWNER)).accepted
+            await job_log.committed([end.update])
 
 
 async def _acknowledge_all(stores: Stores, now: float) -> None:
@@ -189,10 +200,40 @@ EXPECTED = [
 ]
 
 
+# The log does not know what somebody has handled, so a rule fires for an hour.
+EXPECTED_OF_LOG = [
+    *(Firing("TidewaiterFailureUnhandled", "nightly", f"{day} 06:15", f"{day} 07:15") for day in ("03", "04", "05")),
+    *(Firing("TidewaiterScheduleFailed", "nightly", f"{day} 06:15", f"{day} 07:15") for day in ("03", "04", "05")),
+    Firing("TidewaiterScheduleMissed", "acme", "08 10:45", "08 11:45"),
+]
+
+
+def _of_log(made: Recording, rules: Mapping[str, Query]) -> list[Firing]:
+    """What fires on the log, from when until when."""
+    of_rules = ("job.failed", "schedule.missed")
+    whole = lines_of(made.log.getvalue())
+    lines = [whole[0], *(line for line in whole[1:-1] if line.fields["event"] in of_rules), whole[-1]]
+    found: list[Firing] = []
+    for name, query in sorted(rules.items()):
+        spans: dict[str, list[float]] = {}
+        for one in replay(query, lines):
+            labels = dict(one.labels)
+            whose = labels.get("schedule") or labels.get("operation") or labels["account"]
+            begun = spans.setdefault(whose, [one.at, one.at])
+            if one.at - begun[1] > MINUTE:
+                found.append(Firing(name, whose, _shown(begun[0]), _shown(begun[1] + MINUTE)))
+                begun[0] = one.at
+            begun[1] = one.at
+        found += [Firing(name, whose, _shown(one[0]), _shown(one[1] + MINUTE)) for whose, one in spans.items()]
+    return found
+
+
 async def test_ten_healthy_days_wake_nobody(sqlite_url: str) -> None:
     """Neither the weekly export, which lands nothing on six days of seven, nor the others."""
     made = await HEALTHY.lived(sqlite_url)
     assert made.firings() == []
+    for rules in LOG_RULES:
+        assert _of_log(made, rules) == []
     usual = {one.labels["operation"] for one in made.samples[END] if one.name == "tidewaiter_usual_duration_seconds"}
     assert usual == {"hourly"}
 
@@ -204,6 +245,8 @@ async def test_ten_troubled_days(sqlite_url: str, tmp_path: Path) -> None:
     """
     made = await TROUBLED.lived(sqlite_url)
     assert made.firings() == EXPECTED
+    for rules in LOG_RULES:
+        assert _of_log(made, rules) == EXPECTED_OF_LOG
     promtool = shutil.which("promtool")
     if promtool is not None:
         file = tmp_path / "ten-days.test.yaml"

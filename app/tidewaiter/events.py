@@ -22,6 +22,7 @@ _JOB = {"job": "job number", "account": "account name", "operation": "operation 
 _STEP = {**_JOB, "state": "state of the job"}
 _CALLER = {"labels": "labels of the job", "traceparent": "trace of the caller (W3C Trace Context)"}
 _REASON = {"reason": "one sentence, redacted"}
+_SCHEDULE = {"schedule": "name of the schedule that the job is a run of"}
 _NOTIFICATION = {
     "notification": "its number", "endpoint": "its name in the configuration", "job": "job number",
     "account": "account name", "state": "the state that the notification reports",
@@ -172,6 +173,9 @@ _EVENTS = (
         **_STEP, **_REASON, "still_s": "seconds since the last progress", "polls": "polls so far",
         "due_in_s": "seconds until the next poll",
     }),
+    Event("job.slow", "warning", "A job runs 15 minutes longer than 95 % of its operation's jobs of 30 days took.", {
+        **_STEP, "running_s": "seconds since its submit", "usual_s": "seconds that 95 % did not exceed, rounded up",
+    }),
     Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again: it is repeatable.", {
         **_STEP, **_REASON, "unknowns": "submits in a row without a clear outcome",
         "due_in_s": "seconds until it is sent again",
@@ -181,7 +185,7 @@ _EVENTS = (
         "polls": "polls so far", "due_in_s": "seconds until the next poll",
     }),
     Event("job.finished", "info", "A job has succeeded or was cancelled; this line has all its numbers.", {
-        **_STEP, **_REASON, **_NUMBERS, "sha256": "checksums of the first 100 artifacts; the manifest has all",
+        **_STEP, **_SCHEDULE, **_REASON, **_NUMBERS, "sha256": "checksums of the first 100 artifacts; the manifest has all",
         "destination": "folder below the storage's folder or URL", **_CALLER,
     }),
     Event("batch.ended", "info", "The last job of a batch has ended; one that joins later opens the batch again.", {
@@ -191,7 +195,7 @@ _EVENTS = (
     }),
     Event("job.parked", "error", "Only a person can decide how the job continues.", {**_STEP, **_REASON}),
     Event("job.failed", "error", "A job has ended without its files: failed or expired. It has the same numbers.", {
-        **_STEP, **_REASON, **_NUMBERS,
+        **_STEP, **_SCHEDULE, **_REASON, **_NUMBERS,
         **_CALLER,
     }),
     Event("job.crashed", "error", "A step failed because of a bug; the job continues until that happens too often.", {

@@ -42,9 +42,14 @@ class Firing:
 
 
 def read(path: Path) -> list[Line]:
-    """The lines of a recording, in the order of their times: a line that was folded is printed late."""
+    """The lines of a recording."""
+    return lines_of(path.read_text())
+
+
+def lines_of(log: str) -> list[Line]:
+    """The lines of a log, in the order of their times: a line that was folded is printed late."""
     lines = []
-    for text in path.read_text().splitlines():
+    for text in log.splitlines():
         fields = json.loads(text)
         lines.append(Line(datetime.fromisoformat(fields["timestamp"]).timestamp(), text, fields))
     return sorted(lines, key=lambda line: line.at)

@@ -212,7 +212,10 @@ async def _say_what_cannot_be_brought_about(world: World) -> None:
     """Faults of the program itself, of what stands around it, and of a provider whose submits must not be repeated."""
     log = log_of(world)
     work = {"job": 3, "account": "by-url", "operation": "statistics"}
+    other = {**work, "account": "by-redirect"}
     said: tuple[tuple[str, dict[str, object]], ...] = (
+        ("job.failed", {**other, "state": "failed", "schedule": "daily", "reason": "the provider says ERROR"}),
+        ("job.slow", {**other, "state": "polling", "running_s": 9000.0, "usual_s": 1448.2}),
         ("job.parked", {**work, "state": "parked", "reason": "nobody knows whether the provider has taken the submit"}),
         ("job.crashed", {**work, "state": "polling", "reason": "KeyError: 'status'"}),
         ("daemon.failed", {"reason": "ListenerDiedError: the socket takes no connections any more"}),
@@ -241,7 +244,6 @@ async def _good(world: World) -> str:
         day.fault("status", FaultKind.THROTTLE, 2, retry_after=RetryAfter.SECONDS, seconds=20.0)
         await day.submit("by-url", "PROJECTS")
         await day.pass_(20)
-        day.fault("create", FaultKind.ERROR_STATUS)
         await day.submit("by-url", "CAMPAIGNS")
         await day.pass_(45)
     async with day.daemon():

@@ -61,6 +61,9 @@ EXPECTED: Mapping[str, tuple[str, str | None]] = {
     "TidewaiterJobsLate": ("heartbeat", None),
     "TidewaiterJobParked": ("job.parked", "account=by-url"),
     "TidewaiterJobsFailing": ("job.failed", "account=by-redirect"),
+    "TidewaiterFailureUnhandled": ("job.failed", "account=by-redirect,operation=statistics"),
+    "TidewaiterScheduleFailed": ("job.failed", "account=by-redirect,schedule=daily"),
+    "TidewaiterJobSlow": ("job.slow", "account=by-redirect,operation=statistics"),
     "TidewaiterReplyNotUnderstood": ("job.unmapped", "account=by-url"),
     "TidewaiterStepCrashed": ("job.crashed", "account=by-url"),
     "TidewaiterScheduleRefused": ("schedule.refused", "account=by-url"),
@@ -87,8 +90,8 @@ def good() -> list[Line]:
 def test_a_rule_fires_on_its_trouble(rule: Rule, bad: list[Line]) -> None:
     """Soon after the trouble began, for whom it concerns, and never without its lines in sight."""
     event, whose = EXPECTED[rule.name]
-    name, _, value = (whose or "").partition("=")
-    labels = frozenset({(name, value)} if whose else ())
+    named = [one.partition("=") for one in whose.split(",")] if whose else []
+    labels = frozenset((name, value) for name, _, value in named)
     firings = replay(rule.query, bad)
     assert firings, "it never fires"
     assert {firing.labels for firing in firings} == {labels}
@@ -108,7 +111,7 @@ def test_a_rule_is_quiet_before_and_after(rule: Rule, bad: list[Line]) -> None:
 
 @pytest.mark.parametrize("rule", BOTH)
 def test_a_rule_is_silent_on_a_healthy_day(rule: Rule, good: list[Line]) -> None:
-    """Half a day with a failed job, a refusal or two and a restart wakes nobody."""
+    """Half a day with a refusal or two, a busy provider and a restart wakes nobody."""
     assert replay(rule.query, good) == []
 
 

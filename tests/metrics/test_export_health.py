@@ -21,7 +21,8 @@ from tidewaiter.domain.job_context import JobContext
 from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.metrics.readings import DatabaseReading
 from tidewaiter.recurrence import CatchUp, Schedule
-from tidewaiter.services.export_health import LEAST_RUNS, ExportHealth
+from tidewaiter.services.export_health import ExportHealth
+from tidewaiter.services.job_pace import LEAST_RUNS
 
 NIGHTLY = Schedule("nightly", "acme", "statistics", "15 4 * * *", ZoneInfo("UTC"), {}, CatchUp.SKIP)
 MINUTE = 60.0

@@ -26,6 +26,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.metrics.readings import DaemonReading, LaneReading
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import DAEMON
+from tidewaiter.services.job_pace import JobPace
 from tidewaiter.transport.webhook_sender import WebhookSender
 from tidewaiter.web.callback_listener import CallbackListener
 from tidewaiter.worker.account_pauses import Pauses
@@ -40,6 +41,7 @@ from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.retention import Retention
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
+from tidewaiter.worker.slow_job_watch import SlowJobWatch
 from tidewaiter.worker.storage_gate import StorageGate
 from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDispatcher
 from tidewaiter.worker.work_watcher import WorkWatcher
@@ -198,6 +200,7 @@ async def assemble(
         leases.run,
         work_watcher.run,
         heartbeat.run,
+        SlowJobWatch(JobPace(database.for_readers, clock), served, clock, log).run,
         DatabaseWatch(database.check_file, clock).run,
         retention.run,
         gate.run,

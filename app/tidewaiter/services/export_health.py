@@ -5,21 +5,15 @@ longer than their operation usually does.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.run_store import LastRuns, RunStore
-from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain.job import FAILURES, Job
 from tidewaiter.metrics.readings import ExportReading, ScheduleReading
 from tidewaiter.recurrence import Schedule
-
-LEAST_RUNS: Final = 30
-"""With fewer jobs nobody can say how long an operation usually takes."""
-_SHARE: Final = 0.95
-_USUAL_VALID_S: Final = 300.0
+from tidewaiter.services.job_pace import JobPace
 
 
 class ExportHealth:
@@ -35,10 +29,8 @@ class ExportHealth:
         self._schedules = schedules
         self._failures = FailureStore(database)
         self._runs = RunStore(database)
-        self._trends = TrendStore(database)
+        self._pace = JobPace(database, clock)
         self._clock = clock
-        self._usual: Mapping[tuple[str, str], float] = {}
-        self._usual_until: float | None = None
 
     async def reading(self) -> ExportReading:
         """The numbers of now.
@@ -47,24 +39,10 @@ class ExportHealth:
             StoreUnavailableError: the database cannot be reached.
         """
         failures = {(one.account, one.operation): one.jobs for one in await self._failures.groups()}
-        usual = await self._usual_durations()
-        longest = await self._runs.longest_running(sorted({account for account, _ in usual}))
-        now = self._clock.now()
-        running_s = {names: _running_s(longest.get(names), now) for names in usual}
-        return ExportReading(failures, await self._schedule_readings(), running_s, usual)
-
-    async def _usual_durations(self) -> Mapping[tuple[str, str], float]:
-        """What 95 % of an operation's jobs did not exceed lately; read once in a few minutes."""
-        now = self._clock.monotonic()
-        if self._usual_until is None or self._usual_until <= now:
-            spreads = await self._trends.durations(self._clock.now())
-            self._usual = {
-                names: bound_s
-                for names, spread in spreads.items()
-                if spread.count >= LEAST_RUNS and (bound_s := spread.bound_s(_SHARE)) is not None
-            }
-            self._usual_until = now + _USUAL_VALID_S
-        return self._usual
+        paces = await self._pace.operations()
+        running_s = {(one.account, one.operation): one.running_s for one in paces}
+        usual_s = {(one.account, one.operation): one.usual_s for one in paces}
+        return ExportReading(failures, await self._schedule_readings(), running_s, usual_s)
 
     async def _schedule_readings(self) -> list[ScheduleReading]:
         schedules = self._schedules()
@@ -102,8 +80,3 @@ def _last_state(runs: LastRuns) -> str | None:
     if runs.ended is None or (runs.ended.state in FAILURES and runs.ended.handled_at is not None):
         return None
     return runs.ended.state.value
-
-
-def _running_s(job: Job | None, now: float) -> float:
-    """For how long a job runs. Before its submit it waits for its turn, which says nothing about the provider."""
-    return 0.0 if job is None or job.intent_at is None else max(0.0, now - job.intent_at)

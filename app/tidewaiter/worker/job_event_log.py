@@ -163,6 +163,7 @@ class JobLog:
         submitted_at, ready_at = job.submitted_at, job.ready_at
         numbers = {
             **_step(job),
+            "schedule": job.context.schedule,
             "outcome": _name(update),
             "handle": job.shown_handle,
             "reason": job.reason,

@@ -275,6 +275,12 @@ def refusal_of_one(error: RefusedError, job_request: JobRequest) -> ProblemError
     return refusal_of(error.faults, [job_request], many=False)
 
 
+def backfill_refusal(error: RefusedError, params: Mapping[str, Json]) -> ProblemError:
+    """The problem of a refused backfill."""
+    steps = {one: pointer_steps(one.path, dict(params)) if one.path else [] for one in error.faults}
+    return body_problem([FieldFault(one.reason, pointer_of([one.member, *steps[one]])) for one in error.faults])
+
+
 def _field_fault(fault: JobRequestFault, job_request: JobRequest, *, many: bool) -> FieldFault:
     before: list[str | int] = ["jobs", fault.place] if many else []
     inside = pointer_steps(fault.path, dict(job_request.params)) if fault.path else []

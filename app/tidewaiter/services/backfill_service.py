@@ -92,8 +92,7 @@ class BackfillService:
         if new.plan.reuse:
             for place, job in enumerate(jobs):
                 reused += await self._store.landed(job, window_terms(self._jobs, new, place, job), "") is not None
-        oldest = sorted((jobs[0], jobs[-1]), key=lambda one: one is jobs[0], reverse=not new.plan.newest_first)
-        return BackfillPreview(new.windows, oldest[0], oldest[1], reused)
+        return BackfillPreview(new.windows, jobs[0], jobs[-1], reused)
 
     async def create(self, request: BackfillRequest, *, actor: Actor) -> tuple[Backfill, bool]:
         """Store a backfill; a daemon submits its jobs. The same request with the same name returns the first one.

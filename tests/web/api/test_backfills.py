@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.api_server import ADMIN, ApiServer, serving
-from tests.web.api.test_batches import ONE, TOKENS
+from tests.web.api.limited_token import ONE, TOKENS
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -277,8 +277,8 @@ def refusal_of_one(error: RefusedError, job_request: JobRequest) -> ProblemError
 
 def backfill_refusal(error: RefusedError, params: Mapping[str, Json]) -> ProblemError:
     """The problem of a refused backfill."""
-    steps = {one: pointer_steps(one.path, dict(params)) if one.path else [] for one in error.faults}
-    return body_problem([FieldFault(one.reason, pointer_of([one.member, *steps[one]])) for one in error.faults])
+    request = JobRequest("", "", params)
+    return body_problem([_field_fault(one, request, many=False) for one in error.faults])
 
 
 def _field_fault(fault: JobRequestFault, job_request: JobRequest, *, many: bool) -> FieldFault:

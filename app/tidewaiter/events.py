@@ -185,8 +185,17 @@ _EVENTS = (
         "polls": "polls so far", "due_in_s": "seconds until the next poll",
     }),
     Event("job.finished", "info", "A job has succeeded or was cancelled; this line has all its numbers.", {
-        **_STEP, **_SCHEDULE, **_REASON, **_NUMBERS, "sha256": "checksums of the first 100 artifacts; the manifest has all",
+        **_STEP, **_SCHEDULE, **_REASON, **_NUMBERS,
+        "sha256": "checksums of the first 100 artifacts; the manifest has all",
         "destination": "folder below the storage's folder or URL", **_CALLER,
+    }),
+    Event("backfill.advanced", "info", "Windows of a backfill were submitted, or need no job.", {
+        "backfill": "name of the backfill", "account": "account name", "operation": "operation name",
+        "jobs": "new jobs", "reused": "windows whose results had landed already",
+        "submitted": "windows so far", "windows": "windows of the backfill",
+    }),
+    Event("backfill.paused", "error", "The job of a window is refused, so the backfill waits until it is resumed.", {
+        "backfill": "name of the backfill", "account": "account name", **_REASON,
     }),
     Event("batch.ended", "info", "The last job of a batch has ended; one that joins later opens the batch again.", {
         "batch": "name of the batch", "jobs": "number of its jobs", "succeeded": "how many succeeded",

@@ -5,7 +5,7 @@ import sqlite3
 from tests.cli.command_shell import CommandShell
 from tests.cli.commands import submit
 from tidewaiter.cli.exit_codes import ExitCode
-from tidewaiter.web.api.body_schemas import BatchShape
+from tidewaiter.web.api.batch_schemas import BatchShape
 
 
 def _end(shell: CommandShell, state: str) -> None:

@@ -63,7 +63,7 @@ async def test_a_batch_ends_with_its_last_job(stores: Stores) -> None:
     ends.append(stores.update(await stores.stored(jobs[2]), o.Refused("no"), NOW + 2.0))
     recorded = await stores.jobs.record(ends, OWNER)
     (ended,) = recorded.batches
-    assert (ended.batch.name, ended.batch.jobs, ended.ended_at, ended.last.id) == ("march", 3, NOW + 3.0, jobs[1].id)
+    assert (ended.batch.name, ended.batch.jobs, ended.ended_at, ended.job_id) == ("march", 3, NOW + 3.0, jobs[1].id)
     assert ended.batch.states == {State.FAILED: 3}
     assert await _counts(stores) == (3, 0, NOW + 3.0)
     # The acknowledgement was lost: the same group again counts nothing, and tells the event once more to the caller.

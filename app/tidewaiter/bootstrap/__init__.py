@@ -5,6 +5,7 @@ from tidewaiter.bootstrap.configured_checks import run_checks
 from tidewaiter.bootstrap.daemon_assembly import build_daemon
 from tidewaiter.bootstrap.open_services import (
     open_account_service,
+    open_backfills,
     open_job_service,
     open_notifications,
     open_schedules,
@@ -29,6 +30,7 @@ __all__ = [
     "faults_of_machine",
     "known_settings",
     "open_account_service",
+    "open_backfills",
     "open_job_service",
     "open_notifications",
     "open_schedules",

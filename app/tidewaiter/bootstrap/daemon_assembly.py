@@ -18,6 +18,7 @@ from tidewaiter.bootstrap.webhooks import endpoints_of, subscriptions_of
 from tidewaiter.clock import Clock
 from tidewaiter.config import Config
 from tidewaiter.database.account_store import AccountStore
+from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.lane_store import LaneRow, LaneStore
 from tidewaiter.database.schedule_store import ScheduleStore
@@ -30,6 +31,7 @@ from tidewaiter.services.job_pace import JobPace
 from tidewaiter.transport.webhook_sender import WebhookSender
 from tidewaiter.web.callback_listener import CallbackListener
 from tidewaiter.worker.account_pauses import Pauses
+from tidewaiter.worker.backfill_runner import BackfillRunner, BackfillSettings
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.daemon import Daemon, Run
 from tidewaiter.worker.database_watch import DatabaseWatch
@@ -120,6 +122,15 @@ def scheduler_settings(bound: BoundConfig, seams: Seams, log: EventLog) -> Sched
     return SchedulerSettings(schedules, partial(service.submit_request, actor=DAEMON))
 
 
+def backfill_settings(bound: BoundConfig, seams: Seams, log: EventLog) -> BackfillSettings:
+    """What submits the jobs of backfills in a configuration."""
+    return BackfillSettings(
+        job_service_of(
+            bound.config, bound.accounts, seams.database, seams.clock, log, rand=seams.rand, on_change=seams.tell
+        )
+    )
+
+
 def dispatcher_settings(bound: BoundConfig) -> DispatcherSettings:
     """The endpoints of a configuration, and how often due notifications are looked for."""
     return DispatcherSettings(endpoints_of(bound.config), bound.config.worker.lookout_s)
@@ -181,6 +192,7 @@ async def assemble(
     heartbeat = Heartbeat(jobs, served, job_log, clock=clock, log=log, settings=config.worker, lagged=metrics.lagged)
     retention = Retention(jobs, deliveries, seams.storage, clock, log, settings=config.retention)
     scheduler = Scheduler(scheduler_settings(bound, seams, log), ScheduleStore(database), clock, log)
+    backfills = BackfillRunner(backfill_settings(bound, seams, log), BackfillStore(jobs), clock, log)
     dispatcher = WebhookDispatcher(
         deliveries,
         WebhookSender(seams.wire, clock),
@@ -205,6 +217,7 @@ async def assemble(
         retention.run,
         gate.run,
         scheduler.run,
+        backfills.run,
         dispatcher.run,
     ]
     if listening is not None:
@@ -226,6 +239,7 @@ async def assemble(
         Reloadable(heartbeat, lambda bound: bound.config.worker),
         Reloadable(retention, lambda bound: bound.config.retention),
         Reloadable(scheduler, lambda bound: scheduler_settings(bound, seams, log)),
+        Reloadable(backfills, lambda bound: backfill_settings(bound, seams, log)),
         Reloadable(dispatcher, dispatcher_settings),
         Reloadable(jobs, lambda bound: subscriptions_of(bound.config)),
     )  # without lanes, which are built again

@@ -9,6 +9,7 @@ from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, 
 from tidewaiter.bootstrap.webhooks import subscriptions_of
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config
+from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.notification_store import NotificationStore
@@ -19,7 +20,7 @@ from tidewaiter.database.sealing import Seal
 from tidewaiter.domain.change_feed import ChangeListener, ignore_change
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services import AccountService, JobService, ScheduleService
+from tidewaiter.services import AccountService, BackfillService, JobService, ScheduleService
 
 
 @asynccontextmanager
@@ -58,6 +59,14 @@ async def open_schedules(config: Config, log: EventLog) -> AsyncIterator[Schedul
     async with open_job_service(config, log, clock) as service:
         schedules = read_schedules(config, service.accounts)
         yield ScheduleService(schedules, ScheduleStore(service.jobs.database), service, clock)
+
+
+@asynccontextmanager
+async def open_backfills(config: Config, log: EventLog) -> AsyncIterator[BackfillService]:
+    """The service for backfills on the configured database; raises as :func:`open_job_service` does."""
+    clock = SystemClock()
+    async with open_job_service(config, log, clock) as service:
+        yield BackfillService(service, BackfillStore(service.jobs), clock, log)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.config import Config, host_and_port
 from tidewaiter.config.config_tables import TokenTable
 from tidewaiter.config.value_types import epoch_of
+from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.dashboard_store import Dashboards, DashboardStore
 from tidewaiter.database.engine import Database
@@ -36,7 +37,7 @@ from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.services import AccountService, JobService, ScheduleService
+from tidewaiter.services import AccountService, BackfillService, JobService, ScheduleService
 from tidewaiter.web.access_control import AccessControl, AccessSettings
 from tidewaiter.web.api.batch_waits import BatchWatch
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
@@ -140,6 +141,10 @@ class LiveServices:
         """The service for recurring jobs."""
         return self._schedules
 
+    def backfills(self) -> BackfillService:
+        """The service for backfills."""
+        return self._backfills
+
     def providers(self) -> Registry:
         """The known providers."""
         return self._providers
@@ -155,6 +160,7 @@ class LiveServices:
         self._jobs = job_service_of(
             bound.config, bound.accounts, seams.database, seams.clock, self._log, rand=seams.rand, on_change=seams.tell
         )
+        self._backfills = BackfillService(self._jobs, BackfillStore(self._jobs.jobs), seams.clock, self._log)
         self._accounts = AccountService(bound.accounts, seams.database, seams.clock)
         schedules = read_schedules(bound.config, bound.accounts)
         self._schedules = ScheduleService(schedules, ScheduleStore(seams.database), self._jobs, seams.clock)
@@ -263,6 +269,7 @@ def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiCont
         providers=services.providers,
         job_lists=lambda request: lists.limited_to(scope_of(request)),
         batches=lambda request: batches.limited_to(scope_of(request)),
+        backfills=lambda request: services.backfills().limited_to(scope_of(request)),
         overview=lambda request: dashboards.of(scope_of(request)),
         storage=seams.storage,
         notifications=lambda request: notifications.limited_to(scope_of(request)),

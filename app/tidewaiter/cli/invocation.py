@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tidewaiter.config import Config
     from tidewaiter.database.notification_store import NotificationStore
     from tidewaiter.log import EventLog, Redactor
-    from tidewaiter.services import AccountService, Actor, JobService, ScheduleService
+    from tidewaiter.services import AccountService, Actor, BackfillService, JobService, ScheduleService
 
 CONFIG_VARIABLE: Final = "TIDEWAITER_CONFIG"
 COMPLETION_VARIABLE: Final = "_TIDEWAITER_COMPLETE"
@@ -175,6 +175,20 @@ async def open_schedule_service(invocation: Invocation) -> "AsyncIterator[Schedu
         async with open_schedules(config, log) as opened:
             with _refusing(ExitCode.USAGE):
                 yield opened
+
+
+@asynccontextmanager
+async def open_backfill_service(
+    invocation: Invocation, *, refusal: ExitCode = ExitCode.FAILED
+) -> "AsyncIterator[BackfillService]":
+    """The service for backfills; raises as :func:`open_job_service` does."""
+    from tidewaiter.bootstrap import open_backfills  # noqa: PLC0415
+
+    config = invocation.load()
+    with invocation.log(config) as log:
+        async with open_backfills(config, log) as service:
+            with _refusing(refusal):
+                yield service
 
 
 @asynccontextmanager

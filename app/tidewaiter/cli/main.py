@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "trends": ("tidewaiter.cli.trends", "Show what ended in the last hours, days or weeks."),
     "jobs": ("tidewaiter.cli.jobs", "List, show, cancel, retry, acknowledge, poll and adopt jobs."),
     "batches": ("tidewaiter.cli.batches", "List batches of jobs, show one, wait until it has ended."),
+    "backfill": ("tidewaiter.cli.backfills", "Make one job for each window of a span of time."),
+    "backfills": ("tidewaiter.cli.backfills", "List, show, pause, resume and cancel backfills."),
     "accounts": ("tidewaiter.cli.accounts", "Show the status of accounts, pause and resume them."),
     "providers": ("tidewaiter.cli.providers", "Show the known remote APIs, and check your own specs."),
     "schedules": ("tidewaiter.cli.schedules", "List recurring jobs, see when they are due, submit one now."),

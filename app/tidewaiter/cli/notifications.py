@@ -100,7 +100,7 @@ def list_notifications(
     )  # fmt: skip
     for one in page:
         made.add_row(
-            str(one.id), one.endpoint, str(one.job_id), one.account, one.state.value,
+            str(one.id), one.endpoint, str(one.job_id or ""), one.account, one.state.value,
             Text(one.status.value, style=_STYLES[one.status]), str(one.attempts), date_and_time(one.due_at),
             "" if one.status is DeliveryStatus.DELIVERED else printable(one.last_error or ""),
         )  # fmt: skip

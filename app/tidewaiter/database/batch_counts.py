@@ -19,6 +19,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    false,
     func,
     literal_column,
     not_,
@@ -98,6 +99,26 @@ class BatchCounts:
         found = (await connection.execute(self._find_ended, {PARAMETER: encode(rows)})).all()
         return await self._batches(connection, found, last)
 
+    async def completed(
+        self, connection: AsyncConnection, name: str, account: str, now: float
+    ) -> tuple[EndedBatch, ...]:
+        """Store that no more jobs are expected, once; a batch without open jobs ends now.
+
+        Args:
+            connection: of the transaction.
+            name: the batch.
+            account: whose batch it is, if it has no jobs.
+            now: epoch seconds.
+        """
+        row = (await connection.execute(_COMPLETE, {"batch_name": name, "now": now})).first()
+        if row is None or row.ended_at is None:
+            return ()
+        last = (await connection.execute(_LAST_JOB, {"batch_name": name})).first()
+        number, of, state = (0, account, State.SUCCEEDED) if last is None else (last[0], last[1], State(last[2]))
+        ended = (EndedBatch(batch_of(row, await counts_of(connection, [name])), now, number, of, state),)
+        await self._outbox.write_batches(connection, ended)
+        return ended
+
     async def delete_old(self, connection: AsyncConnection, before: float) -> None:
         """Delete the batches that ended before that epoch second, and whose jobs are all deleted."""
         await connection.execute(_DELETE_OLD, {"before": before})
@@ -106,9 +127,9 @@ class BatchCounts:
         self, connection: AsyncConnection, rows: Sequence[Any], last: dict[str, tuple[int, JobUpdate]]
     ) -> tuple[EndedBatch, ...]:
         counts = await counts_of(connection, [row.name for row in rows])
-        return tuple(
-            EndedBatch(batch_of(row, counts), row.ended_at, last[row.name][1].job) for row in sorted(rows, key=_name)
-        )
+        ordered = sorted(rows, key=_name)
+        named = {name: _named(one.job) for name, (_, one) in last.items()}
+        return tuple(EndedBatch(batch_of(row, counts), row.ended_at, *named[row.name]) for row in ordered)
 
 
 def batch_of(row: Sequence[Any], counts: Mapping[str, StateCounts]) -> Batch:
@@ -120,6 +141,10 @@ def batch_of(row: Sequence[Any], counts: Mapping[str, StateCounts]) -> Batch:
 def _name(row: Any) -> str:
     name: str = row.name
     return name
+
+
+def _named(job: Job) -> tuple[int, str, State]:
+    return job.id, job.account, job.state
 
 
 def _last_updates(updates: Iterable[JobUpdate]) -> dict[str, tuple[int, JobUpdate]]:
@@ -153,6 +178,18 @@ _COUNTS: Final = select(jobs.c.batch, jobs.c.account, jobs.c.state, func.count()
 )
 _HAS_JOBS: Final = select(jobs.c.id).where(jobs.c.batch == batches.c.name).exists()
 _DELETE_OLD: Final = delete(batches).where(batches.c.ended_at < bindparam("before", type_=Double()), not_(_HAS_JOBS))
+_COMPLETE: Final = (
+    update(batches)
+    .where(batches.c.name == bindparam("batch_name", type_=Text()), batches.c.complete == false())
+    .values(complete=true(), ended_at=case((batches.c.open <= 0, bindparam("now", type_=Double())), else_=null()))
+    .returning(*BATCH_COLUMNS)
+)
+_LAST_JOB: Final = (
+    select(jobs.c.id, jobs.c.account, jobs.c.state)
+    .where(jobs.c.batch == bindparam("batch_name", type_=Text()))
+    .order_by(jobs.c.id.desc())
+    .limit(1)
+)
 _LOCK: Final = select(batches.c.name).order_by(batches.c.name).with_for_update()
 
 

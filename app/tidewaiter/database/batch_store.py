@@ -57,6 +57,8 @@ class BatchStore:
             for name in sorted(names):
                 statement = _SHARED.where(jobs.c.account.not_in(sorted(self._scope.accounts)))
                 found |= set((await connection.execute(statement, {"name": name})).scalars())
+                fills = _FILLS.where(backfills.c.account.not_in(sorted(self._scope.accounts)))
+                found |= set((await connection.execute(fills, {"name": name})).scalars())
         return frozenset(found)
 
     async def unsuccessful(self, name: str) -> int:
@@ -85,4 +87,5 @@ _UNSUCCESSFUL: Final = select(func.count()).where(
     jobs.c.state.in_(sorted(state.value for state in TERMINAL - {State.SUCCEEDED})),
     jobs.c.retried_as.is_(None),
 )
+_FILLS: Final = select(backfills.c.batch).where(backfills.c.batch == bindparam("name", type_=Text()))
 _SHARED: Final = select(jobs.c.batch).where(jobs.c.batch == bindparam("name", type_=Text())).limit(1)

@@ -82,8 +82,8 @@ class JobStore:
         self.database = database
         self.seal = seal or Seal()
         self._outbox = Outbox(database.dialect, subscriptions)
-        self._group = GroupCommit(database.dialect, self._outbox, self.seal)
-        self._insert = JobInsert(database.dialect, self._group)
+        self.group = GroupCommit(database.dialect, self._outbox, self.seal)
+        self._insert = JobInsert(database.dialect, self.group)
 
     def reconfigure(self, subscriptions: Sequence[Subscription]) -> None:
         """Notify these endpoints from the next commit on, and no others."""
@@ -208,7 +208,7 @@ class JobStore:
             return GroupResult(frozenset())
         try:
             async with self.database.writing() as connection:
-                return await self._group.write(connection, updates, owner)
+                return await self.group.write(connection, updates, owner)
         except DBAPIError as error:
             is_taken, reason = _is_handle_taken(error), unwritable(error)
             if reason is None:
@@ -239,7 +239,7 @@ class JobStore:
         """
         try:
             async with self.database.writing() as connection:
-                return await self._group.decide(connection, update, [] if ended is None else ended)
+                return await self.group.decide(connection, update, [] if ended is None else ended)
         except IntegrityError as error:
             if not _is_handle_taken(error):
                 raise
@@ -289,7 +289,7 @@ class JobStore:
             How many were deleted.
         """
         async with self.database.writing() as connection:
-            await self._group.batches.delete_old(connection, before)
+            await self.group.batches.delete_old(connection, before)
             return (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
 
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:

@@ -118,9 +118,9 @@ class Outbox:
             (
                 to.endpoint,
                 one.message_id,
-                one.last.id,
-                one.last.account,
-                one.last.state.value,
+                one.job_id,
+                one.account,
+                one.state.value,
                 one.ended_at,
                 batch_body_of(one, to.accounts),
                 one.batch.name,

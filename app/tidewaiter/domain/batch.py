@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidewaiter.domain.account_scope import Scope
-from tidewaiter.domain.job import TERMINAL, Job, State
+from tidewaiter.domain.job import TERMINAL, State
 
 BATCH_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._:@+=~-]{0,99}$"
 _NAME: Final = re.compile(BATCH_NAME.removesuffix("$") + r"\Z")
@@ -72,11 +72,16 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class EndedBatch:
-    """A batch whose last job has just ended; ``last`` is that job."""
+    """A batch that has just ended.
+
+    ``job_id`` is its last job, with its account and state; 0 if it has none, as a backfill that reuses everything.
+    """
 
     batch: Batch
     ended_at: float
-    last: Job
+    job_id: int
+    account: str
+    state: State
 
     @property
     def message_id(self) -> str:

@@ -58,7 +58,8 @@ class Subscription:
 
     def includes_batch(self, ended: EndedBatch) -> bool:
         """Whether the endpoint is notified that the batch has ended."""
-        return self.batches and bool(by_state(ended.batch.counts, self.accounts))
+        accounts = {account for account, _ in ended.batch.counts} or {ended.account}
+        return self.batches and (self.accounts is None or bool(accounts & self.accounts))
 
 
 def message_id(job: Job) -> str:

@@ -4,6 +4,7 @@ from tidewaiter.services.account_service import AccountService
 from tidewaiter.services.account_status import AccountStatus
 from tidewaiter.services.actors import DAEMON, Actor, Channel
 from tidewaiter.services.audit import audit_fields
+from tidewaiter.services.backfill_service import BackfillPreview, BackfillRequest, BackfillService
 from tidewaiter.services.job_requests import (
     ConflictError,
     JobRequest,
@@ -20,6 +21,9 @@ __all__ = [
     "AccountService",
     "AccountStatus",
     "Actor",
+    "BackfillPreview",
+    "BackfillRequest",
+    "BackfillService",
     "Channel",
     "ConflictError",
     "JobRequest",

@@ -9,6 +9,7 @@ from typing import Any
 from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minute
 from tidewaiter.database.lane_store import LaneStatus
 from tidewaiter.database.notification_store import Notification
+from tidewaiter.domain.backfill import Backfill, BackfillState
 from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import State
@@ -16,6 +17,7 @@ from tidewaiter.domain.trends import OperationTrend, Trend, TrendPeriod, TrendSt
 from tidewaiter.providers.parameters import parameter_schema
 from tidewaiter.providers.provider import Provider
 from tidewaiter.services.account_status import AccountStatus, Resumed
+from tidewaiter.services.backfill_service import BackfillPreview
 from tidewaiter.services.schedule_service import ScheduleStatus
 
 
@@ -77,7 +79,7 @@ def notification_json(one: Notification) -> dict[str, Any]:
         "id": one.id,
         "endpoint": one.endpoint,
         "message_id": one.message_id,
-        "job": one.job_id,
+        "job": one.job_id or None,
         "account": one.account,
         "state": one.state,
         "at": rfc3339(one.at),
@@ -89,6 +91,43 @@ def notification_json(one: Notification) -> dict[str, Any]:
         "ended_at": rfc3339(one.ended_at),
         "batch": one.batch,
     }
+
+
+def backfill_json(one: Backfill, now: float) -> dict[str, Any]:
+    """A backfill, how far it is, and when it is expected to end."""
+    span, is_paused = one.plan.span, one.state is BackfillState.PAUSED
+    pause = {"by": one.paused_by, "reason": one.paused_reason, "at": rfc3339(one.paused_at)}
+    return {
+        "name": one.name,
+        "account": one.account,
+        "operation": one.operation,
+        "params": dict(one.params),
+        "from": span.first,
+        "to": span.last,
+        "window": span.window,
+        "timezone": span.zone,
+        "newest_first": one.plan.newest_first,
+        "at_once": one.plan.at_once,
+        "reuse": one.plan.reuse,
+        "labels": dict(one.plan.labels),
+        "state": one.state.value,
+        "windows": one.windows,
+        "submitted": one.next_window,
+        "reused": one.reused,
+        "done": one.done,
+        "open": one.batch.open,
+        "states": {state.value: number for state, number in one.batch.states.items()},
+        "pause": pause if is_paused else None,
+        "created_at": rfc3339(one.batch.created_at),
+        "created_by": one.batch.created_by,
+        "expected_end_at": rfc3339(one.expected_end(now)),
+        "ended_at": rfc3339(one.batch.ended_at),
+    }
+
+
+def backfill_preview_json(one: BackfillPreview) -> dict[str, Any]:
+    """What a backfill would do."""
+    return {"windows": one.windows, "first": one.first.params, "last": one.last.params, "reused": one.reused}
 
 
 def batch_json(one: Batch) -> dict[str, Any]:

@@ -7,18 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.api_server import ADMIN, ApiServer, new_job, serving
+from tests.web.api.limited_token import ONE, TOKENS
 from tidewaiter.domain import outcome as o
-
-TOKENS = """
-[tokens.boss]
-role = "admin"
-token_file = "boss.token"
-[tokens.one]
-role = "submit"
-token_file = "one.token"
-accounts = ["quay"]
-"""
-ONE = "one-token-one-token-one-token"
 
 
 async def test_jobs_join_a_batch(any_site: ApiServer) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from tidewaiter.services.resource_json import batch_json
-from tidewaiter.web.api import body_schemas as shapes
+from tidewaiter.web.api import batch_schemas as shapes
 from tidewaiter.web.api.http_headers import applied, wait_of
 from tidewaiter.web.api.job_routes import PREFER
 from tidewaiter.web.api.paging import LIMIT, TEXT, limit_of

@@ -37,6 +37,20 @@ BatchName: TypeAlias = Annotated[
 ]
 
 
+Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Labels: TypeAlias = Annotated[
+    dict[str, str],  # the service checks each of them
+    Field(
+        max_length=MOST_LABELS,
+        description="names and values of your own, such as the DAG; jobs are found by them",
+        json_schema_extra={
+            "propertyNames": {"pattern": LABEL_NAME},
+            "additionalProperties": {"type": "string", "pattern": LABEL_VALUE},
+        },
+    ),
+]
+
+
 class NewJobBody(Incoming):
     """A job to submit: an operation of an account, with its parameters."""
 
@@ -51,17 +65,7 @@ class NewJobBody(Incoming):
         Field(description="identifies this request within its account: if repeated, it returns the first job"),
     ] = None
     batch: BatchName = None
-    labels: Annotated[
-        dict[str, str],  # the service checks each of them
-        Field(
-            max_length=MOST_LABELS,
-            description="names and values of your own, such as the DAG; jobs are found by them",
-            json_schema_extra={
-                "propertyNames": {"pattern": LABEL_NAME},
-                "additionalProperties": {"type": "string", "pattern": LABEL_VALUE},
-            },
-        ),
-    ] = {}
+    labels: Labels = {}
 
 
 class NewJobs(Incoming):
@@ -171,26 +175,6 @@ class Receipts(Outgoing):
     """The results of a batch, in its order."""
 
     jobs: list[Receipt]
-
-
-class BatchShape(Outgoing):
-    """Jobs that were submitted under one name."""
-
-    name: str
-    created_at: Moment
-    created_by: Annotated[str, Field(description="the name of the token, or of the system's user")]
-    jobs: Annotated[int, Field(description="how many jobs have joined it; a retry joins, too")]
-    open: Annotated[int, Field(description="how many of them have not ended; a parked job has not")]
-    complete: Annotated[bool, Field(description="false while a backfill still adds jobs")]
-    ended_at: Annotated[Moment | None, Field(description="when its last job ended; a job that joins clears it")]
-    states: Annotated[dict[str, int], Field(description="the number of stored jobs in each state that has some")]
-
-
-class BatchPage(Outgoing):
-    """Batches, the newest first."""
-
-    batches: list[BatchShape]
-    next: Annotated[str | None, Field(description="the address of the next page; null on the last")]
 
 
 class EntryShape(Outgoing):
@@ -348,7 +332,7 @@ class NotificationShape(Outgoing):
     id: int
     endpoint: str
     message_id: str
-    job: JobNumber
+    job: Annotated[JobNumber | None, Field(description="of a batch: the last job that ended; null if it has none")]
     account: str
     state: State
     at: Moment

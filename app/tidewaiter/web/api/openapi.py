@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from tidewaiter import __version__
 from tidewaiter.web.api.account_routes import AccountRoutes, ProviderRoutes
 from tidewaiter.web.api.artifact_routes import ArtifactRoutes
+from tidewaiter.web.api.backfill_routes import BackfillRoutes
 from tidewaiter.web.api.batch_list_routes import BatchListRoutes
 from tidewaiter.web.api.batch_routes import BatchRoutes
 from tidewaiter.web.api.body_schemas import Incoming, Outgoing, ProblemShape
@@ -188,6 +189,7 @@ def api_routes(context: ApiContext) -> list[ApiRoute]:
         JobRoutes(context),
         ArtifactRoutes(context),
         BatchListRoutes(context),
+        BackfillRoutes(context),
         AccountRoutes(context),
         ScheduleRoutes(context),
         ProviderRoutes(context),

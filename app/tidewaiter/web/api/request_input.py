@@ -275,6 +275,12 @@ def refusal_of_one(error: RefusedError, job_request: JobRequest) -> ProblemError
     return refusal_of(error.faults, [job_request], many=False)
 
 
+def backfill_refusal(error: RefusedError, params: Mapping[str, Json]) -> ProblemError:
+    """The problem of a refused backfill."""
+    request = JobRequest("", "", params)
+    return body_problem([_field_fault(one, request, many=False) for one in error.faults])
+
+
 def _field_fault(fault: JobRequestFault, job_request: JobRequest, *, many: bool) -> FieldFault:
     before: list[str | int] = ["jobs", fault.place] if many else []
     inside = pointer_steps(fault.path, dict(job_request.params)) if fault.path else []

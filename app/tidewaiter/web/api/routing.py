@@ -19,7 +19,7 @@ from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.services import AccountService, JobService, ScheduleService
+from tidewaiter.services import AccountService, BackfillService, JobService, ScheduleService
 from tidewaiter.storage.base import Storage
 from tidewaiter.web.api.batch_waits import BatchWatch
 from tidewaiter.web.api.body_schemas import Incoming, Outgoing
@@ -44,6 +44,7 @@ class ApiContext:
     providers: Callable[[], Registry]
     job_lists: Callable[[web.Request], JobList]
     batches: Callable[[web.Request], BatchStore]
+    backfills: Callable[[web.Request], BackfillService]
     overview: Callable[[web.Request], Dashboard]
     storage: Storage
     notifications: Callable[[web.Request], NotificationStore]

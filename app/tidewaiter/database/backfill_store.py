@@ -1,0 +1,219 @@
+"""Backfills in the database: they are made, advanced by one daemon at a time, paused, and looked up.
+
+A backfill advances by comparing its next window with what the daemon has read. So a window is counted once, however
+many daemons run, and a daemon that dies before it counts leaves the window to the next one.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    Integer,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    false,
+    insert,
+    null,
+    select,
+    tuple_,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
+from tidewaiter.database.tables import backfills, batches, job_terms, jobs
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
+from tidewaiter.domain.backfill import Backfill, plan_of
+from tidewaiter.domain.batch import EndedBatch
+from tidewaiter.domain.job import Job, NewJob, State
+
+_COLUMNS: Final = (
+    backfills.c.account,
+    backfills.c.operation,
+    backfills.c.params,
+    backfills.c.plan,
+    backfills.c.windows,
+    backfills.c.next_window,
+    backfills.c.reused,
+    backfills.c.paused_at,
+    backfills.c.paused_by,
+    backfills.c.paused_reason,
+)
+_MOST_ALIKE: Final = 20
+
+
+class BackfillStore:
+    """The backfills table. Every method raises ``StoreUnavailableError`` where the database does.
+
+    Args:
+        jobs: the jobs table.
+        scope: backfills of other accounts are not found.
+    """
+
+    def __init__(self, jobs: JobStore, scope: Scope = EVERY_ACCOUNT) -> None:
+        self._jobs = jobs
+        self._database = jobs.database
+        self._scope = scope
+
+    def limited_to(self, scope: Scope) -> "BackfillStore":
+        """The same, for these accounts."""
+        return BackfillStore(self._jobs, scope)
+
+    async def create(self, new: Backfill) -> bool:
+        """Store a new backfill, with its batch. Returns whether its name was free."""
+        batch = {"name": new.name, "created_at": new.batch.created_at, "created_by": new.batch.created_by}
+        row = {
+            "batch": new.name,
+            "account": new.account,
+            "operation": new.operation,
+            "params": json.dumps(dict(new.params)),
+            "plan": new.plan.as_text(),
+            "windows": new.windows,
+        }
+        try:
+            async with self._database.writing() as connection:
+                await connection.execute(insert(batches), {**batch, "complete": False})
+                await connection.execute(insert(backfills), row)
+        except IntegrityError:
+            return False
+        return True
+
+    async def get(self, name: str) -> Backfill | None:
+        """The backfill of that name."""
+        found = await self._find(_BACKFILLS.where(batches.c.name == name))
+        return found[0] if found else None
+
+    async def page(self, limit: int, before: str | None = None) -> list[Backfill]:
+        """Backfills, the newest first; ``before`` is the last name of the previous page."""
+        statement = _BACKFILLS.order_by(batches.c.created_at.desc(), batches.c.name.desc()).limit(limit)
+        if before is not None:
+            last = _LAST.subquery()
+            order = tuple_(batches.c.created_at, batches.c.name)
+            statement = statement.join(last, order < tuple_(last.c.created_at, last.c.name))
+        return await self._find(statement, before=before)
+
+    async def running(self) -> list[Backfill]:
+        """Those with windows that are to be submitted, the oldest first."""
+        return await self._find(_RUNNING)
+
+    async def landed(self, new: NewJob, terms: Collection[int], batch: str) -> Job | None:
+        """The newest job of another batch that has landed files for the same account, operation and parameters.
+
+        Args:
+            new: the job that would be made.
+            terms: search terms that few other jobs have; one is looked up.
+            batch: jobs of this batch do not count.
+        """
+        if not terms:
+            return None
+        asked = {"term": min(terms), "account": new.account, "operation": new.operation}
+        async with self._database.reading() as connection:
+            found = await jobs_of((await connection.execute(_ALIKE, asked)).all())
+        return next((job for job in found if job.params == new.params and job.context.batch != batch), None)
+
+    async def advance(self, seen: Backfill, place: int, reused: int, now: float) -> tuple[bool, tuple[EndedBatch, ...]]:
+        """Store that the windows before ``place`` are submitted, and ``reused`` more of them need no job.
+
+        With its last window the backfill is complete, and ends with its last job, or now.
+
+        Returns:
+            Whether nobody else has advanced, paused or cancelled it since it was read; and the batch, if it has ended.
+        """
+        values = {"name": seen.name, "seen": seen.next_window, "place": place, "more": reused}
+        async with self._database.writing() as connection:
+            if (await connection.execute(_ADVANCE, values)).rowcount != 1:
+                return False, ()
+            return True, await self._completed(connection, seen, now) if place >= seen.windows else ()
+
+    async def pause(self, name: str, by: str, reason: str, now: float) -> bool:
+        """Submit no more windows. Returns whether it ran."""
+        async with self._database.writing() as connection:
+            asked = {"name": name, "now": now, "by": by, "why": reason}
+            return (await connection.execute(_PAUSE, asked)).rowcount == 1
+
+    async def resume(self, name: str) -> bool:
+        """Submit windows again. Returns whether it was paused."""
+        async with self._database.writing() as connection:
+            return (await connection.execute(_RESUME, {"name": name})).rowcount == 1
+
+    async def cancel(self, seen: Backfill, now: float) -> tuple[EndedBatch, ...]:
+        """Submit no more windows for ever; the batch ends with its last job, or now, and is returned then.
+
+        It is paused first: whoever advances it at this moment has stored its jobs before, or finds it paused.
+        """
+        async with self._database.writing() as connection:
+            await connection.execute(_PAUSE, {"name": seen.name, "now": now, "by": "", "why": "cancelled"})
+            return await self._completed(connection, seen, now)
+
+    async def _completed(self, connection: AsyncConnection, seen: Backfill, now: float) -> tuple[EndedBatch, ...]:
+        return await self._jobs.group.batches.completed(connection, seen.name, seen.account, now)
+
+    async def _find(self, statement: Select[Any], **parameters: object) -> list[Backfill]:
+        within: list[ColumnElement[bool]] = []
+        if self._scope.accounts is not None:
+            within = [backfills.c.account.in_(sorted(self._scope.accounts))]
+        async with self._database.reading() as connection:
+            rows: Sequence[Sequence[Any]] = (await connection.execute(statement.where(*within), parameters)).all()
+            counts = await counts_of(connection, [row[0] for row in rows])
+        found: list[Backfill] = []
+        for row in rows:
+            account, operation, params, plan, *rest = row[len(BATCH_COLUMNS) :]
+            batch = batch_of(row[: len(BATCH_COLUMNS)], counts).within(self._scope)
+            found.append(Backfill(batch, account, operation, json.loads(params), plan_of(plan), *rest))
+        return found
+
+
+_NAME: Final = bindparam("name", type_=Text())
+_BACKFILLS: Final = select(*BATCH_COLUMNS, *_COLUMNS).join(backfills, backfills.c.batch == batches.c.name)
+_RUNNING: Final = _BACKFILLS.where(batches.c.complete == false(), backfills.c.paused_at.is_(None)).order_by(
+    batches.c.created_at, batches.c.name
+)
+_LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))
+_IS_OPEN: Final = (
+    select(batches.c.name).where(batches.c.name == backfills.c.batch, batches.c.complete == false()).exists()
+)
+_ADVANCE: Final = (
+    update(backfills)
+    .where(
+        backfills.c.batch == _NAME,
+        backfills.c.next_window == bindparam("seen", type_=Integer()),
+        backfills.c.paused_at.is_(None),
+    )
+    .values(
+        next_window=bindparam("place", type_=Integer()), reused=backfills.c.reused + bindparam("more", type_=Integer())
+    )
+)
+_PAUSE: Final = (
+    update(backfills)
+    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_(None), _IS_OPEN)
+    .values(
+        paused_at=bindparam("now", type_=Double()),
+        paused_by=bindparam("by", type_=Text()),
+        paused_reason=bindparam("why", type_=Text()),
+    )
+)
+_RESUME: Final = (
+    update(backfills)
+    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None))
+    .values(paused_at=null(), paused_by=null(), paused_reason=null())
+)
+_ALIKE: Final = (
+    select(*JOB_COLUMNS)
+    .join(job_terms, and_(job_terms.c.job_id == jobs.c.id, job_terms.c.term == bindparam("term", type_=BigInteger())))
+    .where(
+        jobs.c.account == bindparam("account", type_=Text()),
+        jobs.c.operation == bindparam("operation", type_=Text()),
+        jobs.c.state == State.SUCCEEDED.value,
+    )
+    .order_by(jobs.c.id.desc())
+    .limit(_MOST_ALIKE)
+)

@@ -29,6 +29,7 @@ from tidewaiter.web.callers import (
     REASON,
     RECHECK,
     REMOTE,
+    TARGET,
     AccessRecheck,
     Caller,
     CallerToken,
@@ -316,6 +317,8 @@ class _BrowserSession:
 
 def _target(request: web.Request) -> str | None:
     """What a request acts on, such as ``job 12``: the member of its path with a name or a number."""
+    if (said := request.get(TARGET)) is not None:
+        return one_line(said, _LONGEST_TARGET)
     for member in ("id", "name"):
         if (given := request.match_info.get(member)) is not None:
             parts = request.match_info.route.resource.canonical.split("/") if request.match_info.route.resource else []

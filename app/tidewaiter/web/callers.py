@@ -69,6 +69,8 @@ CALLER: Final = web.RequestKey("caller", Caller)
 """The key of a request that holds its caller."""
 REASON: Final = web.RequestKey("reason", str)
 """The key of the reason that the caller gave for the action."""
+TARGET: Final = web.RequestKey("target", str)
+"""The key of what the request acted on, where its path does not say it."""
 
 
 @dataclass(frozen=True, slots=True)

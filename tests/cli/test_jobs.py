@@ -276,3 +276,25 @@ def test_acting_on_all_that_match(shell: CommandShell) -> None:
     assert "or a filter" in shell("jobs", "retry", code=ExitCode.USAGE).stderr
     typo = shell("jobs", "retry", "--account", "typo", code=ExitCode.USAGE)
     assert "unknown account 'typo'; configured: " in typo.stderr
+
+
+def test_failures_are_listed_by_cause(shell: CommandShell) -> None:
+    """One line for each cause with its evidence and what to do; the printed cause selects its jobs."""
+    assert shell("jobs", "list", "--by", "cause").stdout == "no unhandled failures\n"
+    numbers = [submit(shell) for _ in range(3)]
+    failing = (
+        "UPDATE jobs SET state = 'failed', due_at = NULL, finished_at = 1, cause = 'HTTP 422: segment …',"
+        " reason = 'HTTP 422: segment ' || id WHERE id < ?"
+    )
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        database.execute(failing, (numbers[2],))
+    database.close()
+    text = shell("jobs", "list", "--by", "cause").stdout
+    assert "HTTP 422: segment …" in text
+    assert f"{numbers[1]}, {numbers[0]}" in text
+    assert "refuses them again unless the cause is removed" in text
+    (group,) = shell.json("jobs", "list", "--by", "cause")["unhandled"]
+    assert (group["jobs"], group["remedies"]) == (2, ["acknowledge all", "retry all"])
+    done = shell.json("jobs", "acknowledge", "--cause", group["cause"])["jobs"]
+    assert [job["id"] for job in done] == numbers[:2]
+    assert shell.json("jobs", "list", "--by", "cause")["unhandled"] == []

@@ -6,7 +6,7 @@ It is up before the daemon, in standby too, and down after it.
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from urllib.parse import urlsplit
@@ -188,7 +188,7 @@ async def web_listener(
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     services = LiveServices(running, seams, log)
-    context = _api_context(services, seams, log)
+    context = _api_context(services, seams, log, health.storage_trouble)
     change_feed.subscribe(context.watch.on_change)
     change_feed.subscribe(context.feed.on_change)
     frame = PageRenderer(access, status, seams.clock)
@@ -229,7 +229,9 @@ def _tls(running: LiveConfig) -> ssl.SSLContext | None:
     return certificate.context
 
 
-def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
+def _api_context(
+    services: LiveServices, seams: Seams, log: EventLog, storage_trouble: Callable[[], str | None]
+) -> ApiContext:
     database = seams.database.for_readers
     lists, notifications = JobList(JobStore(database)), NotificationStore(database)
     dashboards = Dashboards(DashboardStore(JobStore(database)), seams.clock)
@@ -241,6 +243,7 @@ def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiCont
         job_lists=lambda request: lists.limited_to(scope_of(request)),
         overview=lambda request: dashboards.of(scope_of(request)),
         storage=seams.storage,
+        storage_trouble=storage_trouble,
         notifications=lambda request: notifications.limited_to(scope_of(request)),
         watch=JobWatch(lists, seams.clock),
         feed=EventFeed(f"{seams.rand.getrandbits(32):08x}"),

@@ -96,7 +96,7 @@ def selects_jobs(command: _Command) -> _Command:
     for option in (
         click.option("--dry-run", is_flag=True, help="Show which jobs it would act on, and change nothing."),
         click.option("--search", metavar="TEXT", help="All jobs that the search finds: see `jobs list`."),
-        click.option("--cause", metavar="TEXT", help="All failures of this cause."),
+        click.option("--cause", metavar="TEXT", help="All failures of this cause: see `jobs list --by cause`."),
         click.option("--unhandled", is_flag=True, help="All failures that nobody has acknowledged or retried."),
         click.option(
             "--state",

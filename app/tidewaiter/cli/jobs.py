@@ -8,6 +8,7 @@ import click
 from rich.text import Text
 
 from tidewaiter.cli import name_completion
+from tidewaiter.cli.causes import show_causes
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import (
     Invocation,
@@ -53,7 +54,8 @@ def jobs() -> None:
 @jobs.command(
     "list",
     epilog=example(
-        "tidewaiter jobs list --account newsletter --state polling --state fetching", "tidewaiter jobs list --json"
+        "tidewaiter jobs list --account newsletter --state polling --state fetching",
+        "tidewaiter jobs list --by cause",
     ),
 )
 @click.option("--account", metavar="NAME", shell_complete=name_completion.accounts, help="Only jobs of this account.")
@@ -66,6 +68,7 @@ def jobs() -> None:
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
 @click.option("--search", metavar="TEXT", help="Only jobs that have this: see below.")
 @click.option("--cause", metavar="TEXT", help="Only failures of this cause.")
+@click.option("--by", type=click.Choice(["cause"]), help="Group unhandled failures, and say what to do about each.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option("--before", type=int, metavar="JOB", help="Only jobs before this one: the next page.")
 @json_option
@@ -81,6 +84,7 @@ def list_jobs(
     unhandled: bool,
     search: str | None,
     cause: str | None,
+    by: str | None,
     limit: int,
     before: int | None,
     as_json: bool,
@@ -101,6 +105,10 @@ def list_jobs(
         search=search,
         cause=cause,
     )
+
+    if by is not None:
+        show_causes(invocation, account, operation, as_json=as_json)
+        return
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):

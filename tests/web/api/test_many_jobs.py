@@ -126,3 +126,17 @@ async def test_many_jobs_are_audited(tmp_path: Any, database_url: str) -> None:
         assert (line["caller"], line["target"], line["outcome"]) == ("boss", "1 jobs by filter", "done")
         history = (await site.get(f"/v1/jobs/{number}/history", headers=BEARER)).json["history"]
         assert ("Acknowledged", "by boss (api, 127.0.0.1)") in [(one["outcome"], one["detail"]) for one in history]
+
+
+async def test_the_overview_has_one_group_for_each_cause(any_site: ApiServer) -> None:
+    """A group has its evidence, what is wrong with the account now, and its remedies, the safest first."""
+    site = any_site
+    failed = await _failed(site, 2, reason="HTTP 503: down")
+    await site.post("/v1/accounts/quay/pause", {"reason": "their maintenance"})
+    (group,) = (await site.get("/v1/overview")).json["unhandled"]
+    assert (group["account"], group["cause"], group["jobs"], group["examples"]) == (
+        "quay", "HTTP 503: down", 2, failed[::-1],
+    )  # fmt: skip
+    assert group["trouble"] == "Account quay is paused, by request: their maintenance"
+    assert group["remedies"] == ["open account", "retry all", "acknowledge all"]
+    await _act(site, "acknowledge", filter={"unhandled": True, "cause": group["cause"], "account": group["account"]})

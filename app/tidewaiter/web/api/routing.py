@@ -31,7 +31,8 @@ class ApiContext:
     """What the handlers of the API use.
 
     The callables return what the current configuration decides, because a reload may replace it. Those that take the
-    request return something limited to the accounts that its caller may see. Only ``watch`` and ``feed`` know all jobs;
+    request return something limited to the accounts that its caller may see; ``storage_trouble`` is why downloads wait
+    for the storage, if they do. Only ``watch`` and ``feed`` know all jobs;
     their readers apply the limit.
     """
 
@@ -42,6 +43,7 @@ class ApiContext:
     job_lists: Callable[[web.Request], JobList]
     overview: Callable[[web.Request], Dashboard]
     storage: Storage
+    storage_trouble: Callable[[], str | None]
     notifications: Callable[[web.Request], NotificationStore]
     watch: JobWatch
     feed: EventFeed

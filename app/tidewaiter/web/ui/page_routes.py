@@ -12,6 +12,7 @@ from tidewaiter.web.ui.account_pages import AccountPages, SchedulePage
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import ActionForms, LoginPages
 from tidewaiter.web.ui.job_pages import JobDetailPage, JobListPage
+from tidewaiter.web.ui.many_jobs_pages import ManyJobsPages
 from tidewaiter.web.ui.overview_page import OverviewPage
 from tidewaiter.web.ui.page_renderer import PageRenderer
 
@@ -44,6 +45,7 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
     pages = (
         OverviewPage(renderer, dashboard, context.accounts),
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
+        ManyJobsPages(renderer, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),
         AccountPages(renderer, dashboard, context.accounts, context.job_lists),
         SchedulePage(renderer, context.schedules),

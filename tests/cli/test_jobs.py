@@ -265,6 +265,9 @@ def test_acting_on_all_that_match(shell: CommandShell) -> None:
     assert [job["retry_of"] for job in again] == numbers[:2]
     assert shell.json("jobs", "retry", "--state", "failed")["jobs"] == []
     assert shell.json("jobs", "acknowledge", "--state", "failed")["jobs"] == []
+    assert [job["id"] for job in shell.json("jobs", "list", "--cause", "no")["jobs"]] == []
+    polled = shell.json("jobs", "poll", "--account", account)["jobs"]
+    assert [job["id"] for job in polled] == [numbers[2], *(job["id"] for job in again)]
     stopped = shell.json("jobs", "cancel", "--account", account)["jobs"]
     assert [job["id"] for job in stopped] == [numbers[2], *(job["id"] for job in again)]
     assert shell.json("jobs", "cancel", "--account", account)["jobs"] == []
@@ -297,3 +300,25 @@ def test_labels(shell: CommandShell) -> None:
     assert "name=value" in shell("jobs", "list", "--label", "dag", code=ExitCode.USAGE).stderr
     wrong = ("submit", "shop", "statistics", "-p", "export_type=OPENS", "--label", "1=2")
     assert "no name of a label" in shell(*wrong, code=ExitCode.USAGE).stderr
+
+
+def test_failures_are_listed_by_cause(shell: CommandShell) -> None:
+    """One line for each cause with its evidence and what to do; the printed cause selects its jobs."""
+    assert shell("jobs", "list", "--by", "cause").stdout == "no unhandled failures\n"
+    numbers = [submit(shell) for _ in range(3)]
+    failing = (
+        "UPDATE jobs SET state = 'failed', due_at = NULL, finished_at = 1, cause = 'HTTP 422: segment …',"
+        " reason = 'HTTP 422: segment ' || id WHERE id < ?"
+    )
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        database.execute(failing, (numbers[2],))
+    database.close()
+    text = shell("jobs", "list", "--by", "cause").stdout
+    assert "HTTP 422: segment …" in text
+    assert f"{numbers[1]}, {numbers[0]}" in text
+    assert "refuses them again unless the cause is removed" in text
+    (group,) = shell.json("jobs", "list", "--by", "cause")["unhandled"]
+    assert (group["jobs"], group["remedies"]) == (2, ["acknowledge all", "retry all"])
+    done = shell.json("jobs", "acknowledge", "--cause", group["cause"])["jobs"]
+    assert [job["id"] for job in done] == numbers[:2]
+    assert shell.json("jobs", "list", "--by", "cause")["unhandled"] == []

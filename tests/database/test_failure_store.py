@@ -46,6 +46,7 @@ async def test_failures_are_grouped(stores: Stores) -> None:
     assert groups == [("acme", "statistics", 2, last.id), ("zoo", "report", 1, other.id)]
     assert [one.newest.id for one in await failures.groups(["zoo"])] == [other.id]
     assert await failures.groups([]) == []
+    assert [one.examples for one in await failures.groups(["acme"])] == [(last.id, last.id - 1)]
     assert [one.id for one in await failures.newest(5, "zoo")] == [other.id]
 
 
@@ -87,6 +88,23 @@ async def test_a_retry_of_a_success_is_no_failure(stores: Stores) -> None:
     stored = await stores.stored(job)
     assert created
     assert (stored.retried_as, stored.handled_at, stored.handled_by) == (again.id, None, None)
+
+
+async def test_each_cause_is_a_group(stores: Stores) -> None:
+    """Reasons that differ in numbers and names only are one cause, with the times of the first and the last."""
+    failures = FailureStore(stores.database)
+    for number, reason in enumerate(("HTTP 422: segment 17", "HTTP 422: segment 18", "HTTP 404: no report")):
+        job = await stores.polling(f"r-{number}")
+        await stores.accepted(job, o.Refused(reason))
+    groups = await failures.groups()
+    assert [(one.cause, one.jobs) for one in groups] == [("HTTP 404: no report", 1), ("HTTP 422: segment …", 2)]
+    segments = groups[1]
+    assert segments.newest.reason == "HTTP 422: segment 18"
+    assert segments.first_at is not None
+    assert segments.last_at is not None
+    assert segments.first_at <= segments.last_at
+    found = await JobList(stores.jobs).page(JobFilter(unhandled=True, cause=segments.cause), 50)
+    assert [job.id for job in found] == list(segments.examples)
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def test_what_runs_a_command_is_looked_behind() -> None:
         ("jobs lst", "tidewaiter jobs has no command lst"),
         ("jobs list --stat parked", "tidewaiter jobs list has no option --stat"),
         ("jobs list --state parkd", "tidewaiter jobs list --state: does not take parkd"),
-        ("jobs poll 1 2", "tidewaiter jobs poll takes 1 arguments and not 1 2"),
+        ("jobs show 1 2", "tidewaiter jobs show takes 1 arguments and not 1 2"),
     ],
 )
 def test_faults_are_found(line: str, fault: str | None) -> None:

@@ -6,7 +6,7 @@ It is up before the daemon, in standby too, and down after it.
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from urllib.parse import urlsplit
@@ -200,7 +200,7 @@ async def web_listener(
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     services = LiveServices(running, seams, log)
-    context = _api_context(services, seams, log)
+    context = _api_context(services, seams, log, health.storage_trouble)
     change_feed.subscribe(context.watch.on_change)
     change_feed.subscribe(context.batch_watch.on_change)
     change_feed.subscribe(context.feed.on_change)
@@ -257,7 +257,9 @@ def _tls(running: LiveConfig) -> ssl.SSLContext | None:
     return certificate.context
 
 
-def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
+def _api_context(
+    services: LiveServices, seams: Seams, log: EventLog, storage_trouble: Callable[[], str | None]
+) -> ApiContext:
     database = seams.database.for_readers
     lists, notifications, trends = JobList(JobStore(database)), NotificationStore(database), TrendStore(database)
     batches = BatchStore(database)
@@ -272,6 +274,7 @@ def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiCont
         backfills=lambda request: services.backfills().limited_to(scope_of(request)),
         overview=lambda request: dashboards.of(scope_of(request)),
         storage=seams.storage,
+        storage_trouble=storage_trouble,
         notifications=lambda request: notifications.limited_to(scope_of(request)),
         trends=lambda request: trends.limited_to(scope_of(request)),
         watch=JobWatch(lists, seams.clock),

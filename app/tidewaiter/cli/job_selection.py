@@ -1,21 +1,24 @@
 """Which jobs a command acts on: those that are named by number, or all that match a filter."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.label_options import label_option
-from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.job import State
 
 if TYPE_CHECKING:
-    from tidewaiter.services import JobService
+    from tidewaiter.database.job_list import JobFilter
+    from tidewaiter.domain.job import Job
+    from tidewaiter.services import Actor, JobService
+    from tidewaiter.services.many_jobs import ManyResult
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_PAGE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +32,15 @@ class JobSelection:
     labels: tuple[tuple[str, str], ...] = ()
     batch: str | None = None
     unhandled: bool = False
+    cause: str | None = None
+    search: str | None = None
     dry_run: bool = False
 
     @property
     def by_filter(self) -> bool:
         """Whether a filter selects the jobs."""
-        named = self.account or self.operation or self.batch
-        return bool(named or self.states or self.labels or self.unhandled)
+        texts = (self.account, self.operation, self.batch, self.cause, self.search)
+        return any(texts) or bool(self.states or self.labels or self.unhandled)
 
     def check(self) -> None:
         """Make sure that numbers or a filter are given, not both.
@@ -48,32 +53,37 @@ class JobSelection:
         if not self.numbers and not self.by_filter:
             raise click.UsageError("give the numbers of jobs, or a filter such as --unhandled or --account")
 
-    async def read(self, service: "JobService", is_open: Callable[[Job], bool]) -> list[int]:
-        """The numbers of the selected jobs, the oldest first; a filter selects those only for which ``is_open``.
-
-        The list is read before anything is changed, so that new jobs are never selected.
+    async def apply(self, service: "JobService", action: str, actor: "Actor") -> "ManyResult":
+        """Act on the jobs, or show what would be done.
 
         Raises:
             CommandError: see :func:`check_account`.
         """
-        from tidewaiter.database.job_list import JobFilter, JobList  # noqa: PLC0415  # help does without
+        from tidewaiter.database.job_list import JobFilter, JobList  # noqa: PLC0415  # help and completion do without
+        from tidewaiter.services.many_jobs import JobAction, ManyJobs, Selection  # noqa: PLC0415
 
-        if not self.by_filter:
-            return list(dict.fromkeys(self.numbers))
         await check_account(service, self.account)
-        states = [State(state) for state in self.states]
-        wanted = JobFilter(
-            self.account, self.operation, states, unhandled=self.unhandled, labels=self.labels, batch=self.batch
+        filters = JobFilter(
+            account=self.account,
+            operation=self.operation,
+            states=tuple(State(state) for state in self.states),
+            unhandled=self.unhandled,
+            labels=self.labels,
+            batch=self.batch,
+            cause=self.cause,
+            search=self.search,
         )
-        found: list[int] = []
-        before: int | None = None
-        while True:
-            page = await JobList(service.jobs).page(wanted, _PAGE, before)
-            found += [job.id for job in page if is_open(job)]
-            if len(page) < _PAGE:
-                break
-            before = page[-1].id
-        return found[::-1]
+        many, selection = ManyJobs(service, JobList(service.jobs)), Selection(self.numbers, filters)
+        if self.dry_run:
+            return await many.preview(JobAction(action), selection, sys.maxsize)
+        return await many.act(JobAction(action), selection, actor=actor, most=sys.maxsize)
+
+
+async def find_jobs(service: "JobService", filters: "JobFilter", limit: int, before: int | None) -> "list[Job]":
+    """Jobs that match a filter, the newest first."""
+    from tidewaiter.database.job_list import JobList  # noqa: PLC0415  # help and completion do without
+
+    return await JobList(service.jobs).page(filters, limit, before, service.offered)
 
 
 async def check_account(service: "JobService", name: str | None) -> None:
@@ -93,6 +103,8 @@ def selects_jobs(command: _Command) -> _Command:
         click.option("--dry-run", is_flag=True, help="Show which jobs it would act on, and change nothing."),
         label_option("All jobs with this label; several times: with all of them."),
         click.option("--batch", metavar="NAME", help="All jobs of this batch."),
+        click.option("--search", metavar="TEXT", help="All jobs that the search finds: see `jobs list`."),
+        click.option("--cause", metavar="TEXT", help="All failures of this cause: see `jobs list --by cause`."),
         click.option("--unhandled", is_flag=True, help="All failures that nobody has acknowledged or retried."),
         click.option(
             "--state",
@@ -111,16 +123,3 @@ def selects_jobs(command: _Command) -> _Command:
     ):
         command = option(command)
     return command
-
-
-async def act_on(numbers: Sequence[int], action: Callable[[int], Awaitable[Job]], refusals: list[str]) -> list[Job]:
-    """Run an action on each job; returns the jobs after it. The reason of each refusal is added to ``refusals``."""
-    from tidewaiter.services import RequestError  # noqa: PLC0415  # help and completion do without
-
-    done: list[Job] = []
-    for number in numbers:
-        try:
-            done.append(await action(number))
-        except RequestError as error:
-            refusals.append(str(error))
-    return done

@@ -1,13 +1,14 @@
 """``tidewaiter jobs``: lists jobs, shows one with its history, and takes a person's decisions."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.text import Text
 
 from tidewaiter.cli import name_completion
+from tidewaiter.cli.causes import show_causes
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import (
     Invocation,
@@ -20,7 +21,7 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.job_progress import job_line, wait_for, wait_text
-from tidewaiter.cli.job_selection import JobSelection, act_on, check_account, selects_jobs
+from tidewaiter.cli.job_selection import JobSelection, check_account, find_jobs, selects_jobs
 from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import (
     console,
@@ -37,12 +38,12 @@ from tidewaiter.cli.output import (
 )
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, duration, moment, parameters, printable
-from tidewaiter.domain.job import FAILURES, TERMINAL, HistoryEntry, Job, State
+from tidewaiter.domain.job import HistoryEntry, Job, State
 from tidewaiter.domain.job_json import JobView, entry_json, job_json, jobs_json
 from tidewaiter.domain.manifest import Artifact
 
 if TYPE_CHECKING:
-    from tidewaiter.services import JobService
+    from tidewaiter.services.many_jobs import ManyResult
 
 
 @click.group
@@ -54,7 +55,8 @@ def jobs() -> None:
 @jobs.command(
     "list",
     epilog=example(
-        "tidewaiter jobs list --account newsletter --state polling --state fetching", "tidewaiter jobs list --json"
+        "tidewaiter jobs list --account newsletter --state polling --state fetching",
+        "tidewaiter jobs list --by cause",
     ),
 )
 @click.option("--account", metavar="NAME", shell_complete=name_completion.accounts, help="Only jobs of this account.")
@@ -67,6 +69,9 @@ def jobs() -> None:
 @label_option("Only jobs with this label; several times: with all of them.")
 @click.option("--batch", metavar="NAME", help="Only jobs of this batch.")
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
+@click.option("--search", metavar="TEXT", help="Only jobs that have this: see below.")
+@click.option("--cause", metavar="TEXT", help="Only failures of this cause.")
+@click.option("--by", type=click.Choice(["cause"]), help="Group unhandled failures, and say what to do about each.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option(
     "--before",
@@ -87,31 +92,49 @@ def list_jobs(
     labels: tuple[tuple[str, str], ...],
     batch: str | None,
     unhandled: bool,
+    search: str | None,
+    cause: str | None,
+    by: str | None,
     limit: int,
     before: int | None,
     as_json: bool,
 ) -> None:
     """List jobs, the newest first.
 
-    The exit code is 2 if the account is neither in the configuration nor has jobs.
+    --search takes a job's number, a whole handle, a whole parameter or label as NAME=VALUE, the name of a file, the
+    beginning of a unique key or an operation, or a part of the reason of an unhandled failure. The exit
+    code is 2 if the account is neither in the configuration nor has jobs.
     """
-    from tidewaiter.database.job_list import JobFilter, JobList  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.database.job_list import JobFilter  # noqa: PLC0415  # help and completion do without
+
+    filters = JobFilter(
+        account=account,
+        operation=operation,
+        states=tuple(State(state) for state in states),
+        unhandled=unhandled,
+        labels=labels,
+        batch=batch,
+        search=search,
+        cause=cause,
+    )
+
+    if by is not None:
+        show_causes(invocation, account, operation, as_json=as_json)
+        return
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
             await check_account(service, account)
-            wanted_states = [State(one) for one in states]
-            wanted = JobFilter(account, operation, wanted_states, unhandled=unhandled, labels=labels, batch=batch)
-            return await JobList(service.jobs).page(wanted, limit + 1, before)
+            return await find_jobs(service, filters, limit + 1, before)
 
     found = asyncio.run(find())
     page = found[:limit]
     if as_json:
         only = ["true"] if unhandled else []
-        query = {
-            "account": [account], "operation": [operation], "state": states, "unhandled": only, "limit": [limit],
-            "batch": [batch],
-            "label": [f"{name}={value}" for name, value in labels],
+        query: dict[str, Sequence[object]] = {
+            "q": [search], "cause": [cause], "account": [account], "operation": [operation], "state": states,
+            "unhandled": only, "limit": [limit],
+            "batch": [batch], "label": [f"{name}={value}" for name, value in labels],
         }  # fmt: skip
         show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})
     elif page:
@@ -153,14 +176,7 @@ def cancel(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None
 
     Give the numbers of jobs, or a filter, which selects every job that has not ended and has no cancel request.
     """
-
-    async def stop(service: "JobService", number: int) -> Job:
-        return await service.cancel(number, actor=current_user())
-
-    def is_open(job: Job) -> bool:
-        return job.state not in TERMINAL and not job.cancel_requested
-
-    _act(invocation, JobSelection(**selected), is_open, stop, as_json=as_json)
+    _act(invocation, JobSelection(**selected), "cancel", as_json=as_json)
 
 
 @jobs.command(epilog=example("tidewaiter jobs retry 12", "tidewaiter jobs retry --unhandled --account shop --dry-run"))
@@ -174,15 +190,7 @@ def retry(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None:
     Give the numbers of jobs, or a filter, which selects every failed, expired, cancelled or parked job that was not
     retried before. With the number of one job, --json prints the job that continues; else a list.
     """
-
-    async def again(service: "JobService", number: int) -> Job:
-        return await service.retry(number, actor=current_user())
-
-    def is_open(job: Job) -> bool:
-        ended_badly = job.state in FAILURES or job.state in (State.CANCELLED, State.PARKED)
-        return ended_badly and job.retried_as is None
-
-    _act(invocation, JobSelection(**selected), is_open, again, as_json=as_json, alone=True)
+    _act(invocation, JobSelection(**selected), "retry", as_json=as_json, alone=True)
 
 
 @jobs.command(
@@ -198,37 +206,34 @@ def acknowledge(invocation: Invocation, /, *, as_json: bool, **selected: Any) ->
     Give the numbers of jobs, or a filter. Who did it and when is kept. The exit code is 1 if one of the jobs has not
     failed.
     """
-
-    async def acknowledged(service: "JobService", number: int) -> Job:
-        return await service.acknowledge(number, actor=current_user())
-
-    def is_open(job: Job) -> bool:
-        return job.state in FAILURES and job.handled_at is None
-
-    _act(invocation, JobSelection(**selected), is_open, acknowledged, as_json=as_json)
+    _act(invocation, JobSelection(**selected), "acknowledge", as_json=as_json)
 
 
-def _act(
-    invocation: Invocation,
-    selection: JobSelection,
-    is_open: Callable[[Job], bool],
-    action: Callable[["JobService", int], Awaitable[Job]],
-    *,
-    as_json: bool,
-    alone: bool = False,
-) -> None:
+@jobs.command(epilog=example("tidewaiter jobs poll 12", "tidewaiter jobs poll --account shop --state polling"))
+@selects_jobs
+@json_option
+@config_option
+@pass_invocation
+def poll(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None:
+    """Make the next step of jobs due now: a poll, if the remote job is under way.
+
+    Give the numbers of jobs, or a filter. The daemon does it within its lookout round. While the account is paused, or
+    its limit is used up, the jobs still wait. With the number of one job, --json prints the job; else a list. The exit
+    code is 1 if one of the jobs has ended or is parked.
+    """
+    _act(invocation, JobSelection(**selected), "poll", as_json=as_json, alone=True)
+
+
+def _act(invocation: Invocation, selection: JobSelection, action: str, *, as_json: bool, alone: bool = False) -> None:
     """Act on the selected jobs and show them; with ``alone`` the JSON of a single named job is no list."""
     selection.check()
-    refusals: list[str] = []
 
-    async def run() -> list[Job]:
+    async def run() -> "ManyResult":
         async with open_job_service(invocation) as (service, _):
-            numbers = await selection.read(service, is_open)
-            if selection.dry_run:
-                return await act_on(numbers, service.job, refusals)
-            return await act_on(numbers, lambda number: action(service, number), refusals)
+            return await selection.apply(service, action, current_user())
 
-    found = asyncio.run(run())
+    result = asyncio.run(run())
+    found = [job for _, job in result.done]
     if as_json and alone and len(selection.numbers) == 1 and found:
         show_json(job_json(found[0]))
     elif as_json and not (alone and len(selection.numbers) == 1):
@@ -238,28 +243,9 @@ def _act(
             click.echo(_changed_line(one))
         if selection.by_filter or selection.dry_run:
             would = "it would act on " if selection.dry_run else ""
-            click.echo(f"{would}{counted(len(found), 'job')}")
-    if refusals:
-        raise CommandError(ExitCode.FAILED, "\n".join(refusals))
-
-
-@jobs.command(epilog=example("tidewaiter jobs poll 12"))
-@click.argument("job", type=int)
-@json_option
-@config_option
-@pass_invocation
-def poll(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
-    """Make a job's next step due now: a poll, if its remote job is under way.
-
-    The daemon does it within its lookout round. While the account is paused, or its limit is used up, the job still
-    waits. The exit code is 1 if the job has ended or is parked.
-    """
-
-    async def poll_now() -> Job:
-        async with open_job_service(invocation) as (service, _):
-            return await service.poll_now(job, actor=current_user())
-
-    _show_changed(asyncio.run(poll_now()), as_json)
+            click.echo(f"{would}{counted(len(found), 'job')}{' and there are more' if result.more else ''}")
+    if result.refused:
+        raise CommandError(ExitCode.FAILED, "\n".join(reason for _, reason in result.refused))
 
 
 @jobs.command(epilog=example("tidewaiter jobs adopt 12 r-812"))

@@ -22,12 +22,24 @@ _AT_ONCE: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class UnhandledFailures:
-    """Unhandled failures of one operation of an account: how many, and the newest."""
+    """Unhandled failures of an operation of an account with one cause: how many, and the newest.
+
+    The first and the last of them ended at ``first_at`` and ``last_at`` (epoch seconds).
+    """
 
     account: str
     operation: str
     jobs: int
     newest: Job
+    cause: str | None = None
+    first_at: float | None = None
+    last_at: float | None = None
+    oldest: int | None = None
+
+    @property
+    def examples(self) -> tuple[int, ...]:
+        """The newest of the jobs, and the oldest."""
+        return tuple(sorted({self.newest.id, self.oldest or self.newest.id}, reverse=True))
 
 
 def unhandled_only(statement: Select[Any], account: str | None = None) -> Select[Any]:
@@ -66,20 +78,22 @@ class FailureStore:
         return [job_of(row) for row in await self._rows(statement, limit=limit)]
 
     async def groups(self, accounts: Sequence[str] | None = None) -> list[UnhandledFailures]:
-        """The unhandled failures by account and operation, of all accounts or of these.
+        """The unhandled failures by account, operation and cause, of all accounts or of these.
 
         The newest :data:`MOST_UNHANDLED` are counted.
         """
         some = (_IDS if accounts is None else _IDS.where(jobs.c.account.in_(accounts))).subquery()
-        groups = select(some.c.account, some.c.operation, func.count(), func.max(some.c.id))
-        rows = await self._rows(groups.group_by(some.c.account, some.c.operation), limit=MOST_UNHANDLED)
-        newest = await self._jobs([row[3] for row in rows])
+        key = (some.c.account, some.c.operation, some.c.cause)
+        ended = (func.min(some.c.finished_at), func.max(some.c.finished_at))
+        groups = select(*key, func.count(), func.max(some.c.id), func.min(some.c.id), *ended).group_by(*key)
+        rows = await self._rows(groups, limit=MOST_UNHANDLED)
+        newest = await self._jobs([row[4] for row in rows])
         groups_found = [
-            UnhandledFailures(account, operation, number, newest[last])
-            for account, operation, number, last in rows
+            UnhandledFailures(account, operation, number, newest[last], cause, first_at, last_at, oldest)
+            for account, operation, cause, number, last, oldest, first_at, last_at in rows
             if last in newest  # it may have been deleted in between
         ]
-        return sorted(groups_found, key=lambda one: (one.account, one.operation))
+        return sorted(groups_found, key=lambda one: (one.account, one.operation, one.cause or ""))
 
     async def _jobs(self, numbers: Sequence[int]) -> dict[int, Job]:
         found: dict[int, Job] = {}
@@ -95,7 +109,9 @@ class FailureStore:
 
 _LIMIT: Final = bindparam("limit", type_=Integer())
 _IDS: Final = (
-    unhandled_only(select(jobs.c.id, jobs.c.account, jobs.c.operation)).order_by(jobs.c.id.desc()).limit(_LIMIT)
+    unhandled_only(select(jobs.c.id, jobs.c.account, jobs.c.operation, jobs.c.cause, jobs.c.finished_at))
+    .order_by(jobs.c.id.desc())
+    .limit(_LIMIT)
 )
 _ACKNOWLEDGE: Final = (
     update(jobs)

@@ -33,6 +33,7 @@ from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line
 from tidewaiter.services.audit import audited, target_of
 from tidewaiter.services.batch_events import log_batch
+from tidewaiter.services.failure_groups import FailureGroup, failure_groups
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
 from tidewaiter.services.wait_reasons import LaneReport, lane_report
 
@@ -277,6 +278,12 @@ class JobService:
             return await self._decide(job, o.AdoptDecided(named), actor)
         except HandleTakenError as error:
             raise ConflictError(f"job {job_id} cannot adopt it: {error}") from error
+
+    async def unhandled(self) -> list[FailureGroup]:
+        """The unhandled failures by account, operation and cause, with what to do about each group."""
+        accounts = None if self._scope.accounts is None else sorted(self._scope.accounts)
+        found, pauses = await self._failures.groups(accounts), await self._pauses.paused()
+        return failure_groups(found, pauses, await self._lanes.all_lanes(), configured=self.accounts)
 
     async def lane_report(self, job: Job) -> LaneReport:
         """Whether the lane of a job sends requests."""

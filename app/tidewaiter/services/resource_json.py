@@ -18,6 +18,7 @@ from tidewaiter.providers.parameters import parameter_schema
 from tidewaiter.providers.provider import Provider
 from tidewaiter.services.account_status import AccountStatus, Resumed
 from tidewaiter.services.backfill_service import BackfillPreview
+from tidewaiter.services.failure_groups import failure_groups, group_json
 from tidewaiter.services.schedule_service import ScheduleStatus
 
 
@@ -168,8 +169,8 @@ def provider_json(provider: Provider) -> dict[str, Any]:
     }
 
 
-def overview_json(snapshot: DashboardSnapshot) -> dict[str, Any]:
-    """The state of everything."""
+def overview_json(snapshot: DashboardSnapshot, storage_trouble: str | None = None) -> dict[str, Any]:
+    """The state of everything; ``storage_trouble`` is why downloads wait for the storage, if they do."""
     return {
         "at": rfc3339(snapshot.at),
         "jobs": {state.value: number for state, number in snapshot.counts.items()},
@@ -179,6 +180,12 @@ def overview_json(snapshot: DashboardSnapshot) -> dict[str, Any]:
         ],
         "minutes": [_minute(one) for one in snapshot.minutes],
         "landed": [_arrival(one) for one in snapshot.arrivals],
+        "unhandled": [
+            group_json(one)
+            for one in failure_groups(
+                snapshot.unhandled, snapshot.pauses, snapshot.lanes, storage_trouble=storage_trouble
+            )
+        ],
     }
 
 

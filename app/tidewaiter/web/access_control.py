@@ -227,7 +227,7 @@ class AccessControl:
                 caller=caller.name,
                 way=actor_of(request).channel.value,
                 action=f"{request.method} {request.path}",
-                target=request.get(TARGET) or _target(request),
+                target=_target(request),
                 reason=one_line(request.get(REASON, ""), _LONGEST_REASON) or None,
                 outcome="done" if status < _CLIENT_ERROR else "refused" if status < _SERVER_ERROR else "failed",
                 status=status,
@@ -317,6 +317,8 @@ class _BrowserSession:
 
 def _target(request: web.Request) -> str | None:
     """What a request acts on, such as ``job 12``: the member of its path with a name or a number."""
+    if (said := request.get(TARGET)) is not None:
+        return one_line(said, _LONGEST_TARGET)
     for member in ("id", "name"):
         if (given := request.match_info.get(member)) is not None:
             parts = request.match_info.route.resource.canonical.split("/") if request.match_info.route.resource else []

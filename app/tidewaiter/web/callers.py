@@ -69,7 +69,6 @@ CALLER: Final = web.RequestKey("caller", Caller)
 """The key of a request that holds its caller."""
 REASON: Final = web.RequestKey("reason", str)
 """The key of the reason that the caller gave for the action."""
-
 TARGET: Final = web.RequestKey("target", str)
 """The key of what the action made or changed, where the path does not name it."""
 

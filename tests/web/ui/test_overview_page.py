@@ -72,7 +72,7 @@ def test_many_groups_of_failures_are_one_line_at_the_end() -> None:
     whats = _whats(replace(EMPTY, unhandled=groups), phase=Phase.STANDBY)
     assert len(whats) == 9
     assert whats[0] == "11 jobs of a11 / profiles failed or expired"
-    assert whats[-1] == "6 jobs of other operations failed or expired"
+    assert whats[-1] == "6 jobs with other causes failed or expired"
 
 
 def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:

@@ -78,7 +78,10 @@ async def test_failures_stay_until_they_are_handled(busy: UiServer) -> None:
     failed = [await busy.sample.failed("shop", "profiles", "the segment is not there") for _ in range(3)]
     _, text = await busy.get("/")
     assert "3\u00a0jobs of shop / profiles failed or expired" in text
-    assert 'href="/jobs?unhandled=true&amp;account=shop&amp;operation=profiles"' in text
+    narrowed = "unhandled=true&amp;account=shop&amp;operation=profiles&amp;cause=the+segment+is+not+there"
+    assert f'href="/jobs?{narrowed}"' in text
+    for action in ("retry", "acknowledge"):
+        assert f'href="/jobs/review?action={action}&amp;{narrowed}"' in text
     _, text = await busy.get("/jobs?unhandled=true&account=shop&operation=profiles")
     assert {int(number) for number in re.findall(r'data-key="job-(\d+)"', text)} == {job.id for job in failed}
     jobs, now = busy.sample.jobs, busy.sample.clock.now()
@@ -91,6 +94,52 @@ async def test_failures_stay_until_they_are_handled(busy: UiServer) -> None:
     assert "acknowledged by <bdi>ada</bdi>" in text
     _, text = await busy.get(f"/jobs/{failed[1].id}")
     assert f'retried as <a href="/jobs/{again.id}">' in text
+
+
+async def test_each_cause_is_one_line_with_what_to_do(busy: UiServer) -> None:
+    """Forty failures of a refused key are one line that leads to the account first, then to a retry of all."""
+    for number in range(4):
+        await busy.sample.failed("social", "statistics", f"HTTP 401: key {number} is unknown")
+    await busy.sample.failed("social", "statistics", "HTTP 503: down")
+    await busy.sample.refuse("social", "HTTP 401: the key was revoked")
+    _, text = await busy.get("/")
+    (line,) = [one for one in text.split("<li class=") if "4\u00a0jobs of social / statistics" in one]
+    assert "HTTP 401: key 3 is unknown" in line
+    assert "Account social is paused, the provider refused the credentials: HTTP 401: the key was revoked" in line
+    assert "Fix the key and reload the configuration" in line
+    labels = ["Open account", "Retry all…", "Acknowledge all…"]
+    assert re.findall(r'<a class="button small"[^>]*>([^<]*)</a>', line) == labels
+    assert 'href="/accounts/social"' in line
+
+
+async def test_many_jobs_are_reviewed_and_then_changed(busy: UiServer) -> None:
+    """The review counts and changes nothing; the form does what was reviewed, and the list says what was done."""
+    failed = [await busy.sample.failed("shop", "profiles", "the segment is not there") for _ in range(3)]
+    async with aiohttp.ClientSession(busy.origin, headers={"Accept": "text/html"}) as session:
+        async with session.get("/jobs/review?action=acknowledge&account=shop&unhandled=true") as reply:
+            text = await reply.text()
+        assert "<h1>Acknowledge: 3\u00a0jobs</h1>" in text
+        assert "Nothing is sent to the provider." in text
+        assert re.findall(r'data-key="job-(\d+)"', text) == [str(job.id) for job in reversed(failed)]
+        fields = re.findall(r'type="hidden" name="([^"]+)" value="([^"]+)"', text)
+        stored = await busy.sample.jobs.get(failed[0].id)
+        assert stored is not None
+        assert stored.handled_at is None
+        async with session.post("/jobs:acknowledge", data=fields, headers={"Origin": busy.origin}) as reply:
+            text = await reply.text()
+            assert reply.url.path == "/jobs"
+        assert "3\u00a0jobs were acknowledged." in text.replace("3 jobs", "3\u00a0jobs")
+        assert not re.findall(r'data-key="job-(\d+)"', text)
+        chosen = [("job", str(failed[0].id)), ("job", "9999")]
+        async with session.post("/jobs:retry", data=chosen, headers={"Origin": busy.origin}) as reply:
+            text = await reply.text()
+        assert "1 job was retried. 1 job was refused" in text
+        async with session.post("/jobs:cancel", data={}, headers={"Origin": busy.origin}) as reply:
+            assert reply.status == 422, "an empty selection is not every job"
+        async with session.get("/jobs/review?action=delete") as reply:
+            assert reply.status == 400
+        async with session.get("/jobs/review?job=x") as reply:
+            assert reply.status == 400
 
 
 async def test_a_standby_and_a_drain_say_so(page_server: UiServer) -> None:

@@ -316,6 +316,22 @@ class ArrivalShape(Outgoing):
     size: Annotated[int, Field(description="in bytes")]
 
 
+class FailureGroupShape(Outgoing):
+    """Unhandled failures of one cause."""
+
+    account: str
+    operation: str
+    cause: Annotated[str | None, Field(description="the reason without what differs from job to job")]
+    jobs: Annotated[int, Field(description="how many; the newest 10,000 failures are counted")]
+    reason: Annotated[str | None, Field(description="the reason of the newest")]
+    first_at: Moment | None
+    last_at: Moment | None
+    examples: Annotated[list[JobNumber], Field(description="the newest job and the oldest")]
+    trouble: Annotated[str | None, Field(description="what is wrong with the account or the storage now")]
+    advice: Annotated[str, Field(description="what to do")]
+    remedies: Annotated[list[str], Field(description="the possible actions, the safest first")]
+
+
 class OverviewShape(Outgoing):
     """The status of everything; at most a second old, or twenty times as old as the query takes."""
 
@@ -324,6 +340,7 @@ class OverviewShape(Outgoing):
     lanes: list[BacklogShape]
     minutes: Annotated[list[MinuteShape], Field(description="the last hour, oldest first")]
     landed: Annotated[list[ArrivalShape], Field(description="the last ones, newest first")]
+    unhandled: Annotated[list[FailureGroupShape], Field(description="unhandled failures by cause, newest first")]
 
 
 class NotificationShape(Outgoing):

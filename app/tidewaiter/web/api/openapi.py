@@ -19,6 +19,7 @@ from tidewaiter.web.api.batch_routes import BatchRoutes
 from tidewaiter.web.api.body_schemas import Incoming, Outgoing, ProblemShape
 from tidewaiter.web.api.event_routes import EventRoutes
 from tidewaiter.web.api.job_routes import JobListRoutes, JobRoutes
+from tidewaiter.web.api.many_jobs_routes import ManyJobsRoutes
 from tidewaiter.web.api.notification_routes import NotificationRoutes
 from tidewaiter.web.api.overview_routes import OverviewRoutes
 from tidewaiter.web.api.routing import JSON, ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
@@ -187,6 +188,7 @@ def api_routes(context: ApiContext) -> list[ApiRoute]:
         BatchRoutes(context),
         JobListRoutes(context),
         JobRoutes(context),
+        ManyJobsRoutes(context),
         ArtifactRoutes(context),
         BatchListRoutes(context),
         BackfillRoutes(context),

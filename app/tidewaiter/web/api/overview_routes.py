@@ -24,4 +24,5 @@ class OverviewRoutes:
 
     async def show(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The status of everything."""
-        return json_reply(overview_json(await self._context.overview(request).snapshot()))
+        snapshot = await self._context.overview(request).snapshot()
+        return json_reply(overview_json(snapshot, self._context.storage_trouble()))

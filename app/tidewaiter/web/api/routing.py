@@ -34,8 +34,8 @@ class ApiContext:
     """What the handlers of the API use.
 
     The callables return what the current configuration decides, because a reload may replace it. Those that take the
-    request return something limited to the accounts that its caller may see. Only the watches and ``feed`` know all
-    jobs; their readers apply the limit.
+    request return something limited to the accounts that its caller may see; ``storage_trouble`` is why downloads wait
+    for the storage, if they do. Only the watches and ``feed`` know all jobs; their readers apply the limit.
     """
 
     jobs: Callable[[web.Request], JobService]
@@ -47,6 +47,7 @@ class ApiContext:
     backfills: Callable[[web.Request], BackfillService]
     overview: Callable[[web.Request], Dashboard]
     storage: Storage
+    storage_trouble: Callable[[], str | None]
     notifications: Callable[[web.Request], NotificationStore]
     trends: Callable[[web.Request], TrendStore]
     watch: JobWatch

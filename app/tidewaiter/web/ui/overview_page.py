@@ -13,12 +13,15 @@ from tidewaiter.database.dashboard_store import DashboardSnapshot
 from tidewaiter.domain.job import LIVE, TERMINAL, State
 from tidewaiter.services import AccountService
 from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
+from tidewaiter.services.failure_groups import FailureGroup, Remedy, failure_groups
+from tidewaiter.services.many_jobs import JobAction
 from tidewaiter.services.parked_decisions import UNKNOWN_SUBMIT
 from tidewaiter.services.wait_reasons import PROVIDER_FAILS, LaneCondition
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui import charts
 from tidewaiter.web.ui.dashboard import DashboardReader, LaneView
+from tidewaiter.web.ui.many_jobs_pages import review_address
 from tidewaiter.web.ui.notification_page import dead_address
 from tidewaiter.web.ui.page_renderer import PageRenderer, counted, rough
 
@@ -132,6 +135,10 @@ class AttentionItem:
     what: str
     detail: str
     address: str | None = None
+    group: FailureGroup | None = None
+    """The failures that it is about."""
+    actions: tuple[tuple[str, str], ...] = ()
+    """The labels of links, with their addresses."""
 
 
 def attention_items(
@@ -145,6 +152,7 @@ def attention_items(
     found = [
         *_of_process(snapshot, phase, storage, writes),
         *_of_jobs(snapshot),
+        *_of_failures(failure_groups(snapshot.unhandled, snapshot.pauses, snapshot.lanes, storage_trouble=storage)),
         *_of_accounts(snapshot, lanes),
         *_of_lanes(lanes),
     ]
@@ -178,15 +186,29 @@ def _of_jobs(snapshot: DashboardSnapshot) -> Iterator[AttentionItem]:
         one = f"/jobs/{shown.id}" if parked == 1 else "/jobs?state=parked"
         why = f"{shown.account}: {shown.reason}" if shown.reason else UNKNOWN_SUBMIT
         yield AttentionItem(Urgency.URGENT, f"{counted(parked, 'job')} parked", why, one)
-    groups = sorted(snapshot.unhandled, key=lambda one: -one.newest.id)
+
+
+def _of_failures(groups: Sequence[FailureGroup]) -> Iterator[AttentionItem]:
     for group in groups[:_MOST_GROUPS]:
-        of_group = {"unhandled": "true", "account": group.account, "operation": group.operation}
-        address = f"/jobs/{group.newest.id}" if group.jobs == 1 else str(URL("/jobs").with_query(of_group))
-        what = f"{counted(group.jobs, 'job')} of {group.account} / {group.operation} failed or expired"
-        newest = f"job {group.newest.id}: {group.newest.reason or 'no reason was given'}"
-        yield AttentionItem(Urgency.URGENT, what, f"The newest is {newest}", address)
+        one = group.failures
+        query = {"unhandled": "true", "account": one.account, "operation": one.operation}
+        if one.cause is not None:
+            query["cause"] = one.cause
+        actions = {
+            Remedy.ACCOUNT: ("Open account", str(URL("/accounts") / one.account)),
+            Remedy.RETRY: ("Retry all…", review_address(JobAction.RETRY, query)),
+            Remedy.ACKNOWLEDGE: ("Acknowledge all…", review_address(JobAction.ACKNOWLEDGE, query)),
+        }
+        yield AttentionItem(
+            Urgency.URGENT,
+            f"{counted(one.jobs, 'job')} of {one.account} / {one.operation} failed or expired",
+            one.newest.reason or "No reason was given.",
+            f"/jobs/{one.newest.id}" if one.jobs == 1 else str(URL("/jobs").with_query(query)),
+            group,
+            tuple(actions[remedy] for remedy in group.remedies),
+        )
     if left := groups[_MOST_GROUPS:]:
-        what = f"{counted(sum(group.jobs for group in left), 'job')} of other operations failed or expired"
+        what = f"{counted(sum(group.failures.jobs for group in left), 'job')} with other causes failed or expired"
         yield AttentionItem(Urgency.URGENT, what, "Retry or acknowledge them.", "/jobs?unhandled=true")
 
 

@@ -24,6 +24,7 @@ from tidewaiter.web.health_routes import Phase, ProcessStatus
 from tidewaiter.web.problems import ProblemError, phrase_of
 from tidewaiter.web.request_reading import accepts_html
 from tidewaiter.web.route_rules import SAFE
+from tidewaiter.web.ui.many_jobs_words import many_notice
 
 _UNIT: Final = re.compile(r"(?<=[0-9]) (?=[A-Za-z])")
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -172,6 +173,8 @@ def _shown(value: object) -> object:
 def _back(request: web.Request) -> str:
     """The page that sent a form; else the page above the requested one."""
     parts = request.path.split("/")
+    if parts[1].startswith("jobs:"):
+        return "/jobs"
     if parts[1] not in _SECTIONS:  # "//another.example" would lead to another site
         return "/"
     if request.method in SAFE:
@@ -208,7 +211,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
 
 def notice_of(request: web.Request) -> str | None:
     """The notice of the page, if the address names one."""
-    return _NOTICES.get(request.query.get(NOTICE, ""))
+    done = request.query.get(NOTICE, "")
+    return _NOTICES.get(done) or many_notice(done)
 
 
 def redirect_after(path: str, done: str) -> web.HTTPSeeOther:

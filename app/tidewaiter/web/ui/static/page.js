@@ -109,7 +109,7 @@
     const isBusy = () => {
       const selection = getSelection();
       const selects = selection && !selection.isCollapsed && main.contains(selection.anchorNode);
-      return selects || main.querySelector("details.ask[open]") !== null;
+      return selects || main.querySelector("input:checked") !== null || main.querySelector("details.ask[open]") !== null;
     };
 
     function plan() {

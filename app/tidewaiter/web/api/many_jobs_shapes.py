@@ -1,0 +1,60 @@
+"""The shapes of JSON bodies for one action on many jobs."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from tidewaiter.domain.job import State
+from tidewaiter.services.many_jobs import MOST_AT_ONCE, JobAction
+from tidewaiter.web.api.body_schemas import Incoming, JobNumber, Name, Outgoing
+
+_Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+_State = Annotated[State, Field(strict=False)]  # JSON has texts
+
+
+class ManyJobsFilter(Incoming):
+    """Which jobs: all given conditions must match. The members mean the same as in `GET /v1/jobs`."""
+
+    account: Name | None = None
+    operation: Name | None = None
+    state: Annotated[tuple[_State, ...], Field(max_length=len(State), strict=False)] = ()
+    unhandled: bool = False
+    cause: _Text | None = None
+    q: _Text | None = None
+    batch: _Text | None = None
+    schedule: _Text | None = None
+
+
+class ManyJobsBody(Incoming):
+    """The jobs to act on: their numbers, or a filter."""
+
+    ids: Annotated[tuple[JobNumber, ...], Field(max_length=MOST_AT_ONCE, strict=False)] = ()
+    filter: ManyJobsFilter | None = None
+    dry_run: Annotated[bool, Field(description="change nothing, and say what would be done")] = False
+
+
+class ChangedJob(Outgoing):
+    """A job that was changed, or would be."""
+
+    id: JobNumber
+    continues_as: Annotated[JobNumber, Field(description="the new job of a retry; else the job itself")]
+    state: Annotated[State, Field(description="the state of the job that continues")]
+
+
+class RefusedJob(Outgoing):
+    """A job that was not changed."""
+
+    id: JobNumber
+    reason: str
+
+
+class ManyJobsShape(Outgoing):
+    """The result of one action on many jobs."""
+
+    action: JobAction
+    dry_run: bool
+    count: Annotated[int, Field(description="how many jobs were changed, or would be")]
+    more: Annotated[bool, Field(description="whether there are more jobs that match")]
+    jobs: list[ChangedJob]
+    refused: list[RefusedJob]

@@ -54,7 +54,7 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
         NewJobPage(renderer, context.jobs, context.schedules, context.job_lists),
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),
-        AccountPages(renderer, dashboard, context.accounts, context.job_lists),
+        AccountPages(renderer, dashboard, context.accounts, context.schedules, context.job_lists),
         SchedulePage(renderer, context.schedules),
         NotificationPage(renderer, context.notifications, context.endpoints, context.send_test),
         ActionForms(context.jobs, context.accounts, context.schedules),

@@ -11,10 +11,12 @@ import aiosqlite
 import pytest
 
 from tests.support.postgres import Line, Postgres
-from tests.support.stored_jobs import OWNER, StandingClock, Stores, artifact
+from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact
 from tidewaiter.database.engine import Database, StoreUnavailableError
+from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
+from tidewaiter.domain.trends import TrendStep
 
 
 class Trouble(Protocol):
@@ -123,6 +125,8 @@ async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
         assert await stores.stored(one.update.job) == one.update.job
     assert [entry.version for entry in await stores.jobs.history(ending.id)] == [1, 2, 3, 4]
     assert await stores.jobs.artifacts(ending.id) == [artifact(0)]
+    (day,) = await TrendStore(stores.database).periods(TrendStep.DAY, 1, NOW)
+    assert (day.sums.landed, day.sums.files, day.sums.duration.count) == (1, 1, 1)
 
 
 async def test_commit_lost(troubled: tuple[Stores, Trouble]) -> None:

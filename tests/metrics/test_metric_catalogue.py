@@ -18,6 +18,7 @@ FEW = {
     "outcome",
     "phase",
     "python",
+    "schedule",
     "state",
     "status",
     "to",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidewaiter.metrics.process_metrics import Metrics
-from tidewaiter.metrics.readings import DatabaseReading, ProcessReading
+from tidewaiter.metrics.readings import DatabaseReading, ExportReading, ProcessReading, ScheduleReading
 
 UP = ProcessReading(
     phase="serving",
@@ -13,7 +13,18 @@ UP = ProcessReading(
     ready=True,
     clock_skew_s=0.0,
     lines_lost=0,
-    database=DatabaseReading({"queued": 2}, {"shop": 1}, {"shop": 3.5}, 1000),
+    database=DatabaseReading(
+        {"queued": 2},
+        {"shop": 1},
+        {"shop": 3.5},
+        1000,
+        ExportReading(
+            {("shop", "report"): 2},
+            [ScheduleReading("shop", "nightly", "failed", 60.0)],
+            {("shop", "report"): 30.0},
+            {("shop", "report"): 90.0},
+        ),
+    ),
 )
 
 

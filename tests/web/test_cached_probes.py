@@ -15,6 +15,7 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.metrics.readings import DaemonReading
+from tidewaiter.services.export_health import ExportHealth
 from tidewaiter.web.health_routes import CachedProbes, HealthRoutes, Phase, ProcessStatus
 
 
@@ -46,7 +47,13 @@ async def place(database_url: str) -> AsyncIterator[Place]:
         await database.check_schema()
 
     soundings = CachedProbes(
-        check, jobs=jobs, overview=DashboardStore(jobs), lanes=LaneStore(database), free_bytes=_no_folder, clock=clock
+        check,
+        jobs=jobs,
+        overview=DashboardStore(jobs),
+        lanes=LaneStore(database),
+        free_bytes=_no_folder,
+        exports=ExportHealth(dict, database, clock).reading,
+        clock=clock,
     )
     yield Place(clock, stores, soundings, checks)
     await database.close()
@@ -100,6 +107,7 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
         overview=DashboardStore(stores.jobs),
         lanes=stores.lanes,
         free_bytes=_no_folder,
+        exports=ExportHealth(dict, stores.database, place.clock).reading,
         clock=place.clock,
     )
     assert await hanging.database_fault() == "The database has not answered for 0.01 seconds."

@@ -14,7 +14,7 @@ from random import SystemRandom
 from typing import Literal
 
 from tidewaiter import __version__
-from tidewaiter.bootstrap.account_binding import secrets_of
+from tidewaiter.bootstrap.account_binding import read_schedules, secrets_of
 from tidewaiter.bootstrap.daemon_assembly import assemble
 from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind
 from tidewaiter.bootstrap.open_services import prepare_database
@@ -32,6 +32,8 @@ from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.log import EventLog
 from tidewaiter.metrics.process_metrics import Metrics
+from tidewaiter.recurrence import Schedule
+from tidewaiter.services.export_health import ExportHealth
 from tidewaiter.storage.base import Storage, StorageSetupError
 from tidewaiter.storage.open_storage import FreeSpace, open_storage
 from tidewaiter.transport.address_guard import OwnListeners
@@ -89,9 +91,16 @@ def metrics_of_process(clock: Clock, log: EventLog) -> Metrics:
 
 
 def health_of(
-    config: Config, status: ProcessStatus, metrics: Metrics, database: Database, *, clock: Clock, log: EventLog
+    config: Config,
+    status: ProcessStatus,
+    metrics: Metrics,
+    database: Database,
+    *,
+    clock: Clock,
+    log: EventLog,
+    schedules: Callable[[], Mapping[str, Schedule]] = dict,
 ) -> HealthRoutes:
-    """The routes ``/healthz``, ``/readyz`` and ``/metrics``."""
+    """The routes ``/healthz``, ``/readyz`` and ``/metrics``; ``schedules`` are those of the current configuration."""
     readers = database.for_readers
     jobs = JobStore(readers)
     probes = CachedProbes(
@@ -100,6 +109,7 @@ def health_of(
         overview=DashboardStore(jobs),
         lanes=LaneStore(readers),
         free_bytes=FreeSpace(None if config.storage.url else config.storage.root),
+        exports=ExportHealth(schedules, readers, clock).reading,
         clock=clock,
     )
     return HealthRoutes(status, metrics, probes, version=__version__, lines_lost=lambda: log.lost, clock=clock)
@@ -158,7 +168,15 @@ async def serve(
                 running.join(
                     Reloadable(log, lambda bound: bound.config.log), Reloadable(metrics, lambda bound: bound.operations)
                 )
-                health = health_of(config, status, metrics, database, clock=clock, log=log)
+                health = health_of(
+                    config,
+                    status,
+                    metrics,
+                    database,
+                    clock=clock,
+                    log=log,
+                    schedules=lambda: read_schedules(running.bound.config, running.bound.accounts),
+                )
                 change_feed = ChangeFeed(log.follower_failed)
                 async with AiohttpWire(own, trust=running.bound.trust) as wire:
                     running.join(Reloadable(wire, lambda bound: bound.trust))

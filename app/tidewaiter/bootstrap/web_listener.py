@@ -30,6 +30,7 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.schedule_store import ScheduleStore
 from tidewaiter.database.session_store import SessionStore
+from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.log import EventLog
@@ -244,7 +245,7 @@ def _tls(running: LiveConfig) -> ssl.SSLContext | None:
 
 def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiContext:
     database = seams.database.for_readers
-    lists, notifications = JobList(JobStore(database)), NotificationStore(database)
+    lists, notifications, trends = JobList(JobStore(database)), NotificationStore(database), TrendStore(database)
     dashboards = Dashboards(DashboardStore(JobStore(database)), seams.clock)
     return ApiContext(
         jobs=lambda request: services.jobs().limited_to(scope_of(request)),
@@ -255,6 +256,7 @@ def _api_context(services: LiveServices, seams: Seams, log: EventLog) -> ApiCont
         overview=lambda request: dashboards.of(scope_of(request)),
         storage=seams.storage,
         notifications=lambda request: notifications.limited_to(scope_of(request)),
+        trends=lambda request: trends.limited_to(scope_of(request)),
         watch=JobWatch(lists, seams.clock),
         feed=EventFeed(f"{seams.rand.getrandbits(32):08x}"),
         clock=seams.clock,

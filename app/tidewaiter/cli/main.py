@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "submit": ("tidewaiter.cli.submit", "Submit an export; the daemon does it."),
     "run": ("tidewaiter.cli.run", "Make one export now, without a daemon."),
     "top": ("tidewaiter.cli.top", "Watch lanes, jobs and landings live in the terminal."),
+    "trends": ("tidewaiter.cli.trends", "Show what ended in the last hours, days or weeks."),
     "jobs": ("tidewaiter.cli.jobs", "List, show, cancel, retry, acknowledge, poll and adopt jobs."),
     "accounts": ("tidewaiter.cli.accounts", "Show the status of accounts, pause and resume them."),
     "providers": ("tidewaiter.cli.providers", "Show the known remote APIs, and check your own specs."),

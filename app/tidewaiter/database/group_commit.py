@@ -49,6 +49,7 @@ from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sealing import Seal
 from tidewaiter.database.tables import artifacts, history, job_terms, jobs, lanes
+from tidewaiter.database.trend_store import TrendWriter
 from tidewaiter.domain.job import HistoryEntry, State, track_of
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.outcome import Stored
@@ -145,6 +146,7 @@ class GroupCommit:
     def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
         self._outbox = outbox
         self._seal = seal
+        self._trends = TrendWriter(dialect)
         self._update_staying, self._update_moving, self._decide = _updates(dialect)
         self._find_written = _find_by_stamp(dialect)
         self._insert_history = _history_insert(dialect)
@@ -176,6 +178,7 @@ class GroupCommit:
         if accepted and decision.entry is not None:
             await self.write_history(connection, [(*_entry(decision.entry), None)])
             await self._outbox.write(connection, [decision])
+            await self._trends.write(connection, [decision])
         return accepted
 
     async def write_history(self, connection: AsyncConnection, rows: Sequence[Sequence[object]]) -> None:
@@ -212,7 +215,9 @@ class GroupCommit:
             terms = [(file_term(file.name), one.update.job.id) for one in accepted for file in one.update.artifacts]
             await self.write_terms(connection, terms)
         if entries:
-            await self._outbox.write(connection, [one.update for one in accepted if one.update.entry is not None])
+            told = [one.update for one in accepted if one.update.entry is not None]
+            await self._outbox.write(connection, told)
+            await self._trends.write(connection, told)
 
     async def encoded(self, group: Sequence[FencedUpdate]) -> str:
         """The rows of a group as text; in a thread if many links would block the event loop."""

@@ -68,6 +68,23 @@ CHAPTERS: Final = (
         Metric("tidewaiter_overdue_seconds", "gauge", "How late the account's most overdue job is; 0 if none is",
                _ACCOUNT),
     )),
+    Chapter("Exports", "What a person should know of, read from the database in the same way: take the `max`.", (
+        Metric("tidewaiter_unhandled_failures", "gauge",
+               "Jobs that failed or expired, and that nobody has acknowledged or retried; missing where there is none",
+               _WORK),
+        Metric("tidewaiter_schedule_last_run", "gauge",
+               "1 for how the schedule's last run ended; missing if a person has handled its failure, and in a pause",
+               (*_ACCOUNT, "schedule", "state")),
+        Metric("tidewaiter_schedule_late_seconds", "gauge",
+               "For how long a run of the schedule is missing: it was not served, refused, or skipped; 0 if none is "
+               "missing. A later run, also one by hand, ends it",
+               (*_ACCOUNT, "schedule")),
+        Metric("tidewaiter_longest_running_seconds", "gauge",
+               "For how long the operation's oldest submitted job runs; 0 if none does", _WORK),
+        Metric("tidewaiter_usual_duration_seconds", "gauge",
+               "What 95 % of the operation's jobs that succeeded in the last 30 days did not exceed, rounded up by at "
+               "most 41 %; missing for fewer than 30 jobs", _WORK),
+    )),
     Chapter("Jobs", "Counted by each daemon since it started: take the `sum` of `rate` or `increase`.", (
         Metric("tidewaiter_jobs_ended_total", "counter",
                "Jobs that have ended: succeeded, failed, expired or cancelled", (*_WORK, "state")),

@@ -9,13 +9,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
 from tidewaiter.metrics.metric_catalogue import CATALOGUE
 
+Labels = TypeVar("Labels", bound=tuple[str, ...])
 _CLASSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 _LEAST_STATUS: Final = 100
 _BOUNDS: Final = CATALOGUE["tidewaiter_reply_seconds"].buckets
@@ -93,16 +94,41 @@ class DaemonReading:
 
 
 @dataclass(frozen=True, slots=True)
+class ScheduleReading:
+    """A schedule: how its last run ended, if nobody has handled a failure of it, and since when a run is missing."""
+
+    account: str
+    schedule: str
+    state: str | None
+    late_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReading:
+    """What a person should know of: unhandled failures, schedules, and by operation how long jobs run and usually take.
+
+    The keys are account and operation.
+    """
+
+    failures: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    schedules: Sequence[ScheduleReading] = ()
+    running_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    usual_s: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseReading:
     """What was read from the database: jobs by state, and by account the jobs due and the seconds it is late.
 
-    ``free_bytes`` is the free space in the storage folder, ``None`` for a bucket.
+    ``free_bytes`` is the free space in the storage folder, ``None`` for a bucket. ``exports`` is ``None`` if that could
+    not be read in time.
     """
 
     jobs: Mapping[str, int]
     due: Mapping[str, int]
     overdue_s: Mapping[str, float]
     free_bytes: int | None = None
+    exports: ExportReading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +162,21 @@ def of_process(now: ProcessReading) -> Iterator[Family]:
     yield gauge_family("tidewaiter_overdue_seconds", {(account,): late_s for account, late_s in late})
     if now.database.free_bytes is not None:
         yield gauge_family("tidewaiter_storage_free_bytes", {(): now.database.free_bytes})
+    if now.database.exports is not None:
+        yield from of_exports(now.database.exports)
+
+
+def of_exports(now: ExportReading) -> Iterator[Family]:
+    """Failures, schedules and long jobs."""
+    yield gauge_family("tidewaiter_unhandled_failures", now.failures)
+    ended = [one for one in now.schedules if one.state is not None]
+    yield gauge_family(
+        "tidewaiter_schedule_last_run", {(one.account, one.schedule, str(one.state)): 1 for one in ended}
+    )
+    late = {(one.account, one.schedule): one.late_s for one in now.schedules}
+    yield gauge_family("tidewaiter_schedule_late_seconds", late)
+    yield gauge_family("tidewaiter_longest_running_seconds", now.running_s)
+    yield gauge_family("tidewaiter_usual_duration_seconds", now.usual_s)
 
 
 def of_daemon(now: DaemonReading) -> Iterator[Family]:
@@ -165,7 +206,7 @@ def of_requests(counters: Mapping[tuple[str, str], RequestCounter]) -> Iterator[
     yield family
 
 
-def gauge_family(name: str, values: Mapping[tuple[str, ...], float]) -> Family:
+def gauge_family(name: str, values: Mapping[Labels, float]) -> Family:
     """A gauge of the catalogue with these values, by their labels."""
     metric = CATALOGUE[name]
     family = GaugeMetricFamily(name, metric.meaning, labels=metric.labels)

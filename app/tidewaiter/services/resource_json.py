@@ -1,4 +1,4 @@
-"""The JSON of accounts, schedules, providers, notifications and the overview, for the API and the command line.
+"""The JSON of accounts, schedules, providers, notifications, the overview and trends, for the API and the command line.
 
 The JSON of jobs is in :mod:`tidewaiter.domain.job_json`, because webhooks use it, too.
 """
@@ -11,6 +11,7 @@ from tidewaiter.database.lane_store import LaneStatus
 from tidewaiter.database.notification_store import Notification
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import State
+from tidewaiter.domain.trends import OperationTrend, Trend, TrendPeriod, TrendStep
 from tidewaiter.providers.parameters import parameter_schema
 from tidewaiter.providers.provider import Provider
 from tidewaiter.services.account_status import AccountStatus, Resumed
@@ -141,3 +142,33 @@ def _arrival(arrival: Arrival) -> dict[str, Any]:
         "name": arrival.name,
         "size": arrival.size,
     }
+
+
+def trends_json(
+    step: TrendStep, periods: Iterable[TrendPeriod], operations: Iterable[OperationTrend]
+) -> dict[str, Any]:
+    """What ended in each period, and of each operation in all of them."""
+    return {
+        "step": step.value,
+        "periods": [{"at": rfc3339(one.at), **_sums(one.sums)} for one in periods],
+        "operations": [{"account": one.account, "operation": one.operation, **_sums(one.sums)} for one in operations],
+    }
+
+
+def _sums(sums: Trend) -> dict[str, Any]:
+    return {
+        "landed": sums.landed,
+        "failed": sums.failed,
+        "expired": sums.expired,
+        "cancelled": sums.cancelled,
+        "files": sums.files,
+        "bytes": sums.bytes,
+        "duration_p50_s": _rounded(sums.duration.quantile_s(0.5)),
+        "duration_p95_s": _rounded(sums.duration.quantile_s(0.95)),
+        "delay_p50_s": _rounded(sums.delay.quantile_s(0.5)),
+        "delay_p95_s": _rounded(sums.delay.quantile_s(0.95)),
+    }
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

@@ -19,7 +19,7 @@ from tidewaiter.database.errors import SchemaError, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.metrics.process_metrics import Metrics
-from tidewaiter.metrics.readings import DatabaseReading, ProcessReading
+from tidewaiter.metrics.readings import DatabaseReading, ExportReading, ProcessReading
 from tidewaiter.web.callers import scope_of
 from tidewaiter.web.route_rules import read_route
 
@@ -84,6 +84,7 @@ class CachedProbes:
         overview: counts the due jobs of each lane.
         lanes: names the accounts of lanes.
         free_bytes: the free bytes in the storage folder, ``None`` without a folder; may raise ``OSError``.
+        exports: reads the health of exports.
         clock: the time.
     """
 
@@ -95,6 +96,7 @@ class CachedProbes:
         overview: DashboardStore,
         lanes: LaneStore,
         free_bytes: Callable[[], Awaitable[int | None]],
+        exports: Callable[[], Awaitable[ExportReading]],
         clock: Clock,
     ) -> None:
         self._check = check
@@ -102,6 +104,7 @@ class CachedProbes:
         self._overview = overview
         self._lanes = lanes
         self._free_bytes = free_bytes
+        self._exports = exports
         self._clock = clock
         self._turn = asyncio.Lock()
         self._checked: _CachedValue[str | None] | None = None
@@ -150,8 +153,20 @@ class CachedProbes:
                 due[lane.account] += backlog.due
                 overdue_s[lane.account] = max(overdue_s[lane.account], now - backlog.oldest_due_at)
         return DatabaseReading(
-            {state.value: count for state, count in counts.items()}, due, overdue_s, await self._free_space()
+            {state.value: count for state, count in counts.items()},
+            due,
+            overdue_s,
+            await self._free_space(),
+            await self._export_reading(),
         )
+
+    async def _export_reading(self) -> ExportReading | None:
+        """The health of exports. If it takes too long, only it is missing: the database does answer."""
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await self._exports()
+        except (TimeoutError, StoreUnavailableError):
+            return None
 
     async def _free_space(self) -> int | None:
         try:

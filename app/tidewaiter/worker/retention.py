@@ -1,4 +1,4 @@
-"""Retention: deletes old jobs and notifications, and partial files that a dead daemon left behind."""
+"""Retention: deletes old jobs, notifications and trends, and partial files that a dead daemon left behind."""
 
 from typing import Protocol
 
@@ -8,6 +8,7 @@ from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.session_store import SessionStore
+from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain.job import State
 from tidewaiter.domain.notification import DeliveryStatus
 from tidewaiter.log import EventLog
@@ -59,6 +60,7 @@ class Retention:
         self._deliveries = deliveries
         self._sessions = SessionStore(jobs.database)
         self._actions = AdminActionStore(jobs.database)
+        self._trends = TrendStore(jobs.database)
         self._storage = storage
         self._clock = clock
         self._log = log
@@ -79,6 +81,7 @@ class Retention:
                 await self._purge_notifications()
                 await self._sessions.delete_expired(self._clock.now())
                 await self._actions.delete_old(self._clock.now())
+                await self._trends.delete_old(self._clock.now())
                 await self._sweep_parts()
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)

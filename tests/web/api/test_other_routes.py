@@ -1,4 +1,4 @@
-"""Accounts, schedules, providers, the overview and notifications through the API."""
+"""Accounts, schedules, providers, the overview, trends and notifications through the API."""
 
 import jsonschema
 import pytest
@@ -94,6 +94,27 @@ async def test_overview(site: ApiServer) -> None:
     assert [(one["job"], one["files"], one["size"]) for one in shown["landed"]] == [(number, 1, 7)]
     assert len(shown["minutes"]) == 60
     assert sum(one["ended"].get("succeeded", 0) for one in shown["minutes"]) == 1
+
+
+async def test_trends(site: ApiServer) -> None:
+    """The sums of the last periods, and of each operation, with filters; a query that cannot be used is told why."""
+    await site.landed(b"content")
+    await site.step((await site.submitted())["id"], o.Refused("no"))
+    shown = (await site.get("/v1/trends")).json
+    assert (shown["step"], len(shown["periods"])) == ("day", 30)
+    assert shown["periods"][-1]["at"].endswith("T00:00:00.000Z")
+    (one,) = shown["operations"]
+    assert (one["account"], one["operation"]) == ("quay", "report")
+    assert (one["landed"], one["failed"], one["files"], one["bytes"]) == (1, 1, 1, 7)
+    assert one["duration_p50_s"] is not None
+    hours = (await site.get("/v1/trends?step=hour&number=48&account=quay&operation=report")).json
+    assert (hours["step"], len(hours["periods"]), len(hours["operations"])) == ("hour", 48, 1)
+    assert sum(period["failed"] for period in hours["periods"]) == 1
+    other = (await site.get("/v1/trends?step=week&account=pier")).json
+    assert (len(other["periods"]), other["operations"]) == (12, [])
+    assert not any(period["landed"] for period in other["periods"])
+    for query in ("step=year", "step=hour&number=337", "number=0", "number=x", "step=day&step=day", "limit=1"):
+        (await site.get(f"/v1/trends?{query}")).problem(400)
 
 
 @pytest.fixture

@@ -171,11 +171,16 @@ async def test_search_by_number_and_handle(guarded: Guarded) -> None:
 
 
 async def test_counts_are_those_of_the_accounts(guarded: Guarded) -> None:
-    """The overview counts the own jobs only, and the metrics hold the own series only."""
+    """The overview and the trends count the own jobs only, and the metrics hold the own series only."""
     headers = {"Authorization": f"Bearer {_token('read', limited=True)}"}
     overview = (await guarded.site.get("/v1/overview", headers=headers)).json
     assert sum(overview["jobs"].values()) == 2
     assert [one["account"] for one in overview["landed"]] == ["quay"]
+    for query in ("", "?step=hour", "?account=pier"):
+        trends = (await guarded.site.get(f"/v1/trends{query}", headers=headers)).json
+        own = [] if "pier" in query else ["quay"]
+        assert [one["account"] for one in trends["operations"]] == own
+        assert sum(one["landed"] for one in trends["periods"]) == len(own)
     text = (await guarded.site.get("/metrics", headers=headers)).body.decode()
     series = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert series

@@ -21,6 +21,7 @@ from tidewaiter.web.api.notification_routes import NotificationRoutes
 from tidewaiter.web.api.overview_routes import OverviewRoutes
 from tidewaiter.web.api.routing import JSON, ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
 from tidewaiter.web.api.schedule_routes import ScheduleRoutes
+from tidewaiter.web.api.trend_routes import TrendRoutes
 from tidewaiter.web.problems import MEDIA_TYPE
 
 _REF: Final = "#/components/schemas/{model}"
@@ -187,6 +188,7 @@ def api_routes(context: ApiContext) -> list[ApiRoute]:
         ScheduleRoutes(context),
         ProviderRoutes(context),
         OverviewRoutes(context),
+        TrendRoutes(context),
         NotificationRoutes(context),
         EventRoutes(context),
     )

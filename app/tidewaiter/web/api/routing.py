@@ -15,6 +15,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
 from tidewaiter.database.notification_store import NotificationStore
+from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.services import AccountService, JobService, ScheduleService
@@ -43,6 +44,7 @@ class ApiContext:
     overview: Callable[[web.Request], Dashboard]
     storage: Storage
     notifications: Callable[[web.Request], NotificationStore]
+    trends: Callable[[web.Request], TrendStore]
     watch: JobWatch
     feed: EventFeed
     clock: Clock

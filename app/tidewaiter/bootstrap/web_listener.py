@@ -205,6 +205,7 @@ async def web_listener(
             context.job_lists,
             context.overview,
             context.notifications,
+            context.trends,
             shards=services.shards,
             storage_trouble=health.storage_trouble,
             is_secure=lambda: is_secure(running.bound.config),

@@ -23,7 +23,7 @@ from tidewaiter.web.route_rules import RouteRule, rules_of
 NAMES = [(role, limited) for role in ("read", "submit", "admin") for limited in (False, True)]
 OPEN = {"/healthz", "/readyz", "/login", "/logout", "/static/{name}"}
 HIDDEN = re.compile(r"\b(pier|hidden-|hidden reason)")
-PAGES = ("/", "/jobs", "/jobs/{id}", "/accounts", "/accounts/{name}", "/schedules", "/notifications")
+PAGES = ("/", "/jobs", "/jobs/{id}", "/accounts", "/accounts/{name}", "/schedules", "/notifications", "/trends")
 
 
 def _token(role: str, *, limited: bool) -> str:

@@ -440,6 +440,8 @@ def test_the_breaker_opens_after_five_failures_in_a_row() -> None:
         assert loop.run_until_complete(at(clock, budget)) == 0
         fail(budget, 1)
         assert (budget.breaker, budget.closed_reason, budget.closed_until) == ("open", "HTTP 502", 0.0)
+        assert budget.tests_at is not None
+        assert 24 <= budget.tests_at - clock.now() <= 30.1
         assert 24 <= loop.run_until_complete(at(clock, budget)) <= 30.1
 
 

@@ -1,6 +1,7 @@
 """The lane and interruptions of its work, in virtual time, with a real database."""
 
 import asyncio
+import re
 from itertools import pairwise
 
 import pytest
@@ -252,6 +253,21 @@ def test_an_operation_that_is_gone(sqlite_url: str) -> None:
         stored = await site.stored(job)
         assert (stored.state, daemon.executor.taken) == (State.FAILED, [])
         assert "has no operation vanished" in str(stored.reason)
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_a_breaker_says_when_it_tries_again(sqlite_url: str) -> None:
+    """The time of the test request is in the reason that the page and the command line show."""
+
+    async def story(site: Site) -> None:
+        daemon = site.daemon()
+        await site.clock.sleep(1.0)
+        for _ in range(5):
+            daemon.lane.budget.failed("HTTP 502")
+        reason = daemon.lane.state().closed_reason
+        assert re.fullmatch(r"HTTP 502; next test request at \d\d:\d\d:\d\d UTC", str(reason))
         await daemon.die()
 
     live(sqlite_url, story)

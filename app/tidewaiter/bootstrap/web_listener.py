@@ -214,6 +214,7 @@ async def web_listener(
             context.job_lists,
             context.overview,
             context.notifications,
+            context.trends,
             shards=services.shards,
             storage_trouble=health.storage_trouble,
             write_trouble=health.write_trouble,

@@ -53,6 +53,12 @@ def clock(at: float) -> str:
     return f"{_utc(at):%H:%M:%S}"
 
 
+def clock_or_date(at: float, now: float) -> str:
+    """The time of day in UTC, or the date with hours and minutes where the day is not today."""
+    moment_at = _utc(at)
+    return clock(at) if moment_at.date() == _utc(now).date() else f"{moment_at:%Y-%m-%d %H:%M}"
+
+
 def _utc(at: float) -> datetime:
     try:
         return datetime.fromtimestamp(at, UTC)

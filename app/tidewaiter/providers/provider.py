@@ -169,6 +169,7 @@ class Provider:
             limit_headers=limit_headers(spec.limits.headers, permitted),
             operations=MappingProxyType(operations),
             probe=probe,
+            shown_settings={name: None if spec.account[name].secret else value for name, value in values.items()},
         )
 
     def operation(
@@ -221,7 +222,10 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class BoundAccount:
-    """An account at its provider, ready to use. ``probe`` is ``None`` where the provider has no such request."""
+    """An account at its provider, ready to use. ``probe`` is ``None`` where the provider has no such request.
+
+    ``shown_settings`` are its settings, with ``None`` in place of each secret.
+    """
 
     name: str
     provider: Provider = field(repr=False)
@@ -231,6 +235,7 @@ class BoundAccount:
     limit_headers: LimitHeaders | None
     operations: Mapping[str, BoundOperation]
     probe: Probe | None = field(default=None, repr=False)
+    shown_settings: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
     @property
     def origin(self) -> str:

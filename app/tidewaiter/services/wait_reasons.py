@@ -54,6 +54,11 @@ class LaneReport:
     reason: str | None = None
     until: float | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it sends requests as far as its limit permits; ``until`` is then the end of a used-up limit."""
+        return self.condition is LaneCondition.OPEN
+
 
 @dataclass(frozen=True, slots=True)
 class WaitReason:
@@ -110,6 +115,8 @@ def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str |
         return WaitReason("The cause is unknown.")
     if job.due_at > now:
         return WaitReason(_NEXT[job.state], job.due_at)
+    if report is not None and report.is_open and report.until is not None and report.until > now:
+        return WaitReason("The request limit of the account is used up. Next request", report.until, blocked=True)
     late = now - job.due_at > _LONG_S
     return WaitReason(f"{_NOW[job.state]}{'; other jobs of the account come first' if late else ''}.")
 

@@ -296,6 +296,13 @@ class Budget:
         return self._closed_reason if self.closed_until else self._breaker.reason
 
     @property
+    def tests_at(self) -> float | None:
+        """When the open breaker lets a test request through, in epoch seconds; ``None`` if it is not open."""
+        if self.closed_until or self.breaker != "open":
+            return None
+        return self._clock.now() + self._breaker.wait_s(self._clock.monotonic())
+
+    @property
     def breaker(self) -> BreakerState:
         """The state of the breaker."""
         return self._breaker.state(self._clock.monotonic())

@@ -13,6 +13,7 @@ from random import Random
 from tidewaiter.clock import Clock
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneState
+from tidewaiter.domain import formatting
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import Job, State, Track, track_of
@@ -143,10 +144,10 @@ class Lane:
 
     def state(self) -> LaneState:
         """The state of the budget, for the next owner."""
-        budget = self.budget
-        return LaneState(
-            self.lease.epoch, budget.snapshot(), budget.closed_until, budget.closed_reason, self._reopened_at
-        )
+        budget, reason = self.budget, self.budget.closed_reason
+        if reason is not None and (tests_at := budget.tests_at) is not None:
+            reason = f"{reason}; next test request at {formatting.clock(tests_at)} UTC"
+        return LaneState(self.lease.epoch, budget.snapshot(), budget.closed_until, reason, self._reopened_at)
 
     # --- requests from outside ----------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from tidewaiter.domain.job import State
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(INSTALL_S)]
 
+NEWER = ("/jobs/new", "/jobs/new?account=shop&operation=segments", "/notifications", "/trends")
 PHONE = {"width": 360, "height": 740}
 _SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
@@ -285,7 +286,7 @@ async def test_a_phone_needs_no_sideways(browser: Browser, busy: UiServer, width
     """Every page fits a narrow screen, and what is pressed is large enough for a thumb."""
     long = await busy.sample.troubled("newsletter", "statistics", 14)
     async with looking(browser, busy, viewport={"width": width, "height": 800}, has_touch=True) as page:
-        for path in ("/", "/jobs", f"/jobs/{long.id}", "/accounts", "/accounts/shop", "/schedules", "/nothing"):
+        for path in ("/", "/jobs", f"/jobs/{long.id}", "/accounts", "/accounts/shop", "/schedules", *NEWER, "/nothing"):
             reply = await page.goto(path) if path != "/nothing" else None
             assert reply is None or reply.ok
             assert not await page.evaluate(_SIDEWAYS), path
@@ -334,7 +335,7 @@ async def test_everything_has_a_name(browser: Browser, busy: UiServer) -> None:
     """Whatever can be pressed or filled in is named, ids are unique, headings skip no level, tables have heads."""
     parked = await busy.sample.parked("shop", "profiles")
     async with looking(browser, busy) as page:
-        for path in ("/", "/jobs", f"/jobs/{parked.id}", "/accounts", "/accounts/shop", "/schedules"):
+        for path in ("/", "/jobs", f"/jobs/{parked.id}", "/accounts", "/accounts/shop", "/schedules", *NEWER):
             await page.goto(path)
             faults = await page.evaluate(_FAULTS)
             assert faults == [], path

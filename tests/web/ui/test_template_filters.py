@@ -14,6 +14,8 @@ from tidewaiter.web.ui.page_renderer import FILTERS
         ("size", (1500,), "1.5\u00a0kB"),
         ("counted", (1200, "job"), "1,200\u00a0jobs"),
         ("moment", (0.0,), "1970-01-01 00:00:00 UTC"),
+        ("clock_or_date", (60.0, 3600.0), "00:01:00"),
+        ("clock_or_date", (60.0, 86_460.0), "1970-01-01 00:01"),
     ],
 )
 def test_a_number_is_not_parted_from_its_unit(name: str, values: tuple[object, ...], shown: str) -> None:

@@ -34,16 +34,19 @@ SUBMITTER = "submitter-token-0123456789abc"
 _ACCOUNT = """
 [accounts.{name}]
 provider = "report"
-limits = {{ requests = {requests}, period_s = 60 }}
+limits = {{ requests = {requests}, period_s = 60, remote_jobs = 5 }}
 [accounts.{name}.settings]
 server = "https://{name}.example"
+key = "canary-{name}"
 """
 _SPEC = """
 name = "report"
 title = "An API of reports"
+documentation = "https://report.example/api"
 base_url = "${account.server}"
 [account]
 server = { type = "url", help = "the server" }
+key = { help = "the key", secret = true }
 [operations.statistics]
 title = "Statistics"
 [operations.statistics.params]

@@ -1,17 +1,32 @@
 """The pages of the accounts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
+from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.job_list import JobFilter, JobList
-from tidewaiter.services import AccountService, NotFoundError
+from tidewaiter.domain.formatting import duration, written
+from tidewaiter.domain.job import REMOTE
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.services import AccountService, NotFoundError, ScheduleService
 from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
-from tidewaiter.web.ui.page_renderer import PageRenderer
+from tidewaiter.web.ui.page_renderer import PageRenderer, rough
+from tidewaiter.web.ui.schedule_page import schedule_rows
 
 _LIMIT = 20
+_REMEDIES: Final = {
+    PauseCause.CREDENTIALS: "Correct the key in the configuration, then send SIGHUP to the daemon or restart it: new "
+    "settings end the pause. If the key works again as it is, resume the account.",
+    PauseCause.TLS: "Compare the certificate of the provider with the authorities that the configuration trusts. The "
+    "daemon tries again by itself; resume the account to try now.",
+    PauseCause.PERSON: "Resume the account when its cause is gone. Until then its jobs wait, and their deadlines move.",
+}
+"""What ends a pause, by its cause."""
 
 
 class AccountPages:
@@ -21,6 +36,7 @@ class AccountPages:
         renderer: makes the pages.
         dashboard: reads the lanes.
         accounts: has the accounts.
+        schedules: has their schedules.
         job_lists: finds the newest jobs of an account.
     """
 
@@ -29,11 +45,13 @@ class AccountPages:
         renderer: PageRenderer,
         dashboard: DashboardReader,
         accounts: Callable[[web.Request], AccountService],
+        schedules: Callable[[web.Request], ScheduleService],
         job_lists: Callable[[web.Request], JobList],
     ) -> None:
         self._renderer = renderer
         self._dashboard = dashboard
         self._accounts = accounts
+        self._schedules = schedules
         self._job_lists = job_lists
 
     def routes(self) -> list[GuardedRoute]:
@@ -48,8 +66,8 @@ class AccountPages:
         return self._renderer.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
 
     async def _show(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        account = self._accounts(request).accounts.get(name)
+        name, service = request.match_info["name"], self._accounts(request)
+        account = service.accounts.get(name)
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
         view = await self._dashboard.read(request)
@@ -61,7 +79,12 @@ class AccountPages:
             view=view,
             account=account,
             lanes=_lanes_of(view, name),
-            pause=await self._accounts(request).pause_of(name),
+            pause=await service.pause_of(name),
+            settings=_settings(account),
+            limits=_limits(account, _lanes_of(view, name), await _remote_jobs(service, account)),
+            schedules=await schedule_rows(self._schedules(request), self._renderer.clock.now(), name),
+            documentation=[address for address in account.provider.spec.documentation if is_web_address(address)],
+            remedies=_REMEDIES,
             newest=newest,
             example=next((example_submit(account, one) for one in sorted(account.operations)), ANY_SUBMIT),
         )
@@ -69,3 +92,57 @@ class AccountPages:
 
 def _lanes_of(view: DashboardView, account: str) -> list[LaneView]:
     return [lane for lane in view.lanes if lane.account == account]
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting of an account as it is shown; ``value`` is ``None`` for a secret."""
+
+    name: str
+    help: str
+    value: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    """A limit of an account: what it permits, and how much of it is used now, if that is known."""
+
+    name: str
+    permitted: str
+    used: int | None = None
+    most: int | None = None
+
+
+def _settings(account: BoundAccount) -> list[SettingRow]:
+    specs = account.provider.spec.account
+    return [
+        SettingRow(name, specs[name].help, None if value is None else written(value))
+        for name, value in account.shown_settings.items()
+    ]
+
+
+def _limits(account: BoundAccount, lanes: Sequence[LaneView], remote_jobs: int) -> list[LimitRow]:
+    limits = account.limits
+    found = [LimitRow("Requests at the same time", f"{limits.concurrency:,}")]
+    if limits.requests is not None:
+        used = sum(lane.used for lane in lanes)
+        text = f"{limits.requests:,} in {rough(limits.period_s)}"
+        found.insert(0, LimitRow("Requests", text, used, limits.requests))
+    if limits.spacing_s:
+        found.append(LimitRow("Between two requests", f"at least {duration(limits.spacing_s)}"))
+    if limits.remote_jobs is not None:
+        found.append(LimitRow("Remote jobs", f"{limits.remote_jobs:,}", remote_jobs, limits.remote_jobs))
+    return found
+
+
+async def _remote_jobs(service: AccountService, account: BoundAccount) -> int:
+    """How many jobs of an account have, or may have, a remote job; not counted where they have no limit."""
+    if account.limits.remote_jobs is None:
+        return 0
+    counts = next((one.jobs for one in await service.statuses() if one.account == account.name), {})
+    return sum(number for state, number in counts.items() if state in REMOTE)
+
+
+def is_web_address(text: str) -> bool:
+    """Whether a text of a spec may be the target of a link."""
+    return text.startswith(("https://", "http://"))

@@ -28,7 +28,7 @@ class BarPiece:
 
 @dataclass(frozen=True, slots=True)
 class ChartColumn:
-    """One minute of a chart: its position, and its pieces from the bottom up (``start`` counts from the top)."""
+    """One period of a chart: its position, and its pieces from the bottom up (``start`` counts from the top)."""
 
     x: float
     wide: float
@@ -38,7 +38,7 @@ class ChartColumn:
 
 @dataclass(frozen=True, slots=True)
 class EndedColumns:
-    """Ended jobs by minute; ``top`` is the number at the upper edge."""
+    """Ended jobs by period; ``top`` is the number at the upper edge."""
 
     columns: Sequence[ChartColumn]
     top: float
@@ -47,7 +47,7 @@ class EndedColumns:
 
 @dataclass(frozen=True, slots=True)
 class DelayCurve:
-    """A line, split at minutes without a value; ``last`` is the newest value, in seconds."""
+    """A line, split at periods without a value; ``last`` is the newest value, in seconds."""
 
     paths: Sequence[str]
     dots: Sequence[tuple[float, float]]
@@ -56,7 +56,7 @@ class DelayCurve:
 
 @dataclass(frozen=True, slots=True)
 class DelayCurves:
-    """Delays by minute: the median and the 95th percentile; ``top`` is the upper edge in seconds."""
+    """Durations by period: the median and the 95th percentile; ``top`` is the upper edge in seconds."""
 
     median: DelayCurve
     slow: DelayCurve
@@ -81,25 +81,34 @@ def state_bar(counts: Mapping[State, float], states: Sequence[State], wide: floa
 
 def ended_columns(minutes: Sequence[Minute]) -> EndedColumns:
     """Ended jobs by minute and outcome, stacked."""
-    top = ceiling(max((sum(minute.ended.values()) for minute in minutes), default=0), least=4.0)
+    return stacked_columns([(minute.at, minute.ended) for minute in minutes])
+
+
+def stacked_columns(periods: Sequence[tuple[float, Mapping[State, int]]], least: float = 4.0) -> EndedColumns:
+    """Counts by outcome, stacked, for periods that begin at these epoch seconds; the top is at least ``least``."""
+    top = ceiling(max((sum(counts.values()) for _, counts in periods), default=0), least=least)
     made = []
-    for place, minute in enumerate(minutes):
+    for place, (at, counts) in enumerate(periods):
         pieces, left = [], HEIGHT
         for state in _OUTCOMES:
-            if count := minute.ended.get(state, 0):
+            if count := counts.get(state, 0):
                 tall = HEIGHT * count / top
                 left -= tall
                 pieces.append(BarPiece(state, count, round(left, 2), round(tall, 2)))
-        made.append(ChartColumn(place + _SPARE / 2, 1 - _SPARE, minute.at, pieces))
-    return EndedColumns(made, top, float(len(minutes)))
+        made.append(ChartColumn(place + _SPARE / 2, 1 - _SPARE, at, pieces))
+    return EndedColumns(made, top, float(len(periods)))
 
 
 def delay_curves(minutes: Sequence[Minute]) -> DelayCurves:
     """How long landing took, by minute: median and 95th percentile."""
-    median, slow = [minute.delay_s(0.5) for minute in minutes], [minute.delay_s(0.95) for minute in minutes]
+    return spread_curves([minute.delay_s(0.5) for minute in minutes], [minute.delay_s(0.95) for minute in minutes])
+
+
+def spread_curves(median: Sequence[float | None], slow: Sequence[float | None]) -> DelayCurves:
+    """Durations in seconds by period: their median and their 95th percentile."""
     most = max((value for value in slow if value is not None), default=0.0)
     top = float(next((length for length in _LENGTHS if length >= most), math.ceil(most / 86_400) * 86_400))
-    return DelayCurves(_curve(median, top), _curve(slow, top), top, float(len(minutes)))
+    return DelayCurves(_curve(median, top), _curve(slow, top), top, float(len(median)))
 
 
 def _curve(values: Sequence[float | None], top: float) -> DelayCurve:

@@ -1,6 +1,6 @@
 """What the pages show of the whole: the dashboard with its lanes, in words."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -18,7 +18,8 @@ from tidewaiter.services.wait_reasons import LaneCondition, lane_report
 class LaneView:
     """A lane as it is shown.
 
-    ``until`` is when it opens again (epoch seconds), if that is known. ``used`` of ``limits.requests`` were sent within
+    ``until`` is when it opens again (epoch seconds), if that is known; of an open lane, when its limit permits the next
+    request, if it is used up. ``used`` of ``limits.requests`` were sent within
     ``limits.period_s``. ``late_s`` is how long ago the first of its ``due`` jobs was due.
     """
 
@@ -74,7 +75,7 @@ def lanes_of(
                 host=lane.host if lane.leased else None,
                 condition=report.condition,
                 reason=report.reason,
-                until=report.until,
+                until=report.until or (limit_opens_at(lane.request_window, limits, now) if report.is_open else None),
                 limits=limits,
                 used=min(sum(at > since for at in lane.request_window), limits.requests or 0),
                 live=backlog.live,
@@ -83,6 +84,20 @@ def lanes_of(
             )
         )
     return found
+
+
+def limit_opens_at(request_window: Sequence[float], limits: Limits, now: float) -> float | None:
+    """When the limit permits the next request, in epoch seconds; ``None`` if it is not used up.
+
+    Args:
+        request_window: when the last requests were sent.
+        limits: of the lane.
+        now: epoch seconds.
+    """
+    recent = sorted(at for at in request_window if at > now - limits.period_s)
+    if limits.requests is None or len(recent) < limits.requests:
+        return None
+    return recent[-limits.requests] + limits.period_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,8 @@ class NotificationPage:
 
     async def _retry_dead(self, request: web.Request) -> web.Response:
         endpoint = (await read_form(request)).get("endpoint", "")
-        await self._notifications(request).retry_dead(endpoint or None)
+        if not await self._notifications(request).retry_dead(endpoint or None):
+            raise NotFoundError("there is no dead notification to send again; another person may have done it")
         raise redirect_after(_PATH, "notified-again")
 
     def _visible(self, request: web.Request) -> Mapping[str, EndpointView]:

@@ -196,6 +196,7 @@ rough: Final = _unbroken(formatting.rough)
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "ago": _unbroken(formatting.ago),
     "clock": formatting.clock,
+    "clock_or_date": formatting.clock_or_date,
     "counted": counted,
     "duration": _unbroken(formatting.duration),
     "fraction_of": fraction_of,

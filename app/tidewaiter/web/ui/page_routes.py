@@ -8,6 +8,7 @@ from aiohttp import web
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
 from tidewaiter.database.notification_store import NotificationStore
+from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.services import AccountService, JobService, ScheduleService
 from tidewaiter.transport.webhook_sender import WebhookReply
 from tidewaiter.web.ui.account_pages import AccountPages
@@ -20,6 +21,7 @@ from tidewaiter.web.ui.notification_page import EndpointView, NotificationPage
 from tidewaiter.web.ui.overview_page import OverviewPage
 from tidewaiter.web.ui.page_renderer import PageRenderer
 from tidewaiter.web.ui.schedule_page import SchedulePage
+from tidewaiter.web.ui.trend_page import TrendPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class PageContext:
     job_lists: Callable[[web.Request], JobList]
     overview: Callable[[web.Request], Dashboard]
     notifications: Callable[[web.Request], NotificationStore]
+    trends: Callable[[web.Request], TrendStore]
     shards: Callable[[], Mapping[str, int]]
     storage_trouble: Callable[[], str | None]
     write_trouble: Callable[[], Awaitable[str | None]]
@@ -63,9 +66,10 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
         ManyJobsPages(renderer, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),
-        AccountPages(renderer, dashboard, context.accounts, context.job_lists),
+        AccountPages(renderer, dashboard, context.accounts, context.schedules, context.job_lists),
         SchedulePage(renderer, context.schedules),
         NotificationPage(renderer, context.notifications, context.endpoints, context.send_test),
+        TrendPage(renderer, context.jobs, context.trends),
         ActionForms(context.jobs, context.accounts, context.schedules),
         LoginPages(renderer, context.is_secure),
         renderer.assets,

@@ -128,7 +128,12 @@
       failures += 1;
       if (failures === 2) {
         holder.classList.add("lost");
-        lost.textContent = `Tidewaiter has not responded since ${new Date().toLocaleTimeString()}; this page shows an older state. Trying again.`;
+        const since = document.createElement("time");
+        since.dateTime = new Date().toISOString();
+        since.dataset.form = "zoned";
+        since.textContent = `${since.dateTime.slice(11, 19)} UTC`;
+        lost.replaceChildren("Tidewaiter has not responded since ", since, "; this page shows an older state. Trying again.");
+        document.dispatchEvent(new CustomEvent("tidewaiter:fetched", { detail: document }));
         lost.hidden = false;
       }
     }
@@ -143,6 +148,7 @@
         if (response.redirected && new URL(response.url).pathname === "/login") return location.assign(response.url);
         if (!response.ok) throw new Error(String(response.status));
         const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+        document.dispatchEvent(new CustomEvent("tidewaiter:fetched", { detail: fresh }));
         if (isLive && !isBusy()) {
           const freshMain = fresh.getElementById("main");
           const notice = main.querySelector("[data-notice]");

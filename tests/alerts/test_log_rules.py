@@ -2,47 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from tests.alerts import esql, logql
-from tests.alerts.lines import Line, Query, read, replay
+from tests.alerts import esql
+from tests.alerts.lines import Line, read, replay
+from tests.alerts.log_rules import ALERTS, ELASTIC, LOKI, Rule
 from tests.alerts.record import BAD, GOOD, bad_day, good_day
 from tidewaiter.events import CATALOGUE, COMMON_FIELDS
 
-ALERTS = Path(__file__).parents[2] / "config" / "alerts"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A rule of either file."""
-
-    name: str
-    query: Query
-    severity: str
-    runbook: str
-
-
-def _of_loki() -> Iterator[Rule]:
-    for group in yaml.safe_load((ALERTS / "loki.rules.yaml").read_text())["groups"]:
-        for rule in group["rules"]:
-            runbook = rule["annotations"]["runbook"]
-            yield Rule(rule["alert"], logql.understood(rule["expr"]), rule["labels"]["severity"], runbook)
-
-
-def _of_elastic() -> Iterator[Rule]:
-    for rule in json.loads((ALERTS / "elastic.rules.json").read_text()):
-        _, severity, runbook = rule["tags"]
-        yield Rule(rule["name"], esql.understood(rule["params"]), severity, runbook)
-
-
-LOKI = {rule.name: rule for rule in _of_loki()}
-ELASTIC = {rule.name: rule for rule in _of_elastic()}
 BOTH = [pytest.param(rule, id=f"loki-{rule.name}") for rule in LOKI.values()] + [
     pytest.param(rule, id=f"elastic-{rule.name}") for rule in ELASTIC.values()
 ]

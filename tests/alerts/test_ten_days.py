@@ -22,8 +22,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.alerts.lines import Query, lines_of, replay
+from tests.alerts.log_rules import ELASTIC, LOKI
 from tests.alerts.promql import AlertRule, Sample
-from tests.alerts.test_log_rules import ELASTIC, LOKI
 from tests.support.metrics_page import UP
 from tests.support.stored_jobs import OWNER, StandingClock, Stores, artifact, new_job
 from tidewaiter.database.engine import Database

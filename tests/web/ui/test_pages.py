@@ -223,6 +223,18 @@ async def test_a_job_shows_why_it_waits(page_server: UiServer) -> None:
         assert decision.risk in text
 
 
+async def test_a_job_is_downloaded_and_repeated_from_its_page(page_server: UiServer) -> None:
+    """Its files as one archive, its history as JSON, and the form with its parameters."""
+    job = await page_server.sample.landed("shop", "profiles", files=2)
+    _, text = await page_server.get(f"/jobs/{job.id}")
+    assert f'href="/v1/jobs/{job.id}/artifacts.zip" download' in text
+    assert f'href="/v1/jobs/{job.id}/history" download="job-{job.id}-history.json"' in text
+    assert f'href="/jobs/new?from={job.id}"' in text
+    waiting = await page_server.sample.add("shop", "profiles")
+    _, text = await page_server.get(f"/jobs/{waiting.id}")
+    assert "artifacts.zip" not in text
+
+
 async def test_a_list_says_which_export_each_job_is(page_server: UiServer) -> None:
     """Status, parameters and details have a column each, on every list."""
     job = await page_server.sample.failed("shop", "profiles", "the segment is not there")

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from tidewaiter import __version__
 from tidewaiter.web.api.account_routes import AccountRoutes, ProviderRoutes
+from tidewaiter.web.api.archive_routes import ArchiveRoutes
 from tidewaiter.web.api.artifact_routes import ArtifactRoutes
 from tidewaiter.web.api.backfill_routes import BackfillRoutes
 from tidewaiter.web.api.batch_list_routes import BatchListRoutes
@@ -189,6 +190,7 @@ def api_routes(context: ApiContext) -> list[ApiRoute]:
         JobListRoutes(context),
         JobRoutes(context),
         ManyJobsRoutes(context),
+        ArchiveRoutes(context),
         ArtifactRoutes(context),
         BatchListRoutes(context),
         BackfillRoutes(context),

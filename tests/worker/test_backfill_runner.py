@@ -213,7 +213,7 @@ async def test_pausing_and_resuming(site: Site) -> None:
 
 
 async def test_cancelling(site: Site) -> None:
-    """No more windows, and its jobs are cancelled; also those that were submitted at that moment."""
+    """No more windows, and its jobs are cancelled; a daemon that read it before submits none, and it ends once."""
     seen = await site.create()
     await site.runner.serve()
     cancelled = await site.service.cancel("fill", actor=ANN)
@@ -221,12 +221,20 @@ async def test_cancelling(site: Site) -> None:
     assert all(job.cancel_requested for job in await site.live())
     await site.runner.serve()
     assert len(await site.days()) == 2
-    # A daemon that read it before, and submits after it.
     assert not await site.other_runner()._advance(replace(seen, next_window=2))
-    assert len(await site.live()) == 4
-    assert all(job.cancel_requested for job in await site.live())
+    assert len(await site.days()) == 2
     with pytest.raises(ConflictError, match="cancelled"):
         await site.service.resume("fill", actor=ANN)
+
+
+async def test_cancelled_before_its_first_job(site: Site) -> None:
+    """It ends at once, and a daemon that read it before does not open its batch again."""
+    seen = await site.create()
+    cancelled = await site.service.cancel("fill", actor=ANN)
+    assert cancelled.batch.ended_at is not None
+    assert not await site.other_runner()._advance(seen)
+    assert (await site.fill()).batch == cancelled.batch
+    assert await site.days() == []
 
 
 async def test_a_window_that_is_refused_pauses_it(site: Site) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from tests.client.broken_relay import QuickClock, relaying
 from tests.support.api_server import ApiServer
-from tidewaiter.client import AsyncClient, ChecksumError, NotFoundError
+from tests.support.byte_servers import answering, reply, serving
+from tidewaiter.client import ApiError, AsyncClient, ChecksumError, NotFoundError
 
 CONTENT = bytes(range(256)) * 400
 
@@ -69,3 +70,23 @@ async def test_a_broken_download_is_resumed(site: ApiServer, tmp_path: Path) -> 
         ranges = [line for one in relay.requests for line in one.splitlines() if line.startswith("Range: ")]
         assert len(ranges) >= 2
         assert "Range: bytes=0-" not in ranges
+
+
+async def test_a_body_that_does_not_end(client: AsyncClient, site: ApiServer) -> None:
+    """It is given up as soon as it has more bytes than the file that landed."""
+    number, _ = await site.landed(CONTENT)
+    (file,) = await client.files(number)
+    async with serving(answering(reply(200, CONTENT * 100))) as liar, AsyncClient(liar.origin) as deceived:
+        with pytest.raises(ChecksumError, match=f"more than the {len(CONTENT)} bytes"):
+            [piece async for piece in deceived.stream(file)]
+
+
+async def test_no_other_host_gets_the_token(client: AsyncClient, site: ApiServer) -> None:
+    """An address in a reply is a path; what would make it another host is refused, and nothing is sent."""
+    number, _ = await site.landed(CONTENT)
+    (file,) = await client.files(number)
+    async with serving(answering(reply(200, CONTENT))) as other:
+        file = file.model_copy(update={"location": f"@127.0.0.1:{other.port}/file"})
+        with pytest.raises(ApiError, match="no path"):
+            [piece async for piece in client.stream(file)]
+        assert not other.asked

@@ -132,7 +132,7 @@ async def test_every_route_takes_the_role_of_its_rule(guarded: Guarded) -> None:
 
 @pytest.mark.slow
 async def test_no_route_shows_a_limited_token_another_account(guarded: Guarded) -> None:
-    """A route that names the other account is 404 (422 for a new job); no list and no page has anything of it."""
+    """A route that names the other account is 404 (422 for a new job of the API); no list and no page shows it."""
     for route in guarded.routes:
         rule = guarded.rule(route)
         if route.path in OPEN:

@@ -91,7 +91,7 @@ def review_address(action: JobAction, parameters: Mapping[str, str]) -> str:
 
 
 def selection_of(given: MultiMapping[str]) -> tuple[Selection, JobListQuery]:
-    """The jobs that a form names: those with numbers, or with ``all`` or without numbers those that match its filters.
+    """The jobs that a form names: the selected rows, or those that match its filters.
 
     Raises:
         ProblemError: a field is invalid.
@@ -101,7 +101,8 @@ def selection_of(given: MultiMapping[str]) -> tuple[Selection, JobListQuery]:
     if 0 in numbers or len(numbers) > MOST_AT_ONCE:
         fault = FieldFault(f"must be numbers of jobs, at most {MOST_AT_ONCE}", parameter="job")
         raise ProblemError(400, "the selection is invalid", errors=[fault])
-    if numbers and given.get("all") != "true":
+    by_rows = numbers or given.get("chosen") == "rows"  # the list says so, because no row may be selected
+    if by_rows and given.get("all") != "true":
         return Selection(numbers), query
     return Selection((), query.filters), query
 

@@ -3,8 +3,8 @@
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.web.ui.browser_page import looking
 from tests.web.ui.chromium import INSTALL_S
-from tests.web.ui.test_browser import looking
 from tests.web.ui.ui_server import UiServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(INSTALL_S), pytest.mark.slow]

@@ -53,7 +53,7 @@ class ManyJobsPages:
         action, (selection, query) = _action_of(request.query), selection_of(request.query)
         result = ManyResult(())
         if selection.numbers or selection.by_filter:
-            result = await self._many(request).preview(action, selection)
+            result = await self._many(request).preview(action, selection, MOST_AT_ONCE)
         verb, _ = VERBS[action]
         return self._renderer.page(
             request,

@@ -28,11 +28,11 @@ from tidewaiter.web.api.http_headers import (
 )
 from tidewaiter.web.api.job_changes import JobWatch
 from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, USUAL, PageRequest, states_of
-from tidewaiter.web.api.request_input import LARGE, job_number, moment_of, read_body, refusal_of_one, refuse_query
+from tidewaiter.web.api.query_values import MOST_IDS, is_true, labels_of, numbers_of, time_of
+from tidewaiter.web.api.request_input import LARGE, job_number, read_body, refusal_of_one, refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
 from tidewaiter.web.callers import TARGET, Role, actor_of, scope_of
 from tidewaiter.web.problems import FieldFault, ProblemError
-from tidewaiter.web.request_reading import number_of
 
 _TIME: Final = {"type": "string", "format": "date-time"}
 _LONGEST_AGAIN_S: Final = 3600.0
@@ -55,8 +55,6 @@ UNHANDLED: Final = ApiParameter(
     "`true`: only failed and expired jobs that nobody has acknowledged or retried",
     {"type": "string", "enum": ["true"]},
 )
-MOST_IDS: Final = 100
-"""Jobs that one request for a list may name."""
 IDS: Final = ApiParameter(
     "id",
     "only this job; if given several times, these jobs, all on one page unless `limit` is less",
@@ -153,25 +151,16 @@ def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
         operation=text("operation"),
         states=states_of(query, faults),
         unique_key=text("unique_key"),
-        created_after=_moment(query, "created_after", faults),
-        created_before=_moment(query, "created_before", faults),
+        created_after=time_of(query, "created_after", faults),
+        created_before=time_of(query, "created_before", faults),
         search=text("q"),
         batch=text("batch"),
         schedule=text("schedule"),
         cause=text("cause"),
-        unhandled=_is_true(query, "unhandled", faults),
-        numbers=_numbers_of(query, faults),
-        labels=_labels_of(query, faults),
+        unhandled=is_true(query, "unhandled", faults),
+        numbers=numbers_of(query, faults),
+        labels=labels_of(query, faults),
     )
-
-
-def _numbers_of(query: QueryParameters, faults: list[FieldFault]) -> frozenset[int]:
-    numbers = [number_of(text) for text in query.get("id", ())]
-    if len(numbers) > MOST_IDS:
-        faults.append(FieldFault(f"is given more than {MOST_IDS} times", parameter="id"))
-    if None in numbers:
-        faults.append(FieldFault(f"must be a whole number from 1 to {LARGEST_ID}", parameter="id"))
-    return frozenset(number for number in numbers if number is not None)
 
 
 def _end_of(query: QueryParameters, faults: list[FieldFault]) -> Callable[[Collection[Job]], bool]:
@@ -180,29 +169,6 @@ def _end_of(query: QueryParameters, faults: list[FieldFault]) -> Callable[[Colle
     if until not in ("all", "any"):
         faults.append(FieldFault("must be all or any", parameter="until"))
     return lambda jobs: (any if until == "any" else all)(map(_has_ended, jobs))
-
-
-def _labels_of(query: QueryParameters, faults: list[FieldFault]) -> tuple[tuple[str, str], ...]:
-    found = [(name, value) for name, _, value in (one.partition("=") for one in query.get("label", ()))]
-    if not all(name and value for name, value in found):
-        faults.append(FieldFault("must be name=value", parameter="label"))
-    return tuple(found)
-
-
-def _is_true(query: QueryParameters, name: str, faults: list[FieldFault]) -> bool:
-    if name in query and query[name][0] != "true":
-        faults.append(FieldFault("must be true, or left out", parameter=name))
-    return name in query
-
-
-def _moment(query: QueryParameters, name: str, faults: list[FieldFault]) -> float | None:
-    if name not in query:
-        return None
-    at = moment_of(query[name][0])
-    if at is None:
-        reason = "must be a time with its offset, such as 2026-11-21T14:00:00Z; in a URL a + is written %2B"
-        faults.append(FieldFault(reason, parameter=name))
-    return at
 
 
 class JobRoutes:

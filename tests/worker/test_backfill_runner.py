@@ -229,6 +229,25 @@ async def test_cancelling(site: Site) -> None:
         await site.service.resume("fill", actor=ANN)
 
 
+async def test_jobs_that_have_ended_before_they_are_withdrawn(site: Site) -> None:
+    """The person's cancellation has reached them first: the daemon goes on."""
+
+    class LateStore(BackfillStore):
+        async def advance(
+            self, seen: Backfill, place: int, reused: int, now: float
+        ) -> tuple[bool, tuple[EndedBatch, ...]]:
+            for job in await site.live():
+                await _end(site, job.id)
+            return await super().advance(seen, place, reused, now)
+
+    seen = await site.create()
+    await site.service.cancel("fill", actor=ANN)
+    assert not await site.other_runner(LateStore(site.jobs.jobs))._advance(seen)
+    found = await site.fill()
+    assert (found.state, found.batch.jobs, found.batch.open) == (BackfillState.CANCELLED, 2, 0)
+    assert found.batch.ended_at is not None
+
+
 async def test_a_window_that_is_refused_pauses_it(site: Site) -> None:
     """What was permitted is submitted; a person sees the reason, and resumes it."""
     params: Mapping[str, Any] = {"period": "LAST_DAY", "note": "${window.from}", "rows": "${window.from:%d}"}

@@ -185,6 +185,25 @@ async def test_windows_that_have_landed_are_reused(site: Site) -> None:
     assert (await site.service.named("again")).batch.jobs == 6
 
 
+async def test_a_preview_of_many_windows_lets_others_run(site: Site) -> None:
+    """The requests of jobs and the renewal of leases wait for no more than a few windows."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    others = asyncio.create_task(count())
+    plan = BackfillPlan(Span("2026-01-01", "2026-01-21", "1h"), reuse=False)
+    params = {"period": "LAST_DAY", "note": "${window.start:%d %H}"}
+    preview = await site.service.preview(BackfillRequest("quay", "report", params, plan))
+    others.cancel()
+    assert (preview.windows, preview.last.params["note"]) == (504, "21 23")
+    assert turns >= 5
+
+
 async def test_a_backfill_that_needs_no_job_ends(site: Site) -> None:
     """Everything is reused: it ends at once."""
     job = await site.api.submitted(params={"period": "LAST_DAY", "note": "2026-01-02"})

@@ -248,6 +248,18 @@ async def test_cancelling(site: Site) -> None:
         await site.service.resume("fill", actor=ANN)
 
 
+async def test_a_cancelled_backfill_does_not_resume(site: Site) -> None:
+    """A person who resumes it at the moment of the cancellation has read it before; no window is submitted any more."""
+    seen = await site.create()
+    await site.service.cancel("fill", actor=ANN)
+    assert not await site.store.resume("fill")
+    async with site.api.database.writing() as connection:
+        await connection.exec_driver_sql("UPDATE backfills SET paused_at = NULL")
+    assert not await site.other_runner()._advance(seen)
+    assert all(job.cancel_requested for job in await site.live())
+    assert (await site.fill()).next_window == 0
+
+
 async def test_jobs_that_have_ended_before_they_are_withdrawn(site: Site) -> None:
     """The person's cancellation has reached them first: the daemon goes on."""
 

@@ -292,6 +292,24 @@ async def test_a_window_that_is_refused_pauses_it(site: Site) -> None:
     assert len(site.api.logged("backfill.paused")) == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE backfills SET plan = replace(plan, 'UTC', 'Mars/Olympus')",
+        "UPDATE backfills SET windows = 7, next_window = 6",
+    ],
+)
+async def test_a_time_zone_that_has_changed_pauses_it(site: Site, change: str) -> None:
+    """Another machine, or an update, may know other rules of a zone, or none: the daemon goes on, and a person sees."""
+    await site.create()
+    async with site.api.database.writing() as connection:
+        await connection.exec_driver_sql(change)
+    await site.runner.serve()
+    found = await site.fill()
+    assert (found.state, found.paused_by, found.batch.jobs) == (BackfillState.PAUSED, "daemon", 0)
+    assert "zone" in str(found.paused_reason) or "rules" in str(found.paused_reason)
+
+
 async def test_one_name_is_one_backfill(site: Site) -> None:
     """The same request again is the first backfill; another one with its name is refused, as is that of a batch."""
     made = await site.create()

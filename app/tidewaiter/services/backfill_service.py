@@ -209,15 +209,17 @@ def window_job(jobs: JobService, backfill: Backfill, place: int) -> NewJob:
     """The job of the window at a place.
 
     Raises:
-        RefusedError: the window's parameters are not permitted.
+        RefusedError: the window's parameters are not permitted, or the span cannot be cut any more.
     """
     plan = backfill.plan
     try:
-        params = params_of_window(backfill.params, plan.window_at(place))
+        params, key = params_of_window(backfill.params, plan.window_at(place)), backfill.key_at(place)
+    except WindowError as error:  # the zone has other rules on this machine, or none
+        raise RefusedError([JobRequestFault(0, error.member, "", str(error))]) from None
     except RecurrenceError as error:
         raise RefusedError([JobRequestFault(0, "params", "", str(error))]) from None
     context = JobContext(batch=backfill.name, labels=plan.labels, traceparent=plan.traceparent)
-    return jobs.draft(JobRequest(backfill.account, backfill.operation, params, backfill.key_at(place), context))
+    return jobs.draft(JobRequest(backfill.account, backfill.operation, params, key, context))
 
 
 def window_terms(jobs: JobService, backfill: Backfill, place: int, job: NewJob) -> frozenset[int]:

@@ -187,6 +187,7 @@ _ADVANCE: Final = (
         backfills.c.batch == _NAME,
         backfills.c.next_window == bindparam("seen", type_=Integer()),
         backfills.c.paused_at.is_(None),
+        _IS_OPEN,
     )
     .values(
         next_window=bindparam("place", type_=Integer()), reused=backfills.c.reused + bindparam("more", type_=Integer())
@@ -203,7 +204,7 @@ _PAUSE: Final = (
 )
 _RESUME: Final = (
     update(backfills)
-    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None))
+    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None), _IS_OPEN)
     .values(paused_at=null(), paused_by=null(), paused_reason=null())
 )
 _ALIKE: Final = (

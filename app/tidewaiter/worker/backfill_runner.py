@@ -5,6 +5,7 @@ of them stores that the window is submitted. A daemon that dies in between leave
 daemon, which submits it again with the same key.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -140,4 +141,5 @@ class BackfillRunner:
         if now is None or not now.is_cancelled:
             return
         for job in created:
-            await self._settings.jobs.cancel(job.id, actor=Actor(now.batch.created_by, Channel.DAEMON))
+            with suppress(RequestError):  # the person's own request may have ended it meanwhile
+                await self._settings.jobs.cancel(job.id, actor=Actor(now.batch.created_by, Channel.DAEMON))

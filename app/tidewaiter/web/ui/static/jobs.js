@@ -41,7 +41,7 @@
     close.addEventListener("click", () => dialog.close());
     dialog.append(element("h2", "Keys", { id: "keys-title" }), list, label, close);
     document.body.append(dialog);
-    const button = element("button", "Keys", { class: "tool", type: "button", "aria-haspopup": "dialog" });
+    const button = element("button", "Keys", { class: "tool keys", type: "button", "aria-haspopup": "dialog" });
     button.addEventListener("click", () => dialog.showModal());
     document.querySelector(".tools").append(button);
     return dialog;

@@ -93,6 +93,10 @@ class BackfillStore:
         found = await self._find(_BACKFILLS.where(batches.c.name == name))
         return found[0] if found else None
 
+    async def named(self, names: Collection[str]) -> dict[str, Backfill]:
+        """The backfills with these names that exist."""
+        return {one.name: one for one in await self._find(_BACKFILLS.where(batches.c.name.in_(sorted(names))))}
+
     async def page(self, limit: int, before: str | None = None) -> list[Backfill]:
         """Backfills, the newest first; ``before`` is the last name of the previous page."""
         statement = _BACKFILLS.order_by(batches.c.created_at.desc(), batches.c.name.desc()).limit(limit)

@@ -1,32 +1,25 @@
 """The list of jobs through the API: its parameters, and the page that they ask for."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import hdrs, web
 
-from tidewaiter.database.job_list import LARGEST_ID, JobFilter
+from tidewaiter.database.job_list import LARGEST_ID
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_json import job_json
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.http_headers import applied, wait_of
+from tidewaiter.web.api.job_conditions import CONDITIONS, conditions_of
 from tidewaiter.web.api.job_routes import PREFER, gone, has_ended, refuse_if_full
-from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, USUAL, PageRequest, states_of
-from tidewaiter.web.api.query_values import MOST_IDS, is_true, labels_of, numbers_of, time_of
+from tidewaiter.web.api.paging import CURSOR, LIMIT, USUAL, PageRequest
+from tidewaiter.web.api.query_values import MOST_IDS, numbers_of
 from tidewaiter.web.api.request_input import refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
 from tidewaiter.web.callers import scope_of
 from tidewaiter.web.problems import FieldFault
 
-_TIME: Final = {"type": "string", "format": "date-time"}
-LABELS: Final = ApiParameter(
-    "label", "only with this label, as name=value; if given several times, with all of them", TEXT, many=True
-)
-UNHANDLED: Final = ApiParameter(
-    "unhandled",
-    "`true`: only failed and expired jobs that nobody has acknowledged or retried",
-    {"type": "string", "enum": ["true"]},
-)
 IDS: Final = ApiParameter(
     "id",
     "only this job; if given several times, these jobs, all on one page unless `limit` is less",
@@ -61,28 +54,7 @@ class JobListRoutes:
                 query=(
                     IDS,
                     UNTIL,
-                    ACCOUNT,
-                    ApiParameter(
-                        "operation",
-                        "only of this operation; without `account` or `unique_key`, of the accounts that have it now",
-                        TEXT,
-                    ),
-                    STATES,
-                    ApiParameter("unique_key", "only with this unique key", TEXT),
-                    ApiParameter("created_after", "only made after this time", _TIME),
-                    ApiParameter("created_before", "only made before this time", _TIME),
-                    ApiParameter(
-                        "q",
-                        "a job's number, its handle, the name of one of its files, a parameter or a label as"
-                        " name=value, the beginning of its unique key or operation, or, among the newest unhandled"
-                        " failures, a part of its reason",
-                        TEXT,
-                    ),
-                    LABELS,
-                    ApiParameter("batch", "only of this batch", TEXT),
-                    ApiParameter("schedule", "only runs of this schedule", TEXT),
-                    ApiParameter("cause", "only failures of this cause", TEXT),
-                    UNHANDLED,
+                    *CONDITIONS,
                     LIMIT,
                     CURSOR,
                 ),
@@ -95,7 +67,8 @@ class JobListRoutes:
     async def jobs(self, request: web.Request, query: QueryParameters) -> web.Response:
         """A page of jobs, at once or when those that the query names have ended."""
         faults: list[FieldFault] = []
-        filters, is_enough = _filters_of(query, faults), _end_of(query, faults)
+        conditions, is_enough = conditions_of(query, faults), _end_of(query, faults)
+        filters = replace(conditions, numbers=numbers_of(query, faults))
         page = PageRequest.read("/v1/jobs", query, faults, usual=MOST_IDS if filters.numbers else USUAL)
         refuse_query(faults)
         wait_s = wait_of(request) if filters.numbers else None
@@ -108,27 +81,6 @@ class JobListRoutes:
         response = page.response("jobs", found, job_json)
         response.headers.update(applied(wait_s))
         return response
-
-
-def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
-    def text(name: str) -> str | None:
-        return query[name][0] if name in query else None
-
-    return JobFilter(
-        account=text("account"),
-        operation=text("operation"),
-        states=states_of(query, faults),
-        unique_key=text("unique_key"),
-        created_after=time_of(query, "created_after", faults),
-        created_before=time_of(query, "created_before", faults),
-        search=text("q"),
-        batch=text("batch"),
-        schedule=text("schedule"),
-        cause=text("cause"),
-        unhandled=is_true(query, "unhandled", faults),
-        numbers=numbers_of(query, faults),
-        labels=labels_of(query, faults),
-    )
 
 
 def _end_of(query: QueryParameters, faults: list[FieldFault]) -> Callable[[Collection[Job]], bool]:

@@ -232,7 +232,7 @@ async def test_pausing_and_resuming(site: Site) -> None:
 
 
 async def test_cancelling(site: Site) -> None:
-    """No more windows, and its jobs are cancelled; also those that were submitted at that moment."""
+    """No more windows, and its jobs are cancelled; a daemon that read it before submits none, and it ends once."""
     seen = await site.create()
     await site.runner.serve()
     cancelled = await site.service.cancel("fill", actor=ANN)
@@ -240,10 +240,8 @@ async def test_cancelling(site: Site) -> None:
     assert all(job.cancel_requested for job in await site.live())
     await site.runner.serve()
     assert len(await site.days()) == 2
-    # A daemon that read it before, and submits after it.
     assert not await site.other_runner()._advance(replace(seen, next_window=2))
-    assert len(await site.live()) == 4
-    assert all(job.cancel_requested for job in await site.live())
+    assert len(await site.days()) == 2
     with pytest.raises(ConflictError, match="cancelled"):
         await site.service.resume("fill", actor=ANN)
 
@@ -260,23 +258,14 @@ async def test_a_cancelled_backfill_does_not_resume(site: Site) -> None:
     assert (await site.fill()).next_window == 0
 
 
-async def test_jobs_that_have_ended_before_they_are_withdrawn(site: Site) -> None:
-    """The person's cancellation has reached them first: the daemon goes on."""
-
-    class LateStore(BackfillStore):
-        async def advance(
-            self, seen: Backfill, place: int, reused: int, now: float
-        ) -> tuple[bool, tuple[EndedBatch, ...]]:
-            for job in await site.live():
-                await _end(site, job.id)
-            return await super().advance(seen, place, reused, now)
-
+async def test_cancelled_before_its_first_job(site: Site) -> None:
+    """It ends at once, and a daemon that read it before does not open its batch again."""
     seen = await site.create()
-    await site.service.cancel("fill", actor=ANN)
-    assert not await site.other_runner(LateStore(site.jobs.jobs))._advance(seen)
-    found = await site.fill()
-    assert (found.state, found.batch.jobs, found.batch.open) == (BackfillState.CANCELLED, 2, 0)
-    assert found.batch.ended_at is not None
+    cancelled = await site.service.cancel("fill", actor=ANN)
+    assert cancelled.batch.ended_at is not None
+    assert not await site.other_runner()._advance(seen)
+    assert (await site.fill()).batch == cancelled.batch
+    assert await site.days() == []
 
 
 async def test_a_window_that_is_refused_pauses_it(site: Site) -> None:

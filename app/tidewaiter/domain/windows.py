@@ -41,9 +41,14 @@ class Window:
         return (self.end.astimezone(UTC) - timedelta(microseconds=1)).astimezone(self.end.tzinfo).date()
 
     @property
+    def is_of_days(self) -> bool:
+        """Whether it begins and ends with a day."""
+        return self.start.time() == self.end.time() == time()
+
+    @property
     def key(self) -> str:
         """Its name within its span: the first day of whole days, or the time in UTC."""
-        if self.start.time() == self.end.time() == time():
+        if self.is_of_days:
             return self.start.date().isoformat()
         return f"{self.start.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 

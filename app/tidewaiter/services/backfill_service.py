@@ -1,6 +1,6 @@
 """Requests about backfills: one is made, shown, paused, resumed and cancelled."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -110,7 +110,7 @@ class BackfillService:
             RefusedError: an unknown account or operation, wrong parameters, or a span that cannot be cut.
             ConflictError: another backfill or batch has the name.
         """
-        name = request.name or _name_of(request, self._clock.now())
+        name = self.name_for(request)
         async with audited(self._actions, self._clock, actor, "backfill", f"{name} of account {request.account}"):
             new = self._new(replace(request, name=name), one_line(actor.name, LONGEST_NAME))
             if await self._store.create(new):
@@ -134,6 +134,14 @@ class BackfillService:
         if found is None:
             raise NotFoundError(f"there is no backfill {name[:100]!r}")
         return found
+
+    async def of_batches(self, names: Collection[str]) -> dict[str, Backfill]:
+        """The backfills with these names; a batch without one was submitted otherwise."""
+        return await self._store.named(names)
+
+    def name_for(self, request: BackfillRequest) -> str:
+        """The name that the backfill of a request gets, if it is made now."""
+        return request.name or _name_of(request, self._clock.now())
 
     async def pause(self, name: str, reason: str, *, actor: Actor) -> Backfill:
         """Submit no more windows until it is resumed; its jobs continue.

@@ -323,7 +323,7 @@ async def test_both_schemes_are_worn(browser: Browser, page_server: UiServer) ->
         assert await page.evaluate(ground) == "rgb(18, 21, 24)"
         switch = page.get_by_role("button", name="Colours")
         await switch.click()
-        await expect(switch).to_have_text("Light")
+        await expect(switch).to_have_text("Colours: light")
         assert await page.evaluate(ground) == "rgb(250, 249, 247)"
         await page.goto("/jobs")
         assert await page.evaluate(ground) == "rgb(250, 249, 247)"

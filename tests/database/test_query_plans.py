@@ -144,6 +144,7 @@ async def test_notifications_are_looked_up(stores: Stores) -> None:
         (lambda: deliveries.claim({"a": 4}, 60.0), "notifications_due"),
         (lambda: people.find(status=DeliveryStatus.DEAD), "notifications_status"),
         (lambda: people.find(job_id=7), "notifications_job"),
+        (lambda: people.of_batch("march", NOW), "notifications_job"),
         (lambda: deliveries.delete_ended(DeliveryStatus.DELIVERED, 0.0, 100), "notifications_ended"),
     ):
         plan = await plan_of(stores, work)

@@ -70,7 +70,7 @@ def jobs() -> None:
 @click.option("--batch", metavar="NAME", help="Only jobs of this batch.")
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
 @click.option("--search", metavar="TEXT", help="Only jobs that have this: see above.")
-@click.option("--cause", metavar="TEXT", help="Only failures of this cause.")
+@click.option("--cause", metavar="TEXT", help="Only failures of this cause; without --unhandled, among the newest.")
 @click.option("--by", type=click.Choice(["cause"]), help="Group unhandled failures, and say what to do about each.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option(

@@ -28,6 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
+from tidewaiter.database.job_insert import Guard
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
 from tidewaiter.database.tables import backfills, batches, job_terms, jobs
@@ -92,6 +93,10 @@ class BackfillStore:
         found = await self._find(_BACKFILLS.where(batches.c.name == name))
         return found[0] if found else None
 
+    async def named(self, names: Collection[str]) -> dict[str, Backfill]:
+        """The backfills with these names that exist."""
+        return {one.name: one for one in await self._find(_BACKFILLS.where(batches.c.name.in_(sorted(names))))}
+
     async def page(self, limit: int, before: str | None = None) -> list[Backfill]:
         """Backfills, the newest first; ``before`` is the last name of the previous page."""
         statement = _BACKFILLS.order_by(batches.c.created_at.desc(), batches.c.name.desc()).limit(limit)
@@ -119,6 +124,18 @@ class BackfillStore:
         async with self._database.reading() as connection:
             found = await jobs_of((await connection.execute(_ALIKE, asked)).all())
         return next((job for job in found if job.params == new.params and job.context.batch != batch), None)
+
+    def still(self, seen: Backfill) -> Guard:
+        """Whether nobody has advanced, paused or cancelled it since it was read; if so, nobody does so before the end.
+
+        With it, no job is stored after a cancellation, whose batch would otherwise end, open again and end once more.
+        """
+
+        async def guard(connection: AsyncConnection) -> bool:
+            asked = {"name": seen.name, "seen": seen.next_window}
+            return (await connection.execute(_STILL, asked)).first() is not None
+
+        return guard
 
     async def advance(self, seen: Backfill, place: int, reused: int, now: float) -> tuple[bool, tuple[EndedBatch, ...]]:
         """Store that the windows before ``place`` are submitted, and ``reused`` more of them need no job.
@@ -181,13 +198,16 @@ _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name
 _IS_OPEN: Final = (
     select(batches.c.name).where(batches.c.name == backfills.c.batch, batches.c.complete == false()).exists()
 )
+_IS_AS_SEEN: Final = and_(
+    backfills.c.batch == _NAME,
+    backfills.c.next_window == bindparam("seen", type_=Integer()),
+    backfills.c.paused_at.is_(None),
+    _IS_OPEN,
+)
+_STILL: Final = select(backfills.c.batch).where(_IS_AS_SEEN).with_for_update()
 _ADVANCE: Final = (
     update(backfills)
-    .where(
-        backfills.c.batch == _NAME,
-        backfills.c.next_window == bindparam("seen", type_=Integer()),
-        backfills.c.paused_at.is_(None),
-    )
+    .where(_IS_AS_SEEN)
     .values(
         next_window=bindparam("place", type_=Integer()), reused=backfills.c.reused + bindparam("more", type_=Integer())
     )
@@ -203,7 +223,7 @@ _PAUSE: Final = (
 )
 _RESUME: Final = (
     update(backfills)
-    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None))
+    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None), _IS_OPEN)
     .values(paused_at=null(), paused_by=null(), paused_reason=null())
 )
 _ALIKE: Final = (

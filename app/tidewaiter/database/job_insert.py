@@ -1,7 +1,7 @@
 """Adding jobs: many in one statement, each with its first history row, and no second job for a unique key."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -51,6 +51,8 @@ _ADDED: Final = (
     "schedule",
     "batch",
 )
+Guard = Callable[[AsyncConnection], Awaitable[bool]]
+"""Decides, in the transaction that adds jobs, whether they may be added."""
 _NewRow = tuple[int, NewJob, int]
 """The place of a new job in the request, the job, and its lane."""
 
@@ -70,9 +72,16 @@ class JobInsert:
         self._existing = _existing_jobs(dialect)
 
     async def add(
-        self, connection: AsyncConnection, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
+        self,
+        connection: AsyncConnection,
+        news: Sequence[tuple[NewJob, int]],
+        now: float,
+        detail: str | None = None,
+        guard: Guard | None = None,
     ) -> list[tuple[Job, bool]]:
-        """Add jobs with their lanes; the results are in the order of ``news``."""
+        """Add jobs with their lanes; the results are in the order of ``news``, and none if the ``guard`` refuses."""
+        if guard is not None and not await guard(connection):
+            return []
         # Every batch uses the unique keys in one order, so that two batches never wait for each other in a circle.
         numbered = sorted(((place, new, lane) for place, (new, lane) in enumerate(news)), key=_by_key)
         results: dict[int, tuple[Job, bool]] = {}

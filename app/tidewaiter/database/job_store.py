@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.errors import unwritable
 from tidewaiter.database.group_commit import FencedUpdate, GroupCommit, GroupResult
-from tidewaiter.database.job_insert import JobInsert
+from tidewaiter.database.job_insert import Guard, JobInsert
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import (
     ARTIFACT_COLUMNS,
@@ -104,11 +104,11 @@ class JobStore:
         return added
 
     async def add_many(
-        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None
+        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None, guard: Guard | None = None
     ) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
         async with self.database.writing() as connection:
-            return await self._insert.add(connection, news, now, detail)
+            return await self._insert.add(connection, news, now, detail, guard)
 
     async def add_again(
         self, new: NewJob, lane: int, now: float, detail: str | None = None, by: str = ""
@@ -289,8 +289,10 @@ class JobStore:
             How many were deleted.
         """
         async with self.database.writing() as connection:
-            await self.group.batches.delete_old(connection, before)
-            return (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+            deleted = (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+            if deleted < limit:  # the last ones: batches are looked through once, and not for every part of the jobs
+                await self.group.batches.delete_old(connection, before)
+            return deleted
 
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
         async with self.database.reading() as connection:

@@ -12,6 +12,7 @@ from tidewaiter.database.admin_action_store import AdminActionStore, with_action
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.errors import HandleTakenError
 from tidewaiter.database.failure_store import FailureStore
+from tidewaiter.database.job_insert import Guard
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.wake_up_store import WakeUpStore
@@ -126,8 +127,10 @@ class JobService:
         """
         return new_job_of(self.accounts, request, place)
 
-    async def store(self, news: Sequence[NewJob], *, actor: Actor) -> list[tuple[Job, bool]]:
-        """Store jobs, all of them or none.
+    async def store(
+        self, news: Sequence[NewJob], *, actor: Actor, guard: Guard | None = None
+    ) -> list[tuple[Job, bool]]:
+        """Store jobs, all of them or none; none if the ``guard`` does not permit it in their transaction.
 
         Returns:
             Each job, and whether it is new, in the order of ``news``.
@@ -137,17 +140,18 @@ class JobService:
         """
         accounts = ", ".join(sorted({new.account for new in news}))
         async with audited(self._actions, self._clock, actor, "submit", f"{len(news)} jobs of {accounts}") as request:
-            stored = await self._store(news, actor)
+            stored = await self._store(news, actor, guard)
             request.target = target_of([job.id for job, _ in stored])
         return stored
 
-    async def _store(self, news: Sequence[NewJob], actor: Actor) -> list[tuple[Job, bool]]:
+    async def _store(self, news: Sequence[NewJob], actor: Actor, guard: Guard | None = None) -> list[tuple[Job, bool]]:
         await self._check_batches(news)
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
             [(_requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
             self._clock.now(),
             actor.history_text,
+            guard,
         )
         for number, (job, created) in enumerate(stored):
             if created:

@@ -93,7 +93,7 @@ class Selection:
     @property
     def by_filter(self) -> bool:
         """Whether a filter selects the jobs; an empty filter selects nothing."""
-        return not self.numbers and self.filters != JobFilter()
+        return not self.numbers and not self.filters.is_empty
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Every daemon runs one. Two daemons that see the same window use the same unique key, so there is one job, and only one
 of them stores that the window is submitted. A daemon that dies in between leaves the window to the next round of any
-daemon, which submits it again with the same key.
+daemon, which submits it again with the same key. No job is stored for a backfill that is paused or cancelled.
 """
 
 from dataclasses import dataclass
@@ -89,13 +89,15 @@ class BackfillRunner:
         if step.news:
             actor = Actor(seen.batch.created_by or DAEMON_NAME, Channel.DAEMON)
             try:
-                stored = await self._settings.jobs.store(step.news, actor=actor)
+                stored = await self._settings.jobs.store(step.news, actor=actor, guard=self._store.still(seen))
             except RequestError as error:
                 step = _Step(seen.next_window, [], refusal=str(error))
+            else:
+                if not stored:
+                    return False
         if step.place > seen.next_window:
             advanced, ended = await self._store.advance(seen, step.place, step.reused, self._clock.now())
             if not advanced:
-                await self._withdraw(seen, [job for job, created in stored if created])
                 return False
             self._log.emit(
                 "backfill.advanced", backfill=seen.name, account=seen.account, operation=seen.operation,
@@ -133,11 +135,3 @@ class BackfillRunner:
         account = self._settings.jobs.accounts[seen.account]
         most = min(seen.plan.at_once, account.limits.remote_jobs or seen.plan.at_once)
         return most - seen.batch.open
-
-    async def _withdraw(self, seen: Backfill, created: list[Job]) -> None:
-        """Cancel what was submitted while a person cancelled the backfill."""
-        now = await self._store.get(seen.name)
-        if now is None or not now.is_cancelled:
-            return
-        for job in created:
-            await self._settings.jobs.cancel(job.id, actor=Actor(now.batch.created_by, Channel.DAEMON))

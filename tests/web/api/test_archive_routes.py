@@ -57,6 +57,19 @@ async def test_no_archive_without_files(site: ApiServer) -> None:
     assert site.logged("artifact.unreadable")[-1]["key"] == files[0].key
 
 
+async def test_what_the_storage_cannot_read_is_no_fault_of_the_program(site: ApiServer) -> None:
+    """A link in the place of a file is told as the storage's failure, as for a single file."""
+    number, files = await _landed(site, b"first", b"second")
+    root = site.folder / "landed"
+    path = root / files[0].key
+    path.unlink()
+    path.symlink_to(root / files[1].key)
+    reply = await site.get(f"/v1/jobs/{number}/artifacts.zip")
+    assert "storage cannot read" in reply.problem(500)["detail"]
+    assert [line["key"] for line in site.logged("artifact.unreadable")] == [files[0].key]
+    assert not site.logged("http.failed")
+
+
 async def test_a_part_never_looks_whole(site: ApiServer) -> None:
     """If a later file is gone, the connection is aborted, and the caller sees that."""
     number, files = await _landed(site, b"first" * 100_000, b"second")

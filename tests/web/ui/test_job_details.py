@@ -16,24 +16,25 @@ CONTEXT = JobContext(
     requested_by="ada",
     schedule="daily-opens",
     scheduled_for=NOW,
-    batch="march & april",
+    batch="march+april",
     labels={"team": "crm", "dag": "night/ly"},
     traceparent=TRACE,
 )
 
 
 async def test_a_job_says_what_it_belongs_to(page_server: UiServer) -> None:
-    """Schedule, batch and labels lead to the lists that have the job; its tick, requester and trace are text."""
+    """Schedule and labels lead to the lists that have the job, and the batch to its page; the rest is text."""
     other = await page_server.sample.add("newsletter", "statistics")
     job = await page_server.sample.add("newsletter", "statistics", context=CONTEXT)
     _, text = await page_server.get(f"/jobs/{job.id}")
     facts = text.split('id="h-facts"')[1]
     found = [html.unescape(link) for link in re.findall(r'<a href="(/jobs\?[^"]+)"', facts)]
-    assert len(found) == 4
+    assert len(found) == 3
     for link in found:
         _, listed = await page_server.get(link)
         assert f'href="/jobs/{job.id}"' in listed, link
         assert f'href="/jobs/{other.id}"' not in listed, link
+    assert 'href="/batches/march%2Bapril"' in facts
     assert "<dt>Tick</dt>" in facts
     assert "<dt>Requested by</dt><dd><bdi>ada</bdi></dd>" in facts
     assert TRACE in facts

@@ -272,7 +272,9 @@ async def test_foreign_text_is_escaped(page_server: UiServer) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "written"),
     [
-        ("/jobs?state=lost", 400, "there is no state"),
+        ("/jobs?state=lost", 400, "must be one of queued"),
+        ("/jobs?created_after=yesterday", 400, "must be a time with its offset"),
+        ("/jobs?label=dag", 400, "must be name=value"),
         ("/jobs?before=soon", 400, "the number of a job"),
         ("/jobs?before=-1", 400, "the number of a job"),
         ("/jobs?before=99999999999999999999999", 400, "the number of a job"),

@@ -65,6 +65,8 @@ class ArchiveRoutes:
             raise ProblemError(503, str(error), retry_after_s=_AGAIN_S) from error
         except _UnreadableError as error:
             raise ProblemError(410, "a file has been removed from the storage, or changed, since it landed") from error
+        except StorageError as error:
+            raise ProblemError(500, "the storage cannot read a file; the log says more") from error
 
     async def _send(
         self, request: web.Request, response: web.StreamResponse, number: int, artifacts: Sequence[Artifact]

@@ -78,8 +78,8 @@ class ManyJobsPages:
         how = "by filter" if selection.by_filter else "by number"
         request[TARGET] = f"{len(result.done)} jobs {how}"
         done = f"{action}-{len(result.done)}-{len(result.refused)}-{int(result.more)}"
-        kept = {"unhandled": "true"} if query.filters.unhandled else query.parameters()
-        raise web.HTTPSeeOther(str(URL("/jobs").with_query({**kept, NOTICE: done})))
+        kept = [("unhandled", "true")] if query.filters.unhandled else query.parameters()
+        raise web.HTTPSeeOther(str(URL("/jobs").with_query([*kept, (NOTICE, done)])))
 
     def _many(self, request: web.Request) -> ManyJobs:
         return ManyJobs(self._jobs(request), self._job_lists(request))
@@ -96,7 +96,7 @@ def selection_of(given: MultiMapping[str]) -> tuple[Selection, JobListQuery]:
     Raises:
         ProblemError: a field is invalid.
     """
-    query = read_job_list_query({name: value for name, value in given.items() if name != "before"})
+    query = read_job_list_query(MultiDict((name, value) for name, value in given.items() if name != "before"))
     numbers = tuple(number_of(one) or 0 for one in given.getall("job", []))
     if 0 in numbers or len(numbers) > MOST_AT_ONCE:
         fault = FieldFault(f"must be numbers of jobs, at most {MOST_AT_ONCE}", parameter="job")
@@ -120,7 +120,7 @@ def _action_of(given: MultiMapping[str]) -> JobAction:
 def _fields(selection: Selection, query: JobListQuery) -> list[tuple[str, str]]:
     if selection.numbers:
         return [("job", str(number)) for number in selection.numbers]
-    return list(query.parameters().items())
+    return query.parameters()
 
 
 async def _read_fields(request: web.Request) -> MultiDict[str]:

@@ -43,6 +43,9 @@ _NOTICES: Final = {
     "polled": "The provider is polled as soon as its limit permits.",
     "paused": "The account is paused: no request is sent to its provider until somebody resumes it.",
     "resumed": "The account is resumed; one request tests first whether its provider responds.",
+    "backfill-paused": "The backfill is paused: no more windows are submitted until somebody resumes it.",
+    "backfill-resumed": "The backfill is resumed; a daemon submits its next windows within seconds.",
+    "backfill-cancelled": "The backfill is cancelled; each of its jobs stops with its next step.",
     "schedule-paused": "The schedule is paused: its ticks are not served until somebody resumes it.",
     "schedule-resumed": "The schedule is resumed.",
     "test-accepted": "The endpoint accepted the test message.",
@@ -51,7 +54,7 @@ _NOTICES: Final = {
     "signed-out": "You are signed out.",
 }
 STATES: Final = tuple(State)
-_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules", "notifications", "trends"})
+_SECTIONS: Final = frozenset({"jobs", "batches", "accounts", "schedules", "notifications", "trends"})
 _FLAT: Final = frozenset({"schedules", "notifications"})
 """Sections whose single things have no page."""
 _SECONDS: Final = 3

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.trend_store import TrendStore
-from tidewaiter.services import AccountService, JobService, ScheduleService
+from tidewaiter.services import AccountService, BackfillService, JobService, ScheduleService
 from tidewaiter.transport.webhook_sender import WebhookReply
 from tidewaiter.web.ui.account_pages import AccountPages
+from tidewaiter.web.ui.batch_pages import BatchPages
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import ActionForms, LoginPages
 from tidewaiter.web.ui.job_pages import JobDetailPage, JobListPage
@@ -39,6 +41,8 @@ class PageContext:
     accounts: Callable[[web.Request], AccountService]
     schedules: Callable[[web.Request], ScheduleService]
     job_lists: Callable[[web.Request], JobList]
+    batches: Callable[[web.Request], BatchStore]
+    backfills: Callable[[web.Request], BackfillService]
     overview: Callable[[web.Request], Dashboard]
     notifications: Callable[[web.Request], NotificationStore]
     trends: Callable[[web.Request], TrendStore]
@@ -66,6 +70,15 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
         ManyJobsPages(renderer, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),
+        BatchPages(
+            renderer,
+            dashboard,
+            context.batches,
+            context.backfills,
+            context.job_lists,
+            notifications=context.notifications,
+            endpoints=context.endpoints,
+        ),
         AccountPages(renderer, dashboard, context.accounts, context.schedules, context.job_lists),
         SchedulePage(renderer, context.schedules),
         NotificationPage(renderer, context.notifications, context.endpoints, context.send_test),

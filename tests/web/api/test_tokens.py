@@ -38,6 +38,7 @@ PAGES = (
     "/batches",
     "/batches/{name}",
     "/backfills/new",
+    "/backfills/new",
 )
 
 

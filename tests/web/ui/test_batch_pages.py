@@ -1,7 +1,6 @@
 """The pages of batches: the list, one batch with its jobs, and the decisions about a backfill."""
 
 import re
-from collections.abc import Mapping
 
 import aiohttp
 import pytest
@@ -10,40 +9,17 @@ from sqlalchemy import insert
 
 from tests.support.stored_jobs import NOW
 from tests.web.ui.browser_page import looking
-from tests.web.ui.sample_data import SampleDatabase
+from tests.web.ui.sample_data import fill, submit
 from tests.web.ui.ui_server import ADMIN, READER, UiServer
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.tables import notifications
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.backfill import Backfill, BackfillPlan
-from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.job import State
 from tidewaiter.domain.job_context import JobContext
-from tidewaiter.domain.windows import Span
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PARAMS: Mapping[str, str] = {"export_type": "OPENS", "period": "${window.from}"}
 ENDED = (o.Intended("intent"), o.Accepted("exp-1"), o.Refused("no"))
-
-
-async def fill(sample: SampleDatabase, name: str, windows: int = 10) -> Backfill:
-    """A backfill of so many days, of which no window is submitted."""
-    batch = Batch(name, sample.clock.at, "ada", 0, 0, complete=False, ended_at=None, counts={})
-    plan = BackfillPlan(Span("2026-01-01", f"2026-01-{windows:02}", "1d"))
-    new = Backfill(batch, "newsletter", "statistics", PARAMS, plan, windows, 0, 0, None, None, None)
-    assert await BackfillStore(sample.jobs).create(new)
-    return new
-
-
-async def submit(sample: SampleDatabase, new: Backfill, jobs: int, *, reused: int = 0) -> None:
-    """Submit windows of a backfill that nobody has advanced; all jobs but one land."""
-    for place in range(jobs):
-        job = await sample.add("newsletter", "statistics", context=JobContext(batch=new.name))
-        if place:
-            await sample.learn(job, o.Intended(f"i{job.id}"), o.Accepted(f"e{job.id}"), o.Ready(()), o.FetchStarted())
-            await sample.learn((await sample.jobs.get(job.id)) or job, o.Stored(sample._files(job, 1)), o.Cleaned())
-    await BackfillStore(sample.jobs).advance(new, jobs + reused, reused, sample.clock.at)
 
 
 def row_of(text: str, name: str) -> str:

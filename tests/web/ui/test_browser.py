@@ -12,7 +12,8 @@ from tidewaiter.domain.job import State
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(INSTALL_S)]
 
-NEWER = ("/jobs/new", "/jobs/new?account=shop&operation=segments", "/notifications", "/trends")
+FORM = "/backfills/new?account=shop&operation=segments"
+NEWER = ("/jobs/new", "/jobs/new?account=shop&operation=segments", "/notifications", "/trends", "/batches", FORM)
 PHONE = {"width": 360, "height": 740}
 _SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 

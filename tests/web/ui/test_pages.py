@@ -19,7 +19,17 @@ from tidewaiter.web.ui.forms import local_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PAGES = ("/", "/jobs", "/accounts", "/accounts/shop", "/schedules", "/jobs/new", "/notifications", "/trends")
+PAGES = (
+    "/",
+    "/jobs",
+    "/accounts",
+    "/accounts/shop",
+    "/schedules",
+    "/jobs/new",
+    "/notifications",
+    "/trends",
+    "/batches",
+)
 
 
 async def test_every_page_has_its_headers(busy: UiServer) -> None:

@@ -18,6 +18,7 @@ from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import ActionForms, LoginPages
 from tidewaiter.web.ui.job_pages import JobDetailPage, JobListPage
 from tidewaiter.web.ui.many_jobs_pages import ManyJobsPages
+from tidewaiter.web.ui.new_backfill_page import NewBackfillPage
 from tidewaiter.web.ui.new_job_page import NewJobPage
 from tidewaiter.web.ui.notification_page import EndpointView, NotificationPage
 from tidewaiter.web.ui.overview_page import OverviewPage
@@ -67,6 +68,7 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
     pages = (
         OverviewPage(renderer, dashboard, context.accounts),
         NewJobPage(renderer, context.jobs, context.schedules, context.job_lists),
+        NewBackfillPage(renderer, context.jobs, context.backfills, context.job_lists),
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
         ManyJobsPages(renderer, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),

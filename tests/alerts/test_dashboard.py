@@ -49,3 +49,16 @@ def test_the_board_asks_for_its_data_source() -> None:
     """Nothing is tied to one Grafana: the data source is a variable, and every panel uses it."""
     assert "datasource" in {one["name"] for one in BOARD["templating"]["list"]}
     assert {panel["datasource"]["uid"] for panel in PANELS.values()} == {"${datasource}"}
+
+
+def test_the_board_shows_what_the_alerts_are_about() -> None:
+    """Each metric of jobs and accounts that an alert uses has a panel, so that its course can be looked up."""
+    shown = {selector.name for one in PANELS.values() for target in one["targets"] for selector in _selectors(target)}
+    alerting = (Path(__file__).parents[2] / "config" / "alerts" / "prometheus.rules.yaml").read_text()
+    about = {name for name in CATALOGUE if name in alerting and set(CATALOGUE[name].labels) & {"account", "schedule"}}
+    assert {"tidewaiter_unhandled_failures", "tidewaiter_schedule_late_seconds"} <= about
+    assert about | {"tidewaiter_accounts_in_other"} <= shown
+
+
+def _selectors(target: Mapping[str, Any]) -> Any:
+    return selectors(filled_in(target["expr"]))

@@ -208,3 +208,8 @@ def test_an_endpoint_that_comes_with_a_reload(emulated: CommandShell) -> None:
         daemon.terminate()
         assert daemon.wait(30) == 0
     assert [one.body["data"]["id"] for one in received] == [job["id"]]
+
+
+def test_without_notifications_the_list_says_so(shell: CommandShell) -> None:
+    """An empty list is a sentence, as for jobs, batches and backfills, and not the head of a table."""
+    assert shell("notifications", "list").stdout == "no notifications\n"

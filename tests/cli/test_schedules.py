@@ -105,3 +105,11 @@ params = { export_type = "OPENS", periode = "LAST_DAY" }
         "schedules.d.params.periode: unknown parameter (did you mean period? ",
     ):
         assert fault in text, text
+
+
+def test_without_schedules_the_list_says_how_to_make_one(shell: CommandShell) -> None:
+    """An empty list is a sentence, as for jobs, batches and backfills, and not the head of a table."""
+    shell.config.write_text(CONFIG)
+    assert (
+        shell("schedules", "list").stdout == "no schedules: a table [schedules.NAME] in the configuration makes one\n"
+    )

@@ -69,13 +69,13 @@ def test_names_that_are_typed_are_whole(account: str, operation: str) -> None:
     seen = snapshot(
         arrivals=[Arrival(named, 2, 1_234_567, "OPENS-1.json")], parked=[], failures=[replace(named, id=7_654_321)]
     )
-    lanes = [lane(account, shard=12, due=2_400, late_s=95.0)]
+    lanes = [lane(account, shard=12, due=2_400, late_s=95.0), lane(account)]
     lines = shown(fitting(busy(snapshot=seen, lanes=lanes), 80, 24), 80)
     assert max(map(len, lines)) <= 80
     for number in ("1234567", "7654321"):
         (line,) = [one.split() for one in lines if number in one]
         assert line[:3] == [number, account, operation]
-    assert any(line.split()[0] == f"{account}/12" for line in lines if line.strip())
+    assert any(line.split()[0] == f"{account}/{lanes[0].id}" for line in lines if line.strip())
 
 
 def test_a_remedy_is_whole() -> None:

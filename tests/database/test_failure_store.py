@@ -1,15 +1,18 @@
 """Failures stay until a person acknowledges or retries them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
 from tests.database.query_plans import fill, plan_of, walks
 from tests.support.stored_jobs import NOW, Stores, artifact, new_job
+from tidewaiter.database import job_list
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import Job, State
 
 A_WEEK_LATER = NOW + 7 * 86_400.0
@@ -97,7 +100,7 @@ async def test_each_cause_is_a_group(stores: Stores) -> None:
         job = await stores.polling(f"r-{number}")
         await stores.accepted(job, o.Refused(reason))
     groups = await failures.groups()
-    assert [(one.cause, one.jobs) for one in groups] == [("HTTP 404: no report", 1), ("HTTP 422: segment …", 2)]
+    assert [(one.cause, one.jobs) for one in groups] == [("HTTP 404: no report", 1), ("HTTP 422: segment *", 2)]
     segments = groups[1]
     assert segments.newest.reason == "HTTP 422: segment 18"
     assert segments.first_at is not None
@@ -105,6 +108,27 @@ async def test_each_cause_is_a_group(stores: Stores) -> None:
     assert segments.first_at <= segments.last_at
     found = await JobList(stores.jobs).page(JobFilter(unhandled=True, cause=segments.cause), 50)
     assert [job.id for job in found] == list(segments.examples)
+
+
+async def test_a_cause_is_searched_among_the_newest_failures(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handled failures of a cause are found, too, page by page, but only among the newest of each state."""
+    failed = []
+    for number, reason in enumerate(("down", "down", "refused", "down", "down")):
+        failed.append(await stores.accepted(await stores.polling(f"r-{number}"), o.Refused(reason)))
+    await FailureStore(stores.database).acknowledge(failed[4].id, "ada", NOW)
+    lists, down = JobList(stores.jobs), JobFilter(cause=failed[0].cause)
+    assert [job.id for job in await lists.page(down, 2)] == [failed[4].id, failed[3].id]
+    assert [job.id for job in await lists.page(down, 9, failed[3].id)] == [failed[1].id, failed[0].id]
+    monkeypatch.setattr(job_list, "MOST_OF_CAUSE", 4)
+    newest = [failed[4].id, failed[3].id, failed[1].id]
+    of_account = replace(down, account=failed[0].account, operation=failed[0].operation)
+    limited = lists.limited_to(Scope(frozenset({failed[0].account})))
+    for some, conditions in ((lists, down), (lists, of_account), (limited, down)):
+        assert [job.id for job in await some.page(conditions, 9)] == newest
+    assert await lists.page(replace(of_account, operation="other"), 9) == []
+    assert await lists.limited_to(Scope(frozenset({"other"}))).page(down, 9) == []
+    before = JobFilter(cause=down.cause, states=[State.FAILED])
+    assert [job.id for job in await lists.page(before, 9, failed[3].id)] == [failed[1].id], "the same in each page"
 
 
 @pytest.mark.slow

@@ -5,11 +5,13 @@ from sqlalchemy import text
 
 from tests.database.query_plans import WAITING, fill, plan_of, statements_run, walks
 from tests.support.stored_jobs import NOW, OWNER, Stores
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import State, Track
 from tidewaiter.domain.notification import DeliveryStatus
 
@@ -117,6 +119,17 @@ async def test_retention_and_listing_use_indexes(stores: Stores) -> None:
     assert "jobs_pkey" in (plan := await plan_of(stores, lambda: stores.jobs.find(limit=50))) or "SCAN jobs" in plan
 
 
+async def test_a_batch_of_others_is_looked_up(stores: Stores) -> None:
+    """A limited caller adds a job to a batch of its own: the jobs that are there already cost nothing."""
+    await fill(stores)
+    async with stores.database.writing() as connection:
+        await connection.execute(text("UPDATE jobs SET batch = 'march'"))
+    batches = BatchStore(stores.database, Scope(frozenset({"acme"})))
+    plan = await plan_of(stores, lambda: batches.shared_with_others(["march"]))
+    assert not walks(plan), plan
+    assert "(batch=? AND account=?" in plan or "(account = lanes.account)" in plan, plan
+
+
 FILL_NOTIFICATIONS_SQLITE = """
     WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < :number)
     INSERT INTO notifications (endpoint, message_id, job_id, account, state, at, status, due_at, body)
@@ -144,6 +157,7 @@ async def test_notifications_are_looked_up(stores: Stores) -> None:
         (lambda: deliveries.claim({"a": 4}, 60.0), "notifications_due"),
         (lambda: people.find(status=DeliveryStatus.DEAD), "notifications_status"),
         (lambda: people.find(job_id=7), "notifications_job"),
+        (lambda: people.of_batch("march", NOW), "notifications_job"),
         (lambda: deliveries.delete_ended(DeliveryStatus.DELIVERED, 0.0, 100), "notifications_ended"),
     ):
         plan = await plan_of(stores, work)

@@ -181,3 +181,28 @@ async def test_readings_use_the_primary_key(stores: Stores) -> None:
         if stores.database.dialect == "sqlite":
             assert "SEARCH trends USING PRIMARY KEY (step_s=? AND at>?)" in plan
             assert not [line for line in walks(plan) if "trends" in line], plan
+
+
+async def test_days_before_yesterday_are_added_up_once(stores: Stores) -> None:
+    """A second reading reads the newest days only, sees what ended meanwhile, and keeps scopes and filters apart."""
+    every = TrendStore(stores.database)
+    other = every.limited_to(Scope(frozenset({"other"})))
+    await _failed(stores, NOW - 40 * DAY)
+
+    async def failed(store: TrendStore, now: float = NOW, operation: str | None = None) -> tuple[int, int]:
+        weeks = await store.periods(TrendStep.WEEK, 12, now, operation=operation)
+        operations = await store.operations(TrendStep.WEEK, 12, now, operation=operation)
+        return sum(one.sums.failed for one in weeks), sum(one.sums.failed for one in operations)
+
+    reader = stores.database._reader.sync_engine
+    with statements_run(reader) as first:
+        assert await failed(every) == (1, 1)
+    await _failed(stores, NOW - DAY)
+    await _failed(stores, NOW)
+    with statements_run(reader) as second:
+        assert await failed(every) == (3, 3)
+    assert [len([one for one, _ in run if "trends" in one]) for run in (first, second)] == [4, 2]
+    assert await failed(every.limited_to(Scope(frozenset({"acme"})))) == (3, 3)
+    assert await failed(other) == (0, 0)
+    assert await failed(every, operation="report") == (0, 0)
+    assert await failed(every, NOW + 2 * DAY) == (3, 3), "the days that have become old are counted"

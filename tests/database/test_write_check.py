@@ -44,6 +44,22 @@ async def test_a_database_that_accepts_writes(stores: Stores) -> None:
     assert sum((await stores.jobs.counts()).values()) == 1
 
 
+async def test_a_long_write_of_this_process(sqlite_url: str) -> None:
+    """Thousands of jobs in one transaction are no fault of the database; after a failed write, the next one is."""
+    database = Database.open(sqlite_url, StandingClock())
+    async with database.writing():
+        async with asyncio.timeout(1.0):
+            await database.check_writable()
+    with pytest.raises(StoreUnavailableError):
+        async with database.writing():
+            raise StoreUnavailableError("the disk does not answer")
+    async with database.writing():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await database.check_writable()
+    await database.close()
+
+
 async def test_a_read_only_sqlite_file(sqlite_url: str) -> None:
     """It can be read, and that is not enough."""
     path = sqlite_url.removeprefix("sqlite:///")

@@ -54,6 +54,12 @@ def test_days_on_which_the_clock_changes() -> None:
             assert before.end.timestamp() == after.start.timestamp()
 
 
+def test_a_midnight_that_does_not_exist() -> None:
+    """The hour before it belongs to the day before; its end is one o'clock of the new day."""
+    days = _days("2018-11-03", "2018-11-04", "1h", "America/Sao_Paulo")
+    assert days == [("2018-11-03", "2018-11-03")] * 24 + [("2018-11-04", "2018-11-04")] * 23
+
+
 def test_moments() -> None:
     """With times the end is excluded."""
     windows = Span("2026-01-01T06:00", "2026-01-01T18:00", "6h").windows()
@@ -73,6 +79,8 @@ def test_moments() -> None:
         (("2026-01-01T06:00", "2026-01-02", "1d"), "window"),
         (("2000-01-01", "2099-12-31", "1d"), "window"),
         (("2026-01-01", "9999-12-31", "1mo"), "to"),
+        (("0001-01-01", "0001-01-02", "6h", BERLIN), "from"),
+        (("9999-12-29T00:00", "9999-12-31T23:00", "24h", "Asia/Tokyo"), "to"),
         (("2026-01-01", "2026-01-02", "1d", "Mars/Olympus"), "timezone"),
     ],
 )

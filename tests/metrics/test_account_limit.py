@@ -9,7 +9,7 @@ from tests.support.metrics_page import UP, Samples, scrape
 from tidewaiter.domain.account_scope import Scope
 from tidewaiter.metrics.account_limit import AccountLimit
 from tidewaiter.metrics.process_metrics import PROVIDER, Metrics
-from tidewaiter.metrics.readings import DaemonReading, DatabaseReading, LaneReading, ProcessReading
+from tidewaiter.metrics.readings import DaemonReading, DatabaseReading, ExportReading, LaneReading, ProcessReading
 
 NAMES = [f"account-{number}" for number in range(5)]
 
@@ -37,7 +37,10 @@ def of_five(most: int, told: list[int] | None = None) -> Metrics:
 def now() -> ProcessReading:
     """A database with jobs of every account, one that is configured no more among them."""
     names = [*NAMES, "gone"]
-    database = DatabaseReading({"queued": 6}, dict.fromkeys(names, 1), {name: float(len(name)) for name in names})
+    paces = {(name, "report"): 60.0 for name in NAMES}
+    exports = ExportReading(running_s=paces, usual_s=paces)
+    overdue_s = {name: float(len(name)) for name in names}
+    database = DatabaseReading({"queued": 6}, dict.fromkeys(names, 1), overdue_s, exports=exports)
     return replace(UP, database=database)
 
 
@@ -69,6 +72,8 @@ def test_the_rest_is_one_account() -> None:
     assert samples("tidewaiter_account_paused", **other, by="tls") == 1
     assert samples("tidewaiter_jobs_due", **other) == 4
     assert samples("tidewaiter_overdue_seconds", **other) == len(NAMES[0])
+    assert samples("tidewaiter_longest_running_seconds", **work) == 60
+    assert samples("tidewaiter_usual_duration_seconds", **work) == 60
     assert samples("tidewaiter_accounts_in_other") == 4
 
 

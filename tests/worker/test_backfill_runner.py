@@ -185,6 +185,25 @@ async def test_windows_that_have_landed_are_reused(site: Site) -> None:
     assert (await site.service.named("again")).batch.jobs == 6
 
 
+async def test_a_preview_of_many_windows_lets_others_run(site: Site) -> None:
+    """The requests of jobs and the renewal of leases wait for no more than a few windows."""
+    turns = 0
+
+    async def count() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    others = asyncio.create_task(count())
+    plan = BackfillPlan(Span("2026-01-01", "2026-01-21", "1h"), reuse=False)
+    params = {"period": "LAST_DAY", "note": "${window.start:%d %H}"}
+    preview = await site.service.preview(BackfillRequest("quay", "report", params, plan))
+    others.cancel()
+    assert (preview.windows, preview.last.params["note"]) == (504, "21 23")
+    assert turns >= 5
+
+
 async def test_a_backfill_that_needs_no_job_ends(site: Site) -> None:
     """Everything is reused: it ends at once."""
     job = await site.api.submitted(params={"period": "LAST_DAY", "note": "2026-01-02"})
@@ -227,6 +246,18 @@ async def test_cancelling(site: Site) -> None:
         await site.service.resume("fill", actor=ANN)
 
 
+async def test_a_cancelled_backfill_does_not_resume(site: Site) -> None:
+    """A person who resumes it at the moment of the cancellation has read it before; no window is submitted any more."""
+    seen = await site.create()
+    await site.service.cancel("fill", actor=ANN)
+    assert not await site.store.resume("fill")
+    async with site.api.database.writing() as connection:
+        await connection.exec_driver_sql("UPDATE backfills SET paused_at = NULL")
+    assert not await site.other_runner()._advance(seen)
+    assert all(job.cancel_requested for job in await site.live())
+    assert (await site.fill()).next_window == 0
+
+
 async def test_cancelled_before_its_first_job(site: Site) -> None:
     """It ends at once, and a daemon that read it before does not open its batch again."""
     seen = await site.create()
@@ -248,6 +279,24 @@ async def test_a_window_that_is_refused_pauses_it(site: Site) -> None:
     assert (found.state, found.paused_by) == (BackfillState.PAUSED, "daemon")
     assert "period" in str(found.paused_reason)
     assert len(site.api.logged("backfill.paused")) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE backfills SET plan = replace(plan, 'UTC', 'Mars/Olympus')",
+        "UPDATE backfills SET windows = 7, next_window = 6",
+    ],
+)
+async def test_a_time_zone_that_has_changed_pauses_it(site: Site, change: str) -> None:
+    """Another machine, or an update, may know other rules of a zone, or none: the daemon goes on, and a person sees."""
+    await site.create()
+    async with site.api.database.writing() as connection:
+        await connection.exec_driver_sql(change)
+    await site.runner.serve()
+    found = await site.fill()
+    assert (found.state, found.paused_by, found.batch.jobs) == (BackfillState.PAUSED, "daemon", 0)
+    assert "zone" in str(found.paused_reason) or "rules" in str(found.paused_reason)
 
 
 async def test_one_name_is_one_backfill(site: Site) -> None:

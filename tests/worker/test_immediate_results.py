@@ -9,7 +9,8 @@ from aiohttp import web
 from tests.support.scripted_provider import answering, serving
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import State
-from tidewaiter.services import DAEMON
+from tidewaiter.domain.job_context import JobContext
+from tidewaiter.services import DAEMON, JobRequest
 
 INLINE = """
 [operations.report.submit]
@@ -132,12 +133,15 @@ async def test_the_manifest_says_what_was_asked_for(tmp_path: Path, sqlite_url: 
     }
     async with serving(tmp_path, sqlite_url, spec, answers) as (_, running):
         params, key = {"note": "Отчёт of ftp://me:canary@b.c/"}, "schedule:nightly:2026-11-29T04:15:00Z"
-        asked, _created = await running.service.submit("shop", "report", params, key, actor=DAEMON)
+        context = JobContext(schedule="nightly", scheduled_for=1_796_000_000.0, labels={"url": "ftp://me:canary@b.c/"})
+        request = JobRequest("shop", "report", params, key, context)
+        asked, _created = await running.service.submit_request(request, actor=DAEMON)
         job = await running.until(asked.id)
         manifest = await running.manifest(job)
     assert "canary" not in str(manifest)
     assert str(manifest["params"]).startswith("{'note': 'Отчёт of ftp://")
-    assert manifest["schedule"] == {"name": "nightly", "tick_at": "2026-11-29T04:15:00.000Z"}
+    assert (manifest["schedule"], manifest["scheduled_for"]) == ("nightly", rfc3339(1_796_000_000.0))
+    assert "ftp://" in str(manifest["labels"])
     assert manifest["unique_key"] == key
     assert manifest["created_at"] == rfc3339(job.created_at)
     assert manifest["ready_at"] == rfc3339(job.ready_at)

@@ -212,6 +212,8 @@ async def web_listener(
             context.accounts,
             context.schedules,
             context.job_lists,
+            context.batches,
+            context.backfills,
             context.overview,
             context.notifications,
             context.trends,

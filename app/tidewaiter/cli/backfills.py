@@ -143,7 +143,10 @@ def list_backfills(invocation: Invocation, /, *, limit: int, before: str | None,
 @config_option
 @pass_invocation
 def show(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
-    """Show how far a backfill is. `tidewaiter jobs list --batch NAME` lists its jobs."""
+    """Show how far a backfill is. `tidewaiter jobs list --batch NAME` lists its jobs.
+
+    The exit code is 1 if there is no such backfill.
+    """
     _show(asyncio.run(_ask(invocation, lambda service: service.named(name))), as_json)
 
 
@@ -154,7 +157,10 @@ def show(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
 @config_option
 @pass_invocation
 def pause(invocation: Invocation, /, *, name: str, reason: str, as_json: bool) -> None:
-    """Submit no more windows until it is resumed. Its jobs continue."""
+    """Submit no more windows until it is resumed. Its jobs continue.
+
+    The exit code is 1 if there is no such backfill, or every window is submitted.
+    """
     _show(asyncio.run(_ask(invocation, lambda service: service.pause(name, reason, actor=current_user()))), as_json)
 
 
@@ -164,7 +170,10 @@ def pause(invocation: Invocation, /, *, name: str, reason: str, as_json: bool) -
 @config_option
 @pass_invocation
 def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
-    """Submit windows again."""
+    """Submit windows again.
+
+    The exit code is 1 if there is no such backfill, or it is cancelled.
+    """
     _show(asyncio.run(_ask(invocation, lambda service: service.resume(name, actor=current_user()))), as_json)
 
 
@@ -174,7 +183,10 @@ def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
 @config_option
 @pass_invocation
 def cancel(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
-    """Submit no more windows for ever, and cancel the jobs that have not ended."""
+    """Submit no more windows for ever, and cancel the jobs that have not ended.
+
+    The exit code is 1 if there is no such backfill.
+    """
     _show(asyncio.run(_ask(invocation, lambda service: service.cancel(name, actor=current_user()))), as_json)
 
 

@@ -72,7 +72,10 @@ def list_batches(invocation: Invocation, /, *, limit: int, before: str | None, a
 @config_option
 @pass_invocation
 def show(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
-    """Show a batch. `tidewaiter jobs list --batch NAME` lists its jobs."""
+    """Show a batch. `tidewaiter jobs list --batch NAME` lists its jobs.
+
+    The exit code is 1 if there is no such batch.
+    """
 
     async def look() -> "Batch":
         async with open_job_service(invocation) as (service, _):
@@ -91,7 +94,8 @@ def wait(invocation: Invocation, /, *, name: str, timeout: float | None, as_json
     """Wait until every job of a batch has ended.
 
     The exit code is 0 if all jobs succeeded, also by their retry, and 1 if one did not, or only jobs are left that wait
-    for a person. --json prints the batch, whatever the exit code.
+    for a person, or there is no such batch; with --timeout it is 75 if the time is over. --json prints the batch,
+    whatever the exit code.
     """
 
     async def run() -> ExitCode:

@@ -86,7 +86,7 @@ def check(invocation: Invocation, /, *, as_json: bool) -> None:
         click.echo("the tables are what this program needs")
 
 
-@db.command("new-key", epilog=example("tidewaiter db new-key > links.key && chmod 0600 links.key"))
+@db.command("new-key", epilog=example("tidewaiter db new-key | install -m 0600 /dev/stdin links.key"))
 @debug_option
 def new_key() -> None:
     """Print a new key for `[database] key_file`, which encrypts the stored links to files.

@@ -69,8 +69,8 @@ def jobs() -> None:
 @label_option("Only jobs with this label; several times: with all of them.")
 @click.option("--batch", metavar="NAME", help="Only jobs of this batch.")
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
-@click.option("--search", metavar="TEXT", help="Only jobs that have this: see below.")
-@click.option("--cause", metavar="TEXT", help="Only failures of this cause.")
+@click.option("--search", metavar="TEXT", help="Only jobs that have this: see above.")
+@click.option("--cause", metavar="TEXT", help="Only failures of this cause; without --unhandled, among the newest.")
 @click.option("--by", type=click.Choice(["cause"]), help="Group unhandled failures, and say what to do about each.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option(
@@ -149,7 +149,10 @@ def list_jobs(
 @config_option
 @pass_invocation
 def show(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
-    """Show a job with its history and its files."""
+    """Show a job with its history and its files.
+
+    The exit code is 1 if there is no such job.
+    """
 
     async def look() -> tuple[Job, list[HistoryEntry], list[Artifact], str, str]:
         now = SystemClock().now()
@@ -174,7 +177,8 @@ def show(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
 def cancel(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None:
     """Cancel jobs; the remote job is cancelled, too, if the provider can.
 
-    Give the numbers of jobs, or a filter, which selects every job that has not ended and has no cancel request.
+    Give the numbers of jobs, or a filter, which selects every job that has not ended and has no cancel request. The
+    exit code is 1 if one of the jobs has ended or does not exist.
     """
     _act(invocation, JobSelection(**selected), "cancel", as_json=as_json)
 
@@ -188,7 +192,8 @@ def retry(invocation: Invocation, /, *, as_json: bool, **selected: Any) -> None:
     """Submit jobs again: a parked job continues itself, an ended one is repeated by a new job.
 
     Give the numbers of jobs, or a filter, which selects every failed, expired, cancelled or parked job that was not
-    retried before. With the number of one job, --json prints the job that continues; else a list.
+    retried before. With the number of one job, --json prints the job that continues; else a list. The exit code is 1 if
+    one of the jobs is under way or does not exist.
     """
     _act(invocation, JobSelection(**selected), "retry", as_json=as_json, alone=True)
 

@@ -28,7 +28,7 @@ COMMANDS: Final = {
     "backfills": ("tidewaiter.cli.backfills", "List, show, pause, resume and cancel backfills."),
     "accounts": ("tidewaiter.cli.accounts", "Show the status of accounts, pause and resume them."),
     "providers": ("tidewaiter.cli.providers", "Show the known remote APIs, and check your own specs."),
-    "schedules": ("tidewaiter.cli.schedules", "List recurring jobs, see when they are due, submit one now."),
+    "schedules": ("tidewaiter.cli.schedules", "List recurring jobs and their next ticks, pause or run one."),
     "notifications": ("tidewaiter.cli.notifications", "List notifications of jobs, send them again, test a receiver."),
     "check-config": ("tidewaiter.cli.check_config", "Check the configuration, offline."),
     "config": ("tidewaiter.cli.config", "Show the configuration, create one, print its schema."),

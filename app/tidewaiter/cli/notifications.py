@@ -94,6 +94,9 @@ def list_notifications(
         after = next_page("/v1/notifications", query, page) if found[limit:] else None
         show_json({"notifications": [notification_json(one) for one in page], "next": after})
         return
+    if not page:
+        click.echo("no notifications")
+        return
     made = table(
         "id", "endpoint", "job", "account", "job state", "delivery", "attempts", "next (UTC)", "why",
         right=("id", "job", "attempts"),

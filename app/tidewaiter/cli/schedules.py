@@ -35,7 +35,7 @@ T = TypeVar("T")
 @click.group
 @debug_option
 def schedules() -> None:
-    """List recurring jobs, see when they are due, pause one, submit one now."""
+    """List recurring jobs and their next ticks, pause or run one."""
 
 
 @schedules.command("list", epilog=example("tidewaiter schedules list", "tidewaiter schedules list --json"))
@@ -53,6 +53,9 @@ def list_schedules(invocation: Invocation, /, *, as_json: bool) -> None:
     found = asyncio.run(look())
     if as_json:
         show_json({"schedules": [schedule_json(one) for one in found]})
+        return
+    if not found:
+        click.echo("no schedules: a table [schedules.NAME] in the configuration makes one")
         return
     made = table("schedule", "account", "operation", "cron", "time zone", "next (UTC)", "last job", right=("last job",))
     for status in found:
@@ -134,7 +137,10 @@ def run(
 @config_option
 @pass_invocation
 def pause(invocation: Invocation, /, *, name: str, reason: str | None, as_json: bool) -> None:
-    """Pause a schedule until a person resumes it: its ticks are not served. Jobs that exist continue."""
+    """Pause a schedule until a person resumes it: its ticks are not served. Jobs that exist continue.
+
+    The exit code is 2 if there is no such schedule, and 0 if it is paused already.
+    """
     from tidewaiter.services.resource_json import schedule_json  # noqa: PLC0415  # help and completion do without
 
     status = asyncio.run(_ask(invocation, lambda found: found.pause(name, reason, actor=current_user())))
@@ -153,7 +159,7 @@ def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
     """End the pause of a schedule.
 
     The ticks that have passed in the pause count as missed: `catch_up` of the schedule decides whether none, the last
-    one or all of them are served.
+    one or all of them are served. The exit code is 2 if there is no such schedule, and 0 if it is not paused.
     """
     from tidewaiter.services.resource_json import schedule_json  # noqa: PLC0415  # help and completion do without
 

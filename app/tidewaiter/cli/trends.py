@@ -52,7 +52,8 @@ def trends(
     """Show what ended in the last hours, days or weeks.
 
     The first table has each period, the second each operation in all of them. p50 and p95 are the durations of jobs
-    that succeeded; "delay p95" is from "ready" to the landed files. They are estimates.
+    that succeeded; "delay p95" is from "ready" to the landed files. They are estimates. The exit code is 2 if
+    there is no such account, or --number is larger than what is kept.
     """
     from tidewaiter.services.resource_json import trends_json  # noqa: PLC0415  # help and completion do without
 

@@ -93,6 +93,10 @@ class BackfillStore:
         found = await self._find(_BACKFILLS.where(batches.c.name == name))
         return found[0] if found else None
 
+    async def named(self, names: Collection[str]) -> dict[str, Backfill]:
+        """The backfills with these names that exist."""
+        return {one.name: one for one in await self._find(_BACKFILLS.where(batches.c.name.in_(sorted(names))))}
+
     async def page(self, limit: int, before: str | None = None) -> list[Backfill]:
         """Backfills, the newest first; ``before`` is the last name of the previous page."""
         statement = _BACKFILLS.order_by(batches.c.created_at.desc(), batches.c.name.desc()).limit(limit)
@@ -198,6 +202,7 @@ _IS_AS_SEEN: Final = and_(
     backfills.c.batch == _NAME,
     backfills.c.next_window == bindparam("seen", type_=Integer()),
     backfills.c.paused_at.is_(None),
+    _IS_OPEN,
 )
 _STILL: Final = select(backfills.c.batch).where(_IS_AS_SEEN).with_for_update()
 _ADVANCE: Final = (
@@ -218,7 +223,7 @@ _PAUSE: Final = (
 )
 _RESUME: Final = (
     update(backfills)
-    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None))
+    .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None), _IS_OPEN)
     .values(paused_at=null(), paused_by=null(), paused_reason=null())
 )
 _ALIKE: Final = (

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, Text, bindparam, func, or_, select
 
 from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
 from tidewaiter.database.engine import Database
-from tidewaiter.database.tables import backfills, batches, jobs
+from tidewaiter.database.tables import backfills, batches, jobs, lanes
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.job import TERMINAL, State
@@ -53,10 +53,11 @@ class BatchStore:
         if self._scope.accounts is None:
             return frozenset()
         found: set[str] = set()
+        others = _SHARED.where(lanes.c.account.not_in(sorted(self._scope.accounts)))
         async with self._database.reading() as connection:
             for name in sorted(names):
-                statement = _SHARED.where(jobs.c.account.not_in(sorted(self._scope.accounts)))
-                found |= set((await connection.execute(statement, {"name": name})).scalars())
+                if (await connection.execute(others, {"name": name})).first() is not None:
+                    found.add(name)
                 fills = _FILLS.where(backfills.c.account.not_in(sorted(self._scope.accounts)))
                 found |= set((await connection.execute(fills, {"name": name})).scalars())
         return frozenset(found)
@@ -88,4 +89,16 @@ _UNSUCCESSFUL: Final = select(func.count()).where(
     jobs.c.retried_as.is_(None),
 )
 _FILLS: Final = select(backfills.c.batch).where(backfills.c.batch == bindparam("name", type_=Text()))
-_SHARED: Final = select(jobs.c.batch).where(jobs.c.batch == bindparam("name", type_=Text())).limit(1)
+# One look into the index for each other account; a batch may have thousands of jobs of the caller's own accounts.
+_SHARED: Final = (
+    select(lanes.c.account)
+    .where(
+        select(jobs.c.id)
+        .where(jobs.c.batch == bindparam("name", type_=Text()), jobs.c.account == lanes.c.account)
+        .limit(1)
+        .correlate(lanes)
+        .scalar_subquery()
+        .is_not(None)
+    )
+    .limit(1)
+)

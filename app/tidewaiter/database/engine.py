@@ -159,10 +159,16 @@ class Database:
     async def check_writable(self) -> None:
         """Check that a write would be accepted now, with one that changes nothing.
 
+        A transaction of this process is no reason to wait on SQLite: it has a limit of time, and tells how it ended. So
+        the check returns at once while one runs, unless the last one failed.
+
         Raises:
             StoreUnavailableError: the database is read-only, locked or full, or it cannot be used at all.
         """
-        async with self._one_writer, self._bounded():
+        writer = self._one_writer
+        if isinstance(writer, asyncio.Lock) and writer.locked() and self._last_write.failure is None:
+            return
+        async with writer, self._bounded():
             await try_to_write(self._writer, self._last_write, busy_ms=_BUSY_MS)
 
     @asynccontextmanager

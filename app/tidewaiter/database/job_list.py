@@ -6,7 +6,7 @@ operation alone, so such a list is made of a page from each account that has the
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from heapq import nlargest
 from typing import Any, Final
 
@@ -40,6 +40,8 @@ LARGEST_ID: Final = 2**63 - 1
 """No job has a number beyond it."""
 MOST_READ: Final = 5_000
 """Among how many unhandled failures a text is searched for."""
+MOST_OF_CAUSE: Final = 10_000
+"""Among how many failures of a state a cause is searched for, unless they are unhandled."""
 _SHORTEST_REASON: Final = 3
 
 
@@ -64,9 +66,16 @@ class JobFilter:
     batch: str | None = None
     schedule: str | None = None
     cause: str | None = None
-    """Only failures of this cause; without ``states``, failed and expired jobs are looked through."""
+    """Only failures of this cause. Without ``unhandled`` or another condition that has an index of its own, the newest
+    :data:`MOST_OF_CAUSE` failed and as many expired jobs are looked through, of the account if one is given."""
     labels: tuple[tuple[str, str], ...] = ()
     numbers: Collection[int] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no condition, so that it finds every job."""
+        values = [getattr(self, one.name) for one in fields(self)]
+        return all(value is None or value is False or (isinstance(value, Collection) and not value) for value in values)
 
 
 class JobList:
@@ -115,12 +124,14 @@ class JobList:
             return await self._jobs(_page(failures, limit))
         elif conditions.batch is not None or conditions.schedule is not None:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
+        elif conditions.cause is not None:
+            found = await self._of_cause(conditions, limit, before_id)
         elif conditions.account is None and conditions.operation is not None and operations_by_account is not None:
             having = [name for name, operations in operations_by_account.items() if conditions.operation in operations]
             found = await self._newest_of([name for name in having if name in self._scope], conditions, matching, limit)
         elif conditions.account is None and self._scope.accounts is not None:
             found = await self._newest_of(sorted(self._scope.accounts), conditions, matching, limit)
-        elif conditions.account is not None or conditions.states or conditions.cause is not None:
+        elif conditions.account is not None or conditions.states:
             found = _by_state(conditions, matching, limit)
         else:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
@@ -153,6 +164,28 @@ class JobList:
             async with self._database.reading() as connection:
                 newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
         return newest
+
+    async def _of_cause(self, conditions: JobFilter, limit: int, before_id: int | None) -> list[int]:
+        """The ids of the newest failures of a cause. No index has causes, so only the newest failures are read."""
+        within = await self._matching(replace(conditions, cause=None, operation=None, states=()), None)
+        scope = self._scope.accounts if conditions.account is None else None
+        accounts = [[]] if scope is None else [[jobs.c.account == name] for name in sorted(scope)]
+        found: list[int] = []
+        for account in accounts:
+            for state in sorted(conditions.states or FAILURES):
+                failures = select(jobs.c.id, jobs.c.operation, jobs.c.cause).where(
+                    *within, *account, jobs.c.state == state.value
+                )
+                newest = _page(failures, MOST_OF_CAUSE).subquery()
+                wanted = [newest.c.cause == conditions.cause]
+                if conditions.operation is not None:
+                    wanted.append(newest.c.operation == conditions.operation)
+                if before_id is not None:
+                    wanted.append(newest.c.id < before_id)
+                page = select(newest.c.id).where(*wanted).order_by(newest.c.id.desc()).limit(limit)
+                async with self._database.reading() as connection:
+                    found += (await connection.execute(page)).scalars()
+        return nlargest(limit, found)
 
     async def _matching(self, conditions: JobFilter, before_id: int | None) -> list[ColumnElement[bool]]:
         matching: list[ColumnElement[bool]] = self._within()
@@ -224,7 +257,7 @@ def _by_state(conditions: JobFilter, matching: Sequence[ColumnElement[bool]], li
     """A page of ids from each state: with several states in one condition, the database would sort all rows."""
     pages = [
         _page(_ids(jobs.c.state == state.value, *matching), limit).subquery()
-        for state in sorted(conditions.states or (FAILURES if conditions.cause is not None else frozenset(State)))
+        for state in sorted(conditions.states or State)
     ]
     return union_all(*(select(page.c.id) for page in pages))
 

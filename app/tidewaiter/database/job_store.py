@@ -289,8 +289,10 @@ class JobStore:
             How many were deleted.
         """
         async with self.database.writing() as connection:
-            await self.group.batches.delete_old(connection, before)
-            return (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+            deleted = (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+            if deleted < limit:  # the last ones: batches are looked through once, and not for every part of the jobs
+                await self.group.batches.delete_old(connection, before)
+            return deleted
 
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
         async with self.database.reading() as connection:

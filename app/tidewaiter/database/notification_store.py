@@ -9,12 +9,12 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Executable, func, literal, null, select, update
+from sqlalchemy import BigInteger, Executable, func, literal, null, select, union_all, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
-from tidewaiter.database.tables import DatabaseNow, artifacts, notifications
+from tidewaiter.database.tables import DatabaseNow, artifacts, jobs, notifications
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import Job, State
@@ -227,6 +227,19 @@ class NotificationStore:
         if before_id is not None:
             statement = statement.where(notifications.c.id < before_id)
         return [notification_of(row) for row in await self._rows(statement)]
+
+    async def of_batch(self, batch: str, ended_at: float) -> list[Notification]:
+        """The notifications about the end of a batch, at that epoch second, by endpoint.
+
+        No index has their batches, so they are found by their job: the one that ended then, or the last one of the
+        batch, or 0 if the batch has none.
+        """
+        its = jobs.c.batch == batch
+        ended = select(jobs.c.id).where(jobs.c.finished_at == ended_at, its)
+        last = select(func.max(jobs.c.id)).where(its)
+        about = notifications.c.job_id.in_(union_all(ended, last, select(literal(0))))
+        statement = select(*NOTIFICATION_COLUMNS).where(about, notifications.c.batch == batch, *self._within)
+        return [notification_of(row) for row in await self._rows(statement.order_by(notifications.c.endpoint))]
 
     async def backlogs(self) -> dict[str, EndpointBacklog]:
         """What has not been received, by endpoint; an endpoint that has received everything is left out."""

@@ -4,7 +4,8 @@ They are added in the transaction that ends a job, so each end counts exactly on
 of different daemons are different rows. Hours are kept for two weeks, days for two years; weeks are sums of days.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from functools import cache
 from typing import Any, Final
 
@@ -41,6 +42,7 @@ from tidewaiter.domain.trends import (
 )
 
 TYPICAL_DAYS: Final = 30
+_MOST_KEPT: Final = 16
 
 
 class TrendWriter:
@@ -61,6 +63,29 @@ class TrendWriter:
             await connection.execute(self._upsert, {PARAMETER: encode(rows)})
 
 
+class _PastSums:
+    """Sums of days before yesterday that were read lately: nothing is added to those days any more.
+
+    Their rows are the most of a reading, and adding them up takes hundreds of milliseconds for hundreds of operations.
+    A result is used until the day ends, because the next day asks for another span.
+    """
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[object, ...], list[tuple[Any, ...]]] = OrderedDict()
+
+    def get(self, key: tuple[object, ...]) -> list[tuple[Any, ...]] | None:
+        """The sums of this question; ``None`` if they were not kept."""
+        if key in self._found:
+            self._found.move_to_end(key)
+        return self._found.get(key)
+
+    def keep(self, key: tuple[object, ...], rows: list[tuple[Any, ...]]) -> None:
+        """Keep the sums of a question, instead of those that were not used for longest."""
+        self._found[key] = rows
+        if len(self._found) > _MOST_KEPT:
+            self._found.popitem(last=False)
+
+
 class TrendStore:
     """Reads the sums. Every method raises ``StoreUnavailableError`` where the database does.
 
@@ -72,10 +97,13 @@ class TrendStore:
     def __init__(self, database: Database, scope: Scope = EVERY_ACCOUNT) -> None:
         self._database = database
         self._scope = scope
+        self._past = _PastSums()
 
     def limited_to(self, scope: Scope) -> "TrendStore":
         """The same with only the accounts of this scope."""
-        return TrendStore(self._database, scope)
+        limited = TrendStore(self._database, scope)
+        limited._past = self._past
+        return limited
 
     async def periods(
         self, step: TrendStep, number: int, now: float, *, account: str | None = None, operation: str | None = None
@@ -90,8 +118,7 @@ class TrendStore:
             operation: only of operations with this name.
         """
         begins = step.begins(now, number)
-        where = self._where(step, begins[0], account, operation)
-        rows = await self._rows(_sums(trends.c.at).where(where).group_by(trends.c.at, trends.c.measure))
+        rows = await self._summed((trends.c.at,), step, begins[0], now, account=account, operation=operation)
         found: dict[int, dict[str, int]] = {at: {} for at in begins}
         for at, measure, value in rows:
             if (sums := found.get(step.begin(at))) is not None:
@@ -102,13 +129,15 @@ class TrendStore:
         self, step: TrendStep, number: int, now: float, *, account: str | None = None, operation: str | None = None
     ) -> list[OperationTrend]:
         """The sums of all these periods together, by account and operation. The arguments are those of `periods`."""
-        return await self._by_operation(self._where(step, step.begins(now, number)[0], account, operation))
+        since = step.begins(now, number)[0]
+        return _by_operation(await self._summed(_OPERATION, step, since, now, account=account, operation=operation))
 
     async def durations(self, now: float, days: int = TYPICAL_DAYS) -> dict[tuple[str, str], Spread]:
         """How long the jobs of each account and operation took that succeeded in the last days."""
         since = TrendStep.DAY.begin(now - days * DAY_S)
         where = and_(self._where(TrendStep.DAY, since, None, None), trends.c.measure.startswith("duration:"))
-        return {(one.account, one.operation): one.sums.duration for one in await self._by_operation(where)}
+        found = _by_operation(await self._rows(_sums(*_OPERATION).where(where).group_by(*_OPERATION, trends.c.measure)))
+        return {(one.account, one.operation): one.sums.duration for one in found}
 
     async def delete_old(self, now: float) -> None:
         """Delete what is no longer kept."""
@@ -119,14 +148,31 @@ class TrendStore:
         async with self._database.writing() as connection:
             await connection.execute(delete(trends).where(or_(*old)))
 
-    async def _by_operation(self, where: ColumnElement[bool]) -> list[OperationTrend]:
-        by = (lanes.c.account, trends.c.operation)
-        found: dict[tuple[str, str], dict[str, int]] = {}
-        for account, operation, measure, value in await self._rows(
-            _sums(*by).where(where).group_by(*by, trends.c.measure)
-        ):
-            found.setdefault((account, operation), {})[measure] = value
-        return [OperationTrend(*names, Trend.of(sums)) for names, sums in sorted(found.items())]
+    async def _summed(
+        self,
+        by: tuple[ColumnElement[Any], ...],
+        step: TrendStep,
+        since: int,
+        now: float,
+        *,
+        account: str | None,
+        operation: str | None,
+    ) -> list[tuple[Any, ...]]:
+        """The sums of each measure since then, those of days before yesterday perhaps in rows of their own."""
+        yesterday = TrendStep.DAY.begin(now) - DAY_S
+        where = self._where(step, max(since, yesterday), account, operation)
+        sums = _sums(*by).group_by(*by, trends.c.measure)
+        newest = await self._rows(sums.where(where))
+        if since >= yesterday:
+            return newest
+        names = tuple(column.name for column in by)
+        key = (names, step is TrendStep.HOUR, since, yesterday, account, operation, self._scope.accounts)
+        past = self._past.get(key)
+        if past is None:
+            where = and_(self._where(step, since, account, operation), trends.c.at < yesterday)
+            past = await self._rows(sums.where(where))
+            self._past.keep(key, past)
+        return [*past, *newest]
 
     def _where(self, step: TrendStep, since: int, account: str | None, operation: str | None) -> ColumnElement[bool]:
         conditions = [trends.c.step_s == (HOUR_S if step is TrendStep.HOUR else DAY_S), trends.c.at >= since]
@@ -138,9 +184,19 @@ class TrendStore:
             conditions.append(trends.c.operation == operation)
         return and_(*conditions)
 
-    async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
+    async def _rows(self, statement: Executable) -> list[tuple[Any, ...]]:
         async with self._database.reading() as connection:
-            return (await connection.execute(statement)).all()
+            return [tuple(row) for row in await connection.execute(statement)]
+
+
+_OPERATION: Final = (lanes.c.account, trends.c.operation)
+
+
+def _by_operation(rows: Iterable[tuple[Any, ...]]) -> list[OperationTrend]:
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for account, operation, measure, value in rows:
+        found.setdefault((account, operation), Counter())[measure] += value
+    return [OperationTrend(*names, Trend.of(sums)) for names, sums in sorted(found.items())]
 
 
 def _sums(*by: ColumnElement[Any]) -> Any:

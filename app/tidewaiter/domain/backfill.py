@@ -9,7 +9,7 @@ from typing import Final
 
 from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.http_values import Json
-from tidewaiter.domain.windows import Span, Window
+from tidewaiter.domain.windows import Span, Window, WindowError
 
 USUAL_AT_ONCE: Final = 4
 MOST_AT_ONCE: Final = 100
@@ -47,8 +47,14 @@ class BackfillPlan:
         return json.dumps({**asdict(self), "labels": dict(self.labels)}, sort_keys=True)
 
     def window_at(self, place: int) -> Window:
-        """The window that is submitted at that place, from 0."""
+        """The window that is submitted at that place, from 0.
+
+        Raises:
+            WindowError: there is none, because the rules of the time zone have changed.
+        """
         windows = self.span.windows()
+        if place >= len(windows):
+            raise WindowError("timezone", f"{self.span.zone!r} has other rules now: there are {len(windows)} windows")
         return windows[len(windows) - 1 - place if self.newest_first else place]
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MINYEAR, UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -37,13 +37,18 @@ class Window:
 
     @property
     def last_day(self) -> date:
-        """The last day that belongs to it."""
-        return (self.end - timedelta(microseconds=1)).date()
+        """The last day that belongs to it; in absolute time, because midnight does not exist where a clock skips it."""
+        return (self.end.astimezone(UTC) - timedelta(microseconds=1)).astimezone(self.end.tzinfo).date()
+
+    @property
+    def is_of_days(self) -> bool:
+        """Whether it begins and ends with a day."""
+        return self.start.time() == self.end.time() == time()
 
     @property
     def key(self) -> str:
         """Its name within its span: the first day of whole days, or the time in UTC."""
-        if self.start.time() == self.end.time() == time():
+        if self.is_of_days:
             return self.start.date().isoformat()
         return f"{self.start.astimezone(UTC):%Y-%m-%dT%H:%MZ}"
 
@@ -86,15 +91,21 @@ def _windows(span: Span) -> tuple[Window, ...]:
         raise WindowError("window", f"{span.window} needs days, without a time; with times, use hours, such as 24h")
     if end <= start:
         raise WindowError("to", f"{span.last} is before {span.first}")
-    bound = _bound_of(start, number, unit, zone)
-    last = end.replace(tzinfo=zone)
+    try:
+        return _cut(_bound_of(start, number, unit, zone), end.replace(tzinfo=zone), span.window)
+    except OverflowError:  # in the first or the last hours that dates have, in UTC or in the zone
+        raise WindowError("from" if start.year == MINYEAR else "to", "is beyond the years that dates have") from None
+
+
+def _cut(bound: Callable[[int], datetime], last: datetime, size: str) -> tuple[Window, ...]:
+    """The windows from the first bound until ``last``."""
     found: list[Window] = []
     while True:
         opens, closes = bound(len(found)), bound(len(found) + 1)
         if opens.timestamp() >= last.timestamp():
             return tuple(found)
         if len(found) == MOST_WINDOWS:
-            raise WindowError("window", f"{span.window} makes more than {MOST_WINDOWS} windows")
+            raise WindowError("window", f"{size} makes more than {MOST_WINDOWS} windows")
         found.append(Window(opens, min(closes, last, key=datetime.timestamp)))
 
 

@@ -13,7 +13,9 @@ _LARGEST: Final = frozenset(
         "tidewaiter_account_paused",
         "tidewaiter_breaker_open",
         "tidewaiter_lane_closed_seconds",
+        "tidewaiter_longest_running_seconds",
         "tidewaiter_overdue_seconds",
+        "tidewaiter_usual_duration_seconds",
     }
 )
 # An account that has no series of its own has no operations and lanes of its own either.

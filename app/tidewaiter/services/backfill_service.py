@@ -1,6 +1,6 @@
 """Requests about backfills: one is made, shown, paused, resumed and cancelled."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +33,7 @@ from tidewaiter.services.job_requests import (
 from tidewaiter.services.job_service import JobService
 
 _PAGE = 1000
+_AT_ONCE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +88,20 @@ class BackfillService:
             RefusedError: see :meth:`create`.
         """
         new = self._new(request, "")
-        jobs = [window_job(self._jobs, new, place) for place in range(new.windows)]
+        jobs: list[NewJob] = []
         reused = 0
+        for place in range(new.windows):
+            jobs.append(window_job(self._jobs, new, place))
+            if place % _AT_ONCE == _AT_ONCE - 1:  # ten thousand windows would block the event loop
+                await self._clock.sleep(0)
+            if new.plan.reuse and place:
+                reused += await self._has_landed(jobs[place - 1], jobs[place])
         if new.plan.reuse:
-            for place, job in enumerate(jobs):
-                reused += await self._store.landed(job, window_terms(self._jobs, new, place, job), "") is not None
+            reused += await self._has_landed(jobs[-1], jobs[-2] if len(jobs) > 1 else None)
         return BackfillPreview(new.windows, jobs[0], jobs[-1], reused)
+
+    async def _has_landed(self, job: NewJob, beside: NewJob | None) -> bool:
+        return await self._store.landed(job, _different_terms(job, beside), "") is not None
 
     async def create(self, request: BackfillRequest, *, actor: Actor) -> tuple[Backfill, bool]:
         """Store a backfill; a daemon submits its jobs. The same request with the same name returns the first one.
@@ -101,7 +110,7 @@ class BackfillService:
             RefusedError: an unknown account or operation, wrong parameters, or a span that cannot be cut.
             ConflictError: another backfill or batch has the name.
         """
-        name = request.name or _name_of(request, self._clock.now())
+        name = self.name_for(request)
         async with audited(self._actions, self._clock, actor, "backfill", f"{name} of account {request.account}"):
             new = self._new(replace(request, name=name), one_line(actor.name, LONGEST_NAME))
             if await self._store.create(new):
@@ -125,6 +134,14 @@ class BackfillService:
         if found is None:
             raise NotFoundError(f"there is no backfill {name[:100]!r}")
         return found
+
+    async def of_batches(self, names: Collection[str]) -> dict[str, Backfill]:
+        """The backfills with these names; a batch without one was submitted otherwise."""
+        return await self._store.named(names)
+
+    def name_for(self, request: BackfillRequest) -> str:
+        """The name that the backfill of a request gets, if it is made now."""
+        return request.name or _name_of(request, self._clock.now())
 
     async def pause(self, name: str, reason: str, *, actor: Actor) -> Backfill:
         """Submit no more windows until it is resumed; its jobs continue.
@@ -200,28 +217,32 @@ def window_job(jobs: JobService, backfill: Backfill, place: int) -> NewJob:
     """The job of the window at a place.
 
     Raises:
-        RefusedError: the window's parameters are not permitted.
+        RefusedError: the window's parameters are not permitted, or the span cannot be cut any more.
     """
     plan = backfill.plan
     try:
-        params = params_of_window(backfill.params, plan.window_at(place))
+        params, key = params_of_window(backfill.params, plan.window_at(place)), backfill.key_at(place)
+    except WindowError as error:  # the zone has other rules on this machine, or none
+        raise RefusedError([JobRequestFault(0, error.member, "", str(error))]) from None
     except RecurrenceError as error:
         raise RefusedError([JobRequestFault(0, "params", "", str(error))]) from None
     context = JobContext(batch=backfill.name, labels=plan.labels, traceparent=plan.traceparent)
-    return jobs.draft(JobRequest(backfill.account, backfill.operation, params, backfill.key_at(place), context))
+    return jobs.draft(JobRequest(backfill.account, backfill.operation, params, key, context))
 
 
 def window_terms(jobs: JobService, backfill: Backfill, place: int, job: NewJob) -> frozenset[int]:
     """The search terms by which a window's job differs from that of the window beside it: few jobs have them."""
     beside = place + 1 if place + 1 < backfill.windows else place - 1
-    own = parameter_terms(job.params, {})
-    if beside < 0:
-        return own
     try:
-        other = window_job(jobs, backfill, beside)
+        other = None if beside < 0 else window_job(jobs, backfill, beside)
     except RefusedError:
-        return own
-    return (own - parameter_terms(other.params, {})) or own
+        other = None
+    return _different_terms(job, other)
+
+
+def _different_terms(job: NewJob, beside: NewJob | None) -> frozenset[int]:
+    own = parameter_terms(job.params, {})
+    return own if beside is None else (own - parameter_terms(beside.params, {})) or own
 
 
 def _faults_of(request: BackfillRequest) -> Iterator[JobRequestFault]:

@@ -93,7 +93,7 @@ class Selection:
     @property
     def by_filter(self) -> bool:
         """Whether a filter selects the jobs; an empty filter selects nothing."""
-        return not self.numbers and self.filters != JobFilter()
+        return not self.numbers and not self.filters.is_empty
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,12 +186,13 @@ class ManyJobs:
         narrowed = replace(filters, states=states, unhandled=filters.unhandled or action is JobAction.ACKNOWLEDGE)
         found: list[Job] = []
         before: int | None = None
+        size = min(_PAGE, most + 1)
         for turn in count(1):
-            page = await self._lists.page(narrowed, _PAGE, before, self._jobs.offered)
+            page = await self._lists.page(narrowed, size, before, self._jobs.offered)
             found += [job for job in page if permits(action, job)]
             if len(found) > most:
                 return found[:most][::-1], True
-            if len(page) < _PAGE:
+            if len(page) < size:
                 break
             if turn >= _MOST_PAGES and most <= MOST_COUNTED:
                 return found[::-1], True

@@ -1,10 +1,14 @@
 """One action on many jobs through the API: by numbers or by a filter, counted first, bounded and audited."""
 
 import io
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from multidict import MultiDict
+from yarl import URL
 
 from tests.support.api_server import ADMIN, ApiServer, serving
 from tidewaiter.clock import SystemClock
@@ -15,6 +19,10 @@ from tidewaiter.log import configure
 from tidewaiter.services import JobService, many_jobs
 from tidewaiter.services.actors import Actor, Channel
 from tidewaiter.services.many_jobs import JobAction, ManyJobs, Selection
+from tidewaiter.web.api.job_conditions import CONDITIONS, conditions_of, query_of
+from tidewaiter.web.api.many_jobs_shapes import ManyJobsFilter
+from tidewaiter.web.problems import FieldFault
+from tidewaiter.web.ui.job_list_query import read_job_list_query
 
 BEARER = {"Authorization": f"Bearer {ADMIN}"}
 
@@ -96,6 +104,51 @@ async def test_a_selection_must_be_clear(site: ApiServer, body: Any) -> None:
     number = (await _failed(site, 1))[0]
     (await site.post("/v1/jobs:acknowledge", body)).problem(422)
     assert (await site.stored(number)).handled_at is None
+
+
+async def test_a_filter_has_every_condition_of_the_list(any_site: ApiServer) -> None:
+    """Each condition selects what the list shows by the same one; no condition is known to one of the two only."""
+    site = any_site
+    other = await _failed(site, 1, "pier", "their own fault")
+    body: dict[str, Any] = {"account": "quay", "labels": {"dag": "nightly"}, "batch": "march", "unique_key": "k1"}
+    wanted = int((await site.submitted(**body))["id"])
+    await site.step(wanted, o.Intended("i"), o.Refused("no such segment"))
+    made = datetime.fromtimestamp((await site.stored(wanted)).created_at, UTC)
+    before, after = ((made + timedelta(seconds=s)).isoformat().replace("+00:00", "Z") for s in (-1, 1))
+    both = [*other, wanted]
+    conditions: list[tuple[str, Any, list[int]]] = [
+        ("account", "quay", [wanted]), ("operation", "report", both), ("state", ["failed"], both),
+        ("unique_key", "k1", [wanted]), ("created_after", before, both), ("created_before", after, both),
+        ("q", "dag=nightly", [wanted]), ("label", ["dag=nightly"], [wanted]), ("batch", "march", [wanted]),
+        ("schedule", "nightly", []), ("cause", "no such segment", [wanted]), ("unhandled", True, both),
+    ]  # fmt: skip
+    assert {name for name, _, _ in conditions} == {one.name for one in CONDITIONS} == set(ManyJobsFilter.model_fields)
+    for name, value, expected in conditions:
+        given = "true" if value is True else value[0] if isinstance(value, list) else value
+        listed = (await site.get(f"/v1/jobs?{urlencode({name: given})}")).json["jobs"]
+        found = await _act(site, "retry", filter={name: value}, dry_run=True)
+        assert sorted(one["id"] for one in listed) == expected, name
+        assert [one["id"] for one in found["jobs"]] == expected, name
+    assert (await _act(site, "retry", filter={"created_before": before}, dry_run=True))["count"] == 0
+    refused = (await site.post("/v1/jobs:retry", {"filter": {"created_after": "today", "label": ["dag"]}})).problem(422)
+    assert {one["pointer"] for one in refused["errors"]} == {"/filter/created_after", "/filter/label"}
+
+
+def test_a_filter_and_its_query_say_the_same() -> None:
+    """The address of a page keeps every condition of its list."""
+    conditions = JobFilter(
+        account="a", operation="b", states=frozenset({State.FAILED, State.PARKED}), unique_key="c", created_after=1.5,
+        created_before=2.5, search="d", batch="e", schedule="f", cause="g", unhandled=True,
+        labels=(("dag", "x"), ("team", "y")),
+    )  # fmt: skip
+    faults: list[FieldFault] = []
+    assert conditions_of(query_of(conditions), faults) == conditions
+    assert faults == []
+    given = MultiDict((name, one) for name, several in query_of(conditions).items() for one in several)
+    query = read_job_list_query(given)
+    assert query.filters == conditions
+    assert read_job_list_query(URL(query.address()).query).filters == conditions
+    assert ("Label: dag=x", query.address(label=["team=y"])) in query.narrowed
 
 
 async def test_a_request_changes_a_bounded_number(site: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import tidewaiter.bootstrap.web_listener as bootstrap
 from tests.support.api_server import ApiServer, serving
 from tidewaiter.database.tables import notifications
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.job import State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.web.callers import Role
 from tidewaiter.web.http_server import make_application
@@ -23,6 +24,7 @@ from tidewaiter.web.route_rules import RouteRule, rules_of
 NAMES = [(role, limited) for role in ("read", "submit", "admin") for limited in (False, True)]
 OPEN = {"/healthz", "/readyz", "/login", "/logout", "/static/{name}"}
 HIDDEN = re.compile(r"\b(pier|hidden-|hidden reason)")
+NAMED = {"schedules": "hidden-weekly", "providers": "harbour", "batches": "hidden-fill", "backfills": "hidden-fill"}
 PAGES = (
     "/",
     "/jobs",
@@ -33,6 +35,10 @@ PAGES = (
     "/jobs/new",
     "/notifications",
     "/trends",
+    "/batches",
+    "/batches/{name}",
+    "/backfills/new",
+    "/backfills/new",
 )
 
 
@@ -57,7 +63,8 @@ class Guarded:
 
     async def call(self, route: Any, token: str | None) -> tuple[int, str]:
         """The status and the text of a route, asked about the hidden account."""
-        name = "hidden-weekly" if "schedules" in route.path else "harbour" if "providers" in route.path else "pier"
+        kind = next((one for one in NAMED if one in route.path), "accounts")
+        name = NAMED.get(kind, "pier")
         path = route.path.replace("{id}", str(self.hidden)).replace("{number}", "0").replace("{name}", name)
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         if route.path in PAGES and token is not None:
@@ -101,6 +108,10 @@ async def guarded(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyP
         landed = await site.storage.put("pier/hidden.csv", b"hidden")
         file = Artifact(0, "hidden.csv", "hidden", "pier/hidden.csv", landed.size, landed.sha256, "text/csv", 1.0)
         await site.step(hidden, o.Intended("i"), o.Accepted(f"r-{hidden}"), o.Ready(), o.Stored((file,)))
+        params = {"period": "LAST_DAY", "note": "${window.from}"}
+        span = {"from": "2026-01-01", "to": "2026-01-31", "window": "1d"}
+        body = {"account": "pier", "operation": "report", "params": params, "name": "hidden-fill", **span}
+        assert (await site.post("/v1/backfills", body, headers=admin)).status == 201
         own, _ = await site.landed(b"own", admin)
         for account in ("pier", "quay"):
             parked = int((await site.submitted(admin, account=account))["id"])
@@ -132,7 +143,7 @@ async def test_every_route_takes_the_role_of_its_rule(guarded: Guarded) -> None:
 
 @pytest.mark.slow
 async def test_no_route_shows_a_limited_token_another_account(guarded: Guarded) -> None:
-    """A route that names the other account is 404 (422 for a new job); no list and no page has anything of it."""
+    """A route that names the other account is 404 (422 for a new job of the API); no list and no page shows it."""
     for route in guarded.routes:
         rule = guarded.rule(route)
         if route.path in OPEN:
@@ -143,11 +154,18 @@ async def test_no_route_shows_a_limited_token_another_account(guarded: Guarded) 
                 assert status == 403, (route, role)
             elif "{" in route.path and "providers" not in route.path:
                 assert status == 404, (route, role, text)
+            elif route.path.startswith("/jobs:"):
+                assert status == 303, (route, role, text)  # to the list; the filter has matched no job
             elif route.method == "POST":
                 assert status == (422 if route.path.startswith("/v1/") else 404), (route, role, text)
             else:
                 assert status == 200, (route, role, text)
                 assert not HIDDEN.search(text), (route, role, HIDDEN.search(text))
+    theirs = [job for job in await guarded.site.jobs.find() if job.account == "pier"]
+    assert [(job.state, job.retried_as, job.cancel_requested) for job in theirs] == [
+        (State.RECONCILING, None, False),
+        (State.SUCCEEDED, None, False),
+    ]
 
 
 async def test_a_route_that_says_nothing_refuses_limited_tokens(guarded: Guarded) -> None:

@@ -6,14 +6,19 @@ from random import Random
 
 from tests.support.stored_jobs import StandingClock
 from tidewaiter.database.account_store import AccountStore, PauseCause
+from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import FencedUpdate, JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneState, LaneStore
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backfill import Backfill, BackfillPlan
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.job import Job, NewJob
+from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.state_machine import advance
+from tidewaiter.domain.windows import Span
 
 OWNER = "9f2c51d07ab3e864"
 HOUR = 3600.0
@@ -179,3 +184,23 @@ async def under_way(sample: SampleDatabase, requests: Sequence[tuple[str, str]],
             sample.clock.at = now - 12.0
             await sample.learn(await sample.polling(account, operation), o.Ready((), "FINISHED"), o.FetchStarted())
     sample.clock.at = now
+
+
+async def fill(sample: SampleDatabase, name: str, windows: int = 10) -> Backfill:
+    """A backfill of so many days, of which no window is submitted."""
+    batch = Batch(name, sample.clock.at, "ada", 0, 0, complete=False, ended_at=None, counts={})
+    plan = BackfillPlan(Span("2026-01-01", f"2026-01-{windows:02}", "1d"))
+    params = {"export_type": "OPENS", "period": "${window.from}"}
+    new = Backfill(batch, "newsletter", "statistics", params, plan, windows, 0, 0, None, None, None)
+    assert await BackfillStore(sample.jobs).create(new)
+    return new
+
+
+async def submit(sample: SampleDatabase, new: Backfill, jobs: int, *, reused: int = 0) -> None:
+    """Submit windows of a backfill that nobody has advanced; all jobs but one land."""
+    for place in range(jobs):
+        job = await sample.add("newsletter", "statistics", context=JobContext(batch=new.name))
+        if place:
+            await sample.learn(job, o.Intended(f"i{job.id}"), o.Accepted(f"e{job.id}"), o.Ready(()), o.FetchStarted())
+            await sample.learn((await sample.jobs.get(job.id)) or job, o.Stored(sample._files(job, 1)), o.Cleaned())
+    await BackfillStore(sample.jobs).advance(new, jobs + reused, reused, sample.clock.at)

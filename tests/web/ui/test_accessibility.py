@@ -13,7 +13,9 @@ from playwright.async_api import Browser, Page
 
 from tests.web.ui.browser_page import looking
 from tests.web.ui.chromium import INSTALL_S
+from tests.web.ui.sample_data import fill, submit
 from tests.web.ui.ui_server import UiServer
+from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.domain.job import State
 
 pytestmark = [
@@ -63,10 +65,22 @@ async def test_every_page_passes_axe(browser: Browser, busy: UiServer, look: str
     await sample.failed("shop", "profiles", "HTTP 422: the segment 'spring-2025' is not in this account")
     await sample.parked("loyalty", "statistics")
     await sample.refuse("social", "HTTP 401: the API key was revoked on 2025-06-14")
+    await submit(sample, await fill(sample, "opens"), 3)
+    held = await fill(sample, "held")
+    await BackfillStore(sample.jobs).pause(held.name, "ada", "their maintenance", sample.clock.at)
     some = [job for state in State for job in await sample.jobs.find(states=[state], limit=1)]
     async with looking(browser, busy, **LOOKS[look]) as page:
         kinds, faults = await _faults(page, busy, ["/", *(f"/jobs/{job.id}" for job in some)])
-    assert kinds >= {"/", "/jobs", "/jobs/N", "/accounts", "/accounts/social", "/schedules"}
+    assert kinds >= {
+        "/",
+        "/jobs",
+        "/jobs/N",
+        "/accounts",
+        "/accounts/social",
+        "/schedules",
+        "/batches/opens",
+        "/batches/held",
+    }
     assert not faults, "\n".join(sorted(set(faults)))
 
 

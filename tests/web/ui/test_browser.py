@@ -12,7 +12,8 @@ from tidewaiter.domain.job import State
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(INSTALL_S)]
 
-NEWER = ("/jobs/new", "/jobs/new?account=shop&operation=segments", "/notifications", "/trends")
+FORM = "/backfills/new?account=shop&operation=segments"
+NEWER = ("/jobs/new", "/jobs/new?account=shop&operation=segments", "/notifications", "/trends", "/batches", FORM)
 PHONE = {"width": 360, "height": 740}
 _SIDEWAYS = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
 
@@ -323,7 +324,7 @@ async def test_both_schemes_are_worn(browser: Browser, page_server: UiServer) ->
         assert await page.evaluate(ground) == "rgb(18, 21, 24)"
         switch = page.get_by_role("button", name="Colours")
         await switch.click()
-        await expect(switch).to_have_text("Light")
+        await expect(switch).to_have_text("Colours: light")
         assert await page.evaluate(ground) == "rgb(250, 249, 247)"
         await page.goto("/jobs")
         assert await page.evaluate(ground) == "rgb(250, 249, 247)"

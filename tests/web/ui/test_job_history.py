@@ -16,7 +16,7 @@ def test_moments_know_how_long_after_the_last_they_came() -> None:
     moments = [moment for stretch in entries for moment in stretch.moments]
     assert [moment.after_s for moment in moments] == [None, 2.5, 7.5]
     assert [moment.arrived for moment in moments] == [True, True, False]
-    assert moments[1].words == "the provider accepted it"
+    assert moments[1].words == "accepted by the provider"
 
 
 def test_many_alike_are_folded_but_for_the_first_and_the_last() -> None:

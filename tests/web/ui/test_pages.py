@@ -19,7 +19,17 @@ from tidewaiter.web.ui.forms import local_path
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PAGES = ("/", "/jobs", "/accounts", "/accounts/shop", "/schedules", "/jobs/new", "/notifications", "/trends")
+PAGES = (
+    "/",
+    "/jobs",
+    "/accounts",
+    "/accounts/shop",
+    "/schedules",
+    "/jobs/new",
+    "/notifications",
+    "/trends",
+    "/batches",
+)
 
 
 async def test_every_page_has_its_headers(busy: UiServer) -> None:
@@ -137,6 +147,8 @@ async def test_many_jobs_are_reviewed_and_then_changed(busy: UiServer) -> None:
         assert "1 job was retried. 1 job was refused" in text
         async with session.post("/jobs:cancel", data={}, headers={"Origin": busy.origin}) as reply:
             assert reply.status == 422, "an empty selection is not every job"
+        async with session.get("/jobs/review?action=retry&state=failed&chosen=rows") as reply:
+            assert "No job is selected" in await reply.text(), "no row is not every job that matches"
         async with session.get("/jobs/review?action=delete") as reply:
             assert reply.status == 400
         async with session.get("/jobs/review?job=x") as reply:
@@ -270,7 +282,9 @@ async def test_foreign_text_is_escaped(page_server: UiServer) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "written"),
     [
-        ("/jobs?state=lost", 400, "there is no state"),
+        ("/jobs?state=lost", 400, "must be one of queued"),
+        ("/jobs?created_after=yesterday", 400, "must be a time with its offset"),
+        ("/jobs?label=dag", 400, "must be name=value"),
         ("/jobs?before=soon", 400, "the number of a job"),
         ("/jobs?before=-1", 400, "the number of a job"),
         ("/jobs?before=99999999999999999999999", 400, "the number of a job"),

@@ -42,7 +42,7 @@ async def test_a_reader_chooses_the_zone(browser: Browser, page_server: UiServer
         switch = page.get_by_role("button", name="Times")
         await expect(created.first).to_have_text(re.compile("1\u00a0min ago"))
         await switch.click()
-        await expect(switch).to_have_text("UTC")
+        await expect(switch).to_have_text("Times: UTC")
         await expect(created.first).to_have_text("15:05:35")
         await expect(created.last).to_have_text("2025-06-14 15:06")
         await switch.click()

@@ -1,13 +1,12 @@
-"""Jobs through the API: list them, make one, show one, and decide about one."""
+"""Jobs through the API: make one, show one, and decide about one."""
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
-from tidewaiter.database.job_list import LARGEST_ID, JobFilter
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
@@ -27,14 +26,12 @@ from tidewaiter.web.api.http_headers import (
     wait_of,
 )
 from tidewaiter.web.api.job_changes import JobWatch
-from tidewaiter.web.api.paging import ACCOUNT, CURSOR, LIMIT, STATES, TEXT, USUAL, PageRequest, states_of
-from tidewaiter.web.api.request_input import LARGE, job_number, moment_of, read_body, refusal_of_one, refuse_query
+from tidewaiter.web.api.paging import TEXT
+from tidewaiter.web.api.request_input import LARGE, job_number, read_body, refusal_of_one
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
 from tidewaiter.web.callers import TARGET, Role, actor_of, scope_of
 from tidewaiter.web.problems import FieldFault, ProblemError
-from tidewaiter.web.request_reading import number_of
 
-_TIME: Final = {"type": "string", "format": "date-time"}
 _LONGEST_AGAIN_S: Final = 3600.0
 _FULL_AGAIN_S: Final = 5.0
 _ENDS: Final = TERMINAL | {State.PARKED}
@@ -47,162 +44,10 @@ KEY: Final = ApiParameter(
 TRACE: Final = ApiParameter(
     TRACEPARENT, "the caller's trace, which the job keeps (W3C Trace Context); an invalid one is ignored", TEXT
 )
-LABELS: Final = ApiParameter(
-    "label", "only with this label, as name=value; if given several times, with all of them", TEXT, many=True
-)
-UNHANDLED: Final = ApiParameter(
-    "unhandled",
-    "`true`: only failed and expired jobs that nobody has acknowledged or retried",
-    {"type": "string", "enum": ["true"]},
-)
-MOST_IDS: Final = 100
-"""Jobs that one request for a list may name."""
-IDS: Final = ApiParameter(
-    "id",
-    "only this job; if given several times, these jobs, all on one page unless `limit` is less",
-    {"type": "integer", "minimum": 1, "maximum": LARGEST_ID},
-    many=True,
-    most=MOST_IDS,
-)
-UNTIL: Final = ApiParameter(
-    "until",
-    "with `id` and `Prefer: wait=N`: `all` waits until all of these jobs have ended or wait for a person, `any` until "
-    "one of them has",
-    {"type": "string", "enum": ["all", "any"], "default": "all"},
-)
 _LOCATION: Final[dict[str, str]] = {hdrs.LOCATION: "address of the job"}
 _AGAIN: Final[dict[str, str]] = {hdrs.RETRY_AFTER: "seconds after which to look again"}
 _REPLAYED: Final[dict[str, str]] = {REPLAYED: "true if nothing new was made"}
 _TAG: Final[dict[str, str]] = {hdrs.ETAG: "changes with the job"}
-
-
-class JobListRoutes:
-    """The route of the list of jobs."""
-
-    def __init__(self, context: ApiContext) -> None:
-        self._context = context
-
-    def routes(self) -> list[ApiRoute]:
-        """The routes."""
-        return [
-            ApiRoute(
-                "GET", "/v1/jobs", "listJobs", "List jobs, the newest first", self.jobs,
-                {
-                    200: ApiResponse(
-                        "a page", shapes.JobPage, headers={hdrs.LINK: 'the next page, rel="next" (RFC 8288)'}
-                    )
-                },
-                query=(
-                    IDS,
-                    UNTIL,
-                    ACCOUNT,
-                    ApiParameter(
-                        "operation",
-                        "only of this operation; without `account` or `unique_key`, of the accounts that have it now",
-                        TEXT,
-                    ),
-                    STATES,
-                    ApiParameter("unique_key", "only with this unique key", TEXT),
-                    ApiParameter("created_after", "only made after this time", _TIME),
-                    ApiParameter("created_before", "only made before this time", _TIME),
-                    ApiParameter(
-                        "q",
-                        "a job's number, its handle, the name of one of its files, a parameter or a label as"
-                        " name=value, the beginning of its unique key or operation, or, among the newest unhandled"
-                        " failures, a part of its reason",
-                        TEXT,
-                    ),
-                    LABELS,
-                    ApiParameter("batch", "only of this batch", TEXT),
-                    ApiParameter("schedule", "only runs of this schedule", TEXT),
-                    ApiParameter("cause", "only failures of this cause", TEXT),
-                    UNHANDLED,
-                    LIMIT,
-                    CURSOR,
-                ),
-                headers=(PREFER,),
-                detail="With `id` and `Prefer: wait=N` the reply comes when the jobs have ended or wait for a person.",
-                limited=True,
-            )
-        ]  # fmt: skip
-
-    async def jobs(self, request: web.Request, query: QueryParameters) -> web.Response:
-        """A page of jobs, at once or when those that the query names have ended."""
-        faults: list[FieldFault] = []
-        filters, is_enough = _filters_of(query, faults), _end_of(query, faults)
-        page = PageRequest.read("/v1/jobs", query, faults, usual=MOST_IDS if filters.numbers else USUAL)
-        refuse_query(faults)
-        wait_s = wait_of(request) if filters.numbers else None
-        if wait_s:
-            watch = self._context.watch
-            _refuse_if_full(watch)
-            await watch.wait_for_many(filters.numbers, is_enough, wait_s, scope_of(request), _gone(request))
-        offered = self._context.jobs(request).offered
-        found = await self._context.job_lists(request).page(filters, page.lookup, page.before_id, offered)
-        response = page.response("jobs", found, job_json)
-        response.headers.update(applied(wait_s))
-        return response
-
-
-def _filters_of(query: QueryParameters, faults: list[FieldFault]) -> JobFilter:
-    def text(name: str) -> str | None:
-        return query[name][0] if name in query else None
-
-    return JobFilter(
-        account=text("account"),
-        operation=text("operation"),
-        states=states_of(query, faults),
-        unique_key=text("unique_key"),
-        created_after=_moment(query, "created_after", faults),
-        created_before=_moment(query, "created_before", faults),
-        search=text("q"),
-        batch=text("batch"),
-        schedule=text("schedule"),
-        cause=text("cause"),
-        unhandled=_is_true(query, "unhandled", faults),
-        numbers=_numbers_of(query, faults),
-        labels=_labels_of(query, faults),
-    )
-
-
-def _numbers_of(query: QueryParameters, faults: list[FieldFault]) -> frozenset[int]:
-    numbers = [number_of(text) for text in query.get("id", ())]
-    if len(numbers) > MOST_IDS:
-        faults.append(FieldFault(f"is given more than {MOST_IDS} times", parameter="id"))
-    if None in numbers:
-        faults.append(FieldFault(f"must be a whole number from 1 to {LARGEST_ID}", parameter="id"))
-    return frozenset(number for number in numbers if number is not None)
-
-
-def _end_of(query: QueryParameters, faults: list[FieldFault]) -> Callable[[Collection[Job]], bool]:
-    """Whether enough of the jobs that a query names have ended."""
-    until = query["until"][0] if "until" in query else "all"
-    if until not in ("all", "any"):
-        faults.append(FieldFault("must be all or any", parameter="until"))
-    return lambda jobs: (any if until == "any" else all)(map(_has_ended, jobs))
-
-
-def _labels_of(query: QueryParameters, faults: list[FieldFault]) -> tuple[tuple[str, str], ...]:
-    found = [(name, value) for name, _, value in (one.partition("=") for one in query.get("label", ()))]
-    if not all(name and value for name, value in found):
-        faults.append(FieldFault("must be name=value", parameter="label"))
-    return tuple(found)
-
-
-def _is_true(query: QueryParameters, name: str, faults: list[FieldFault]) -> bool:
-    if name in query and query[name][0] != "true":
-        faults.append(FieldFault("must be true, or left out", parameter=name))
-    return name in query
-
-
-def _moment(query: QueryParameters, name: str, faults: list[FieldFault]) -> float | None:
-    if name not in query:
-        return None
-    at = moment_of(query[name][0])
-    if at is None:
-        reason = "must be a time with its offset, such as 2026-11-21T14:00:00Z; in a URL a + is written %2B"
-        faults.append(FieldFault(reason, parameter=name))
-    return at
 
 
 class JobRoutes:
@@ -289,7 +134,7 @@ class JobRoutes:
             check_same(job, new)
         if wait_s is not None:
             watch, scope = self._context.watch, scope_of(request)
-            job = await watch.wait_for(job.id, _has_ended, wait_s, scope, _gone(request)) or job
+            job = await watch.wait_for(job.id, has_ended, wait_s, scope, gone(request)) or job
         status = 202 if job.state not in _ENDS else 201 if created else 200
         headers = {hdrs.LOCATION: f"/v1/jobs/{job.id}", **applied(wait_s), **({} if created else {REPLAYED: "true"})}
         return self._reply(job, status, headers)
@@ -302,8 +147,8 @@ class JobRoutes:
             return entity_tag(job) not in known if known else job.state in _ENDS
 
         if wait_s:
-            _refuse_if_full(self._context.watch)
-        job = await self._context.watch.wait_for(number, is_changed, wait_s or 0.0, scope_of(request), _gone(request))
+            refuse_if_full(self._context.watch)
+        job = await self._context.watch.wait_for(number, is_changed, wait_s or 0.0, scope_of(request), gone(request))
         if job is None:
             raise ProblemError(404, f"there is no job {number}")
         tag = entity_tag(job)
@@ -393,15 +238,21 @@ def _one_key(key: str | None, unique_key: str | None) -> str | None:
     return unique_key if key is None else key
 
 
-def _refuse_if_full(watch: JobWatch) -> None:
+def refuse_if_full(watch: JobWatch) -> None:
+    """Make sure that another caller may wait.
+
+    Raises:
+        ProblemError: 429, if too many wait already.
+    """
     if watch.is_full:
         raise ProblemError(429, "too many callers wait for jobs", retry_after_s=_FULL_AGAIN_S)
 
 
-def _gone(request: web.Request) -> Callable[[], bool]:
+def gone(request: web.Request) -> Callable[[], bool]:
     """Whether the caller has disconnected, so that a reply would not be read."""
     return lambda: request.transport is None
 
 
-def _has_ended(job: Job) -> bool:
+def has_ended(job: Job) -> bool:
+    """Whether a job has ended or waits for a person, so that nothing happens by itself any more."""
     return job.state in _ENDS

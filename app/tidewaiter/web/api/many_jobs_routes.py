@@ -4,8 +4,8 @@ from functools import partial
 
 from aiohttp import web
 
-from tidewaiter.database.job_list import JobFilter
 from tidewaiter.services.many_jobs import MOST_AT_ONCE, MOST_COUNTED, JobAction, ManyJobs, ManyResult, Selection
+from tidewaiter.web.api.job_conditions import conditions_of
 from tidewaiter.web.api.many_jobs_shapes import ManyJobsBody, ManyJobsShape
 from tidewaiter.web.api.request_input import body_problem, read_body
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
@@ -62,23 +62,13 @@ def target_of(selection: Selection, result: ManyResult, *, dry_run: bool) -> str
 
 
 def _selection_of(body: ManyJobsBody) -> Selection:
-    given = body.filter
-    if given is None:
+    faults: list[FieldFault] = []
+    if body.filter is None:
         selection = Selection(body.ids)
     else:
-        selection = Selection(
-            (),
-            JobFilter(
-                account=given.account,
-                operation=given.operation,
-                states=given.state,
-                search=given.q,
-                unhandled=given.unhandled,
-                cause=given.cause,
-                batch=given.batch,
-                schedule=given.schedule,
-            ),
-        )
+        selection = Selection((), conditions_of(body.filter.as_query(), faults))
+    if faults:
+        raise body_problem([FieldFault(fault.detail, f"/filter/{fault.parameter}") for fault in faults])
     if bool(body.ids) == selection.by_filter:
         raise body_problem([FieldFault("give ids, or a filter with at least one condition, and not both", "")])
     return selection

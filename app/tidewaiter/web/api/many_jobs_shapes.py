@@ -5,8 +5,9 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from tidewaiter.domain.job import State
+from tidewaiter.domain.job_labels import MOST_LABELS
 from tidewaiter.services.many_jobs import MOST_AT_ONCE, JobAction
-from tidewaiter.web.api.body_schemas import Incoming, JobNumber, Name, Outgoing
+from tidewaiter.web.api.body_schemas import Incoming, JobNumber, Moment, Name, Outgoing, UniqueKey
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -19,11 +20,23 @@ class ManyJobsFilter(Incoming):
     account: Name | None = None
     operation: Name | None = None
     state: Annotated[tuple[_State, ...], Field(max_length=len(State), strict=False)] = ()
-    unhandled: bool = False
-    cause: _Text | None = None
+    unique_key: UniqueKey | None = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
     q: _Text | None = None
+    label: Annotated[tuple[_Text, ...], Field(max_length=MOST_LABELS, strict=False)] = ()
     batch: _Text | None = None
     schedule: _Text | None = None
+    cause: _Text | None = None
+    unhandled: bool = False
+
+    def as_query(self) -> dict[str, tuple[str, ...]]:
+        """The same conditions as the query of a list."""
+        return {
+            name: ("true",) if value is True else (value,) if isinstance(value, str) else tuple(value)
+            for name, value in self
+            if value
+        }
 
 
 class ManyJobsBody(Incoming):

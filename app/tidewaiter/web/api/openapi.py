@@ -19,7 +19,8 @@ from tidewaiter.web.api.batch_list_routes import BatchListRoutes
 from tidewaiter.web.api.batch_routes import BatchRoutes
 from tidewaiter.web.api.body_schemas import Incoming, Outgoing, ProblemShape
 from tidewaiter.web.api.event_routes import EventRoutes
-from tidewaiter.web.api.job_routes import JobListRoutes, JobRoutes
+from tidewaiter.web.api.job_list_routes import JobListRoutes
+from tidewaiter.web.api.job_routes import JobRoutes
 from tidewaiter.web.api.many_jobs_routes import ManyJobsRoutes
 from tidewaiter.web.api.notification_routes import NotificationRoutes
 from tidewaiter.web.api.overview_routes import OverviewRoutes

@@ -53,7 +53,7 @@ class ManyJobsPages:
         action, (selection, query) = _action_of(request.query), selection_of(request.query)
         result = ManyResult(())
         if selection.numbers or selection.by_filter:
-            result = await self._many(request).preview(action, selection)
+            result = await self._many(request).preview(action, selection, MOST_AT_ONCE)
         verb, _ = VERBS[action]
         return self._renderer.page(
             request,
@@ -78,8 +78,8 @@ class ManyJobsPages:
         how = "by filter" if selection.by_filter else "by number"
         request[TARGET] = f"{len(result.done)} jobs {how}"
         done = f"{action}-{len(result.done)}-{len(result.refused)}-{int(result.more)}"
-        kept = {"unhandled": "true"} if query.filters.unhandled else query.parameters()
-        raise web.HTTPSeeOther(str(URL("/jobs").with_query({**kept, NOTICE: done})))
+        kept = [("unhandled", "true")] if query.filters.unhandled else query.parameters()
+        raise web.HTTPSeeOther(str(URL("/jobs").with_query([*kept, (NOTICE, done)])))
 
     def _many(self, request: web.Request) -> ManyJobs:
         return ManyJobs(self._jobs(request), self._job_lists(request))
@@ -91,17 +91,18 @@ def review_address(action: JobAction, parameters: Mapping[str, str]) -> str:
 
 
 def selection_of(given: MultiMapping[str]) -> tuple[Selection, JobListQuery]:
-    """The jobs that a form names: those with numbers, or with ``all`` or without numbers those that match its filters.
+    """The jobs that a form names: the selected rows, or those that match its filters.
 
     Raises:
         ProblemError: a field is invalid.
     """
-    query = read_job_list_query({name: value for name, value in given.items() if name != "before"})
+    query = read_job_list_query(MultiDict((name, value) for name, value in given.items() if name != "before"))
     numbers = tuple(number_of(one) or 0 for one in given.getall("job", []))
     if 0 in numbers or len(numbers) > MOST_AT_ONCE:
         fault = FieldFault(f"must be numbers of jobs, at most {MOST_AT_ONCE}", parameter="job")
         raise ProblemError(400, "the selection is invalid", errors=[fault])
-    if numbers and given.get("all") != "true":
+    by_rows = numbers or given.get("chosen") == "rows"  # the list says so, because no row may be selected
+    if by_rows and given.get("all") != "true":
         return Selection(numbers), query
     return Selection((), query.filters), query
 
@@ -119,7 +120,7 @@ def _action_of(given: MultiMapping[str]) -> JobAction:
 def _fields(selection: Selection, query: JobListQuery) -> list[tuple[str, str]]:
     if selection.numbers:
         return [("job", str(number)) for number in selection.numbers]
-    return list(query.parameters().items())
+    return query.parameters()
 
 
 async def _read_fields(request: web.Request) -> MultiDict[str]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import hdrs, web
-from yarl import URL
 
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain.job import Job
@@ -18,6 +17,7 @@ from tidewaiter.web.request_reading import number_of
 from tidewaiter.web.route_rules import GuardedRoute, RouteRule, form_route
 from tidewaiter.web.ui import job_form
 from tidewaiter.web.ui.forms import read_form
+from tidewaiter.web.ui.operation_choice import choice_page, chosen_account, operation_of
 from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
 
 NEW_JOB: Final = "/jobs/new"
@@ -76,22 +76,13 @@ class NewJobPage:
             return self._form(request, await self._like(request, given), job_form.NO_FAULTS)
         if given := request.query.get("schedule"):
             return self._form(request, self._run_of(request, given), job_form.NO_FAULTS)
-        accounts, name = self._jobs(request).accounts, request.query.get("account")
-        if name is None and len(accounts) == 1:
-            name = next(iter(accounts))
-        if name is not None and (operation := request.query.get("operation")) is not None:
-            asked = _asked(accounts, name, operation)
-            newest = await self._job_lists(request).page(JobFilter(account=name, operation=operation), 1)
-            return self._form(request, _with_values_of(asked, newest[0]) if newest else asked, job_form.NO_FAULTS)
-        account = None if name is None else _account(accounts, name)
-        return self._renderer.page(
-            request,
-            "new-job-choice.html",
-            title="New export",
-            accounts=[one for _, one in sorted(accounts.items())],
-            account=account,
-            operations=[] if account is None else _operations(account),
-        )
+        accounts = self._jobs(request).accounts
+        name, operation = chosen_account(request, accounts), request.query.get("operation")
+        if name is None or operation is None:
+            return choice_page(self._renderer, request, accounts, path=NEW_JOB, title="New export")
+        asked = _asked(accounts, name, operation)
+        newest = await self._job_lists(request).page(JobFilter(account=name, operation=operation), 1)
+        return self._form(request, _with_values_of(asked, newest[0]) if newest else asked, job_form.NO_FAULTS)
 
     async def _submit(self, request: web.Request) -> web.Response:
         form = await read_form(request, largest=_LARGEST_FORM, most_fields=_MOST_FIELDS, as_given=True)
@@ -146,22 +137,8 @@ class NewJobPage:
         )
 
 
-def new_job_address(account: str, operation: str) -> str:
-    """The address of the form for an operation of an account."""
-    return str(URL(NEW_JOB).with_query({"account": account, "operation": operation}))
-
-
-def _account(accounts: Mapping[str, BoundAccount], name: str) -> BoundAccount:
-    if name not in accounts:
-        raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
-    return accounts[name]
-
-
 def _asked(accounts: Mapping[str, BoundAccount], name: str, operation: str) -> _Asked:
-    account = _account(accounts, name)
-    if operation not in account.operations:
-        raise NotFoundError(f"the account {name!r} has no operation {operation[:64]!r}")
-    return _Asked(name, operation, account.operations[operation].parts.spec, {})
+    return _Asked(name, operation, operation_of(accounts, name, operation), {})
 
 
 def _with_values_of(asked: _Asked, job: Job) -> _Asked:
@@ -177,11 +154,3 @@ def _filled(accounts: Mapping[str, BoundAccount], form: Mapping[str, str]) -> _A
         unique_key=form.get(job_form.UNIQUE_KEY, ""),
         labels=form.get(job_form.LABELS, ""),
     )
-
-
-def _operations(account: BoundAccount) -> list[tuple[str, str, str]]:
-    """The name, the title and the address of the form of each operation."""
-    return [
-        (name, bound.parts.spec.title, new_job_address(account.name, name))
-        for name, bound in sorted(account.operations.items())
-    ]

@@ -43,6 +43,11 @@ _NOTICES: Final = {
     "polled": "The provider is polled as soon as its limit permits.",
     "paused": "The account is paused: no request is sent to its provider until somebody resumes it.",
     "resumed": "The account is resumed; one request tests first whether its provider responds.",
+    "backfill-made": "The backfill is made; a daemon submits its first windows within seconds.",
+    "backfill-known": "There is this backfill already, with the same name and plan. Nothing was made.",
+    "backfill-paused": "The backfill is paused: no more windows are submitted until somebody resumes it.",
+    "backfill-resumed": "The backfill is resumed; a daemon submits its next windows within seconds.",
+    "backfill-cancelled": "The backfill is cancelled; each of its jobs stops with its next step.",
     "schedule-paused": "The schedule is paused: its ticks are not served until somebody resumes it.",
     "schedule-resumed": "The schedule is resumed.",
     "test-accepted": "The endpoint accepted the test message.",
@@ -51,7 +56,7 @@ _NOTICES: Final = {
     "signed-out": "You are signed out.",
 }
 STATES: Final = tuple(State)
-_SECTIONS: Final = frozenset({"jobs", "accounts", "schedules", "notifications", "trends"})
+_SECTIONS: Final = frozenset({"jobs", "batches", "accounts", "schedules", "notifications", "trends"})
 _FLAT: Final = frozenset({"schedules", "notifications"})
 """Sections whose single things have no page."""
 _SECONDS: Final = 3
@@ -175,6 +180,8 @@ def _back(request: web.Request) -> str:
     parts = request.path.split("/")
     if parts[1].startswith("jobs:"):
         return "/jobs"
+    if parts[1] == "backfills":
+        return "/batches"
     if parts[1] not in _SECTIONS:  # "//another.example" would lead to another site
         return "/"
     if request.method in SAFE:

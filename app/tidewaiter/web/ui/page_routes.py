@@ -5,17 +5,20 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.dashboard_store import Dashboard
 from tidewaiter.database.job_list import JobList
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.trend_store import TrendStore
-from tidewaiter.services import AccountService, JobService, ScheduleService
+from tidewaiter.services import AccountService, BackfillService, JobService, ScheduleService
 from tidewaiter.transport.webhook_sender import WebhookReply
 from tidewaiter.web.ui.account_pages import AccountPages
+from tidewaiter.web.ui.batch_pages import BatchPages
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import ActionForms, LoginPages
 from tidewaiter.web.ui.job_pages import JobDetailPage, JobListPage
 from tidewaiter.web.ui.many_jobs_pages import ManyJobsPages
+from tidewaiter.web.ui.new_backfill_page import NewBackfillPage
 from tidewaiter.web.ui.new_job_page import NewJobPage
 from tidewaiter.web.ui.notification_page import EndpointView, NotificationPage
 from tidewaiter.web.ui.overview_page import OverviewPage
@@ -39,6 +42,8 @@ class PageContext:
     accounts: Callable[[web.Request], AccountService]
     schedules: Callable[[web.Request], ScheduleService]
     job_lists: Callable[[web.Request], JobList]
+    batches: Callable[[web.Request], BatchStore]
+    backfills: Callable[[web.Request], BackfillService]
     overview: Callable[[web.Request], Dashboard]
     notifications: Callable[[web.Request], NotificationStore]
     trends: Callable[[web.Request], TrendStore]
@@ -63,9 +68,19 @@ def page_routes(renderer: PageRenderer, context: PageContext) -> list[web.Abstra
     pages = (
         OverviewPage(renderer, dashboard, context.accounts),
         NewJobPage(renderer, context.jobs, context.schedules, context.job_lists),
+        NewBackfillPage(renderer, context.jobs, context.backfills, context.job_lists),
         JobListPage(renderer, dashboard, context.jobs, context.job_lists),
         ManyJobsPages(renderer, context.jobs, context.job_lists),
         JobDetailPage(renderer, dashboard, context.jobs),
+        BatchPages(
+            renderer,
+            dashboard,
+            context.batches,
+            context.backfills,
+            context.job_lists,
+            notifications=context.notifications,
+            endpoints=context.endpoints,
+        ),
         AccountPages(renderer, dashboard, context.accounts, context.schedules, context.job_lists),
         SchedulePage(renderer, context.schedules),
         NotificationPage(renderer, context.notifications, context.endpoints, context.send_test),

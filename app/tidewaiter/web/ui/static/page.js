@@ -18,7 +18,7 @@
     const button = document.getElementById("theme");
     const show = () => {
       const theme = root.dataset.theme || "auto";
-      button.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+      button.replaceChildren(Object.assign(document.createElement("span"), { className: "topic", textContent: "Colours: " }), theme);
       button.setAttribute("aria-label", `Colours: ${theme}. Press to change.`);
     };
     button.addEventListener("click", () => {

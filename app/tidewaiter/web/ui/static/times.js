@@ -7,7 +7,7 @@
 (() => {
   "use strict";
   const ways = ["relative", "utc", "local"];
-  const names = { relative: "Relative", utc: "UTC", local: "Local" };
+  const names = { relative: "relative", utc: "UTC", local: "local" };
   const key = "tidewaiter-times";
 
   const remembered = () => { try { return localStorage.getItem(key); } catch { return null; } };
@@ -53,7 +53,7 @@
   function makeSwitch() {
     const button = document.getElementById("times");
     const show = () => {
-      button.textContent = names[way];
+      button.replaceChildren(Object.assign(document.createElement("span"), { className: "topic", textContent: "Times: " }), names[way]);
       button.setAttribute("aria-label", `Times: ${names[way]}. Press to change.`);
     };
     button.addEventListener("click", () => {

@@ -1,0 +1,49 @@
+"""What the page of a job says about where the job comes from, and where the links in it lead."""
+
+import html
+import re
+
+import pytest
+
+from tests.support.stored_jobs import NOW
+from tests.web.ui.ui_server import UiServer
+from tidewaiter.domain.job_context import JobContext
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+CONTEXT = JobContext(
+    requested_by="ada",
+    schedule="daily-opens",
+    scheduled_for=NOW,
+    batch="march+april",
+    labels={"team": "crm", "dag": "night/ly"},
+    traceparent=TRACE,
+)
+
+
+async def test_a_job_says_what_it_belongs_to(page_server: UiServer) -> None:
+    """Schedule and labels lead to the lists that have the job, and the batch to its page; the rest is text."""
+    other = await page_server.sample.add("newsletter", "statistics")
+    job = await page_server.sample.add("newsletter", "statistics", context=CONTEXT)
+    _, text = await page_server.get(f"/jobs/{job.id}")
+    facts = text.split('id="h-facts"')[1]
+    found = [html.unescape(link) for link in re.findall(r'<a href="(/jobs\?[^"]+)"', facts)]
+    assert len(found) == 3
+    for link in found:
+        _, listed = await page_server.get(link)
+        assert f'href="/jobs/{job.id}"' in listed, link
+        assert f'href="/jobs/{other.id}"' not in listed, link
+    assert 'href="/batches/march%2Bapril"' in facts
+    assert "<dt>Tick</dt>" in facts
+    assert "<dt>Requested by</dt><dd><bdi>ada</bdi></dd>" in facts
+    assert TRACE in facts
+    _, text = await page_server.get(f"/jobs/{other.id}")
+    assert "<dt>Schedule</dt>" not in text
+
+
+async def test_schedules_lead_to_their_runs(page_server: UiServer) -> None:
+    """The list of schedules, and those of an account."""
+    for path in ("/schedules", "/accounts/newsletter"):
+        _, text = await page_server.get(path)
+        assert 'href="/jobs?schedule=daily-opens"' in text, path

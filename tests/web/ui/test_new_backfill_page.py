@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 
 from tests.support.stored_jobs import NOW
 from tests.web.ui.browser_page import looking
-from tests.web.ui.test_new_job_page import field_of
+from tests.web.ui.html_parts import field_of
 from tests.web.ui.ui_server import READER, SUBMITTER, UiServer
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.domain.backfill import BackfillPlan

@@ -71,16 +71,8 @@ async def test_every_page_passes_axe(browser: Browser, busy: UiServer, look: str
     some = [job for state in State for job in await sample.jobs.find(states=[state], limit=1)]
     async with looking(browser, busy, **LOOKS[look]) as page:
         kinds, faults = await _faults(page, busy, ["/", *(f"/jobs/{job.id}" for job in some)])
-    assert kinds >= {
-        "/",
-        "/jobs",
-        "/jobs/N",
-        "/accounts",
-        "/accounts/social",
-        "/schedules",
-        "/batches/opens",
-        "/batches/held",
-    }
+    assert kinds >= {"/", "/jobs", "/jobs/N", "/accounts", "/accounts/social", "/schedules", "/batches"}
+    assert kinds >= {"/batches/opens", "/batches/held", "/backfills/new", "/backfills/new?"}
     assert not faults, "\n".join(sorted(set(faults)))
 
 

@@ -5,11 +5,12 @@ import re
 
 import aiohttp
 import pytest
+from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, expect
 
 from tests.support.stored_jobs import NOW
 from tests.web.ui.browser_page import looking
-from tests.web.ui.test_new_job_page import field_of
+from tests.web.ui.html_parts import field_of
 from tests.web.ui.ui_server import READER, SUBMITTER, UiServer
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.domain.backfill import BackfillPlan
@@ -164,6 +165,7 @@ async def test_a_backfill_is_made_by_hand(browser: Browser, page_server: UiServe
         await expect(page.get_by_label("since")).to_have_value("${window.from}")
         await page.get_by_role("button", name="Preview").click()
         await expect(page.get_by_role("heading", name="Preview: 7")).to_be_visible()
+        assert (await Axe().run(page)).response["violations"] == []
         await page.get_by_role("button", name="Make this backfill").click()
         await expect(page.get_by_role("status").filter(has_text="The backfill is made")).to_be_visible()
         await expect(page.get_by_role("heading", level=1)).to_contain_text("shop-segments-")

@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from tests.web.ui.browser_page import looking
+from tests.web.ui.html_parts import field_of
 from tests.web.ui.ui_server import READER, SUBMITTER, UiServer
 from tidewaiter.domain.job_context import JobContext
 
@@ -26,11 +27,6 @@ FILLED = {
     "unique_key": "june",
     "labels": "team=growth\r\nticket = OPS-7",
 }
-
-
-def field_of(text: str, name: str) -> str:
-    """The HTML of one field."""
-    return next(part for part in text.split('<div class="field')[1:] if f'name="{name}"' in part)
 
 
 async def test_a_field_fits_its_parameter(page_server: UiServer) -> None:

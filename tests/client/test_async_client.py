@@ -1,8 +1,9 @@
 """The client against the real listener: submit, wait, lists and decisions."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -199,3 +200,52 @@ class _Counting(QuickClock):
 
     async def sleep(self, seconds: float) -> None:
         self._slept += seconds
+
+
+@pytest.mark.slow
+async def test_a_batch_is_waited_for(client: AsyncClient, site: ApiServer) -> None:
+    """It has ended with its last job, and also when the rest waits for a person; a time limit ends the wait."""
+    one, two = [await client.submit("quay", "report", PARAMS, batch="march", labels={"dag": "x"}) for _ in range(2)]
+    assert (await client.batch("march")).open == 2
+    assert [job.id async for job in client.jobs(label="dag=x")] == [two.id, one.id]
+    with pytest.raises(TimeoutError, match="batch march has not ended after 1 seconds: 2 jobs are open"):
+        await client.wait_batch("march", 1)
+    waiting = asyncio.ensure_future(client.wait_batch("march"))
+    await site.step(one.id, o.Intended("i-1"), o.Refused("no such report"))
+    await site.step(two.id, o.Intended("i-2"), o.Unknown("lost"), o.Undecidable("nobody knows"))
+    ended = await waiting
+    assert (ended.ended_at, ended.states) == (None, {"failed": 1, "parked": 1})
+    adopted = await client.adopt(two.id, "remote-7")
+    assert (adopted.state, adopted.handle) == (State.POLLING, "remote-7")
+    with pytest.raises(NotFoundError):
+        await client.wait_batch("april")
+    with pytest.raises(ConflictError):
+        await client.adopt(one.id, "remote-8")
+
+
+async def test_a_backfill(client: AsyncClient) -> None:
+    """The same request with its name is the same backfill; a day may be a date; it can be waited for."""
+    span: dict[str, Any] = {"first": date(2026, 1, 1), "to": "2026-01-03", "window": "1d"}
+    made = await client.create_backfill(
+        "quay", "report", {**PARAMS, "note": "${window.from}"}, **span, name="january", at_once=2
+    )
+    assert (made.name, made.windows, made.at_once, made.state) == ("january", 3, 2, "running")
+    assert (
+        await client.create_backfill(
+            "quay", "report", {**PARAMS, "note": "${window.from}"}, **span, name="january", at_once=2
+        )
+        == made
+    )
+    assert await client.backfill("january") == made
+    with pytest.raises(TimeoutError):
+        await client.wait_backfill("january", 0)
+    with pytest.raises(NotFoundError):
+        await client.backfill("february")
+
+
+async def test_a_schedule_is_run(client: AsyncClient) -> None:
+    """Its job is made now, with other parameters and the dates of another day; one that is not there is not found."""
+    job = await client.run_schedule("nightly", params={"period": "LAST_DAY"}, as_of=date(2026, 1, 1))
+    assert (job.account, job.schedule, job.params["period"]) == ("quay", "nightly", "LAST_DAY")
+    with pytest.raises(NotFoundError):
+        await client.run_schedule("yearly")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api_server import serving
 from tests.support.daemon_in_process import open_daemon_setup
 from tests.support.doc_pages import ROOT, blocks
 from tests.support.ports import free_port
@@ -34,18 +35,35 @@ async def _run(code: str, folder: Path) -> list[str]:
 @pytest.mark.slow
 async def test_examples_run(tmp_path: Path, sqlite_url: str) -> None:
     """Each does what stands around it: files are fetched, a fault is shown, a trace is accepted."""
-    exports, several, faults, traced, _ = EXAMPLES
+    exports, several, together, _, faults, traced, _ = EXAMPLES
     port, here = free_port(), tmp_path / "here"
     here.mkdir()
     async with open_daemon_setup(tmp_path, sqlite_url) as setup:
-        setup.write(setup.account("newsletter"), f'[http]\nlisten = "127.0.0.1:{port}"\n')
+        nightly = '[schedules.nightly]\naccount = "newsletter"\noperation = "statistics"\ncron = "0 4 * * *"\n'
+        nightly += 'timezone = "UTC"\n[schedules.nightly.params]\nexport_type = "OPENS"\n'
+        setup.write(setup.account("newsletter"), nightly, f'[http]\nlisten = "127.0.0.1:{port}"\n')
         async with setup.serving():
-            printed = [await _run(one.replace(":8090", f":{port}"), here) for one in (exports, several, faults, traced)]
+            printed = [
+                await _run(one.replace(":8090", f":{port}"), here)
+                for one in (exports, several, faults, traced, together)
+            ]
     assert [len(lines) for lines in printed[:2]] == [1, 2]
     names = {line.split()[0] for lines in printed[:2] for line in lines}
     assert {one.name for one in here.iterdir()} == names
     assert any(line.startswith("/params/period 'TOMORROW' is not permitted") for line in printed[2])
     assert printed[3] == []
+    assert printed[4] == ["2 jobs: {'succeeded': 2}", "succeeded"]
+
+
+@pytest.mark.slow
+async def test_the_backfill(tmp_path: Path, sqlite_url: str) -> None:
+    """It is made, waited for until the time is over, and shown."""
+    example = EXAMPLES[3].replace("timeout_s=3600", "timeout_s=0").replace("export_type", "period")
+    for name, other in (("newsletter", "quay"), ("statistics", "report"), ("OPENS", "LAST_DAY"), ('"day"', '"note"')):
+        example = example.replace(name, other)
+    async with serving(tmp_path, sqlite_url) as site:
+        printed = await _run(example.replace("http://127.0.0.1:8090", site.base), tmp_path)
+    assert printed == ["181 windows", "0 of 181 running"]
 
 
 def test_the_receiver(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,8 @@ from tidewaiter.client.errors import (
 )
 from tidewaiter.client.webhooks import verify_webhook
 from tidewaiter.domain.job import State
+from tidewaiter.web.api.batch_schemas import BackfillShape as Backfill
+from tidewaiter.web.api.batch_schemas import BatchShape as Batch
 from tidewaiter.web.api.body_schemas import ArtifactShape as Artifact
 from tidewaiter.web.api.body_schemas import JobShape as Job
 
@@ -28,6 +30,8 @@ __all__ = [
     "ApiError",
     "Artifact",
     "AsyncClient",
+    "Backfill",
+    "Batch",
     "ChecksumError",
     "Client",
     "ConflictError",

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from tidewaiter.client.api_session import TEMPORARY, ApiSession
 from tidewaiter.client.errors import ChecksumError, JobNotSucceededError, NotFoundError
+from tidewaiter.client.group_calls import LEAST_ROUND_S, LONGEST_WAIT_S, GroupCalls
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.job import TERMINAL, State
 from tidewaiter.web.api.body_schemas import ArtifactShape, ArtifactsShape, JobPage, JobShape
@@ -22,13 +23,11 @@ from tidewaiter.web.api.body_schemas import ArtifactShape, ArtifactsShape, JobPa
 ENDED: Final = TERMINAL | {State.PARKED}
 """The states in which a wait ends: final ones, and that of a job that waits for a person."""
 _MOST_IDS: Final = 100
-_LONGEST_WAIT_S: Final = 60.0
 _SHARED_WAIT_S: Final = 5.0
-_LEAST_ROUND_S: Final = 1.0
 _PIECE: Final = 1_048_576
 
 
-class AsyncClient:
+class AsyncClient(GroupCalls):
     """Requests exports, waits for them and fetches their files. Use it as an ``async with`` block, or close it.
 
     Every method raises :class:`ApiError` for a problem, and ``ConnectionError`` if the API cannot be reached. A request
@@ -52,8 +51,8 @@ class AsyncClient:
         ssl_context: ssl.SSLContext | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._clock = clock or SystemClock()
-        self._api = ApiSession(url, token, patience_s, ssl_context, self._clock)
+        clock = clock or SystemClock()
+        super().__init__(ApiSession(url, token, patience_s, ssl_context, clock), clock)
 
     async def __aenter__(self) -> "AsyncClient":
         return self
@@ -72,6 +71,8 @@ class AsyncClient:
         params: Mapping[str, Any] | None = None,
         *,
         unique_key: str | None = None,
+        batch: str | None = None,
+        labels: Mapping[str, str] | None = None,
         traceparent: str | None = None,
     ) -> JobShape:
         """Request an export.
@@ -83,12 +84,16 @@ class AsyncClient:
             unique_key: identifies this request within the account, with up to 255 visible ASCII characters. The same
                 request with the same key returns the first job; another request with it is refused. Only with a key is
                 the request repeated after a broken connection.
+            batch: the name of the batch that it joins; the batch is made with its first job.
+            labels: names and values of your own, by which jobs are found.
             traceparent: the trace that the job belongs to (W3C Trace Context).
         """
         headers = {} if unique_key is None else {"Idempotency-Key": f'"{unique_key}"'}
         if traceparent is not None:
             headers["traceparent"] = traceparent
-        body = {"account": account, "operation": operation, "params": dict(params or {})}
+        body: dict[str, object] = {"account": account, "operation": operation, "params": dict(params or {})}
+        body |= {} if batch is None else {"batch": batch}
+        body |= {} if labels is None else {"labels": dict(labels)}
         is_repeatable = unique_key is not None
         found = await self._api.call("POST", "/v1/jobs", json=body, headers=headers, is_repeatable=is_repeatable)
         return JobShape.model_validate(found)
@@ -195,6 +200,12 @@ class AsyncClient:
             raise
         return target
 
+    async def adopt(self, number: int, handle: str) -> JobShape:
+        """Let a parked job follow the remote job with this handle, which a person has found. It is sent once."""
+        path = f"/v1/jobs/{number}/adopt"
+        found = await self._api.call("POST", path, json={"handle": handle}, is_repeatable=False)
+        return JobShape.model_validate(found)
+
     async def retry(self, number: int) -> JobShape:
         """Submit a job again: the parked job itself, or the new job that repeats an ended one."""
         return await self._decide(number, "retry")
@@ -221,7 +232,7 @@ class AsyncClient:
         while waiting:
             asked, others = waiting[:_MOST_IDS], waiting[_MOST_IDS:]
             began_at = self._clock.monotonic()
-            longest_s = _SHARED_WAIT_S if others else _LONGEST_WAIT_S
+            longest_s = _SHARED_WAIT_S if others else LONGEST_WAIT_S
             if not known.issuperset(asked):  # the first look does not wait, so that it shows which do not exist
                 longest_s = 0.0
                 known.update(asked)
@@ -234,8 +245,8 @@ class AsyncClient:
             if waiting and now >= ends_at:
                 shown = ", ".join(map(str, waiting[:10]))
                 raise TimeoutError(f"{len(waiting)} jobs have not ended after {timeout_s:g} seconds: {shown}")
-            if wait_s and not ended and now - began_at < _LEAST_ROUND_S:  # a daemon that stops lets nobody wait
-                await self._clock.sleep(_LEAST_ROUND_S)
+            if wait_s and not ended and now - began_at < LEAST_ROUND_S:  # a daemon that stops lets nobody wait
+                await self._clock.sleep(LEAST_ROUND_S)
 
     async def _ended(self, numbers: list[int], until: str, wait_s: int) -> dict[int, JobShape]:
         query = urlencode({"id": numbers, "until": until}, doseq=True)

@@ -90,6 +90,13 @@ class Client:
     retry = _blocking(AsyncClient.retry)
     acknowledge = _blocking(AsyncClient.acknowledge)
     cancel = _blocking(AsyncClient.cancel)
+    adopt = _blocking(AsyncClient.adopt)
+    batch = _blocking(AsyncClient.batch)
+    wait_batch = _blocking(AsyncClient.wait_batch)
+    create_backfill = _blocking(AsyncClient.create_backfill)
+    backfill = _blocking(AsyncClient.backfill)
+    wait_backfill = _blocking(AsyncClient.wait_backfill)
+    run_schedule = _blocking(AsyncClient.run_schedule)
 
     def _run(self, call: Awaitable[T]) -> T:
         future = asyncio.run_coroutine_threadsafe(_awaited(call), self._loop)

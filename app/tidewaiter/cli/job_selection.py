@@ -62,7 +62,7 @@ class JobSelection:
         from tidewaiter.database.job_list import JobFilter, JobList  # noqa: PLC0415  # help and completion do without
         from tidewaiter.services.many_jobs import JobAction, ManyJobs, Selection  # noqa: PLC0415
 
-        await check_account(service, self.account)
+        await check_account(service, self.account, self.operation)
         filters = JobFilter(
             account=self.account,
             operation=self.operation,
@@ -86,15 +86,20 @@ async def find_jobs(service: "JobService", filters: "JobFilter", limit: int, bef
     return await JobList(service.jobs).page(filters, limit, before, service.offered)
 
 
-async def check_account(service: "JobService", name: str | None) -> None:
-    """Refuse a name that is probably mistyped; an account that has left the configuration may have jobs.
+async def check_account(service: "JobService", name: str | None, operation: str | None = None) -> None:
+    """Refuse names that are probably mistyped; what has left the configuration may have jobs.
 
     Raises:
-        CommandError: the account is neither in the configuration nor has jobs.
+        CommandError: the account or the operation is neither in the configuration nor has jobs.
     """
     if name is not None and name not in service.accounts and not await service.jobs.find(account=name, limit=1):
         known = ", ".join(sorted(service.accounts)) or "none is configured"
         raise CommandError(ExitCode.USAGE, f"unknown account {name!r}; configured: {known}")
+    offered = {one for names in service.offered.values() for one in names}
+    if operation is None or operation in offered or await service.jobs.find(operation=operation, limit=1):
+        return
+    known = ", ".join(sorted(offered)) or "none is configured"
+    raise CommandError(ExitCode.USAGE, f"unknown operation {operation!r}; the accounts have: {known}")
 
 
 def selects_jobs(command: _Command) -> _Command:

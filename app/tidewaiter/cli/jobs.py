@@ -124,7 +124,7 @@ def list_jobs(
 
     async def find() -> list[Job]:
         async with open_job_service(invocation) as (service, _):
-            await check_account(service, account)
+            await check_account(service, account, operation)
             return await find_jobs(service, filters, limit + 1, before)
 
     found = asyncio.run(find())

@@ -53,7 +53,7 @@ def trends(
 
     The first table has each period, the second each operation in all of them. p50 and p95 are the durations of jobs
     that succeeded; "delay p95" is from "ready" to the landed files. They are estimates. The exit code is 2 if
-    there is no such account, or --number is larger than what is kept.
+    there is no such account or operation, or --number is larger than what is kept.
     """
     from tidewaiter.services.resource_json import trends_json  # noqa: PLC0415  # help and completion do without
 
@@ -87,10 +87,10 @@ async def _read(
     async with open_job_service(invocation) as (service, _):
         await check_account(service, account)
         store, now = TrendStore(service.jobs.database), SystemClock().now()
-        return (
-            await store.periods(step, number, now, account=account, operation=operation),
-            await store.operations(step, number, now, account=account, operation=operation),
-        )
+        operations = await store.operations(step, number, now, account=account, operation=operation)
+        if not operations:  # trends stay longer than jobs and configurations
+            await check_account(service, account, operation)
+        return await store.periods(step, number, now, account=account, operation=operation), operations
 
 
 def _cells(sums: Trend) -> list[str]:

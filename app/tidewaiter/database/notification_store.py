@@ -71,11 +71,16 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class EndpointBacklog:
-    """What an endpoint has not received: how many wait, when the next one is due (epoch seconds), how many are dead."""
+    """What an endpoint has not received: how many wait, when the next one is due (epoch seconds), how many are dead.
+
+    Of those that wait, the one that was tried last has failed ``attempts`` times, the last time with ``last_error``.
+    """
 
     waiting: int = 0
     due_at: float | None = None
     dead: int = 0
+    attempts: int = 0
+    last_error: str | None = None
 
 
 _FIELDS: Final = tuple(field.name for field in fields(Notification))
@@ -245,8 +250,11 @@ class NotificationStore:
         """What has not been received, by endpoint; an endpoint that has received everything is left out."""
         waiting = {name: (number, due_at) for name, number, due_at in await self._rows(_WAITING.where(*self._within))}
         dead: dict[str, int] = {name: number for name, number in await self._rows(_DEAD.where(*self._within))}  # noqa: C416  # rows, no pairs
-        names = sorted({*waiting, *dead})
-        return {name: EndpointBacklog(*waiting.get(name, (0, None)), dead.get(name, 0)) for name in names}
+        failing = {name: (attempts, error) for name, attempts, error in await self._rows(_FAILING.where(*self._within))}
+        return {
+            name: EndpointBacklog(*waiting.get(name, (0, None)), dead.get(name, 0), *failing.get(name, (0, None)))
+            for name in sorted({*waiting, *dead})
+        }
 
     async def delivered(self) -> dict[str, int]:
         """How many notifications each endpoint has received in the last 24 hours, by its name."""
@@ -285,6 +293,12 @@ _WAITING: Final = (
     select(notifications.c.endpoint, func.count(), func.min(notifications.c.due_at))
     .where(notifications.c.due_at.is_not(None))
     .group_by(notifications.c.endpoint)
+)
+# The one that was tried last is the last row.
+_FAILING: Final = (
+    select(notifications.c.endpoint, notifications.c.attempts, notifications.c.last_error)
+    .where(notifications.c.due_at.is_not(None), notifications.c.attempts > 0)
+    .order_by(notifications.c.attempted_at)
 )
 _DEAD: Final = (
     select(notifications.c.endpoint, func.count())

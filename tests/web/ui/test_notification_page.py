@@ -52,6 +52,16 @@ async def add(server: UiServer, *rows: dict[str, Any]) -> None:
 DEAD = {"endpoint": "ops", "status": "dead", "attempts": 10, "last_error": "HTTP 500: <b>no</b>"}
 
 
+async def test_a_failing_endpoint_is_seen_at_once(notifying: UiServer) -> None:
+    """Its row has the last error; while nothing is dead, the page begins with what waits."""
+    due_at = notifying.sample.clock.at + 60
+    failing = {"endpoint": "ops", "status": "waiting", "due_at": due_at, "attempts": 2, "last_error": "it refused"}
+    await add(notifying, failing)
+    _, text = await notifying.get("/notifications")
+    assert "2 attempts failed: <bdi>it refused</bdi>" in text
+    assert re.findall(r'data-key="notification-(\d+)"', text) == ["1"]
+
+
 async def test_dead_notifications_are_sent_again(notifying: UiServer) -> None:
     """One, or all of an endpoint; the overview leads to them."""
     old = {**DEAD, "endpoint": "old-hook"}
@@ -59,7 +69,7 @@ async def test_dead_notifications_are_sent_again(notifying: UiServer) -> None:
     delivered = {"endpoint": "ops", "status": "delivered", "ended_at": notifying.sample.clock.at - 60}
     await add(notifying, DEAD, DEAD, DEAD, old, waiting, delivered)
     _, text = await notifying.get("/")
-    (address,) = re.findall(r'href="([^"]+)" aria-label="Look at: 3[^"]*to ops', text)
+    (address,) = re.findall(r'href="([^"]+)" aria-label="Open: 3[^"]*to ops', text)
     _, text = await notifying.get(address.replace("&amp;", "&"))
     assert re.findall(r'data-key="notification-(\d+)"', text) == ["3", "2", "1"]
     assert "HTTP 500: &lt;b&gt;no&lt;/b&gt;" in text

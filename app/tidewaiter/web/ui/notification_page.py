@@ -1,6 +1,6 @@
 """The page of notifications: the endpoints, what each has received, and what a person may send again."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -75,9 +75,10 @@ class NotificationPage:
         ]
 
     async def _show(self, request: web.Request) -> web.Response:
-        status, endpoint, before_id = _query(request.query)
+        chosen, endpoint, before_id = _query(request.query)
         store, visible = self._notifications(request), self._visible(request)
         backlogs, delivered = await store.backlogs(), await store.delivered()
+        status = chosen or _most_urgent(backlogs.values() if endpoint is None else [backlogs.get(endpoint)])
         found = await store.find(status=status, endpoint=endpoint, before_id=before_id, limit=_LIMIT + 1)
         shown = found[:_LIMIT]
         return self._renderer.page(
@@ -135,14 +136,21 @@ def _concerns(subscription: Subscription, scope: Scope) -> bool:
     return subscription.accounts is None or any(account in scope for account in subscription.accounts)
 
 
-def _query(query: Mapping[str, str]) -> tuple[DeliveryStatus, str | None, int | None]:
-    """The status, the endpoint and the page that an address asks for.
+def _most_urgent(backlogs: Iterable[EndpointBacklog | None]) -> DeliveryStatus:
+    """What to show first: what is dead, else what waits."""
+    some = [one for one in backlogs if one is not None]
+    return DeliveryStatus.WAITING if some and not any(one.dead for one in some) else DeliveryStatus.DEAD
+
+
+def _query(query: Mapping[str, str]) -> tuple[DeliveryStatus | None, str | None, int | None]:
+    """The status, if any, the endpoint and the page that an address asks for.
 
     Raises:
         ProblemError: a parameter is invalid.
     """
     faults = []
-    status, before_id = DeliveryStatus.DEAD, None
+    status: DeliveryStatus | None = None
+    before_id = None
     if given := query.get("status"):
         try:
             status = DeliveryStatus(given)

@@ -47,6 +47,8 @@
       const kept = way === "relative" && time.dataset.form !== "reader";
       const text = kept ? time.dataset.written : textOf(time.dataset.form, date, now);
       if (time.textContent !== text) time.textContent = text;
+      const ticks = time.dataset.form === "reader" && time.closest(".ticks");
+      if (ticks) time.parentElement.hidden = ticks.firstElementChild.textContent.includes(text.slice(0, 16)); // the same zone
     }
   }
 

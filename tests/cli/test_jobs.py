@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import time
 
 import pytest
 
@@ -141,6 +142,16 @@ def test_acknowledging(shell: CommandShell) -> None:
     assert "only a failed or expired job can be acknowledged" in result.stderr
     assert shell("jobs", "list", "--unhandled").stdout == "no jobs\n"
     assert re.search(r"(?m)^handled\s+.* by \S+$", shell("jobs", "show", str(failed)).stdout)
+
+
+def test_a_used_up_limit_in_the_list(shell: CommandShell) -> None:
+    """A due job whose account has used its request limit up shows when the limit permits the next request."""
+    submit(shell)
+    assert "(limit)" not in shell("jobs", "list").stdout
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE lanes SET request_window = ?", (json.dumps([time.time()] * 1000),))
+    database.close()
+    assert re.search(r"\d\d:\d\d:\d\d \(limit\)", shell("jobs", "list").stdout)
 
 
 def park(shell: CommandShell, number: int) -> None:

@@ -234,3 +234,9 @@ def test_json() -> None:
         "at": rfc3339(NOW), "database": "sqlite:///tidewaiter.db", "account": None, "error": "away",
         "writes": None,
     }  # fmt: skip
+
+
+def test_a_used_up_limit_is_a_wait() -> None:
+    """An open lane whose limit is used up says when it permits the next request."""
+    state = busy(lanes=[lane("shop", used=30, until=NOW + 42.0)])
+    assert any("limit used up, next request in 42 s" in line for line in shown(fitting(state, 120, 24), 120))

@@ -102,8 +102,9 @@ def list_jobs(
     """List jobs, the newest first.
 
     --search takes a job's number, a whole handle, a whole parameter or label as NAME=VALUE, the name of a file, the
-    beginning of a unique key or an operation, or a part of the reason of an unhandled failure. The exit
-    code is 2 if the account is neither in the configuration nor has jobs.
+    beginning of a unique key or an operation, or a part of the reason of an unhandled failure. Where the next poll has
+    "(limit)", the request limit of the account is used up until then. The exit code is 2 if the account is neither in
+    the configuration nor has jobs.
     """
     from tidewaiter.database.job_list import JobFilter  # noqa: PLC0415  # help and completion do without
 
@@ -122,12 +123,13 @@ def list_jobs(
         show_causes(invocation, account, operation, as_json=as_json)
         return
 
-    async def find() -> list[Job]:
+    async def find() -> tuple[list[Job], dict[int, float]]:
         async with open_job_service(invocation) as (service, _):
             await check_account(service, account, operation)
-            return await find_jobs(service, filters, limit + 1, before)
+            found = await find_jobs(service, filters, limit + 1, before)
+            return found, {} if as_json else await service.used_up_limits(found)
 
-    found = asyncio.run(find())
+    found, used_up = asyncio.run(find())
     page = found[:limit]
     if as_json:
         only = ["true"] if unhandled else []
@@ -138,7 +140,7 @@ def list_jobs(
         }  # fmt: skip
         show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})
     elif page:
-        show_table(jobs_table(page))
+        show_table(jobs_table(page, used_up))
     else:
         click.echo("no jobs")
 

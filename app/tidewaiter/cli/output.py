@@ -102,8 +102,13 @@ def remote_text(job: Job) -> str:
     return printable(JobView.of(job).remote_words)
 
 
-def jobs_table(jobs: Iterable[Job]) -> Table:
-    """Jobs, one a line."""
+def jobs_table(jobs: Iterable[Job], used_up: Mapping[int, float]) -> Table:
+    """Jobs, one a line.
+
+    Args:
+        jobs: the jobs.
+        used_up: when the used-up limits of lanes permit the next request; a due job of such a lane waits until then.
+    """
     made = table(
         "job", "status", "account", "operation", "parameters", "details", "polls", "created (UTC)", "next poll (UTC)",
         right=("job", "polls"),
@@ -118,9 +123,16 @@ def jobs_table(jobs: Iterable[Job]) -> Table:
             _shortened(details_of(job)),
             str(job.polls),
             date_and_time(job.created_at),
-            date_and_time(job.due_at),
+            _next_poll(job, used_up),
         )
     return made
+
+
+def _next_poll(job: Job, used_up: Mapping[int, float]) -> str:
+    opens_at = used_up.get(job.lane)
+    if job.state not in LIVE or job.due_at is None or opens_at is None or job.due_at >= opens_at:
+        return date_and_time(job.due_at)
+    return f"{date_and_time(opens_at)} (limit)"
 
 
 def details_of(job: Job) -> str:

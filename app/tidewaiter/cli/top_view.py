@@ -270,6 +270,8 @@ def _late(lane: "LaneView") -> Text:
 
 
 def _condition(lane: "LaneView", now: float) -> Text:
+    if lane.condition.value == "open" and lane.until is not None:
+        return Text(f"limit used up, next request in {rough(lane.until - now)}", style="yellow")
     line = Text.assemble((lane.condition.value, _CONDITION_STYLES[lane.condition.value]))
     if lane.until is not None:
         line.append(f", {rough(lane.until - now)} left")

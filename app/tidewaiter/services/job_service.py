@@ -1,6 +1,6 @@
 """Requests for jobs and about jobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from random import Random
@@ -22,7 +22,7 @@ from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.change_feed import ChangeListener, added, change_of, ignore_change
 from tidewaiter.domain.http_values import Json
-from tidewaiter.domain.job import FAILURES, TERMINAL, HistoryEntry, Job, NewJob, State
+from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, NewJob, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.state_machine import advance
 from tidewaiter.domain.url import HIDDEN, shown_handle
@@ -36,7 +36,7 @@ from tidewaiter.services.audit import audited, target_of
 from tidewaiter.services.batch_events import log_batch
 from tidewaiter.services.failure_groups import FailureGroup, failure_groups
 from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
-from tidewaiter.services.wait_reasons import LaneReport, lane_report
+from tidewaiter.services.wait_reasons import LaneReport, lane_report, limit_opens_at
 
 _AT_ONCE: Final = 100
 
@@ -294,6 +294,20 @@ class JobService:
         pause = (await self._pauses.paused()).get(job.account)
         lane = None if pause else await self._lanes.lane(job.lane)
         return lane_report(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
+
+    async def used_up_limits(self, jobs: Iterable[Job]) -> dict[int, float]:
+        """The lanes of these jobs whose request limit is used up, by number: when it permits the next request.
+
+        Only lanes with a due job are looked at, all of them in one query.
+        """
+        now, found = self._clock.now(), {}
+        due = {job.lane for job in jobs if job.state in LIVE and job.due_at is not None and job.due_at <= now}
+        for lane in await self._lanes.all_lanes() if due else ():
+            if lane.id in due and (account := self.accounts.get(lane.account)) is not None:
+                limits = account.limits.share(self._shards.get(lane.account, 1))
+                if (opens_at := limit_opens_at(lane.request_window, limits, now)) is not None:
+                    found[lane.id] = opens_at
+        return found
 
     async def job(self, job_id: int) -> Job:
         """A job.

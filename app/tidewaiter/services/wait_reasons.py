@@ -1,11 +1,13 @@
 """Why a job waits, until when, and what a person can do about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from tidewaiter.database.account_store import Pause
 from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.services.parked_decisions import parked_sentence
 
@@ -92,6 +94,20 @@ def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | 
     if lane is None or not lane.leased:
         return LaneReport(LaneCondition.UNSERVED, "no daemon serves it now")
     return LaneReport(LaneCondition.OPEN)
+
+
+def limit_opens_at(request_window: Sequence[float], limits: Limits, now: float) -> float | None:
+    """When the limit permits the next request, in epoch seconds; ``None`` if it is not used up.
+
+    Args:
+        request_window: when the last requests were sent.
+        limits: of the lane.
+        now: epoch seconds.
+    """
+    recent = sorted(at for at in request_window if at > now - limits.period_s)
+    if limits.requests is None or len(recent) < limits.requests:
+        return None
+    return recent[-limits.requests] + limits.period_s
 
 
 def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str | None = None) -> WaitReason | None:

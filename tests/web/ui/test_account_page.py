@@ -10,8 +10,7 @@ from tests.web.ui.ui_server import UiServer
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import State
 from tidewaiter.domain.job_context import JobContext
-from tidewaiter.services.wait_reasons import LaneCondition, LaneReport, wait_reason
-from tidewaiter.web.ui.dashboard import limit_opens_at
+from tidewaiter.services.wait_reasons import LaneCondition, LaneReport, limit_opens_at, wait_reason
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -40,6 +39,10 @@ async def test_a_used_up_limit_is_a_wait(page_server: UiServer) -> None:
     for path in ("/accounts/newsletter", "/accounts"):
         assert "limit used up, next request" in (await page_server.get(path))[1], path
     assert "The request limit of the account is used up." in (await page_server.get(f"/jobs/{job.id}"))[1]
+    for path in ("/jobs", "/accounts/newsletter"):
+        row = (await page_server.get(path))[1].partition(f'data-key="job-{job.id}"')[2].partition("</tr>")[0]
+        assert ">waiting</span>" in row, path
+        assert ">limit, <time" in row, path
     report = LaneReport(LaneCondition.OPEN, until=NOW + 60.0)
     for state in (State.FETCHING, State.QUEUED):
         wait = wait_reason(replace(job, state=state, due_at=NOW), report, NOW + 1.0)

@@ -1,6 +1,6 @@
 """What the pages show of the whole: the dashboard with its lanes, in words."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,7 +11,7 @@ from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import AccountService
-from tidewaiter.services.wait_reasons import LaneCondition, lane_report
+from tidewaiter.services.wait_reasons import LaneCondition, lane_report, limit_opens_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +86,6 @@ def lanes_of(
     return found
 
 
-def limit_opens_at(request_window: Sequence[float], limits: Limits, now: float) -> float | None:
-    """When the limit permits the next request, in epoch seconds; ``None`` if it is not used up.
-
-    Args:
-        request_window: when the last requests were sent.
-        limits: of the lane.
-        now: epoch seconds.
-    """
-    recent = sorted(at for at in request_window if at > now - limits.period_s)
-    if limits.requests is None or len(recent) < limits.requests:
-        return None
-    return recent[-limits.requests] + limits.period_s
-
-
 @dataclass(frozen=True, slots=True)
 class DashboardView:
     """The dashboard and its lanes; ``trouble`` is why it could not be refreshed, if it could not."""
@@ -107,6 +93,12 @@ class DashboardView:
     snapshot: DashboardSnapshot
     lanes: list[LaneView]
     trouble: str | None
+
+    @property
+    def used_up(self) -> dict[int, float]:
+        """The open lanes whose limit is used up, by number: when it permits the next request."""
+        open_lanes = (lane for lane in self.lanes if lane.condition is LaneCondition.OPEN)
+        return {lane.id: lane.until for lane in open_lanes if lane.until is not None}
 
 
 class DashboardReader:

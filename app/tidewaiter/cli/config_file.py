@@ -31,5 +31,8 @@ def write_once(path: Path, text: str, hint: str) -> None:
     Raises:
         CommandError: another configuration is there; ``hint`` is what to do.
     """
-    if not write_config(path, text) and path.read_text(encoding="utf-8") != text:
+    if write_config(path, text):
+        return
+    # A pipe would be waited for, and a device such as /dev/zero has no end.
+    if not path.is_file() or path.read_bytes() != text.encode():
         raise CommandError(ExitCode.FAILED, f"{path} exists already, with other content; {hint}")

@@ -125,6 +125,8 @@ class ApiSession:
             aiohttp.ClientError: the connection failed.
             TimeoutError: there was no reply in time.
         """
+        if not path.startswith("/"):  # what a reply names must not turn the token to another host
+            raise ApiError(200, {"detail": f"the reply names an address that is no path: {path[:100]!r}"})
         if self._session is None:
             self._session = aiohttp.ClientSession()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_REPLY_S + wait_s)

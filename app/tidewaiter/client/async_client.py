@@ -163,6 +163,8 @@ class AsyncClient(GroupCalls):
                     async for piece in reply.content.iter_chunked(_PIECE):
                         digest.update(piece)
                         offset += len(piece)
+                        if offset > file.size:  # a body without an end must not fill the disk
+                            raise ChecksumError(f"{file.name} has more than the {file.size} bytes that landed")
                         patience.renew()
                         yield piece
                 break

@@ -58,7 +58,7 @@ async def test_a_failing_endpoint_is_seen_at_once(notifying: UiServer) -> None:
     failing = {"endpoint": "ops", "status": "waiting", "due_at": due_at, "attempts": 2, "last_error": "it refused"}
     await add(notifying, failing)
     _, text = await notifying.get("/notifications")
-    assert "2 attempts failed: <bdi>it refused</bdi>" in text
+    assert "2\N{NO-BREAK SPACE}attempts failed: <bdi>it refused</bdi>" in text
     assert re.findall(r'data-key="notification-(\d+)"', text) == ["1"]
 
 

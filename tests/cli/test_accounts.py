@@ -108,7 +108,7 @@ def test_an_account_that_has_left_the_configuration(shell: CommandShell) -> None
 def test_a_waiting_job_says_what_it_waits_for(shell: CommandShell) -> None:
     """Commands that show or await a job report the pause, or that its account is no longer configured."""
     number = str(submit(shell))
-    assert "No daemon serves its lane" in shell("jobs", "show", number).stdout
+    assert "No daemon serves the lane of this job" in " ".join(shell("jobs", "show", number).stdout.split())
     shell("accounts", "pause", "shop", "--reason", "maintenance")
     words = (" ".join(shell("jobs", "show", number).stdout.split()), "paused: maintenance", "accounts resume shop")
     assert all(word in words[0] for word in words[1:])

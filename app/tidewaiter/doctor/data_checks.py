@@ -100,7 +100,7 @@ def creatable_result(path: Path) -> CheckResult:
     if not above.is_dir():
         return failure(f"{above} is no folder", f"name another place than {path}, or move that file away")
     if denied := why_denied(path, os.W_OK):
-        what, _, remedy = denied.partition("; ")
+        what, remedy = _message_and_remedy(denied)
         return failure(
             f"{path} does not exist, and cannot be created: {what}",
             f"create {path} for the user that runs the daemon, or {remedy}",
@@ -114,8 +114,8 @@ def folder_result(root: Path) -> CheckResult:
         return creatable_result(root)
     if not root.is_dir():
         return failure(f"{root} is a file, not a folder", "name a folder as storage.root, or move that file away")
-    if not os.access(root, os.W_OK | os.X_OK):
-        return failure(f"this user may not write to {root}", f"give {root} to the user that runs the daemon (chown)")
+    if denied := why_denied(root, os.W_OK | os.X_OK):
+        return failure(*_message_and_remedy(denied))
     return ok(f"this user may write to {root}")
 
 
@@ -125,9 +125,15 @@ def database_file_result(file: Path) -> CheckResult:
     if not file.exists():
         return creatable_result(file)
     for path, mode in ((file, os.R_OK | os.W_OK), (file.parent, os.W_OK | os.X_OK)):
-        if not os.access(path, mode):
-            return failure(f"this user may not write to {path}", "give file and folder to the daemon's user (chown)")
+        if denied := why_denied(path, mode):
+            return failure(*_message_and_remedy(denied))
     return ok(f"this user may write to {file}")
+
+
+def _message_and_remedy(denied: str) -> tuple[str, str]:
+    """The two parts of a sentence of :func:`why_denied`."""
+    message, _, remedy = denied.partition("; ")
+    return message, remedy
 
 
 async def check_folder(notes: Notes, storage: Storage, root: Path) -> None:

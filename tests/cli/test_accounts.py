@@ -117,7 +117,7 @@ def test_a_waiting_job_says_what_it_waits_for(shell: CommandShell) -> None:
     assert all(word in line for word in words[1:])
     shell.config.write_text(shell.config.read_text().replace("[accounts.shop", "[accounts.store"))
     text = " ".join(shell("jobs", "show", number).stdout.split())
-    assert "not configured any more" in text
+    assert "The account is not in the configuration" in text
     assert "put [accounts.shop] back" in text
 
 

@@ -93,6 +93,15 @@ class ChaosRun:
                 stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )  # fmt: skip
 
+    async def started(self, daemon: asyncio.subprocess.Process) -> None:
+        """Wait until this daemon serves: a signal before would end it as any program."""
+        async with asyncio.timeout(_GRACE_S):
+            while not any(
+                "daemon.started" in line and f'"pid":{daemon.pid}' in line.replace(" ", "")
+                for line in (self.folder / "daemon.log").read_text().splitlines()
+            ):
+                await asyncio.sleep(0.05)
+
     async def finished(self, numbers: list[int], within_s: float) -> bool:
         """Wait until all these jobs have ended."""
         try:

@@ -69,6 +69,7 @@ async def test_killed_while_it_fills(kind: str, tmp_path: Path, request: pytest.
             await kill(daemon)
         daemon = await run.start()
         ended = await _end_of(run, within_s=90)
+        await run.started(daemon)
         assert await drain(daemon) == 0
         assert (ended.batch.jobs, ended.batch.open, ended.next_window) == (WINDOWS, 0, WINDOWS)
         async with run.store() as (store, _):

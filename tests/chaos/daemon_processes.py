@@ -96,7 +96,7 @@ class ChaosRun:
     async def started(self, daemon: asyncio.subprocess.Process) -> None:
         """Wait until this daemon serves: a signal before would end it as any program."""
         async with asyncio.timeout(_GRACE_S):
-            while not any(
+            while not any(  # noqa: ASYNC110  # a file tells of no event
                 "daemon.started" in line and f'"pid":{daemon.pid}' in line.replace(" ", "")
                 for line in (self.folder / "daemon.log").read_text().splitlines()
             ):

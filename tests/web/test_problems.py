@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientError, ClientSession, web
 from aiohttp.test_utils import TestServer
 
 from tests.support.stored_jobs import StandingClock
@@ -43,6 +43,10 @@ async def place(sqlite_url: str) -> AsyncIterator[tuple[str, ClientSession, io.S
     log = configure("json", "debug", (), clock=clock, stream=output, strict=True)
 
     async def fail(request: web.Request) -> web.Response:
+        if request.match_info["what"] == "gone":
+            assert request.transport is not None
+            request.transport.close()
+            raise ConnectionResetError("Cannot write to closing transport")
         raise ERRORS[request.match_info["what"]]
 
     database = Database.open(sqlite_url, clock)
@@ -101,3 +105,13 @@ async def test_redirects_and_what_there_is_not(place: tuple[str, ClientSession, 
             document = json.loads(await reply.read())
             assert (reply.status, document["status"]) == (status, status)
             assert ("Allow" in reply.headers) is (status == 405)
+
+
+async def test_a_caller_who_has_gone_is_no_error(place: tuple[str, ClientSession, io.StringIO]) -> None:
+    """A connection that closes while the reply is written is the caller's doing, and not in the log as an error."""
+    address, session, output = place
+    with pytest.raises(ClientError):
+        await session.get(f"{address}/fail/gone")
+    assert "http.failed" not in output.getvalue()
+    await session.get(f"{address}/fail/ours")
+    assert "http.failed" in output.getvalue()

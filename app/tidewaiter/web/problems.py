@@ -120,8 +120,7 @@ def error_middleware(log: EventLog, error_page: ErrorPage | None = None) -> Midd
             problem = problem_of(error)
         except Exception as error:  # noqa: BLE001  # nothing else stands before aiohttp's own bare 500
             problem = problem_of(error)
-            is_disconnected = isinstance(error, ConnectionError) and request.transport is None
-            if problem is None and not is_disconnected:
+            if problem is None and not (isinstance(error, ConnectionError) and _is_disconnected(request)):
                 log.emit(
                     "http.failed", method=request.method, path=request.path, reason=f"{type(error).__name__}: {error}"
                 )
@@ -130,6 +129,11 @@ def error_middleware(log: EventLog, error_page: ErrorPage | None = None) -> Midd
         return page or problem.response()
 
     return handle_errors
+
+
+def _is_disconnected(request: web.Request) -> bool:
+    """Whether the caller has gone; the transport is closing before it is taken away."""
+    return request.transport is None or request.transport.is_closing()
 
 
 def phrase_of(status: int) -> str:

@@ -1,6 +1,7 @@
 """The OpenAPI document: well-formed, complete, and true. Schemathesis tests a real server against it."""
 
 import asyncio
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -75,7 +76,7 @@ async def _serve(folder: Path, ready: threading.Event, made: list[Running], stop
         made.append(Running(site.base, (await site.get("/openapi.json", headers=admin)).json))
         ready.set()
         await over.wait()
-        assert not site.logged("http.failed")
+        assert not (failed := site.logged("http.failed")), json.dumps(failed, indent=1)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +128,7 @@ def test_every_operation_is_named_once(running: Running) -> None:
         assert "application/problem+json" in one["responses"]["401"]["content"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", ["permitted", "there", "not permitted"])
 def test_it_is_true(running: Running, mode: str) -> None:

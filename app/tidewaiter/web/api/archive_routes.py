@@ -80,6 +80,7 @@ class ArchiveRoutes:
                         if request.method == hdrs.METH_HEAD:
                             return response
                     await response.write(piece)
+            await response.write_eof()
         except (StorageError, _UnreadableError):
             if not response.prepared:
                 raise
@@ -87,8 +88,6 @@ class ArchiveRoutes:
                 request.transport.abort()
         except ConnectionError:
             return response  # the reader has disconnected
-        else:
-            await response.write_eof()
         return response
 
     async def _pieces(self, number: int, artifacts: Sequence[Artifact]) -> AsyncGenerator[bytes, None]:

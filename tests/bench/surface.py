@@ -64,6 +64,10 @@ _VIEWS = (
     "/accounts",
     f"/accounts/{ACCOUNT}",
     "/schedules",
+    "/trends",
+    "/notifications",
+    "/batches",
+    "/jobs/new",
 )
 """The views of the page; searches find one job in 100,000, every job, an id, and none."""
 

@@ -107,7 +107,7 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
     config = configured(tmp_path, sqlite_url)
     async with process(config) as daemon:
         await daemon.until("/readyz", 200)
-        with sqlite3.connect(sqlite_url.removeprefix("sqlite:///")) as database:
+        with sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=60) as database:
             database.execute("UPDATE alembic_version SET version_num = '9999'")
         database.close()
         unready = await daemon.until("/readyz", 503)
@@ -125,7 +125,7 @@ async def test_a_database_that_accepts_no_writes_is_not_ready(tmp_path: Path, sq
     config = configured(tmp_path, sqlite_url)
     async with process(config) as daemon:
         await daemon.until("/readyz", 200, phase="serving")
-        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=60, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             unready = await daemon.until("/readyz", 503)
             assert "is held by another program" in json.dumps(unready["failing"])

@@ -165,7 +165,7 @@ class BackfillStore:
     async def cancel(self, seen: Backfill, now: float) -> tuple[EndedBatch, ...]:
         """Submit no more windows for ever; the batch ends with its last job, or now, and is returned then.
 
-        It is paused first: whoever advances it at this moment has stored its jobs before, or finds it paused.
+        It is paused first: a daemon that advances it at this moment has stored its jobs before, or finds it paused.
         """
         async with self._database.writing() as connection:
             await connection.execute(_PAUSE, {"name": seen.name, "now": now, "by": "", "why": "cancelled"})

@@ -93,7 +93,7 @@ class JobInsert:
                 left = [one for one in left if one[0] not in results]
                 results |= await self._find_existing(connection, left)
                 left = [one for one in left if one[0] not in results]
-        # Batches come last, so that whoever waits for one holds everything else that it needs.
+        # Batches come last, so that a writer that waits for one holds everything else that it needs.
         await self._group.batches.joined(connection, [job for job, created in results.values() if created], now)
         return [results[place] for place in range(len(numbered))]
 

@@ -29,6 +29,7 @@ from tidewaiter.providers.spec.auth_spec import (
     SessionAuth,
 )
 from tidewaiter.providers.spec.field_types import HeaderMatch, PickSpec, SpecVariant
+from tidewaiter.providers.spec.list_spec import PageRule, PagesByParams, PageSpec, PagesSpec
 from tidewaiter.providers.spec.parameter_spec import Item, ParameterSpec
 from tidewaiter.providers.spec.provider_spec import (
     AnswersSpec,
@@ -44,28 +45,19 @@ from tidewaiter.providers.spec.provider_spec import (
     ProviderSpec,
     ScheduleSpec,
 )
+from tidewaiter.providers.spec.request_spec import ConditionsSpec, RequestSpec, RuleSpec
+from tidewaiter.providers.spec.results_spec import FileRule, FilesSpec, ResolveSpec, ResultsSpec
 from tidewaiter.providers.spec.step_specs import (
     AdoptSpec,
     CancelSpec,
     CleanupSpec,
-    ConditionsSpec,
     EndingRule,
-    FileRule,
-    FilesSpec,
-    PageRule,
-    PagesByParams,
-    PageSpec,
-    PagesSpec,
     PollRule,
     PollSpec,
     ProbeRule,
     ProbeSpec,
     ProgressSpec,
-    RequestSpec,
-    ResolveSpec,
-    ResultsSpec,
     RetryAfterSpec,
-    RuleSpec,
     SubmitRule,
     SubmitSpec,
 )

@@ -86,6 +86,9 @@ _PLAIN: Final = (
     "polls_at_submit",
     "expiries",
     "expired_at",
+    "stage",
+    "kept",
+    "agains",
 )
 # Other writers may change these while a step is under way; deadlines move when an account is resumed.
 _SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")

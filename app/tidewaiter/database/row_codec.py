@@ -35,6 +35,7 @@ _PARAMS: Final = JOB_FIELDS.index("params")
 _STATE: Final = JOB_FIELDS.index("state")
 _LINKS: Final = JOB_FIELDS.index("links")
 _CONTEXT: Final = JOB_FIELDS.index("context")
+_KEPT: Final = JOB_FIELDS.index("kept")
 _LARGE_TEXT: Final = 262_144
 _WITH_HANDLE: Final = "handle "
 
@@ -101,6 +102,7 @@ def job_of(row: Sequence[Any]) -> Job:
     values[_STATE] = _STATES[values[_STATE]]
     values[_LINKS] = () if links == "[]" else SealedLinks(links) if is_sealed(links) else links_of(links)
     values[_CONTEXT] = NO_CONTEXT if (context := values[_CONTEXT]) == "{}" else context_of(context)
+    values[_KEPT] = {} if (kept := values[_KEPT]) == "{}" else json.loads(kept)
     return Job(*values)
 
 

@@ -169,6 +169,9 @@ jobs = Table(
     Column("former_key", Text),
     Column("context", Text, nullable=False, server_default=text("'{}'")),
     Column("cause", Text),
+    Column("stage", Text),
+    Column("kept", Text, nullable=False, server_default=text("'{}'")),
+    _count("agains"),
     # Parts of the context in columns of their own, for the indexes.
     Column("schedule", Text),
     Column("batch", Text),
@@ -393,4 +396,17 @@ trends = Table(
     Column("measure", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+refresh_tokens = Table(
+    "refresh_tokens",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("version", Integer, nullable=False),
+    # Encrypted. It replaces the configured token whose digest is beside it.
+    Column("token", Text, nullable=False),
+    Column("configured", Text, nullable=False),
+    Column("stored_at", Double, nullable=False),
+    # Set before the token is sent for a new one, and cleared with the commit of the new one.
+    Column("renewing_since", Double),
 )

@@ -7,7 +7,7 @@ the highest number decides and the others wait, so that exactly one ends it.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 from operator import attrgetter
 from typing import Any, Final
@@ -101,6 +101,10 @@ class Job:
     A failure is handled when a person acknowledges it or retries it: ``handled_at`` and ``handled_by`` say when and
     who. ``retried_as`` is the job that repeats this one. That job takes over the unique key, and ``former_key`` keeps
     it here. ``cause`` is what this failure has in common with others, see :mod:`tidewaiter.domain.failure_cause`.
+
+    ``stage`` is the name of the request that is next, or under way, of those that make and start the remote job;
+    ``None`` before the first. ``kept`` are the values that the spec keeps of replies, by name. ``agains`` counts the
+    submits that were made because the remote job failed for a passing reason.
     """
 
     id: int
@@ -148,6 +152,9 @@ class Job:
     former_key: str | None = None
     context: JobContext = NO_CONTEXT
     cause: str | None = None
+    stage: str | None = None
+    kept: JsonObject = field(default_factory=dict)
+    agains: int = 0
 
     @property
     def shown_handle(self) -> str | None:

@@ -20,7 +20,8 @@ from tidewaiter.providers.request_building import HANDLE, Build, compile_request
 from tidewaiter.providers.result_files import Results, compile_results
 from tidewaiter.providers.spec.field_types import PARAMS, SpecVariant, holds
 from tidewaiter.providers.spec.provider_spec import OperationSpec
-from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, ResultsSpec, SubmitSpec
+from tidewaiter.providers.spec.results_spec import ResultsSpec
+from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, SubmitSpec
 from tidewaiter.providers.template import names_callback
 
 # --- the search for a remote job --------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from tidewaiter.providers.reply_defaults import (
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import Build, compile_request
-from tidewaiter.providers.spec.step_specs import PagesByParams, PageSpec
+from tidewaiter.providers.spec.list_spec import PagesByParams, PageSpec
 from tidewaiter.providers.template import PAGE_COUNTERS, refers_to
 
 

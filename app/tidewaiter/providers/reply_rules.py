@@ -8,7 +8,7 @@ from tidewaiter.providers.extract import Pick, as_text, as_word, compile_pick, h
 from tidewaiter.providers.jmespath_expressions import compile_expression, is_true
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.spec.field_types import Codes
-from tidewaiter.providers.spec.step_specs import ConditionsSpec, RuleSpec
+from tidewaiter.providers.spec.request_spec import ConditionsSpec, RuleSpec
 
 Condition = Callable[[Reading], bool]
 

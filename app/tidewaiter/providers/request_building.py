@@ -11,7 +11,7 @@ from tidewaiter.domain.job import Job, State
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.reply import resolve_url
-from tidewaiter.providers.spec.step_specs import RequestSpec
+from tidewaiter.providers.spec.request_spec import RequestSpec
 from tidewaiter.providers.template import Fixed, always, compile_text, compile_tree, query_part, references_in, url_part
 
 Build: TypeAlias = Callable[[Job, str | None], WireRequest]

@@ -21,7 +21,7 @@ from tidewaiter.providers.request_building import (
     compile_request,
     compile_url,
 )
-from tidewaiter.providers.spec.step_specs import FilesSpec, ResolveSpec, ResultsSpec
+from tidewaiter.providers.spec.results_spec import FilesSpec, ResolveSpec, ResultsSpec
 from tidewaiter.providers.template import always, compile_text
 
 Algorithm: TypeAlias = Literal["sha256", "md5"]

@@ -16,7 +16,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecVariant,
     Text,
 )
-from tidewaiter.providers.spec.step_specs import ConditionsSpec, RequestSpec, RuleSpec, Words
+from tidewaiter.providers.spec.request_spec import ConditionsSpec, RequestSpec, RuleSpec, Words
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 

@@ -10,15 +10,8 @@ from tidewaiter.providers.account_overrides import LimitsOverride
 from tidewaiter.providers.spec.auth_spec import Auth, Seconds
 from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
-from tidewaiter.providers.spec.step_specs import (
-    AdoptSpec,
-    CancelSpec,
-    CleanupSpec,
-    PollSpec,
-    ProbeSpec,
-    ResultsSpec,
-    SubmitSpec,
-)
+from tidewaiter.providers.spec.results_spec import ResultsSpec
+from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
 from tidewaiter.providers.spec.value_spec import SettingSpec
 
 

@@ -1,0 +1,103 @@
+"""Requests, conditions on replies, and rules: what the tables of all steps have in common."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+
+from tidewaiter.providers.spec.field_types import (
+    Codes,
+    Expression,
+    HeaderMatch,
+    InvalidValueError,
+    Picks,
+    Regex,
+    Scalar,
+    SentHeaderName,
+    SpecTable,
+    Text,
+)
+
+
+def _url_template(value: str) -> str:
+    if not value.startswith(("/", "${handle}")):
+        raise InvalidValueError("must begin with / or with ${handle}")
+    return value
+
+
+def _distinct(words: Mapping[str, str]) -> Mapping[str, str]:
+    folded = [word.strip().casefold() for word in words]
+    twice = sorted({word for word in words if folded.count(word.strip().casefold()) > 1})
+    if twice:
+        raise InvalidValueError(f"has a word twice (spaces and case are ignored): {', '.join(twice)}")
+    return words
+
+
+UrlTemplate: TypeAlias = Annotated[str, AfterValidator(_url_template)]
+Effect = TypeVar("Effect", bound=str)
+Words: TypeAlias = Annotated[Mapping[str, Effect], AfterValidator(_distinct)]
+
+
+class RequestSpec(SpecTable):
+    """One request. Templates ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
+
+    A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
+    with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. A key of ``query``,
+    ``headers``, ``json`` or ``form`` is left out if its template has no value.
+    """
+
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    url: UrlTemplate
+    query: Mapping[str, Scalar] = {}
+    headers: Mapping[SentHeaderName, str] = {}
+    body: JsonValue = Field(default=None, alias="json")
+    form: Mapping[str, Scalar] | None = None
+
+    @model_validator(mode="after")
+    def _sendable(self) -> Self:
+        if self.body is not None and self.form is not None:
+            raise ValueError("a request has either json or form")
+        if self.method in ("GET", "HEAD") and (self.body is not None or self.form is not None):
+            raise ValueError(f"a {self.method} request has no body")
+        return self
+
+
+class ConditionsSpec(SpecTable):
+    """Conditions on a reply; all that are given must hold."""
+
+    status: Codes = ("2xx",)
+    expression: Expression | None = Field(default=None, alias="json", description="JMESPath that is true")
+    header: HeaderMatch | None = None
+    text: Regex | None = Field(default=None, description="a regex that is found in the body")
+
+
+_SILENT = frozenset({"accepted", "done", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
+"""Effects that are no error, so they have no reason."""
+
+
+class RuleSpec(ConditionsSpec):
+    """One rule. If all its conditions hold, it has the effect ``then``, or the effect of the word in the reply.
+
+    A rule does not hold if the word is not in the table or not in the reply. Words are compared without surrounding
+    spaces and without case. Without ``status`` a rule matches 2xx replies only.
+    """
+
+    then: str | None = None
+    word: Picks = Field(default=(), description="the place of the provider's word")
+    words: Words[str] = Field(default={})
+    reason: Text | None = Field(default=None, description="text before the provider's own message")
+
+    @model_validator(mode="after")
+    def _reason_is_used(self) -> Self:
+        effects = {self.then} if self.then is not None else {*self.words.values()}
+        if self.reason is not None and effects and effects <= _SILENT:
+            raise ValueError(f"reason is not used for a reply that means {' or '.join(sorted(map(str, effects)))}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> Self:
+        if (self.then is None) == (not self.words):
+            raise ValueError("needs either then, or word and words")
+        if bool(self.word) != bool(self.words):
+            raise ValueError("word and words belong together")
+        return self

@@ -1,0 +1,24 @@
+"""The stage and the kept values of jobs with several requests, repeats after passing failures, refresh tokens."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0011"
+down_revision = "0010"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("jobs", sa.Column("stage", sa.Text()))
+    op.add_column("jobs", sa.Column("kept", sa.Text(), nullable=False, server_default=sa.text("'{}'")))
+    op.add_column("jobs", sa.Column("agains", sa.Integer(), nullable=False, server_default=sa.text("0")))
+    op.create_table(
+        "refresh_tokens",
+        sa.Column("account", sa.Text(), primary_key=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("configured", sa.Text(), nullable=False),
+        sa.Column("stored_at", sa.Double(), nullable=False),
+        sa.Column("renewing_since", sa.Double()),
+    )

@@ -114,7 +114,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed(REQUEST, 'url = "reports"'),
-            "operations.report.submit.url: must begin with / or with ${handle}",
+            "operations.report.submit.url: must begin with / or with ${handle}, or in a list with ${item.NAME}",
             id="relative url",
         ),
         pytest.param(
@@ -265,7 +265,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed('/file"\n', '/file"\ninline = true\n'),
-            "operations.report.results: needs exactly one of inline, url, files, pages and resolve",
+            "operations.report.results: needs exactly one of inline, url, download, files, pages and resolve",
             id="two places",
         ),
         pytest.param(

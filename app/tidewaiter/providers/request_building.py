@@ -12,7 +12,16 @@ from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.reply import resolve_url
 from tidewaiter.providers.spec.request_spec import RequestSpec
-from tidewaiter.providers.template import Fixed, always, compile_text, compile_tree, query_part, references_in, url_part
+from tidewaiter.providers.template import (
+    Fixed,
+    always,
+    compile_text,
+    compile_tree,
+    compile_value,
+    query_part,
+    references_in,
+    url_part,
+)
 
 Build: TypeAlias = Callable[[Job, str | None], WireRequest]
 """Builds a request for a job and its callback URL; raises ``UnsendableError`` if the job lacks a value."""
@@ -26,6 +35,7 @@ SPREAD = "*"
 NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
 """The job for requests that belong to no job: a login or a probe. Their templates refer to settings only."""
 
+_NAMED_URL = re.compile(r"\$\{(?:handle|item\.[a-z0-9_]+)\}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _JSON = {"content-type": "application/json"}
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -58,9 +68,9 @@ def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Jso
 def compile_url(
     template: str, base_url: str, settings: Mapping[str, Json], query: Mapping[str, Json] = MappingProxyType({})
 ) -> BuildUrl:
-    """The function that builds a URL, from the base URL, or from the handle if the template begins with it."""
-    if template.startswith(HANDLE):
-        without_query = _from_handle(template, base_url, settings)
+    """The function that builds a URL, from the base URL, or from the handle or an item's URL at its beginning."""
+    if (named := _NAMED_URL.match(template)) is not None:
+        without_query = _from_named_url(named[0], template, base_url, settings)
     else:
         without_query = _from_base(template, base_url, settings)
     if not query:
@@ -89,14 +99,17 @@ def _from_base(template: str, base_url: str, settings: Mapping[str, Json]) -> Bu
     return build
 
 
-def _from_handle(template: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
-    rest = _from_base(template.removeprefix(HANDLE), "", settings)
+def _from_named_url(name: str, template: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
+    """A URL that begins with one that a reply has named: the handle, or a value of an item."""
+    value, rest = always(compile_value(name, settings)), _from_base(template.removeprefix(name), "", settings)
     base = f"{base_url}/"
+    what = "the job's handle" if name == HANDLE else f"the value of {name}"
 
     def build(job: Job, callback_url: str | None) -> str:
-        url = None if job.handle is None else resolve_url(base, job.handle)
+        named = value(job, callback_url)
+        url = resolve_url(base, named) if isinstance(named, str) else None
         if url is None:
-            raise UnsendableError(f"the job's handle {job.handle!r} is no URL")
+            raise UnsendableError(f"{what} {named!r} is no URL")
         return url + rest(job, callback_url)
 
     return build

@@ -191,7 +191,7 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
             return operation.clean(job)
         case "file":
             links = operation.links(job)
-            return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
+            return links[0].request({}).with_headers(operation.file_headers(job)) if links else None
         case "login" | "renew" | "probe":
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
@@ -294,7 +294,8 @@ def _members_of(got: Any) -> dict[str, object]:
 
 
 def _links(links: Iterable[Link]) -> Sequence[Mapping[str, object]]:
-    return [{name: value for name, value in asdict(link).items() if value is not None} for link in links]
+    every = ({**asdict(link), "headers": dict(link.headers)} for link in links)
+    return [{name: value for name, value in one.items() if value is not None} for one in every]
 
 
 def _compare(what: str, expected: object, got: object) -> Iterator[str]:

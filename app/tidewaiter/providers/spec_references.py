@@ -56,6 +56,8 @@ class _Place:
     page: bool = False
     sized: bool = False
     required: bool = False
+    items: frozenset[str] | None = None
+    """The names of the values of items; ``None`` where there is no list."""
     nested: bool = False
     """Whether a template that is one reference may refer to an object or array."""
 
@@ -154,6 +156,11 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     yield from _request(variant, key, place)
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
+    yield from _request(_table(variant.get("download")), f"{key}.download", place)
+    if step == "results":
+        for at, files in _variants(variant.get("files"), f"{key}.files"):
+            items = frozenset(_table(files.get("values")))
+            yield from _request(_table(files.get("download")), f"{at}.download", replace(place, items=items))
 
 
 def _request(table: Tree, key: str, place: _Place) -> Found:
@@ -200,8 +207,19 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return None if place.callback else reason
         case "job.id" | "intent.key":
             return None
+        case "item":
+            return _item_reason(reference, place)
         case "page.next" | "page.number" | "page.offset" | "page.size":
             return _page_reason(reference, place)
+
+
+def _item_reason(reference: Reference, place: _Place) -> str | None:
+    if place.items is None:
+        return f"refers to {reference}, but here is no item of a list"
+    if reference.name in place.items:
+        return None
+    there = ", ".join(sorted(place.items)) or "none"
+    return f"refers to {reference}, but values picks no such value from the items (there are: {there})"
 
 
 def _page_reason(reference: Reference, place: _Place) -> str | None:

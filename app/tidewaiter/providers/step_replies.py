@@ -34,6 +34,7 @@ from tidewaiter.domain.outcome import (
 )
 from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.compiled_steps import PollStep, RemoteJobEndStep, SubmitStep
+from tidewaiter.providers.listed_files import TooManyFiles
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import Reading, host_of, is_own, origin_of
 from tidewaiter.providers.reply_defaults import (
@@ -57,7 +58,7 @@ from tidewaiter.providers.reply_defaults import (
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_limits import NOT_BEFORE
 from tidewaiter.providers.reply_rules import READY, Rules, RuleVerdict
-from tidewaiter.providers.result_files import FileLists, LinkRequest, TooManyFiles
+from tidewaiter.providers.result_files import FileLists, LinkRequest
 
 T = TypeVar("T")
 
@@ -248,7 +249,7 @@ def _ready(parts: CompiledOperation, job: Job, step: PollStep, reading: Reading,
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain)
     if not isinstance(results.source, FileLists):
         return Ready(status=status, handle=handle)
-    links = results.source.read(reading, most_files)
+    links = results.source.read(job, reading, most_files)
     if isinstance(links, TooManyFiles):
         return Refused(
             f"the provider lists {links.files} files, and {most_files} are permitted: "

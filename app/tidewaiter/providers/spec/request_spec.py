@@ -1,5 +1,6 @@
 """Requests, conditions on replies, and rules: what the tables of all steps have in common."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
@@ -18,10 +19,12 @@ from tidewaiter.providers.spec.field_types import (
     Text,
 )
 
+_BEGINNING = re.compile(r"/|\$\{handle\}|\$\{item\.[a-z][a-z0-9_]*\}")
+
 
 def _url_template(value: str) -> str:
-    if not value.startswith(("/", "${handle}")):
-        raise InvalidValueError("must begin with / or with ${handle}")
+    if _BEGINNING.match(value) is None:
+        raise InvalidValueError("must begin with / or with ${handle}, or in a list with ${item.NAME}")
     return value
 
 
@@ -42,8 +45,8 @@ class RequestSpec(SpecTable):
     """One request. Templates ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
     A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
-    with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. A key of ``query``,
-    ``headers``, ``json`` or ``form`` is left out if its template has no value.
+    with ``${handle}``, or with ``${item.NAME}``, is that value itself, an absolute or relative URL, byte for byte. A
+    key of ``query``, ``headers``, ``json`` or ``form`` is left out if its template has no value.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tidewaiter.providers.spec.field_types import (
     Expression,
     Items,
+    Name,
     OneOrMore,
     Picks,
     SentHeaderName,
@@ -36,10 +37,23 @@ class ResolveSpec(RequestSpec):
     send_auth_if: Picks = Field(default=(), description="replaces send_auth if it finds a value")
 
 
-class FilesSpec(SpecTable):
-    """A list of files in the reply that says ready; all keys but ``each`` are JMESPath on its items.
+class DownloadSpec(RequestSpec):
+    """How a file is requested. Templates may also have ``${item.NAME}``, a value of the file's item.
 
-    If ``each`` finds nothing, there are no such files; zero files are a success.
+    The request must do no harm if it is repeated: after a failure the file is requested again. Only a GET goes on where
+    the download broke off. A redirect of a POST is followed: with 303, 301 and 302 by a GET, with 307 and 308 by the
+    same POST, and only within the provider's own origin. A POST goes to the provider's own origin only.
+    """
+
+    method: Literal["GET", "POST"] = "GET"
+    url: UrlTemplate = Field(default="", description="in a list of files it replaces the link of the item")
+
+
+class FilesSpec(SpecTable):
+    """A list of files in the reply that says ready.
+
+    All keys but ``each`` and ``download`` are JMESPath on the items of the list. If ``each`` finds nothing, there are
+    no such files; zero files are a success.
     """
 
     each: Expression
@@ -53,6 +67,21 @@ class FilesSpec(SpecTable):
     gzip: Expression | None = Field(
         default=None, description="true if the file may be gzip-compressed; it lands decompressed"
     )
+    values: Mapping[Name, Expression] = Field(
+        default={}, description="values of the item, for ${item.NAME} in download: text, numbers and booleans"
+    )
+    download: DownloadSpec | None = Field(default=None, description="the request for a file, if it is no plain GET")
+
+    @model_validator(mode="after")
+    def _asked_in_one_way(self) -> Self:
+        if self.download is None:
+            if self.values:
+                raise ValueError("values are for download, and there is none: remove them, or write the request")
+            return self
+        if self.download.url and "url" in self.model_fields_set:
+            raise ValueError("the address of a file stands in url and in download.url: remove one of them")
+        _check_headers(self.download.headers)
+        return self
 
 
 _OF_THE_DOWNLOAD = frozenset(
@@ -61,12 +90,18 @@ _OF_THE_DOWNLOAD = frozenset(
 )
 
 
+def _check_headers(headers: Mapping[str, str]) -> None:
+    own = sorted(name for name in headers if name.lower() in _OF_THE_DOWNLOAD)
+    if own:
+        raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: remove it")
+
+
 class ResultsSpec(SpecVariant):
     """Where the files are.
 
-    ``inline``: the reply that says ready; a fixed ``url``; lists of ``files``; ``pages`` that are joined; or
-    ``resolve``, a request for the link. ``inline = "head"`` lands the status and the header fields of the reply, as
-    JSON.
+    ``inline``: the reply that says ready; a fixed ``url``, or a ``download`` with a method, headers and a body of its
+    own; lists of ``files``; ``pages`` that are joined; or ``resolve``, a request for the link. ``inline = "head"``
+    lands the status and the header fields of the reply, as JSON.
 
     ``send_auth`` says whether the account's credentials are sent with a download from the provider's own origin; with
     ``files``, ``send_auth_if`` may decide. ``label`` names the one file. ``headers`` are sent with every download, and
@@ -76,6 +111,7 @@ class ResultsSpec(SpecVariant):
 
     inline: Literal[True, "head"] | None = None
     url: UrlTemplate | None = None
+    download: DownloadSpec | None = Field(default=None, description="the request for the one file")
     files: OneOrMore[FilesSpec] = ()
     pages: PagesSpec | None = None
     resolve: ResolveSpec | None = None
@@ -87,17 +123,20 @@ class ResultsSpec(SpecVariant):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        asked = (self.url, self.pages, self.resolve)
+        asked = (self.url, self.download, self.pages, self.resolve)
         places = (self.inline is not None, bool(self.files), *(one is not None for one in asked))
+        if self.files and self.download is not None:
+            raise ValueError("download is for one file; the request for a file of a list stands in files.download")
         if sum(places) != 1:
-            raise ValueError("needs exactly one of inline, url, files, pages and resolve")
+            raise ValueError("needs exactly one of inline, url, download, files, pages and resolve")
+        if self.download is not None and not self.download.url:
+            raise ValueError("download needs a url, because there is no list with the link of the file")
         if self.pages is not None and (self.rules or not self.send_auth):
             raise ValueError("rules and send_auth are for files; pages have rules of their own, and are always signed")
         if self.pages is not None and self.headers:
             raise ValueError("headers are for files; a request for pages has headers of its own, in pages.headers")
-        own = sorted(name for name in self.headers if name.lower() in _OF_THE_DOWNLOAD)
-        if own:
-            raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: remove it")
+        for headers in (self.headers, {} if self.download is None else self.download.headers):
+            _check_headers(headers)
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
         if self.send_auth_if is not None and not self.files:

@@ -143,7 +143,7 @@ def test_the_request_is_part_of_the_identity() -> None:
     [
         (
             PARTS.replace("/parts/${item.number}", "/parts/${item.no}"),
-            "results.files.download.url: refers to ${item.no}, but values picks no such value from the items "
+            "results.files.download.url: refers to ${item.no}, but values picks no such value from the items above "
             "(there are: number, token)",
         ),
         (

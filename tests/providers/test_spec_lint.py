@@ -202,7 +202,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         pytest.param(HEAD + SUBMIT + POLL, "operations.report.results: is missing", id="no results"),
         pytest.param(
             WITHOUT_SUBMIT + "[operations.report.results]\ninline = true\n",
-            "operations.report: without submit, results need url, pages or resolve",
+            "operations.report: without submit, results need url, download, lists, pages or resolve",
             id="inline without submit",
         ),
         pytest.param(

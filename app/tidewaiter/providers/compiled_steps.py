@@ -174,6 +174,7 @@ def urls_of(spec: OperationSpec) -> Iterator[str]:
         yield request.url
     for results in spec.results:
         asked = (results.resolve, results.pages, results.download, *(files.download for files in results.files))
+        yield from (one.url for one in results.lists)
         yield from (url for url in (results.url, *(one and one.url for one in asked)) if url)
 
 

@@ -1,13 +1,15 @@
 """Coverage: the rules, words and steps of a spec, and those that an exchange uses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.compiled_steps import Steps
+from tidewaiter.providers.nested_lists import NestedLists
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_rules import READY, Rules
-from tidewaiter.providers.result_files import JoinedPages
+from tidewaiter.providers.result_files import JoinedPages, Results
 from tidewaiter.providers.spec.auth_spec import OAuth2Auth, SessionAuth
+from tidewaiter.providers.spec.list_spec import ListSpec
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 
 _NAMES_RESULTS = ("submit", "poll")
@@ -38,6 +40,14 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
                 yield from Rules(getattr(variant, "rules", ()), f"{at}.rules").keys()
                 if (pages := getattr(variant, "pages", None)) is not None:
                     yield from Rules(pages.rules, f"{at}.pages.rules").keys()
+                yield from _keys_of_lists(getattr(variant, "lists", ()), f"{at}.lists")
+
+
+def _keys_of_lists(lists: Sequence[ListSpec], key: str) -> Iterator[str]:
+    for number, one in enumerate(lists):
+        at = f"{key}[{number}]" if len(lists) > 1 else key
+        yield at
+        yield from Rules(one.rules, f"{at}.rules").keys()
 
 
 def _is_documented(auth: SessionAuth | OAuth2Auth) -> bool:
@@ -45,10 +55,12 @@ def _is_documented(auth: SessionAuth | OAuth2Auth) -> bool:
     return "renew" in auth.model_fields_set
 
 
-def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iterator[str]:
-    """The keys that a step of a job uses, with the rule that its reply matches."""
+def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None, number: int = 1) -> Iterator[str]:
+    """The keys that a step of a job uses, with the rule that its reply matches; ``number`` is that of a list."""
     results_key, results = steps.results.with_key(job)
-    key, rules = _rules_of(steps, step, job)
+    if step == "list":
+        yield results_key
+    key, rules = _list_rules(results, number) if step == "list" else _rules_of(steps, step, job)
     yield key
     verdict = rules.judge(reading) if rules is not None and reading is not None else None
     if verdict is None:
@@ -56,6 +68,13 @@ def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iter
     yield verdict.key
     if step in _NAMES_RESULTS and verdict.effect in READY and results is not None and results.in_ready_reply:
         yield results_key
+
+
+def _list_rules(results: Results | None, number: int) -> tuple[str, Rules | None]:
+    """The key of one of the lists that lead to the files, and the rules for its reply."""
+    levels = results.source.levels if results is not None and isinstance(results.source, NestedLists) else ()
+    one = levels[number - 1] if number <= len(levels) else None
+    return ("", None) if one is None else (one.key, one.paged.rules)
 
 
 def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:

@@ -62,11 +62,16 @@ class FileReader:
         fault = next((link for link in links if isinstance(link, str)), None)
         return fault or tuple(link for link in links if isinstance(link, Link))
 
+    def finds(self, document: Json) -> bool:
+        """Whether one of the lists is there, even if it is empty."""
+        return any(files.each(document) is not None for files in self.lists)
+
 
 @dataclass(frozen=True, slots=True)
 class _Files:
     """A compiled list of files: its items, and the link of an item or the fault of its URL."""
 
+    each: Search
     items: Callable[[Json], list[Json]]
     link: Callable[[Job, Json, str, bool], Link | str]
 
@@ -108,7 +113,7 @@ def _is_value(value: Json) -> bool:
 
 
 def _compile_files(spec: FilesSpec, base_url: str, settings: Mapping[str, Json]) -> _Files:
-    each = compile_expression(spec.each)
+    each = compile_expression(spec.each or "@")
     url = compile_expression(spec.url)
     label, count, size = _optional(spec.label), _optional(spec.count), _optional(spec.size)
     kind, sha256, md5 = _optional(spec.media_type), _optional(spec.sha256), _optional(spec.md5)
@@ -137,7 +142,7 @@ def _compile_files(spec: FilesSpec, base_url: str, settings: Mapping[str, Json])
         )
         return link if spec.download is None else as_requested(link, asked)
 
-    return _Files(items, read)
+    return _Files(each, items, read)
 
 
 def _address_of(named: Json, base: str) -> WireRequest | str:

@@ -17,6 +17,7 @@ from tidewaiter.providers.listed_files import (
     compile_file_reader,
     name_in,
 )
+from tidewaiter.providers.nested_lists import NestedLists, compile_levels
 from tidewaiter.providers.paged_lists import PagedList, compile_pages
 from tidewaiter.providers.reply import Reading, url_fault
 from tidewaiter.providers.reply_rules import Rules
@@ -80,7 +81,7 @@ class JoinedPages:
     csv: bool
 
 
-ResultSource: TypeAlias = InlineFile | OneFile | FileLists | LinkRequest | JoinedPages
+ResultSource: TypeAlias = InlineFile | OneFile | FileLists | NestedLists | LinkRequest | JoinedPages
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,9 @@ def _compile_source(spec: ResultsSpec, base_url: str, settings: Mapping[str, Jso
     if spec.pages is not None:
         pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages")
         return JoinedPages(pages, csv=spec.pages.join == "csv")
+    if spec.lists:
+        levels = compile_levels(spec.lists, base_url, settings, f"{key}.lists", Rules(spec.rules, f"{key}.rules"))
+        return NestedLists(levels, compile_file_reader(spec, base_url, settings), base_url)
     if spec.files:
         return FileLists(compile_file_reader(spec, base_url, settings), base_url)
     return InlineFile(head=spec.inline == "head")

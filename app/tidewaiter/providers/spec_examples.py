@@ -14,6 +14,8 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
+from tidewaiter.providers.file_listing import FileListing
+from tidewaiter.providers.listed_files import with_item
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
@@ -74,7 +76,7 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
     reading = None if example.reply is None else Reading(_reply(example))
-    hit = frozenset(keys_hit(operation.steps, example.step, job, reading))
+    hit = frozenset(keys_hit(operation.steps, example.step, job, reading, example.list))
     return ExampleResult(key, example.name, tuple(problems), hit)
 
 
@@ -127,12 +129,16 @@ def _example_values(specs: Mapping[str, ValueSpec]) -> dict[str, Json]:
 
 def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job:
     given = {**_example_values(provider.spec.operations[operation.name].params), **example.params}
+    return with_item(_plain_job(operation, example, given), example.item)
+
+
+def _plain_job(operation: BoundOperation, example: Example, params: Mapping[str, Json]) -> Job:
     return Job(
         id=1,
         lane=0,
         account="example",
         operation=operation.name,
-        params=operation.check_params(given),
+        params=operation.check_params(params),
         state=_STATES.get(example.step, State.POLLING),
         version=1,
         due_at=_NOW,
@@ -178,9 +184,8 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
-        case "adopt" | "page":
-            pages = _pages(operation, job, example)
-            return None if pages is None else pages.request(job, _page(example))
+        case "adopt" | "page" | "list":
+            return _paged_request(operation, job, example)
         case "poll":
             return operation.poll(job)
         case "resolve":
@@ -224,11 +229,8 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     match example.step:
         case "submit":
             return operation.read_submit(job, reply, _NOW)
-        case "adopt" | "page":
-            pages = _pages(operation, job, example)
-            if isinstance(pages, PageReader) and pages.csv:
-                return _csv_page(pages, job, example, reply)
-            return None if pages is None else pages.read(job, _page(example), reply, _NOW)
+        case "adopt" | "page" | "list":
+            return _read_page(operation, job, example, reply)
         case "poll":
             return operation.read_poll(job, reply, _NOW)
         case "resolve":
@@ -245,8 +247,49 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
+def _paged_request(operation: BoundOperation, job: Job, example: Example) -> WireRequest | None:
+    if example.step == "list":
+        return _listing(operation, job, example).request(job, example.list - 1, _page(example))
+    pages = _pages(operation, job, example)
+    return None if pages is None else pages.request(job, _page(example))
+
+
+def _read_page(operation: BoundOperation, job: Job, example: Example, reply: WireReply) -> object:
+    if example.step == "list":
+        return _list_page(_listing(operation, job, example), job, example, reply)
+    pages = _pages(operation, job, example)
+    if isinstance(pages, PageReader) and pages.csv:
+        return _csv_page(pages, job, example, reply)
+    return None if pages is None else pages.read(job, _page(example), reply, _NOW)
+
+
 def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | None:
     return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
+
+
+def _listing(operation: BoundOperation, job: Job, example: Example) -> FileListing:
+    listing = operation.listing(job)
+    if listing is None or example.list > listing.depth:
+        raise UnsendableError(f"the results of this job have no list {example.list}")
+    return listing
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A page of a list, and the links to the files if it is the last list."""
+
+    listed: ListedItems
+    links: tuple[Link, ...] | None
+
+
+def _list_page(listing: FileListing, job: Job, example: Example, reply: WireReply) -> object:
+    listed = listing.reader(example.list - 1).read(job, _page(example), reply, _NOW)
+    if not isinstance(listed, ListedItems):
+        return listed
+    if example.list < listing.depth:
+        return ListPage(listed, None)
+    links = listing.links(job, listed, listing.most_files)
+    return ListPage(listed, links) if isinstance(links, tuple) else links
 
 
 def _page(example: Example) -> PagePosition:
@@ -276,7 +319,7 @@ def _reply(example: Example) -> WireReply:
 def _kind_of(got: object) -> str:
     if got is None:
         return "File"
-    if isinstance(got, ListedItems):
+    if isinstance(got, ListedItems | ListPage):
         return "Page"
     return "Links" if isinstance(got, tuple) else type(got).__name__
 
@@ -286,6 +329,8 @@ def _members_of(got: Any) -> dict[str, object]:
         return {}
     if isinstance(got, tuple):
         return {"links": _links(got)}
+    if isinstance(got, ListPage):
+        return {**_members_of(got.listed), **({} if got.links is None else {"links": _links(got.links)})}
     if isinstance(got, ListedItems | Matches):
         found = {"items": len(got.items)} if isinstance(got, ListedItems) else {"handles": list(got.handles)}
         return {**found, "next": got.after and got.after.next, "last": got.after is None}

@@ -15,7 +15,7 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.spec.field_types import PARAMS
-from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
+from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template, refers_to
 
 Tree: TypeAlias = Mapping[str, Any]
 
@@ -158,9 +158,20 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
     yield from _request(_table(variant.get("download")), f"{key}.download", place)
     if step == "results":
-        for at, files in _variants(variant.get("files"), f"{key}.files"):
-            items = frozenset(_table(files.get("values")))
-            yield from _request(_table(files.get("download")), f"{at}.download", replace(place, items=items))
+        yield from _lists(variant, key, place)
+
+
+def _lists(variant: Tree, key: str, place: _Place) -> Found:
+    """The lists that lead to files, and the requests for the files: each may refer to the items above it."""
+    above: frozenset[str] = frozenset()
+    for number, (at, one) in enumerate(_variants(variant.get("lists"), f"{key}.lists")):
+        yield from _request(one, at, replace(place, items=above, page=True))
+        if number and not any(refers_to(one.get(name), {"item"}) for name in ("url", *_REQUEST_TEXTS)):
+            yield at, "is the same request for every item of the list above: refer to ${item.NAME}, a value of the item"
+        above |= frozenset(_table(one.get("values")))
+    for at, files in _variants(variant.get("files"), f"{key}.files"):
+        items = above | frozenset(_table(files.get("values")))
+        yield from _request(_table(files.get("download")), f"{at}.download", replace(place, items=items))
 
 
 def _request(table: Tree, key: str, place: _Place) -> Found:
@@ -219,7 +230,7 @@ def _item_reason(reference: Reference, place: _Place) -> str | None:
     if reference.name in place.items:
         return None
     there = ", ".join(sorted(place.items)) or "none"
-    return f"refers to {reference}, but values picks no such value from the items (there are: {there})"
+    return f"refers to {reference}, but values picks no such value from the items above (there are: {there})"
 
 
 def _page_reason(reference: Reference, place: _Place) -> str | None:
@@ -268,9 +279,9 @@ def _as_written(params: Mapping[str, Tree], key: str, settings: Mapping[str, Tre
 
 def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
     """The parameters by which a job selects a part of a list."""
-    pages = [
-        (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
-    ]
+    pages = []
+    for at, one in _variants(operation.get("results"), f"{key}.results"):
+        pages += [(f"{at}.pages", _table(one.get("pages"))), *_variants(one.get("lists"), f"{at}.lists")]
     for at, table in (*pages, *_variants(operation.get("adopt"), f"{key}.adopt")):
         for what, name in _table(table.get("by_params")).items():
             if not isinstance(name, str) or params.get(name, {}).get("type") != "integer":

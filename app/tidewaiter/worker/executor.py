@@ -27,6 +27,7 @@ from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
 from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.job_download import not_open
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
@@ -210,6 +211,10 @@ class Executor:
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a finished remote job: known since the poll, or requested now."""
         job, operation = step.job, step.operation
+        listing = operation.listing(job)
+        if listing is not None:
+            first, following = self._walk(step, waits=False), self._walk(step)
+            return await FileWalk(job, listing, step.session, first, following).links()
         request = operation.resolve(job)
         if request is not None:
             step.session.check_open()

@@ -151,8 +151,8 @@ class OperationSpec(SpecTable):
         return self
 
     def _check_without_submit(self) -> None:
-        if any(results.inline or results.files for results in self.results):
-            raise ValueError("without submit, results need url, pages or resolve")
+        if any(results.inline or (results.files and not results.lists) for results in self.results):
+            raise ValueError("without submit, results need url, download, lists, pages or resolve")
         if self.adopt or self.poll or self.cancel or self.cleanup:
             raise ValueError("without submit there is no remote job to adopt, poll, cancel or clean up")
 
@@ -206,21 +206,25 @@ class Example(SpecTable):
     """A recorded exchange and its expected outcome; ``tidewaiter providers test`` runs it.
 
     ``outcome`` names the outcome (``is``) and those of its fields that are compared; of ``reason`` and ``excerpt`` a
-    part is enough. A file is ``is = "File"``, the links of a resolve are ``is = "Links"``, a page
-    of a paged result is ``is = "Page"``, and what adopt finds on a page is ``is = "Matches"``. A login that succeeded
-    is ``is = "Token"``, a probe ``is = "Healthy"``, and a reply that says that a token is not valid any more ``is =
-    "Renew"``, else ``is = "Keep"``; those three steps belong to no operation.
+    part is enough. A file is ``is = "File"``, the links of a resolve are ``is = "Links"``, a page of a paged result or
+    of a list is ``is = "Page"``, and what adopt finds on a page is ``is = "Matches"``. A login that succeeded is ``is =
+    "Token"``, a probe ``is = "Healthy"``, and a reply that says that a token is not valid any more ``is = "Renew"``,
+    else ``is = "Keep"``; those three steps belong to no operation.
     """
 
     name: Text
     operation: Name | None = None
-    step: Literal["submit", "adopt", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"]
+    step: Literal[
+        "submit", "adopt", "poll", "resolve", "list", "page", "file", "cancel", "cleanup", "login", "renew", "probe"
+    ]
     account: Mapping[str, JsonValue] = {}
     params: Mapping[str, JsonValue] = {}
     handle: Text | None = None
     callback_url: Text | None = None
     link: ExampleLink | None = None
     page: ExamplePage = ExamplePage()
+    list: int = Field(default=1, ge=1, description="which one of lists")
+    item: Mapping[Name, JsonValue] = Field(default={}, description="the values of the items of the lists above")
     request: ExampleRequest | None = None
     reply: ExampleReply | None = None
     outcome: Mapping[str, JsonValue] | None = None

@@ -16,7 +16,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecVariant,
     Text,
 )
-from tidewaiter.providers.spec.list_spec import PagesSpec
+from tidewaiter.providers.spec.list_spec import ListSpec, PagesSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, UrlTemplate, Words
 
 FileEffect = Literal["pending", "expired", "retry", "refused", "throttled", "unauthorized"]
@@ -50,13 +50,15 @@ class DownloadSpec(RequestSpec):
 
 
 class FilesSpec(SpecTable):
-    """A list of files in the reply that says ready.
+    """A list of files in the reply that says ready, or with ``lists`` in every item of the last list.
 
     All keys but ``each`` and ``download`` are JMESPath on the items of the list. If ``each`` finds nothing, there are
     no such files; zero files are a success.
     """
 
-    each: Expression
+    each: Expression | None = Field(
+        default=None, description="JMESPath to the items; required without lists, else each item of the last list"
+    )
     url: Expression = "url"
     label: Expression | None = None
     count: Expression | None = Field(default=None, description="records in the file")
@@ -100,8 +102,9 @@ class ResultsSpec(SpecVariant):
     """Where the files are.
 
     ``inline``: the reply that says ready; a fixed ``url``, or a ``download`` with a method, headers and a body of its
-    own; lists of ``files``; ``pages`` that are joined; or ``resolve``, a request for the link. ``inline = "head"``
-    lands the status and the header fields of the reply, as JSON.
+    own; ``files``, named by the reply that says ready or by requests for ``lists``; ``pages`` that are joined; or
+    ``resolve``, a request for the link. ``inline = "head"`` lands the status and the header fields of the reply, as
+    JSON. ``rules`` say what a reply in place of a file means, and the reply to ``resolve`` or for one of ``lists``.
 
     ``send_auth`` says whether the account's credentials are sent with a download from the provider's own origin; with
     ``files``, ``send_auth_if`` may decide. ``label`` names the one file. ``headers`` are sent with every download, and
@@ -113,6 +116,9 @@ class ResultsSpec(SpecVariant):
     url: UrlTemplate | None = None
     download: DownloadSpec | None = Field(default=None, description="the request for the one file")
     files: OneOrMore[FilesSpec] = ()
+    lists: OneOrMore[ListSpec] = Field(
+        default=(), description="requests for lists, each for the items of the one above; files reads the last one"
+    )
     pages: PagesSpec | None = None
     resolve: ResolveSpec | None = None
     label: Text | None = None
@@ -120,6 +126,21 @@ class ResultsSpec(SpecVariant):
     send_auth_if: Expression | None = Field(default=None, description="JMESPath on the reply that lists the files")
     headers: Mapping[SentHeaderName, str] = Field(default={}, description="sent with every download, such as Accept")
     rules: Items[FileRule] = ()
+
+    @model_validator(mode="after")
+    def _files_of_lists(self) -> Self:
+        if self.lists and not self.files:
+            raise ValueError("lists lead to files: write files, which reads the items of the last list")
+        if not self.lists and any(one.each is None for one in self.files):
+            raise ValueError("files needs each, the place of the list in the reply that says ready")
+        names = [name for one in self.lists for name in one.values]
+        twice = sorted(
+            {name for name in names if names.count(name) > 1}
+            | {name for one in self.files for name in one.values if name in names}
+        )
+        if twice:
+            raise ValueError(f"values of several lists have the name {', '.join(twice)}: give each a name of its own")
+        return self
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.spec_samples import BASE, HEAD, NOW, POLL, SUBMIT, faults_of, job_with, operation_of, reply_of
-from tidewaiter.domain.http_values import Json, WireReply
-from tidewaiter.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled
+from tidewaiter.domain.http_values import Json, Link, WireReply
+from tidewaiter.domain.outcome import LinksExpired, NotYet, Pending, Refused, Retry, Throttled
 from tidewaiter.providers.file_listing import FileListing
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition
 
@@ -177,6 +177,39 @@ def test_faults_name_file_key_and_remedy(results: str, fault: str) -> None:
     if results.endswith('[operations.report.results]\nurl = "/x"\n'):
         results = '[operations.report.results]\nurl = "/x"\n' + ONE
     assert f"demo.toml: operations.report.{fault}" in faults_of(head + results)
+
+
+EARLY = '[operations.report.results]\nwhile_running = "parts"\n'
+
+
+def test_files_of_a_running_remote_job() -> None:
+    """Their links are in the reply, or in lists; too many are refused, and an expression that is false means none."""
+    files = '[operations.report.results.files]\neach = "parts"\nurl = "href"\n'
+    pending: dict[str, Json] = {"status": "pending", "parts": [{"href": "/f"}]}
+
+    def read(results: str, body: Json) -> object:
+        return operation_of(HEAD + SUBMIT + POLL + results).read_poll(job_with("42"), reply_of(200, body), NOW)
+
+    assert read(EARLY + files, pending) == Pending("pending", links=(Link("https://api.example.com/f", "f"),))
+    assert read(EARLY + files, pending | {"parts": []}) == Pending("pending")
+    assert read(EARLY + files, pending | {"parts": [{"href": 7}]}) == Pending("pending")
+    assert isinstance(read(EARLY + files, pending | {"parts": [{"href": "/f"}] * 10_001}), Refused)
+    assert read(files, pending) == Pending("pending")
+    assert read(EARLY + ONE + FILES, pending) == Pending("pending", lists=True)
+
+
+def test_faults_of_while_running() -> None:
+    """It needs a list, and a remote job."""
+    head = HEAD + SUBMIT + POLL
+    assert faults_of(head + EARLY + 'url = "/x"\n') == [
+        "demo.toml: operations.report.results: while_running is for a list of files, and there is none"
+    ]
+    assert faults_of(HEAD + '[operations.report]\ntitle = "Report"\n' + EARLY + ONE + FILES) == [
+        "demo.toml: operations.report: while_running is for a remote job that is polled, and without submit there is "
+        "none"
+    ]
+    (fault,) = faults_of(head + EARLY.replace('"parts"', '"parts["') + FILES + 'each = "x"\n')
+    assert fault.startswith("demo.toml: operations.report.results.while_running: ")
 
 
 def test_lists_need_no_submit() -> None:

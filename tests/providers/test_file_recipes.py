@@ -8,7 +8,7 @@ from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
 
 ROOT = Path(__file__).parents[2]
-RECIPES = ("files-as-requests", "files-from-lists")
+RECIPES = ("files-as-requests", "files-from-lists", "files-while-running")
 
 
 @pytest.mark.parametrize("name", RECIPES)

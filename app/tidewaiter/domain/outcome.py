@@ -74,6 +74,9 @@ class Pending:
     """The remote job is not ready. ``handle`` is the handle in this reply, if it has one.
 
     ``exact``: ``retry_after_s`` replaces our own schedule; else it is only a "not before".
+
+    ``links`` are all files that can be fetched already, in their order. ``lists``: there are such files, and their
+    links are in lists that must be requested.
     """
 
     status: str | None = None
@@ -81,6 +84,8 @@ class Pending:
     retry_after_s: float | None = None
     handle: str | None = None
     exact: bool = False
+    links: tuple[Link, ...] = ()
+    lists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +141,11 @@ class Stored:
     status: str | None = None
     shared_from: int | None = None
     handle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartLanded:
+    """The files that were listed before the remote job finished are durable; it is polled again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +304,7 @@ Outcome: TypeAlias = (
     | Ready
     | FetchStarted
     | Stored
+    | PartLanded
     | LinksExpired
     | LinksLost
     | Gone

@@ -13,7 +13,7 @@ MEANING: Final[Mapping[State, str]] = {
     State.SUBMITTING: "The intent to submit is stored; the request may or may not have been sent.",
     State.RECONCILING: "The outcome of a submit is unknown and is being found out.",
     State.POLLING: "The handle of the remote job is stored; the provider is asked when the job is due.",
-    State.FETCHING: "The remote job has finished; its files are landing.",
+    State.FETCHING: "The remote job has finished, or has made some of its files; they are landing.",
     State.CLEANING: "Every file is durable; the remote job is being deleted.",
     State.CANCELLING: "A cancel request was made; the provider is being asked to cancel the remote job.",
     State.PARKED: "A person must decide what happened to the submit.",
@@ -61,6 +61,12 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.LinksExpired, State.POLLING),
         (o.Ready, State.FETCHING),
     ),
+    "files are listed before the remote job has finished": (
+        (o.Pending, State.FETCHING),
+        (o.FetchStarted, State.FETCHING),
+        (o.PartLanded, State.POLLING),
+        (o.Ready, State.FETCHING),
+    ),
     "a cancel request": (
         (o.CancelAsked, State.CANCELLING),
         (o.Cancelled, State.CANCELLED),
@@ -68,7 +74,11 @@ WAYS: Final[Mapping[str, _Way]] = {
 }
 """Paths through the table, each from the state in which its first outcome can happen. A test checks every step."""
 
-_STARTS = {"the links have expired": State.POLLING, "a cancel request": State.POLLING}
+_STARTS = {
+    "the links have expired": State.POLLING,
+    "files are listed before the remote job has finished": State.POLLING,
+    "a cancel request": State.POLLING,
+}
 
 _HEAD = """\
 # States of a job

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from tidewaiter.domain.http_values import Json, Link, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.extract import as_url, compile_pick
-from tidewaiter.providers.jmespath_expressions import is_true
+from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
 from tidewaiter.providers.listed_files import (
     BuildDownload,
     FileReader,
@@ -89,13 +89,15 @@ class Results:
     """The compiled ``results`` table.
 
     ``label`` names the one file where it is inline, or where the spec names it; it is empty where the URL names it.
-    ``headers`` go with every request for a file.
+    ``headers`` go with every request for a file. ``while_running`` says of a reply about a running remote job whether
+    files are listed already.
     """
 
     source: ResultSource
     label: Callable[[Job], str]
     headers: BuildHeaders
     rules: Rules
+    while_running: Search | None = None
 
     @property
     def is_inline(self) -> bool:
@@ -133,6 +135,7 @@ def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Jso
         label=_compile_label(spec, settings),
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
+        while_running=None if spec.while_running is None else compile_expression(spec.while_running),
     )
 
 

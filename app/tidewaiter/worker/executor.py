@@ -27,6 +27,7 @@ from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
 from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.early_files import EarlyFiles
 from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.job_download import not_open
 from tidewaiter.worker.page_walk import ListWalk
@@ -69,6 +70,7 @@ class Executor:
         self._reconciler = Reconciler(jobs, clock)
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
+        self._early = EarlyFiles(fetcher, self._walk)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -161,7 +163,13 @@ class Executor:
                 return beginning
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
-        if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
+        if isinstance(outcome, o.Pending) and (outcome.links or outcome.lists):
+            outcome = await self._early.find(step, outcome)
+        if (
+            isinstance(outcome, o.Pending)
+            and not outcome.links
+            and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s
+        ):
             return await self._expire(step, f"for {still_s:.0f} s the provider reported nothing new about the job")
         return outcome
 
@@ -198,6 +206,9 @@ class Executor:
         job = await step.commit(started, self._committer)
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)
+        if job.fetches_early:
+            links = await self._known_links(step)
+            return await self._fetcher.land_early(step, links) if isinstance(links, tuple) else links
         pages = step.operation.pages(job)
         try:
             if pages is not None:
@@ -219,14 +230,19 @@ class Executor:
         if request is not None:
             step.session.check_open()
             return await step.session.send(request, partial(operation.read_resolve, job))
-        if isinstance(job.links, SealedLinks):
-            links = await read_off_loop(len(job.links.text), partial(self._seal.links, job.links))
-            if links is None:
+        return await self._known_links(step)
+
+    async def _known_links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
+        """The links that the last poll or the spec has named."""
+        job, links = step.job, step.job.links
+        if isinstance(links, SealedLinks):
+            known = await read_off_loop(len(links.text), partial(self._seal.links, links))
+            if known is None:
                 named = {"job": job.id, "account": job.account, "operation": job.operation}
                 self._log.emit("links.unreadable", **named, reason=_UNREADABLE)
                 return o.LinksLost(_UNREADABLE)
-            job = job.but(links=links)
-        return operation.links(job)
+            links = known
+        return links if job.fetches_early else step.operation.links(job.but(links=links))
 
     # --- ending the remote job ----------------------------------------------------------------------------------------
 
@@ -353,7 +369,8 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
         ):  # fmt: skip
             return replace(outcome, reason=clean(outcome.reason))
         case (
-            o.Intended() | o.Accepted() | o.Duplicate() | o.Adopted() | o.FetchStarted() | o.Cleaned() | o.Cancelled()
-            | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided() | o.AdoptDecided()
+            o.Intended() | o.Accepted() | o.Duplicate() | o.Adopted() | o.FetchStarted() | o.PartLanded() | o.Cleaned()
+            | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
+            | o.AdoptDecided()
         ):  # fmt: skip
             return outcome

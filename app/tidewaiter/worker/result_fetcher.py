@@ -106,6 +106,38 @@ class ResultFetcher:
         files = [replace(placed[place], number=place) for place in range(len(links))]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
+    async def has_all(self, job: Job, links: Sequence[Link]) -> bool:
+        """Whether all these files were recorded as landed."""
+        _, names = await read_off_loop(len(links) * _LINK_BYTES, partial(_named, links, job.submits))
+        recorded = await self._jobs.artifacts(job.id)
+        return len(pair_files(names, [one.identity for one in recorded])) == len(links)
+
+    async def land_early(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
+        """Land the files that a running remote job has made; the manifest is written after it has finished.
+
+        Returns:
+            ``PartLanded``, or the gravest outcome of the files that did not land.
+
+        Raises:
+            SignInError, AccountPausedError: as for :meth:`land_files`.
+        """
+        job, operation = step.job, step.operation
+        size = len(links) * _LINK_BYTES
+        links, names = await read_off_loop(size, partial(_named, links, job.submits))
+
+        def key_of(place: int, number: int) -> str:
+            # More files may follow, so even a single one is numbered.
+            return self._key(job, operation, links[place], number, len(links) + 1)
+
+        try:
+            kept = await self._still_there(names, recorded := await self._jobs.artifacts(job.id))
+            taken = kept | {len(links) + at: one for at, one in enumerate(recorded)}
+            missing = await read_off_loop(size, lambda: list(free_places(taken, len(links), key_of)))
+            failure = await ListDownload(self._tools, step, links, names).land(missing, dict(kept))
+        except StorageError as error:
+            return storage_failure(error)
+        return o.PartLanded() if failure is None else failure
+
     async def _withdraw_manifest(self, step: StepContext) -> bool:
         """Remove the manifest of a step that died after it wrote it; ``False`` if the lease may be over."""
         if step.job.fetches <= 1:

@@ -153,6 +153,8 @@ class OperationSpec(SpecTable):
     def _check_without_submit(self) -> None:
         if any(results.inline or (results.files and not results.lists) for results in self.results):
             raise ValueError("without submit, results need url, download, lists, pages or resolve")
+        if any(results.while_running is not None for results in self.results):
+            raise ValueError("while_running is for a remote job that is polled, and without submit there is none")
         if self.adopt or self.poll or self.cancel or self.cleanup:
             raise ValueError("without submit there is no remote job to adopt, poll, cancel or clean up")
 

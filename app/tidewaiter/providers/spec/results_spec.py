@@ -121,6 +121,11 @@ class ResultsSpec(SpecVariant):
     )
     pages: PagesSpec | None = None
     resolve: ResolveSpec | None = None
+    while_running: Expression | None = Field(
+        default=None,
+        description="JMESPath on a reply that says pending or running: if it is true, files are listed already and are "
+        "fetched; the list of every later reply must have them, too",
+    )
     label: Text | None = None
     send_auth: bool = True
     send_auth_if: Expression | None = Field(default=None, description="JMESPath on the reply that lists the files")
@@ -160,6 +165,8 @@ class ResultsSpec(SpecVariant):
             _check_headers(headers)
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
+        if self.while_running is not None and not self.files:
+            raise ValueError("while_running is for a list of files, and there is none")
         if self.send_auth_if is not None and not self.files:
             raise ValueError("send_auth_if is for a list of files, and there is none")
         return self

@@ -102,6 +102,7 @@ def finish(context: RuleContext, state: State, reason: str | None) -> Job:
         cancel_requested=False,
         callback_hash=None,
         hinted=False,
+        poll_at=None,
         cause=cause_of(reason) if reason and state in FAILURES else None,
     )
 

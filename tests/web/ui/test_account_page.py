@@ -40,9 +40,7 @@ async def test_a_used_up_limit_is_a_wait(page_server: UiServer) -> None:
     for path in ("/accounts/newsletter", "/accounts"):
         assert "limit used up, next request" in (await page_server.get(path))[1], path
     assert "The request limit of the account is used up." in (await page_server.get(f"/jobs/{job.id}"))[1]
-    fetching = await page_server.sample.learn(
-        await page_server.sample.polling("newsletter", "statistics"), o.Ready()
-    )
+    fetching = await page_server.sample.learn(await page_server.sample.polling("newsletter", "statistics"), o.Ready())
     assert fetching.state is State.FETCHING
     page_server.sample.clock.at += 1.0
     _, text = await page_server.get(f"/jobs/{fetching.id}")

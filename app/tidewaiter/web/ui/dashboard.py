@@ -99,7 +99,8 @@ class DashboardView:
         """When the used-up limit of its lane permits the next request; ``None`` if this job does not wait for that."""
         if job.state not in LIVE or job.due_at is None or job.due_at > now:
             return None
-        return next((one.until for one in self.lanes if one.id == job.lane and one.condition is LaneCondition.OPEN), None)
+        lane = next((one for one in self.lanes if one.id == job.lane), None)
+        return lane.until if lane is not None and lane.condition is LaneCondition.OPEN else None
 
 
 class DashboardReader:

@@ -47,7 +47,7 @@ async def test_a_used_up_limit_is_a_wait(page_server: UiServer) -> None:
     assert re.search(r"<h1>.*</svg>waiting</span> <span class=\"dim small\">fetching</span></h1>", text)
     for path in ("/jobs", "/accounts/newsletter"):
         row = (await page_server.get(path))[1].partition(f'data-key="job-{job.id}"')[2].partition("</tr>")[0]
-        assert "</svg>waiting</span>" in row, path
+        assert "</svg>queued</span>" in row, path
         assert ">limit, <time" in row, path
     report = LaneReport(LaneCondition.OPEN, until=NOW + 60.0)
     for state in (State.FETCHING, State.QUEUED):

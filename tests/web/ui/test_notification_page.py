@@ -129,6 +129,7 @@ async def test_the_last_error_of_an_endpoint_is_read_whole(browser: Browser, not
     for wide in (390, 1000):
         async with looking(browser, notifying, viewport={"width": wide, "height": 800}) as page:
             await page.goto("/notifications")
-            table = page.locator(".scroll", has=page.locator(".endpoints"))
-            assert await table.evaluate("(one) => one.scrollWidth <= one.clientWidth"), wide
+            for table in (".endpoints", ".notifications"):
+                around = page.locator(".scroll", has=page.locator(table))
+                assert await around.evaluate("(one) => one.scrollWidth <= one.clientWidth"), (table, wide)
             await expect(page.get_by_text("Test…")).to_be_in_viewport(ratio=1)

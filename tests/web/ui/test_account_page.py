@@ -23,7 +23,7 @@ async def test_an_account_shows_how_it_is_configured(page_server: UiServer) -> N
         "newsletter", "statistics", context=JobContext(schedule="daily-opens", scheduled_for=NOW)
     )
     _, text = await page_server.get("/accounts/newsletter")
-    assert "https://newsletter.example" in text
+    assert "report at <bdi>https://newsletter.example</bdi>" in text, "without the port that everybody knows"
     assert re.search(r"<bdi>key</bdi></dt><dd><span class=\"dim\">secret, is set", text)
     assert "canary" not in text
     assert '<a href="https://report.example/api" rel="noreferrer external">documentation' in text

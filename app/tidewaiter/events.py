@@ -72,6 +72,9 @@ _EVENTS = (
     Event("account.vanished", "warning", "An account is no longer configured; its jobs wait until it is.", {
         "account": "account name", "jobs": "number of its jobs that have not ended",
     }),
+    Event("account.faulty", "error", "An account is not served, because the spec of its provider has a fault.", {
+        "account": "account name", "provider": "name of the provider", "reason": "file, key and fault",
+    }),
     Event("heartbeat", "info", "The status of the daemon, by default once a minute.", {
         "jobs": "number of jobs by state", "oldest_due_s": "seconds by which the most overdue job is late",
         "loop_lag_s": "longest delay of the event loop since the last heartbeat", "lanes": "lanes owned",

@@ -313,6 +313,11 @@ class ProviderSpec(SpecTable):
     )
     title: Text = Field(description="the name for people")
     documentation: OneOrMore[Text] = Field(default=(), description="the addresses where the API is described")
+    verified: Literal["documentation", "emulator", "server"] | None = Field(
+        default=None,
+        description="how it is known that the spec is right: it was written from the `documentation` and its examples "
+        "hold, it was run against an `emulator` of the API, or against a `server` of it",
+    )
     base_url: OneOrMore[Text] = Field(
         min_length=1,
         description="the base of URLs that begin with `/`; the first whose settings all have a value counts. "

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, field_values
@@ -15,6 +16,8 @@ from tidewaiter.providers.reply_rules import Rules, RuleVerdict
 from tidewaiter.providers.result_files import Results
 from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.spec.provider_spec import OperationSpec
+
+_JSON: Final = "application/json"
 
 
 def head_of(reading: Reading) -> bytes:
@@ -87,6 +90,11 @@ class CompiledOperation:
         """The outcome of a reply that is the file itself, or whose head is the file."""
         label = results.label(job) or self.name
         if results.is_head:
-            return Inline(label, "application/json", word, handle, head_of(reading), certain)
-        media_type = reading.headers.get("content-type") or self.spec.media_type
+            return Inline(label, _JSON, word, handle, head_of(reading), certain)
+        media_type = reading.headers.get("content-type") or self.spec.media_type or _kind_of(reading)
         return Inline(label, media_type, word, handle, certain=certain)
+
+
+def _kind_of(reading: Reading) -> str | None:
+    """The media type of a reply that does not name it, if it is JSON."""
+    return _JSON if isinstance(reading.document(), dict | list) and not reading.malformed else None

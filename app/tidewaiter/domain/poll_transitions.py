@@ -74,6 +74,8 @@ def gone(context: RuleContext, outcome: o.Gone) -> Job:
         shared=False,
         intent_key=None,
         callback_hash=None,
+        stage=None,
+        kept={},
         resubmits=job.resubmits + 1,
         reason=f"submitting again, because the remote job is gone: {reason}",
         links=(),

@@ -83,7 +83,9 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
     transition = TABLE.get((job.state, type(outcome)))
     if transition is None:
         raise IllegalOutcomeError(f"{type(outcome).__name__} cannot happen to a job that is {job.state}")
-    after = transition.rule(RuleContext(job, policy, now, rand, job.version + 1), outcome)
+    kept = outcome.kept if isinstance(outcome, _KEEPS) else None
+    before = job.but(kept={**job.kept, **kept}) if kept else job
+    after = transition.rule(RuleContext(before, policy, now, rand, job.version + 1), outcome)
     if after.state not in transition.targets:
         raise IllegalOutcomeError(f"{type(outcome).__name__} led from {job.state} to {after.state}, against the table")
     artifacts = outcome.artifacts if isinstance(outcome, o.Stored) else ()
@@ -98,6 +100,7 @@ def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry
     return HistoryEntry(job.id, after.version, now, job.state, after.state, type(outcome).__name__, detail)
 
 
+_KEEPS = (o.Accepted, o.Duplicate, o.Adopted, o.Pending, o.Ready, o.Stored)
 _NAMES_REMOTE_JOB = (o.Accepted, o.Duplicate, o.Adopted, o.AdoptDecided, o.Pending, o.Ready, o.Stored)
 
 

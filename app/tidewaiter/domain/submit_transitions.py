@@ -157,9 +157,14 @@ def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
 
 
 def retry_decided(context: RuleContext, _outcome: o.RetryDecided) -> Job:
-    """A person decided to submit again, with a new deadline."""
+    """A person decided to submit again, with a new deadline.
+
+    If the links of a finished remote job were lost, nothing that was kept of it is of use.
+    """
+    was_finished = context.job.ready_at is not None
     return context.becomes(
         state=State.QUEUED,
+        kept={} if was_finished else context.job.kept,
         due_at=context.now,
         deadline_at=context.now + context.policy.deadline_s,
         failures=0,

@@ -13,7 +13,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Cancelled, Cleaned
 from tidewaiter.providers import step_replies
 from tidewaiter.providers.compiled_operation import CompiledOperation
-from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps, StepVariants
+from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps
 from tidewaiter.providers.download_replies import Decision, DownloadRequest, FileHead, decide
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.own_credentials import OwnCredentials
@@ -24,6 +24,7 @@ from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, 
 from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
 from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.step_replies import by_sender, ended, file_reply
+from tidewaiter.providers.step_variants import StepVariants
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
 

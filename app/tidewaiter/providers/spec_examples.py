@@ -140,6 +140,7 @@ def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job
         deadline_at=_NOW,
         intent_key="example-intent",
         handle=example.handle,
+        kept=dict(example.kept),
     )
 
 

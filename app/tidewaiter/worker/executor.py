@@ -177,7 +177,7 @@ class Executor:
             landed = await self._fetcher.land_no_files(job, read)
         outcome = landed
         if isinstance(landed, o.Stored):
-            outcome = replace(landed, handle=read.handle)
+            outcome = replace(landed, handle=read.handle, kept=read.kept)
         elif isinstance(landed, o.NotYet):
             outcome = o.Pending(retry_after_s=landed.retry_after_s)
         elif isinstance(landed, o.LinksExpired):

@@ -4,6 +4,7 @@ The intent is made durable before the request is sent, and nothing is sent twice
 """
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -90,7 +91,7 @@ class Submitter:
             step.session.sent = False
         landed = await self._fetcher.land_reply(step.job, step.operation, inline, beginning)
         if isinstance(landed, o.Stored):
-            return landed
+            return replace(landed, kept=inline.kept)
         reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
         return o.Unsent(reason) if repeatable else o.Unknown(reason)
 
@@ -132,11 +133,11 @@ class Reconciler:
             return o.Undecidable(f"the remote job cannot be looked up: {found.reason}")
         if isinstance(found, o.NotYet):
             return o.Retry(found.reason, found.retry_after_s)
-        if not isinstance(found, set):
+        if not isinstance(found, dict):
             return found
         possible = await self._possible(job, sorted(found), policy)
         if len(possible) == 1:
-            return o.Adopted(possible[0])
+            return o.Adopted(possible[0], found[possible[0]])
         if possible:
             named = ", ".join(map(shown_handle, possible[:_NAMED])) + (" ..." if len(possible) > _NAMED else "")
             return o.Undecidable(f"{len(possible)} remote jobs could be it: {named}")

@@ -32,7 +32,12 @@ _CONNECTION_HEADERS = frozenset(
 """Headers for the end and the target of a message (RFC 9110 and 9112): a wrong one could smuggle a request."""
 
 PARAMS = "params"
-"""The key of ``when`` for a job's parameters; the other keys are the account's settings."""
+"""The key of ``when`` for a job's parameters."""
+KEPT = "kept"
+"""The key of ``when`` for the values that a job keeps of replies."""
+HANDLE_IS = "handle"
+"""The key of ``when`` for a regex that is found in a job's handle; all other keys are the account's settings."""
+OF_THE_JOB = frozenset({PARAMS, KEPT, HANDLE_IS})
 
 
 class InvalidValueError(ValueError):
@@ -50,12 +55,16 @@ class SpecTable(BaseModel):
 class SpecVariant(SpecTable):
     """A table that is used only if ``when`` holds; of several the first that holds is used."""
 
-    when: When = Field(default={}, description="account settings and their values; params for a job's parameters")
+    when: When = Field(
+        default={},
+        description="account settings and their values; params for a job's parameters, kept for its kept values, "
+        "handle for a regex that is found in its handle",
+    )
 
 
 def holds(when: When, settings: Mapping[str, Any]) -> bool:
-    """Whether the settings have the values of ``when``; its ``params`` are ignored."""
-    return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
+    """Whether the settings have the values of ``when``; conditions on the job are ignored."""
+    return all(settings.get(name) == value for name, value in when.items() if name not in OF_THE_JOB)
 
 
 def _as_tuple(value: object) -> object:

@@ -158,11 +158,11 @@ class OperationSpec(SpecTable):
 
     def _check_submit(self, submit: SubmitSpec, *, inline: bool) -> None:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
-        if ready and not inline and not submit.handle:
+        if ready and not inline and not submit.names_handle:
             raise ValueError("a submit that is ready at once, and has no handle, needs results that are inline")
-        if not submit.handle and not ready:
+        if not submit.names_handle and not ready:
             raise ValueError("submit needs handle, or a rule that says when its reply is the result")
-        if submit.handle and not self.poll:
+        if submit.names_handle and not self.poll:
             raise ValueError("submit has a handle, so there must be a poll that uses it")
 
 
@@ -218,6 +218,7 @@ class Example(SpecTable):
     account: Mapping[str, JsonValue] = {}
     params: Mapping[str, JsonValue] = {}
     handle: Text | None = None
+    kept: Mapping[str, str] = Field(default={}, description="the values that the job keeps already")
     callback_url: Text | None = None
     link: ExampleLink | None = None
     page: ExamplePage = ExamplePage()

@@ -9,12 +9,15 @@ from tidewaiter.providers.spec.field_types import (
     Code,
     Expression,
     Items,
+    Name,
     OneOrMore,
     Picks,
     PickSpec,
     Scalar,
     SpecVariant,
+    Text,
 )
+from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import PageSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
@@ -106,12 +109,30 @@ class RetryAfterSpec(PickSpec):
 
 
 class SubmitSpec(RequestSpec, SpecVariant):
-    """The request that makes a remote job. Without ``handle`` a rule must say when the reply is the result itself."""
+    """The request that makes a remote job.
+
+    Without ``handle`` and ``handle_from`` a rule must say when the reply is the result itself.
+    """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     repeatable: bool | None = Field(default=None, description="for this variant, if it differs from the operation")
     handle: Picks = ()
+    handle_from: Text | None = Field(
+        default=None, description="the handle as a template, for replies that do not name the remote job"
+    )
     rules: Items[SubmitRule] = ()
+    keep: Keep = Field(default={}, description="values of the reply that are kept, as ${kept.NAME}")
+
+    @property
+    def names_handle(self) -> bool:
+        """Whether it says what the handle of the remote job is."""
+        return bool(self.handle) or self.handle_from is not None
+
+    @model_validator(mode="after")
+    def _one_handle(self) -> Self:
+        if self.handle and self.handle_from is not None:
+            raise ValueError("a submit has either handle or handle_from: remove one of them")
+        return self
 
 
 class PollSpec(RequestSpec, SpecVariant):
@@ -123,6 +144,11 @@ class PollSpec(RequestSpec, SpecVariant):
         default=(), description="seconds, epoch seconds or an HTTP-date, beside the header Retry-After"
     )
     handle: Picks = ()
+    keep: Keep = Field(
+        default={},
+        description="values of the reply that are kept, as ${kept.NAME}; the reply that says ready must have them, "
+        "unless an earlier one had",
+    )
 
 
 class AdoptSpec(PageSpec, SpecVariant):
@@ -138,6 +164,9 @@ class AdoptSpec(PageSpec, SpecVariant):
     )
     where: Expression | None = Field(default=None, description="JMESPath that is true on the item")
     handle: Expression = Field(description="JMESPath on the item: the remote job's handle")
+    keep: Mapping[Name, Expression] = Field(
+        default={}, description="JMESPath on the item: the values that the reply to the submit would have had"
+    )
     lag_s: float = Field(default=120.0, ge=0, description="how long the list may lag behind a submit")
     absent: Literal["repeat", "park"] = Field(default="repeat", description="what to do if there is no match")
     match_all: bool = Field(default=False, description="a job without a value for all of match is left to a person")

@@ -41,6 +41,19 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDone:
+    """A request before the submit, or one that starts the remote job, is done.
+
+    ``stage`` is its name; ``retry_after_s`` and ``exact`` are as in ``Pending``.
+    """
+
+    stage: str
+    retry_after_s: float | None = None
+    exact: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Unsent:
     """The submit certainly never reached the provider."""
 
@@ -297,6 +310,7 @@ Outcome: TypeAlias = (
     Intended
     | Accepted
     | Duplicate
+    | StepDone
     | Unsent
     | Unknown
     | Adopted

@@ -4,11 +4,12 @@ The account's settings select the variants of a step once; the job's parameters 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
+from tidewaiter.domain.stages import ONLY_SUBMIT, SUBMIT, Stages
 from tidewaiter.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
 from tidewaiter.providers.jmespath_expressions import compile_expression, is_true
 from tidewaiter.providers.kept_values import NOTHING_KEPT, KeptValues, compile_keep
@@ -22,6 +23,7 @@ from tidewaiter.providers.spec.field_types import SpecVariant
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, SubmitSpec
+from tidewaiter.providers.stage_steps import StageSteps, compile_stages
 from tidewaiter.providers.step_variants import StepVariants, variants_for
 from tidewaiter.providers.template import always, compile_text, names_callback
 
@@ -88,6 +90,16 @@ class Steps:
     results: StepVariants[Results]
     cancel: StepVariants[RemoteJobEndStep]
     cleanup: StepVariants[RemoteJobEndStep]
+    before: StageSteps = field(default_factory=dict)
+    start: StageSteps = field(default_factory=dict)
+
+    def stages(self) -> Stages:
+        """The requests that make and start a remote job, in order, and which of them a job needs."""
+        return Stages((*self.before, SUBMIT, *self.start), self._needs) if self.before or self.start else ONLY_SUBMIT
+
+    def _needs(self, job: Job, stage: str) -> bool:
+        steps = self.before.get(stage) or self.start.get(stage)
+        return steps is None or steps.of(job) is not None
 
 
 def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
@@ -136,12 +148,14 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
         results=choose(spec.results, "results", results),
         cancel=choose(spec.cancel, "cancel", ending),
         cleanup=choose(spec.cleanup, "cleanup", ending),
+        before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults),
+        start=compile_stages(spec.start, base_url, settings, f"{key}.start", defaults),
     )
 
 
 def urls_of(spec: OperationSpec) -> Iterator[str]:
     """The templates of all URLs of an operation."""
-    for request in (*spec.submit, *spec.adopt, *spec.poll, *spec.cancel, *spec.cleanup):
+    for request in (*spec.before, *spec.submit, *spec.adopt, *spec.start, *spec.poll, *spec.cancel, *spec.cleanup):
         yield request.url
     for results in spec.results:
         asked = (results.resolve, results.pages)

@@ -15,7 +15,7 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.spec.field_types import HANDLE_IS, KEPT, PARAMS
-from tidewaiter.providers.spec_kept import NOTHING, KeptBefore, adopt_faults, kept_before
+from tidewaiter.providers.spec_kept import NOTHING, KeptBefore, adopt_faults, kept_before, name_faults
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
 Tree: TypeAlias = Mapping[str, Any]
@@ -24,8 +24,8 @@ _AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id
 _ASSERTION_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
-_WITHOUT_HANDLE = ("submit", "adopt")
-_STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
+_WITHOUT_HANDLE = ("before", "submit", "adopt")
+_STEPS = ("before", "submit", "adopt", "start", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
 
 
@@ -58,6 +58,7 @@ class _Place:
     sized: bool = False
     required: bool = False
     kept: KeptBefore = NOTHING
+    intent: bool = True
     nested: bool = False
     """Whether a template that is one reference may refer to an object or array."""
 
@@ -127,6 +128,7 @@ def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found
     yield from _page_params(operation, key, params)
     yield from _callback(operation, key)
     yield from adopt_faults(operation, key)
+    yield from name_faults(operation, key)
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
         named = step not in _WITHOUT_HANDLE and bool(operation.get("submit"))
@@ -156,7 +158,7 @@ def _callback(operation: Tree, key: str) -> Found:
 
 def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     """The templates of a variant and of the requests within it; ``place`` limits what they may refer to."""
-    place = replace(place, callback=step == "submit", page=step == "adopt")
+    place = replace(place, callback=step == "submit", page=step == "adopt", intent=step != "before")
     yield from _request(variant, key, place)
     made = replace(place, key=f"{key}.handle_from", callback=False, required=True, kept=place.kept.with_own(variant))
     yield from _template(variant.get("handle_from"), made)
@@ -209,7 +211,8 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             reason = "refers to ${callback_url}, which only the query, headers and body of a submit may"
             return None if place.callback else reason
         case "job.id" | "intent.key":
-            return None
+            reason = f"refers to {reference}, but before the submit there is none: use ${{job.id}}"
+            return reason if reference.scope == "intent.key" and not place.intent else None
         case "page.next" | "page.number" | "page.offset" | "page.size":
             return _page_reason(reference, place)
 

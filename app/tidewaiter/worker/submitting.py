@@ -60,18 +60,39 @@ class Submitter:
         self._public_url = public_url
 
     async def begin(self, step: StepContext) -> o.Outcome:
-        """Share another job's result, go on to the download of an operation that needs no submit, or submit."""
+        """Share another job's result, send a request before the submit, submit, or go on to the download.
+
+        An operation that needs no submit goes on to the download at once.
+        """
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)
+        if step.operation.prepares(step.job):
+            request = step.operation.before(step.job)
+            return await step.session.send(request, partial(step.operation.read_before, step.job))
         return await self._submit(step) if step.operation.submits(step.job) else o.Ready()
+
+    async def start(self, step: StepContext) -> o.Outcome:
+        """Start the remote job: build the request, make the intent durable, and only then send it."""
+        intent = step.update(o.Intended(self._key_for(step.job)), self._clock.now(), self._rand)
+        request = step.operation.start(intent.job)
+        job = await step.commit(intent, self._committer)
+        async with step.session.submit(request, may_be_file=False) as beginning:
+            if not isinstance(beginning, ReplyBeginning):
+                return beginning
+            return await step.session.read(beginning.reply, partial(step.operation.read_start, job))
+
+    def _key_for(self, job: Job) -> str:
+        """The key of the job's intent.
+
+        It stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
+        """
+        return job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
 
     async def _submit(self, step: StepContext) -> o.Outcome:
         """Build the request, make the intent durable, and only then send it."""
         operation = step.operation
-        # The key stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
-        key = step.job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
         callback_url, callback_hash = self._callback(operation, step.job)
-        intent = step.update(o.Intended(key, callback_hash), self._clock.now(), self._rand)
+        intent = step.update(o.Intended(self._key_for(step.job), callback_hash), self._clock.now(), self._rand)
         request = operation.submit(intent.job, callback_url)
         job = await step.commit(intent, self._committer)
         async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as beginning:

@@ -11,6 +11,7 @@ from tidewaiter.providers.spec.auth_spec import Auth, Seconds
 from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.results_spec import ResultsSpec
+from tidewaiter.providers.spec.stage_specs import BeforeSpec, StartSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
 from tidewaiter.providers.spec.value_spec import SettingSpec
 
@@ -101,8 +102,14 @@ class OperationSpec(SpecTable):
     schedule: ScheduleSpec = ScheduleSpec()
     callback: CallbackSpec | None = Field(default=None, description="when to poll if the provider can call back")
     answers: AnswersSpec | None = None
+    before: OneOrMore[BeforeSpec] = Field(
+        default=(), description="requests before the submit; a repetition does no harm"
+    )
     submit: OneOrMore[SubmitSpec] = Field(default=(), description="without any, the results are requested at once")
     adopt: OneOrMore[AdoptSpec] = ()
+    start: OneOrMore[StartSpec] = Field(
+        default=(), description="requests after the submit that start the remote job, each sent once"
+    )
     poll: OneOrMore[PollSpec] = ()
     results: OneOrMore[ResultsSpec] = Field(min_length=1)
     cancel: OneOrMore[CancelSpec] = ()
@@ -130,6 +137,8 @@ class OperationSpec(SpecTable):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
             raise ValueError("answers need submits that may be ready at once, and results that are inline")
+        if self.before or self.start:
+            raise ValueError("answers are of one request, so there can be no before and no start")
         if answers.fresh_s >= self.schedule.deadline_s:
             raise ValueError("answers.fresh_s is not less than schedule.deadline_s, so a job would expire waiting")
         return self
@@ -153,6 +162,8 @@ class OperationSpec(SpecTable):
     def _check_without_submit(self) -> None:
         if any(results.inline or results.files for results in self.results):
             raise ValueError("without submit, results need url, pages or resolve")
+        if self.start:
+            raise ValueError("without submit there is no remote job to start: make start a before, or add a submit")
         if self.adopt or self.poll or self.cancel or self.cleanup:
             raise ValueError("without submit there is no remote job to adopt, poll, cancel or clean up")
 
@@ -214,7 +225,11 @@ class Example(SpecTable):
 
     name: Text
     operation: Name | None = None
-    step: Literal["submit", "adopt", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"]
+    step: Literal[
+        "before", "submit", "adopt", "start", "poll", "resolve", "page", "file", "cancel", "cleanup",
+        "login", "renew", "probe",
+    ]  # fmt: skip
+    stage: Name | None = Field(default=None, description="the name of the step before or start")
     account: Mapping[str, JsonValue] = {}
     params: Mapping[str, JsonValue] = {}
     handle: Text | None = None
@@ -230,6 +245,8 @@ class Example(SpecTable):
     def _has_request_or_reply(self) -> Self:
         if (self.operation is None) != (self.step in ("login", "renew", "probe")):
             raise ValueError("needs an operation, unless its step is login, renew or probe, which belong to none")
+        if (self.stage is None) == (self.step in ("before", "start")):
+            raise ValueError("stage is the name of a step before or start, needed for them and for no other")
         if (self.reply is None) != (self.outcome is None):
             raise ValueError("reply and outcome belong together")
         if self.request is None and self.reply is None:

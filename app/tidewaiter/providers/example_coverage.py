@@ -28,7 +28,7 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
         yield "probe"
         yield from Rules(spec.probe.rules, "probe.rules").keys()
     for name, operation in spec.operations.items():
-        for step in ("submit", "adopt", "poll", "results", "cancel", "cleanup"):
+        for step in ("before", "submit", "adopt", "start", "poll", "results", "cancel", "cleanup"):
             variants = getattr(operation, step)
             if operation.like is not None and variants == getattr(spec.operations[operation.like], step):
                 continue  # the examples of that operation are enough
@@ -66,6 +66,10 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
     if step in ("cancel", "cleanup"):
         key, ending = (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)
         return key, None if ending is None else ending.rules
+    if step in ("before", "start"):
+        stages = (steps.before if step == "before" else steps.start).get(job.stage or "")
+        key, stage = ("", None) if stages is None else stages.with_key(job)
+        return key, None if stage is None else stage.rules
     if step == "adopt":
         key, adopt = steps.adopt.with_key(job)
         return key, None if adopt is None else adopt.paged.rules

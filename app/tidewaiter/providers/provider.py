@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self, TypeAlias
 
@@ -150,7 +150,7 @@ class Provider:
             name: self.operation(
                 CompiledOperation(
                     name,
-                    policy=_policy(one, schedule or ScheduleOverride(), clean),
+                    policy=replace(_policy(one, schedule or ScheduleOverride(), clean), stages=steps[name].stages()),
                     spec=names_as_written(one, values),
                     steps=steps[name],
                     account=shared,

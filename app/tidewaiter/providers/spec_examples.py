@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -24,7 +24,12 @@ from tidewaiter.providers.spec.value_spec import ValueSpec
 
 _NOW = 1_700_000_000.0
 _PARTIAL = ("reason", "excerpt")
-_STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
+_STATES = {
+    "before": State.QUEUED,
+    "submit": State.SUBMITTING,
+    "adopt": State.RECONCILING,
+    "start": State.SUBMITTING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +145,8 @@ def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job
         deadline_at=_NOW,
         intent_key="example-intent",
         handle=example.handle,
+        kept=dict(example.kept),
+        stage=example.stage,
     )
 
 
@@ -174,25 +181,38 @@ def _body_problems(expected: ExampleRequest, built: WireRequest) -> Iterator[str
         yield from _compare("request.text", expected.text, text)
 
 
+_BUILD: Mapping[str, Callable[[BoundOperation, Job], WireRequest | None]] = {
+    "before": lambda operation, job: operation.before(job),
+    "start": lambda operation, job: operation.start(job),
+    "poll": lambda operation, job: operation.poll(job),
+    "resolve": lambda operation, job: operation.resolve(job),
+    "cancel": lambda operation, job: operation.cancel(job),
+    "cleanup": lambda operation, job: operation.clean(job),
+}
+_READ: Mapping[str, Callable[[BoundOperation, Job, WireReply], object]] = {
+    "before": lambda operation, job, reply: operation.read_before(job, reply, _NOW),
+    "submit": lambda operation, job, reply: operation.read_submit(job, reply, _NOW),
+    "start": lambda operation, job, reply: operation.read_start(job, reply, _NOW),
+    "poll": lambda operation, job, reply: operation.read_poll(job, reply, _NOW),
+    "resolve": lambda operation, job, reply: operation.read_resolve(job, reply, _NOW),
+    "cancel": lambda operation, job, reply: operation.read_cancel(job, reply, _NOW),
+    "cleanup": lambda operation, job, reply: operation.read_clean(job, reply, _NOW),
+}
+
+
 def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest | None:
+    if example.step in _BUILD:
+        return _BUILD[example.step](operation, job)
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
         case "adopt" | "page":
             pages = _pages(operation, job, example)
             return None if pages is None else pages.request(job, _page(example))
-        case "poll":
-            return operation.poll(job)
-        case "resolve":
-            return operation.resolve(job)
-        case "cancel":
-            return operation.cancel(job)
-        case "cleanup":
-            return operation.clean(job)
         case "file":
             links = operation.links(job)
             return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
-        case "login" | "renew" | "probe":
+        case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
@@ -221,27 +241,19 @@ def _outcome_differences(outcome: Mapping[str, Json], got: object) -> Iterator[s
 
 def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     reply = _reply(example)
+    if example.step in _READ:
+        return _READ[example.step](operation, job, reply)
     match example.step:
-        case "submit":
-            return operation.read_submit(job, reply, _NOW)
         case "adopt" | "page":
             pages = _pages(operation, job, example)
             if isinstance(pages, PageReader) and pages.csv:
                 return _csv_page(pages, job, example, reply)
             return None if pages is None else pages.read(job, _page(example), reply, _NOW)
-        case "poll":
-            return operation.read_poll(job, reply, _NOW)
-        case "resolve":
-            return operation.read_resolve(job, reply, _NOW)
-        case "cancel":
-            return operation.read_cancel(job, reply, _NOW)
-        case "cleanup":
-            return operation.read_clean(job, reply, _NOW)
         case "file":
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
             read = operation.read_download(job, link, DownloadRequest(), reply, now=_NOW, largest_bytes=sys.maxsize)
             return None if isinstance(read, FileBody) else read
-        case "login" | "renew" | "probe":
+        case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 

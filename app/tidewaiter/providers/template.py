@@ -22,7 +22,7 @@ _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
 _PATH = ":path"
 _OR = "|"
 
-NamedScope: TypeAlias = Literal["params", "account"]
+NamedScope: TypeAlias = Literal["params", "account", "kept"]
 PlainScope: TypeAlias = Literal[
     "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size"
 ]
@@ -30,7 +30,7 @@ _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
-KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
+KNOWN = f"params.NAME, account.NAME, kept.NAME, {', '.join(_PLAIN)}"
 
 
 class TemplateError(ValueError):
@@ -39,7 +39,7 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The text between ``${`` and ``}``: a scope, and for ``params`` and ``account`` a name.
+    """The text between ``${`` and ``}``: a scope, and for ``params``, ``account`` and ``kept`` a name.
 
     ``as_path`` (``:path`` at the end): in a URL the value is several segments, and its slashes stay.
     ``otherwise`` is the reference after the ``|``, which is used if this one has no value.
@@ -253,6 +253,8 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return Fixed(settings.get(name))
         case "params":
             return lambda job, _: job.params.get(name)
+        case "kept":
+            return lambda job, _: job.kept.get(name)
         case "handle":
             return lambda job, _: job.handle
         case "callback_url":

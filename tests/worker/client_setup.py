@@ -45,6 +45,7 @@ class ClientSetup:
             "json", "debug", ["canary-password"], clock=clock, stream=self.output, strict=True
         )
         account = provider_of(spec_with(login)).bind("shop", {"server": origin, "password": "canary-password", **more})
+        self.redactor = account.auth.redactor
         self.budget = Budget(clock, Random(1), limits or Limits())
         client = AccountClient(
             wire,

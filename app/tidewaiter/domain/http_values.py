@@ -15,6 +15,7 @@ class WireRequest:
 
     ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` requests a new
     connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
+    ``secrets`` were made for this request, such as a signature; they must be redacted before it is sent.
     """
 
     method: str
@@ -22,6 +23,7 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     fresh: bool = False
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
         """The request with more header fields. Fields that it already has, in upper or lower case, stay."""

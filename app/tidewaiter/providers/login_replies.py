@@ -16,6 +16,7 @@ from tidewaiter.providers.reply import Reading, origin_of
 from tidewaiter.providers.reply_defaults import is_success
 from tidewaiter.providers.reply_headers import parse_http_date, retry_after
 from tidewaiter.providers.reply_rules import Condition, Rules
+from tidewaiter.providers.signed_tokens import TokenSigner
 from tidewaiter.providers.spec.auth_spec import LoginSpec, PlaceSpec
 from tidewaiter.providers.spec.field_types import PickSpec
 
@@ -56,7 +57,52 @@ class LoginReplyRules:
 
 
 @dataclass(frozen=True, slots=True)
-class LoginSession:
+class TokenSession:
+    """How the token of an account is used, and which replies say that it is not valid any more."""
+
+    _renew: Sequence[tuple[str, Condition]]
+    _place: Callable[[str], Credentials]
+    _messages: Messages
+    _origin: str
+
+    def credentials(self, token: Token) -> Credentials:
+        """The credentials for every request to the provider's origin."""
+        return self._place(token.value)
+
+    def rejects_token(self, reply: WireReply) -> bool:
+        """Whether a reply from the provider's own origin says that the token of the request is not valid."""
+        return self.renew_rule_of(reply) is not None
+
+    def renew_rule_of(self, reply: WireReply) -> str | None:
+        """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
+        if reply.foreign or origin_of(reply.url) != self._origin:
+            return None
+        reading = Reading(reply)
+        return next((key for key, holds in self._renew if holds(reading)), None)
+
+    def refused(self, reply: WireReply) -> Unauthorized:
+        """The outcome if a new token is not valid either."""
+        return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedSession(TokenSession):
+    """Tokens that the account signs itself, without a request; ``key`` is the place of the claims in the spec.
+
+    A token is signed anew ``renew_ahead_s`` before its expiry.
+    """
+
+    key: str
+    signer: TokenSigner
+    renew_ahead_s: float
+
+    def token(self, now: float, nonce: str) -> Token:
+        """A new token; it takes the time in epoch seconds and a nonce."""
+        return dated(self.signer.sign(now, nonce), now, now + self.signer.lasts_s, self.renew_ahead_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession(TokenSession):
     """How an account signs in.
 
     ``login`` builds the request; it takes the time in epoch seconds and a nonce. The request contains all credentials
@@ -65,10 +111,6 @@ class LoginSession:
 
     login: Callable[[float, str], WireRequest]
     _reply: LoginReplyRules
-    _renew: Sequence[tuple[str, Condition]]
-    _place: Callable[[str], Credentials]
-    _messages: Messages
-    _origin: str
 
     def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
         """The token, or why there is none.
@@ -98,25 +140,6 @@ class LoginSession:
         if verdict is not None:
             yield verdict.key
 
-    def credentials(self, token: Token) -> Credentials:
-        """The credentials for every request to the provider's origin."""
-        return self._place(token.value)
-
-    def rejects_token(self, reply: WireReply) -> bool:
-        """Whether a reply from the provider's own origin says that the token of the request is not valid."""
-        return self.renew_rule_of(reply) is not None
-
-    def renew_rule_of(self, reply: WireReply) -> str | None:
-        """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
-        if reply.foreign or origin_of(reply.url) != self._origin:
-            return None
-        reading = Reading(reply)
-        return next((key for key, holds in self._renew if holds(reading)), None)
-
-    def refused(self, reply: WireReply) -> Unauthorized:
-        """The outcome if a new token is not valid either."""
-        return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
-
     def _token_in(self, reading: Reading) -> str | None:
         text = (as_text(self._reply.token(reading)) or "").strip()
         return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
@@ -131,9 +154,13 @@ class LoginSession:
     def _dated(self, token: str, reading: Reading, now: float) -> Token:
         end = self._reply.expiry(reading, token, now)
         expires_at = now + self._reply.lifetime_s if end is None else end
-        # A token with a short life must not be renewed before every request.
-        ahead_s = min(self._reply.renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
-        return Token(token, expires_at, expires_at - ahead_s)
+        return dated(token, now, expires_at, self._reply.renew_ahead_s)
+
+
+def dated(token: str, now: float, expires_at: float, renew_ahead_s: float) -> Token:
+    """A token that is renewed so long before its expiry."""
+    # A token with a short life must not be renewed before every request.
+    return Token(token, expires_at, expires_at - min(renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now)))
 
 
 # --- the expiry of a token --------------------------------------------------------------------------------------------

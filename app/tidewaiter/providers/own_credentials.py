@@ -8,7 +8,7 @@ from urllib.parse import unquote, unquote_plus
 
 from tidewaiter.domain.http_values import Credentials, Link
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.login_replies import LoginSession, Token
+from tidewaiter.providers.login_replies import Token, TokenSession
 from tidewaiter.providers.reply import basic_credential, origin_of
 
 _SUSPECT: Final = re.compile(r"[?#@]")
@@ -37,7 +37,7 @@ class OwnCredentials:
 
     @classmethod
     def of(
-        cls, origin: str, credentials: Credentials, session: LoginSession | None, redactor: Redactor
+        cls, origin: str, credentials: Credentials, session: TokenSession | None, redactor: Redactor
     ) -> "OwnCredentials":
         """The fixed credentials of an account, and the place of its session token."""
         placed = Credentials() if session is None else session.credentials(Token("", 0.0, 0.0))

@@ -14,15 +14,18 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
+from tidewaiter.providers.login_replies import SignedSession
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
 from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
 
 _NOW = 1_700_000_000.0
+_NONCE = "example-nonce"
 _PARTIAL = ("reason", "excerpt")
 _STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
 
@@ -88,17 +91,44 @@ def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleRe
     if example.step == "renew":
         return _run_renew(account, example, key)
     exchange = account.auth.session if example.step == "login" else account.probe
+    if isinstance(exchange, SignedSession):
+        return _run_signing(exchange, example, key)
     if exchange is None:
         return ExampleResult(key, example.name, (f"  this account has no {example.step}",), frozenset())
     problems: list[str] = []
+    built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, _NONCE)
     if example.request is not None:
-        built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, "example-nonce")
         problems += _differences(example.request, built)
+    if example.claims:
+        problems += _claim_differences(example, _signed_in(built))
     reply = None if example.reply is None else _reply(example)
     if example.outcome is not None and reply is not None:
         read = exchange.read if isinstance(exchange, Probe) else exchange.read_login
         problems += _outcome_differences(example.outcome, read(reply, _NOW))
     return ExampleResult(key, example.name, tuple(problems), frozenset(exchange.keys_hit(reply)))
+
+
+def _run_signing(session: SignedSession, example: Example, key: str) -> ExampleResult:
+    """The claims of a token that the account signs itself, which no login is sent for."""
+    problems = [*_claim_differences(example, session.token(_NOW, _NONCE).value)]
+    if example.request is not None or example.reply is not None:
+        problems.append("  this account signs its token itself, so there is no login: compare only its claims")
+    return ExampleResult(key, example.name, tuple(problems), frozenset({session.key}))
+
+
+def _claim_differences(example: Example, token: str | None) -> Iterator[str]:
+    if token is None:
+        yield "  this login has no signed token, so there are no claims"
+        return
+    claims = claims_of(token)
+    for name, value in example.claims.items():
+        yield from _compare(f"claims.{name}", value, claims.get(name))
+
+
+def _signed_in(login: WireRequest) -> str | None:
+    """The token in the form of a login."""
+    sent = dict(parse_qsl((login.body or b"").decode()))
+    return next((sent[name] for name in ("assertion", "client_assertion") if name in sent), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from tidewaiter.providers.template import Reference, TemplateError, names_callba
 Tree: TypeAlias = Mapping[str, Any]
 
 _AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
-_ASSERTION_TEXTS = ("key", "algorithm")
+_KEY_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
 _WITHOUT_HANDLE = ("submit", "adopt")
@@ -51,6 +51,8 @@ class _Place:
     params: Mapping[str, Tree] | None = None
     when: Tree | None = None
     secrets: bool = False
+    signs: bool = False
+    """Whether there is a key whose fingerprint a template may refer to."""
     handle: bool = False
     callback: bool = False
     page: bool = False
@@ -83,14 +85,14 @@ def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
 def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
     """The texts of a login. They may contain secrets, because it is sent to its own URL only."""
     when, login, assertion = _table(auth.get("when")), _table(auth.get("login")), _table(auth.get("assertion"))
-    for name in _ASSERTION_TEXTS:
-        place = _Place(f"{key}.assertion.{name}", settings, when=when, secrets=True, required=True)
-        yield from _template(assertion.get(name), place)
+    yield from _signing(assertion, f"{key}.assertion", settings, when)
+    if auth.get("type") == "jwt":
+        yield from _signing(auth, key, settings, when)
     at = f"{key}.login"
     yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, required=True))
     trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
     trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
-    trees += [(f"{key}.assertion.{name}", assertion.get(name)) for name in ("key_id", "audience")]
+    trees += [(f"{key}.assertion.audience", assertion.get("audience"))]
     for where, tree in trees:
         for inner, text in _texts(tree, where):
             yield from _template(text, _Place(inner, settings, when=when, secrets=True))
@@ -100,7 +102,16 @@ def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
             spec = settings.get(found[1])
             if spec is not None and spec.get("type") != "url":
                 yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
-    yield from _private_key(assertion.get("key"), f"{key}.assertion.key", settings)
+
+
+def _signing(table: Tree, key: str, settings: Mapping[str, Tree], when: Tree) -> Found:
+    """The texts of a token that the account signs."""
+    for name in _KEY_TEXTS:
+        yield from _template(table.get(name), _Place(f"{key}.{name}", settings, when=when, secrets=True, required=True))
+    yield from _template(table.get("key_id"), _Place(f"{key}.key_id", settings, when=when, secrets=True))
+    for inner, text in _texts(table.get("claims"), f"{key}.claims"):
+        yield from _template(text, _Place(inner, settings, when=when, secrets=True, signs=True))
+    yield from _private_key(table.get("key"), f"{key}.key", settings)
 
 
 def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
@@ -185,6 +196,8 @@ def _template(text: object, place: _Place) -> Found:
 
 def _reason_against(reference: Reference, place: _Place) -> str | None:
     """Why a reference is not permitted in a place; ``None`` if it is."""
+    if reference.scope == "key.sha256":
+        return None if place.signs else "refers to ${key.sha256}, which only claims may"
     if reference.scope == "account":
         return _named(reference, place.settings, place.when or {}, place, "setting")
     if place.params is None:

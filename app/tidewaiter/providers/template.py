@@ -9,7 +9,7 @@ percent-encoded in a URL.
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from tidewaiter.domain.http_values import Json
@@ -24,12 +24,15 @@ _OR = "|"
 
 NamedScope: TypeAlias = Literal["params", "account"]
 PlainScope: TypeAlias = Literal[
-    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size"
-]
+    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size",
+    "key.sha256",
+]  # fmt: skip
 _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
+KEY_SHA256: Final = "key.sha256"
+"""The scope of the fingerprint of a public key; the settings hold it under a name that no setting can have."""
 KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
 
 
@@ -251,6 +254,8 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
     match reference.scope:
         case "account":
             return Fixed(settings.get(name))
+        case "key.sha256":
+            return Fixed(settings.get(KEY_SHA256))
         case "params":
             return lambda job, _: job.params.get(name)
         case "handle":

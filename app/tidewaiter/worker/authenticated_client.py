@@ -18,7 +18,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
-from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, Token
+from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, SignedSession, Token, TokenSession
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit
@@ -54,7 +54,7 @@ class AuthenticatedClient:
 
     Args:
         client: sends the requests.
-        session: how the account signs in; ``None`` if its credentials are enough.
+        session: how the account signs in, or signs its own tokens; ``None`` if its credentials are enough.
         budget: admits requests and logins.
         observer: gets the results of logins; steps report their replies to the same observer.
         clock: the time.
@@ -65,7 +65,7 @@ class AuthenticatedClient:
     def __init__(
         self,
         client: AccountClient,
-        session: LoginSession | None,
+        session: LoginSession | SignedSession | None,
         *,
         budget: Budget,
         observer: AccountObserver,
@@ -169,7 +169,7 @@ class AuthenticatedClient:
 
     @asynccontextmanager
     async def _stream(
-        self, session: LoginSession, request: WireRequest, may_ask: Callable[[str], None]
+        self, session: LoginSession | SignedSession, request: WireRequest, may_ask: Callable[[str], None]
     ) -> AsyncIterator[StreamReply]:
         permit, token = await self._signed(session, None)
         async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
@@ -187,13 +187,16 @@ class AuthenticatedClient:
 
     # --- the token ----------------------------------------------------------------------------------------------------
 
-    async def _signed(self, session: LoginSession, permit: Permit | None) -> tuple[Permit, Token]:
+    async def _signed(self, session: LoginSession | SignedSession, permit: Permit | None) -> tuple[Permit, Token]:
         """A permit, and a valid token; the request must be sent with both at once."""
         while True:
             permit = permit or await self._budget.admit()
             token = self._token
             if token is not None and self._clock.now() < self._renew_at:
                 return permit, token
+            if isinstance(session, SignedSession):
+                self._use(session, session.token(self._clock.now(), self._nonce()))
+                continue
             await self._sign_in(session, permit)
             permit = None
 
@@ -226,7 +229,9 @@ class AuthenticatedClient:
             login.ended.set()
 
     async def _log_in(self, session: LoginSession, permit: Permit) -> Token | SignInError:
-        request = session.login(self._clock.now(), f"{self._rand.getrandbits(_NONCE_BITS):032x}")
+        request = session.login(self._clock.now(), self._nonce())
+        # A server may quote what it was sent: the log redacts a signature until the next login.
+        self._log.add_temporary_secrets(f"login {self.observer.lane}", request.secrets)
         try:
             reply = await self._client.sign_in(request, permit)
         except TransportError as error:
@@ -238,6 +243,9 @@ class AuthenticatedClient:
         read = await read_off_loop(len(reply.body), partial(session.read_login, reply, self._clock.now()))
         self.observer.login_read(reply.status, signed_in=isinstance(read, Token))
         return read if isinstance(read, Token) else SignInError(read)
+
+    def _nonce(self) -> str:
+        return f"{self._rand.getrandbits(_NONCE_BITS):032x}"
 
     def _keeps_token(self, failure: NotSignedIn) -> bool:
         """Whether the token is still good after a login failed that came early; then the login is tried again later.
@@ -251,15 +259,19 @@ class AuthenticatedClient:
         self._renew_at = self._clock.now() + left_s / 2
         return True
 
-    def _use(self, session: LoginSession, token: Token) -> None:
+    def _use(self, session: TokenSession, token: Token) -> None:
         # Requests with the old token may still be under way and fail: the log redacts it until the next login.
         self._log.add_temporary_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
         self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
         self._client.use(session.credentials(token))
-        self.observer.signed_in(token.expires_at - self._clock.now())
+        lasts_s = token.expires_at - self._clock.now()
+        if isinstance(session, SignedSession):
+            self.observer.token_signed(lasts_s)
+        else:
+            self.observer.signed_in(lasts_s)
 
 
-async def _examined(session: LoginSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
+async def _examined(session: TokenSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
     """The reply, which can still be read, and the refusal if it says that the token has ended."""
     if not reply.own or reply.status < _FIRST_ERROR:
         return reply, None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tidewaiter.providers.spec.field_types import (
     Codes,
@@ -151,24 +151,82 @@ class SessionAuth(TokenAuth):
     place: PlaceSpec = BEARER
 
 
+_SET_BY_US = frozenset({"exp", "iat", "nbf"})
+
+
+def _claims(value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    found = sorted(_SET_BY_US & set(value))
+    if found:
+        raise InvalidValueError(f"may not have {' and '.join(found)}: lifetime_s says how long a token is valid")
+    return value
+
+
+Claims: TypeAlias = Annotated[Mapping[str, JsonValue], AfterValidator(_claims)]
+"""The claims of a JSON Web Token, with templates; ``${key.sha256}`` is the fingerprint of the public key."""
+
+
+class JwtAuth(TokenAuth):
+    """A JSON Web Token that we sign with the account's private key, as the token of every request.
+
+    It is signed anew before it expires, without a login. ``iat`` and ``exp`` are set by Tidewaiter. Source: RFC 7519.
+    """
+
+    type: Literal["jwt"]
+    key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
+    algorithm: Algorithm = Field(default="RS256", description="as JSON Web Algorithms name it")
+    key_id: Text | None = Field(default=None, description="kid in the header")
+    claims: Claims = Field(
+        min_length=1,
+        description="what the token says, with ${account.NAME}; ${key.sha256} is the SHA-256 of the public key, in "
+        "Base64",
+    )
+    lifetime_s: float = Field(default=600.0, ge=10, le=3600, description="how long a token is valid")
+    place: PlaceSpec = BEARER
+
+
 class AssertionSpec(SpecTable):
-    """A JSON Web Token, signed with the account's private key, instead of a secret. Source: RFC 7523, section 2.2."""
+    """A JSON Web Token, signed with the account's private key. Source: RFC 7523.
+
+    It proves who the client is (section 2.2), or is itself the grant (section 2.1): see ``grant``. ``exp`` and ``jti``
+    are set by Tidewaiter.
+    """
 
     key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
     algorithm: Algorithm = Field(default="RS384", description="as JSON Web Algorithms name it")
     key_id: Text | None = Field(default=None, description="kid in the header")
     audience: Text | None = Field(default=None, description="aud; the token URL unless given")
+    claims: Claims = Field(
+        default={},
+        description="more claims, with ${account.NAME}; for client_credentials iss and sub are the client_id unless "
+        "given here",
+    )
     # SMART servers accept at most five minutes; one minute is for clock differences.
     # https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
     lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="how long an assertion is valid")
 
+    @model_validator(mode="after")
+    def _own_claims(self) -> Self:
+        if "aud" in self.claims:
+            raise ValueError("claims may not have aud: the key audience says it")
+        if "jti" in self.claims:
+            raise ValueError("claims may not have jti: each assertion gets a number of its own")
+        return self
+
 
 class OAuth2Auth(TokenAuth):
-    """OAuth 2.0 client credentials: with a secret, or with a signed assertion. Source: RFC 6749, section 4.4."""
+    """OAuth 2.0: a token from a token endpoint.
+
+    ``grant = "client_credentials"`` proves the client with a secret or a signed assertion (RFC 6749, section 4.4).
+    ``grant = "jwt_bearer"`` sends a signed assertion that speaks for a user or a service account (RFC 7523, section
+    2.1); its claims need ``iss``.
+    """
 
     type: Literal["oauth2"]
+    grant: Literal["client_credentials", "jwt_bearer"] = Field(
+        default="client_credentials", description="what the token is given for"
+    )
     token_url: AddressTemplate
-    client_id: Text
+    client_id: Text | None = Field(default=None, description="needed unless the grant is jwt_bearer")
     client_secret: Text | None = None
     assertion: AssertionSpec | None = None
     send: Literal["basic", "form"] = Field(default="basic", description="the place of client_id and client_secret")
@@ -176,15 +234,27 @@ class OAuth2Auth(TokenAuth):
     form: Mapping[str, Scalar] = Field(default={}, description="more fields of the form")
 
     @model_validator(mode="after")
-    def _one_proof(self) -> Self:
-        if (self.client_secret is None) == (self.assertion is None):
+    def _has_what_the_grant_needs(self) -> Self:
+        if self.grant == "jwt_bearer":
+            self._check_jwt_bearer()
+        elif self.client_id is None:
+            raise ValueError("needs client_id")
+        elif (self.client_secret is None) == (self.assertion is None):
             raise ValueError("needs either client_secret or assertion")
-        if self.assertion is not None and "send" in self.model_fields_set:
+        if self.client_secret is None and "send" in self.model_fields_set:
             raise ValueError("send is for the client_secret, and there is none")
         return self
 
+    def _check_jwt_bearer(self) -> None:
+        if self.assertion is None:
+            raise ValueError('grant = "jwt_bearer" needs assertion, the signed token that is sent')
+        if "iss" not in self.assertion.claims:
+            raise ValueError("assertion.claims needs iss, who signs; no client_id takes its place for jwt_bearer")
+        if self.client_secret is not None and self.client_id is None:
+            raise ValueError("client_secret needs client_id")
+
 
 Auth: TypeAlias = Annotated[
-    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth,
+    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth | JwtAuth,
     Field(discriminator="type"),
 ]

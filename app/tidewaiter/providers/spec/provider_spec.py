@@ -222,6 +222,9 @@ class Example(SpecTable):
     link: ExampleLink | None = None
     page: ExamplePage = ExamplePage()
     request: ExampleRequest | None = None
+    claims: Mapping[str, JsonValue] = Field(
+        default={}, description="claims of the token that the step login signs; others are not compared"
+    )
     reply: ExampleReply | None = None
     outcome: Mapping[str, JsonValue] | None = None
 
@@ -231,7 +234,9 @@ class Example(SpecTable):
             raise ValueError("needs an operation, unless its step is login, renew or probe, which belong to none")
         if (self.reply is None) != (self.outcome is None):
             raise ValueError("reply and outcome belong together")
-        if self.request is None and self.reply is None:
+        if self.claims and self.step != "login":
+            raise ValueError("claims are those of the token that a login signs, so the step must be login")
+        if self.request is None and self.reply is None and not self.claims:
             raise ValueError("needs a request, or a reply and its outcome")
         if self.step == "file" and self.reply is not None and self.link is None:
             raise ValueError("a file's reply needs the link that was followed")

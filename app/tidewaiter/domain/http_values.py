@@ -92,6 +92,10 @@ class Credentials:
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
 
+    def joined(self, other: "Credentials") -> "Credentials":
+        """These and others, all on the same request."""
+        return Credentials({**self.headers, **other.headers}, self.query + other.query, self.body + other.body)
+
 
 @dataclass(frozen=True, slots=True)
 class WireReply:

@@ -24,6 +24,7 @@ from tidewaiter.providers.signed_tokens import SigningKey, TokenSigner, Unusable
 from tidewaiter.providers.spec.auth_spec import (
     BEARER,
     AssertionSpec,
+    Auth,
     BasicAuth,
     BearerAuth,
     BodyAuth,
@@ -35,7 +36,9 @@ from tidewaiter.providers.spec.auth_spec import (
     PlaceSpec,
     QueryAuth,
     SessionAuth,
+    SeveralAuth,
     TokenAuth,
+    parts_of,
 )
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
@@ -74,49 +77,6 @@ class AccountAuth:
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
-def compile_auth(
-    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], secrets: frozenset[str], faults: list[SpecFault]
-) -> AccountAuth:
-    """How an account with these settings authenticates.
-
-    Args:
-        spec: the provider.
-        base_url: the base of a login URL that begins with ``/``.
-        values: the settings.
-        secrets: the values of secret settings.
-        faults: faults of the settings are added to this list.
-    """
-    auth = AccountAuth(Redactor(secrets), secrets=secrets)
-    variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
-    number, chosen = next(variants, (0, None))
-    text = _Texts(spec, values, base_url)
-    match chosen:
-        case BasicAuth():
-            credential = basic_credential(text.of(chosen.username), text.of(chosen.password))
-            return _with_secret(
-                replace(auth, credentials=Credentials({"Authorization": f"Basic {credential}"})), credential
-            )
-        case BearerAuth():
-            return replace(auth, credentials=Credentials({"Authorization": f"Bearer {text.of(chosen.token)}"}))
-        case HeaderAuth():
-            return replace(auth, credentials=Credentials({chosen.name: text.of(chosen.value)}))
-        case QueryAuth():
-            return replace(auth, credentials=Credentials(query=((chosen.name, text.of(chosen.value)),)))
-        case BodyAuth():
-            return replace(auth, credentials=Credentials(body=((chosen.name, text.of(chosen.value)),)))
-        case SessionAuth() | OAuth2Auth() | JwtAuth():
-            key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
-            return _compile_session(auth, chosen, key, text, faults)
-        case NoAuth() | None:
-            return auth
-
-
-def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
-    """The same, with secrets that were made from settings."""
-    auth.redactor.add(made)
-    return replace(auth, secrets=auth.secrets.union(made))
-
-
 @dataclass(frozen=True, slots=True)
 class _Texts:
     """Renders templates that refer to settings only."""
@@ -151,6 +111,65 @@ class _Texts:
         if not origin_of(url):
             raise UnsendableError(f"{url!r}, to which the login would go, is not an http or https address")
         return url
+
+
+def compile_auth(
+    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], secrets: frozenset[str], faults: list[SpecFault]
+) -> AccountAuth:
+    """How an account with these settings authenticates.
+
+    Args:
+        spec: the provider.
+        base_url: the base of a login URL that begins with ``/``.
+        values: the settings.
+        secrets: the values of secret settings.
+        faults: faults of the settings are added to this list.
+    """
+    auth = AccountAuth(Redactor(secrets), secrets=secrets)
+    variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
+    number, chosen = next(variants, (0, None))
+    text = _Texts(spec, values, base_url)
+    if chosen is not None:
+        for key, one in parts_of(chosen, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
+            if holds(one.when, values):
+                auth = _with(auth, one, key, text, faults)
+    if auth.session is not None:
+        return replace(auth, session=replace(auth.session, beside=auth.credentials))
+    return auth
+
+
+def _with(auth: AccountAuth, one: Auth, key: str, text: _Texts, faults: list[SpecFault]) -> AccountAuth:
+    """The same, with one more kind of credential."""
+    match one:
+        case BasicAuth():
+            credential = _basic(one, text)
+            return _with_fixed(_with_secret(auth, credential), Credentials({"Authorization": f"Basic {credential}"}))
+        case BearerAuth():
+            return _with_fixed(auth, Credentials({"Authorization": f"Bearer {text.of(one.token)}"}))
+        case HeaderAuth():
+            return _with_fixed(auth, Credentials({one.name: text.of(one.value)}))
+        case QueryAuth():
+            return _with_fixed(auth, Credentials(query=((one.name, text.of(one.value)),)))
+        case BodyAuth():
+            return _with_fixed(auth, Credentials(body=((one.name, text.of(one.value)),)))
+        case SessionAuth() | OAuth2Auth() | JwtAuth():
+            return _compile_session(auth, one, key, text, faults)
+        case NoAuth() | SeveralAuth():  # several never contain several
+            return auth
+
+
+def _basic(one: BasicAuth, text: _Texts) -> str:
+    return basic_credential(text.of(one.username), text.of(one.password))
+
+
+def _with_fixed(auth: AccountAuth, fixed: Credentials) -> AccountAuth:
+    return replace(auth, credentials=auth.credentials.joined(fixed))
+
+
+def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
+    """The same, with secrets that were made from settings."""
+    auth.redactor.add(made)
+    return replace(auth, secrets=auth.secrets.union(made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +238,11 @@ def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
     before, rest = text.address(auth.login.url)
     spec = auth.login.model_copy(update={"url": rest})
     request = compile_request(spec, before, text.values, fresh=True)(NO_JOB, None)
-    return _Plan(lambda _now, _nonce: request, auth.login, auth.place, text.spec.error)
+    secrets = frozenset[str]()
+    if (basic := auth.login.auth) is not None and holds(basic.when, text.values):
+        credential = _basic(basic, text)
+        request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
+    return _Plan(lambda _now, _nonce: request, auth.login, auth.place, text.spec.error, secrets)
 
 
 # --- OAuth 2.0 --------------------------------------------------------------------------------------------------------

@@ -58,8 +58,12 @@ class LoginReplyRules:
 
 @dataclass(frozen=True, slots=True)
 class TokenSession:
-    """How the token of an account is used, and which replies say that it is not valid any more."""
+    """How the token of an account is used, and which replies say that it is not valid any more.
 
+    ``beside`` are fixed credentials that go along with the token.
+    """
+
+    beside: Credentials = field(default_factory=Credentials, repr=False, kw_only=True)
     _renew: Sequence[tuple[str, Condition]]
     _place: Callable[[str], Credentials]
     _messages: Messages
@@ -67,7 +71,7 @@ class TokenSession:
 
     def credentials(self, token: Token) -> Credentials:
         """The credentials for every request to the provider's origin."""
-        return self._place(token.value)
+        return self.beside.joined(self._place(token.value))
 
     def rejects_token(self, reply: WireReply) -> bool:
         """Whether a reply from the provider's own origin says that the token of the request is not valid."""

@@ -4,25 +4,25 @@ The checks use the parsed TOML, not the models, so that they find faults in vali
 invalid.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.auth_references import auth_conditions, auth_templates, setting_faults
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.spec.field_types import PARAMS
+from tidewaiter.providers.spec_trees import Tree
+from tidewaiter.providers.spec_trees import table_of as _table
+from tidewaiter.providers.spec_trees import tables_of as _tables
+from tidewaiter.providers.spec_trees import texts_in as _texts
+from tidewaiter.providers.spec_trees import variants_of as _variants
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
-Tree: TypeAlias = Mapping[str, Any]
-
-_AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
-_KEY_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
-_LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
 _WITHOUT_HANDLE = ("submit", "adopt")
 _STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
@@ -71,54 +71,14 @@ def _base_url(raw: Tree, settings: Mapping[str, Tree]) -> Found:
 
 
 def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
-    variants = list(_variants(raw.get("auth"), "auth"))
-    for key, auth in variants:
-        yield from _when(_table(auth.get("when")), f"{key}.when", settings, None)
-        for name in _AUTH_TEXTS:
-            when = _table(auth.get("when"))
-            place = _Place(f"{key}.{name}", settings, when=when, secrets=True, required=True)
-            yield from _template(auth.get(name), place)
-        yield from _login(auth, key, settings)
-    yield from _exhaustive([auth for _, auth in variants], "auth", settings, {})
-
-
-def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
-    """The texts of a login. They may contain secrets, because it is sent to its own URL only."""
-    when, login, assertion = _table(auth.get("when")), _table(auth.get("login")), _table(auth.get("assertion"))
-    yield from _signing(assertion, f"{key}.assertion", settings, when)
-    if auth.get("type") == "jwt":
-        yield from _signing(auth, key, settings, when)
-    at = f"{key}.login"
-    yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, required=True))
-    trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
-    trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
-    trees += [(f"{key}.assertion.audience", assertion.get("audience"))]
-    for where, tree in trees:
-        for inner, text in _texts(tree, where):
-            yield from _template(text, _Place(inner, settings, when=when, secrets=True))
-    addresses = ((f"{key}.token_url", auth.get("token_url")), (f"{at}.url", login.get("url")))
-    for where, template in addresses:
-        if isinstance(template, str) and (found := _LEADING.match(template)) is not None:
-            spec = settings.get(found[1])
-            if spec is not None and spec.get("type") != "url":
-                yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
-
-
-def _signing(table: Tree, key: str, settings: Mapping[str, Tree], when: Tree) -> Found:
-    """The texts of a token that the account signs."""
-    for name in _KEY_TEXTS:
-        yield from _template(table.get(name), _Place(f"{key}.{name}", settings, when=when, secrets=True, required=True))
-    yield from _template(table.get("key_id"), _Place(f"{key}.key_id", settings, when=when, secrets=True))
-    for inner, text in _texts(table.get("claims"), f"{key}.claims"):
-        yield from _template(text, _Place(inner, settings, when=when, secrets=True, signs=True))
-    yield from _private_key(table.get("key"), f"{key}.key", settings)
-
-
-def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
-    found = _LEADING.fullmatch(text) if isinstance(text, str) else None
-    known = found is not None and settings.get(found[1], {"type": "private_key"}).get("type") == "private_key"
-    if isinstance(text, str) and not known:
-        yield key, "must be ${account.NAME}, a setting of type private_key, and nothing else"
+    auth = raw.get("auth")
+    for key, when in auth_conditions(auth, "auth"):
+        yield from _when(when, key, settings, None)
+    for text in auth_templates(auth, "auth"):
+        place = _Place(text.key, settings, when=text.when, secrets=True, required=text.required, signs=text.signs)
+        yield from _template(text.text, place)
+    yield from setting_faults(auth, "auth", settings)
+    yield from _exhaustive([one for _, one in _variants(auth, "auth")], "auth", settings, {})
 
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
@@ -343,30 +303,3 @@ def _permitted(spec: Tree) -> list[Json]:
         return [True, False]
     enum = spec.get("enum")
     return list(enum) if isinstance(enum, list) else []
-
-
-def _texts(tree: object, key: str) -> Found:
-    """Every text in a tree, with its key."""
-    if isinstance(tree, str):
-        yield key, tree
-    elif isinstance(tree, Mapping):
-        for name, value in tree.items():
-            yield from _texts(value, f"{key}.{name}")
-    elif isinstance(tree, list):
-        for number, item in enumerate(tree):
-            yield from _texts(item, f"{key}[{number}]")
-
-
-def _table(value: object) -> Tree:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _tables(value: object) -> dict[str, Tree]:
-    return {name: one for name, one in _table(value).items() if isinstance(one, Mapping)}
-
-
-def _variants(value: object, key: str) -> Iterator[tuple[str, Tree]]:
-    if isinstance(value, list):
-        yield from ((f"{key}[{number}]", one) for number, one in enumerate(value) if isinstance(one, Mapping))
-    elif isinstance(value, Mapping):
-        yield key, value

@@ -1,6 +1,6 @@
 """How an account authenticates: with keys, passwords, or a session that a login opens."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -122,8 +122,8 @@ BEARER = PlaceSpec(header="Authorization", prefix="Bearer ")
 class LoginSpec(RequestSpec):
     """The request that opens a session, and the place of the token in its reply.
 
-    ``url`` may lead to another origin. No credentials are added to this request. The first value of ``expires_at``,
-    ``expires_in`` and ``jwt`` that is present counts.
+    ``url`` may lead to another origin. No credentials are added to this request but those of ``auth``; its templates
+    may refer to secrets. The first value of ``expires_at``, ``expires_in`` and ``jwt`` that is present counts.
     """
 
     method: Literal["GET", "POST", "PUT"] = "POST"
@@ -132,7 +132,14 @@ class LoginSpec(RequestSpec):
     expires_at: Picks = Field(default=(), description="ISO 8601 with an offset, an HTTP-date, or epoch seconds")
     expires_in: Picks = Field(default=(), description="seconds")
     jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end of its life")
+    auth: BasicAuth | None = Field(default=None, description="HTTP Basic for this request; other secrets are templates")
     rules: Items[LoginRule] = ()
+
+    @model_validator(mode="after")
+    def _one_authorization(self) -> Self:
+        if self.auth is not None and any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("auth sets the header Authorization, and headers have one, too: remove one of them")
+        return self
 
 
 class TokenAuth(SpecVariant):
@@ -254,7 +261,75 @@ class OAuth2Auth(TokenAuth):
             raise ValueError("client_secret needs client_id")
 
 
-Auth: TypeAlias = Annotated[
-    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth | JwtAuth,
+Credential: TypeAlias = Annotated[
+    BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth | JwtAuth,
     Field(discriminator="type"),
 ]
+"""One kind of credential, alone or beside others."""
+
+
+class SeveralAuth(SpecVariant):
+    """Several credentials on every request, such as a token and the key of the application.
+
+    All of ``of`` apply whose ``when`` holds. At most one of them has a token that is renewed (session, oauth2, jwt).
+    """
+
+    type: Literal["several"]
+    of: Items[Credential] = Field(description="the credentials, each with its type")
+
+    @model_validator(mode="after")
+    def _each_in_a_place_of_its_own(self) -> Self:
+        if len(self.of) < 2:
+            raise ValueError("of needs two or more credentials; one alone stands in auth itself")
+        for number, one in enumerate(self.of):
+            for before, other in enumerate(self.of[:number]):
+                if _exclude_each_other(one.when, other.when):
+                    continue
+                if shared := _shared_by(one, other):
+                    raise ValueError(f"of[{before}] and of[{number}] both {shared}")
+        return self
+
+
+def _shared_by(one: Credential, other: Credential) -> str | None:
+    """What two credentials cannot both have, as the end of a sentence."""
+    if isinstance(one, TokenAuth) and isinstance(other, TokenAuth):
+        return "have a token that is renewed; only one may"
+    return f"set the {_place_of(one)}" if _place_of(one) == _place_of(other) else None
+
+
+def _exclude_each_other(first: Mapping[str, object], second: Mapping[str, object]) -> bool:
+    return any(name in second and second[name] != value for name, value in first.items())
+
+
+def _place_of(one: Credential) -> str:
+    """The place of a credential in a request, for people."""
+    if isinstance(one, QueryAuth | BodyAuth):
+        return f"field {one.name} of the {one.type}"
+    if isinstance(one, SessionAuth | JwtAuth) and one.place.query is not None:
+        return f"field {one.place.query} of the query"
+    place = one.place if isinstance(one, SessionAuth | JwtAuth) else BEARER
+    header = one.name if isinstance(one, HeaderAuth) else place.header or ""
+    return f"header {'-'.join(word.capitalize() for word in header.split('-'))}"
+
+
+Auth: TypeAlias = Annotated[
+    NoAuth
+    | BasicAuth
+    | BearerAuth
+    | HeaderAuth
+    | QueryAuth
+    | BodyAuth
+    | SessionAuth
+    | OAuth2Auth
+    | JwtAuth
+    | SeveralAuth,
+    Field(discriminator="type"),
+]
+
+
+def parts_of(auth: Auth, key: str) -> Iterator[tuple[str, Auth]]:
+    """The credentials of a table ``auth``, each with its key in the spec; usually the table itself."""
+    if isinstance(auth, SeveralAuth):
+        yield from ((f"{key}.of[{number}]", one) for number, one in enumerate(auth.of))
+    else:
+        yield key, auth

@@ -58,7 +58,7 @@ type = "session"
 [auth.login]
 url = "/login"
 token = "token"
-auth = { type = "basic", username = "${account.user}", password = "${account.password}" }
+basic = { username = "${account.user}", password = "${account.password}" }
 """
 
 
@@ -91,10 +91,10 @@ def test_fixed_credentials_beside_a_token() -> None:
 def test_all_of_them_are_removed_from_addresses() -> None:
     """A link that carries one of them is stored without it."""
     account = account_of(SEVERAL)
-    own = OwnCredentials.of(account.origin, account.auth.credentials, account.auth.session, account.auth.redactor)
+    own = OwnCredentials.of(account.origins, (account.auth.credentials,), account.auth.session, account.auth.redactor)
     link = Link("https://api.example.com/v1/f?customer=c-1&key=d-canary&page=2")
     assert own.link(link).url == "https://api.example.com/v1/f?page=2"
-    assert origin_of(account.base_url) == own.origin
+    assert origin_of(account.base_url) == own.origins.main
 
 
 def test_basic_for_a_login() -> None:
@@ -110,7 +110,7 @@ def test_basic_for_a_login() -> None:
 
 def test_basic_for_a_login_on_a_condition() -> None:
     """Without it the login has none."""
-    auth = LOGIN.replace('type = "basic"', 'when = { mode = "key" }, type = "basic"')
+    auth = LOGIN.replace("basic = {", 'basic = { when = { mode = "key" },')
     session = account_of(auth).auth.session
     assert isinstance(session, LoginSession)
     assert "Authorization" not in session.login(NOW, "n").headers
@@ -146,12 +146,14 @@ def test_sound_specs(auth: str) -> None:
         ('[auth]\ntype = "several"\nof = [{ type = "bearer", token = "x" }]\n',
             "auth: of needs two or more credentials; one alone stands in auth itself"),
         (LOGIN + 'headers = { authorization = "x" }\n',
-            "auth.login: auth sets the header Authorization, and headers have one, too: remove one of them"),
-        (LOGIN.replace('"basic"', '"bearer"'), "auth.login.auth.type: must be 'basic'"),
+            "auth.login: basic sets the header Authorization, and headers have one, too: remove one of them"),
+        (LOGIN.replace("username =", "user ="), "auth.login.basic.username: is missing"),
+        (LOGIN + "auth = false\n",
+            "auth.login: base and auth are not for a login, which has a url and secrets of its own"),
         (LOGIN.replace("${account.user}", "${account.customer}"),
-            "auth.login.auth.username: refers to ${account.customer}, which may be missing; here it must not be"),
-        (LOGIN.replace('type = "basic"', 'when = { mod = "key" }, type = "basic"'),
-            "auth.login.auth.when.mod: there is nothing of that name to look at (there are: mode, user, customer, "
+            "auth.login.basic.username: refers to ${account.customer}, which may be missing; here it must not be"),
+        (LOGIN.replace("basic = {", 'basic = { when = { mod = "key" },'),
+            "auth.login.basic.when.mod: there is nothing of that name to look at (there are: mode, user, customer, "
             "password, developer, key)"),
     ],
 )  # fmt: skip

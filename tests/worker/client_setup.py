@@ -49,9 +49,10 @@ class ClientSetup:
         self.budget = Budget(clock, Random(1), limits or Limits())
         client = AccountClient(
             wire,
-            ClientSettings(account.origin, True, 65_536),
+            ClientSettings(account.origin, True, 65_536, declared=account.origins.declared),
             account.auth.credentials,
             self.budget,
+            named=account.auth.named,
         )
         self.client = AuthenticatedClient(
             client,

@@ -30,7 +30,7 @@ url = "/login"
 form = { user = "export" }
 token = "token"
 expires_in = "expires_in"
-auth = { type = "basic", username = "export", password = "${account.password}" }
+basic = { username = "export", password = "${account.password}" }
 
 [[auth.of]]
 type = "header"

@@ -6,6 +6,7 @@ from typing import Final, TypeAlias
 from urllib.parse import quote_plus
 
 from tidewaiter.domain.http_values import Credentials, Json, WireRequest
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.errors import SpecFault, UnsendableError
 from tidewaiter.providers.extract import as_text, compile_pick
@@ -26,6 +27,7 @@ from tidewaiter.providers.spec.auth_spec import (
     AssertionSpec,
     Auth,
     BasicAuth,
+    BasicSpec,
     BearerAuth,
     BodyAuth,
     HeaderAuth,
@@ -67,6 +69,8 @@ _JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 class AccountAuth:
     """How an account authenticates: with fixed ``credentials``, or with a ``session`` and its tokens.
 
+    ``named`` are other credentials, for the requests and origins that name them.
+
     ``secrets`` are all values that no output may show: those of secret settings, and those that were made from them.
     ``redactor`` removes them from texts.
     """
@@ -74,6 +78,7 @@ class AccountAuth:
     redactor: Redactor = field(repr=False, compare=False)
     credentials: Credentials = field(default_factory=Credentials, repr=False)
     session: LoginSession | SignedSession | None = field(default=None, repr=False)
+    named: Mapping[str, Credentials] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
@@ -84,6 +89,7 @@ class _Texts:
     spec: ProviderSpec
     values: Mapping[str, Json]
     base_url: str
+    origins: OwnOrigins
 
     def of(self, template: str | None) -> str:
         """The value of a template; empty if a setting is missing."""
@@ -114,7 +120,13 @@ class _Texts:
 
 
 def compile_auth(
-    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], secrets: frozenset[str], faults: list[SpecFault]
+    spec: ProviderSpec,
+    base_url: str,
+    values: Mapping[str, Json],
+    secrets: frozenset[str],
+    faults: list[SpecFault],
+    *,
+    origins: OwnOrigins,
 ) -> AccountAuth:
     """How an account with these settings authenticates.
 
@@ -124,18 +136,30 @@ def compile_auth(
         values: the settings.
         secrets: the values of secret settings.
         faults: faults of the settings are added to this list.
+        origins: those of the provider.
     """
     auth = AccountAuth(Redactor(secrets), secrets=secrets)
     variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
     number, chosen = next(variants, (0, None))
-    text = _Texts(spec, values, base_url)
+    text = _Texts(spec, values, base_url, origins)
     if chosen is not None:
         for key, one in parts_of(chosen, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
             if holds(one.when, values):
                 auth = _with(auth, one, key, text, faults)
     if auth.session is not None:
-        return replace(auth, session=replace(auth.session, beside=auth.credentials))
+        auth = replace(auth, session=replace(auth.session, beside=auth.credentials))
+    for name, other in spec.auths.items():
+        auth = _with_named(auth, name, other, text, faults)
     return auth
+
+
+def _with_named(auth: AccountAuth, name: str, spec: Auth, text: _Texts, faults: list[SpecFault]) -> AccountAuth:
+    """The same, with credentials for the requests and origins that name them."""
+    named = AccountAuth(auth.redactor)
+    for key, one in parts_of(spec, f"auths.{name}"):
+        if holds(spec.when, text.values) and holds(one.when, text.values):
+            named = _with(named, one, key, text, faults)
+    return replace(auth, named={**auth.named, name: named.credentials}, secrets=auth.secrets | named.secrets)
 
 
 def _with(auth: AccountAuth, one: Auth, key: str, text: _Texts, faults: list[SpecFault]) -> AccountAuth:
@@ -158,7 +182,7 @@ def _with(auth: AccountAuth, one: Auth, key: str, text: _Texts, faults: list[Spe
             return auth
 
 
-def _basic(one: BasicAuth, text: _Texts) -> str:
+def _basic(one: BasicAuth | BasicSpec, text: _Texts) -> str:
     return basic_credential(text.of(one.username), text.of(one.password))
 
 
@@ -209,7 +233,7 @@ def _compile_session(
         _renew=_renewals(spec, key),
         _place=compile_place(plan.place),
         _messages=messages,
-        _origin=origin_of(text.base_url),
+        _origins=text.origins,
         login=plan.build,
         _reply=reply,
     )
@@ -227,7 +251,7 @@ def _signed_session(auth: AccountAuth, spec: JwtAuth, key: str, text: _Texts) ->
         _renew=_renewals(spec, key),
         _place=compile_place(spec.place),
         _messages=Messages(compile_pick(text.spec.error), auth.redactor),
-        _origin=origin_of(text.base_url),
+        _origins=text.origins,
         key=f"{key}.claims",
         signer=TokenSigner(signing, claims, spec.lifetime_s, dated=True, numbered=False),
         renew_ahead_s=spec.renew_ahead_s,
@@ -239,7 +263,7 @@ def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
     spec = auth.login.model_copy(update={"url": rest})
     request = compile_request(spec, before, text.values, fresh=True)(NO_JOB, None)
     secrets = frozenset[str]()
-    if (basic := auth.login.auth) is not None and holds(basic.when, text.values):
+    if (basic := auth.login.basic) is not None and holds(basic.when, text.values):
         credential = _basic(basic, text)
         request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
     return _Plan(lambda _now, _nonce: request, auth.login, auth.place, text.spec.error, secrets)

@@ -43,7 +43,7 @@ def auth_conditions(auth: object, key: str) -> Iterator[tuple[str, Tree]]:
     for at, one, _ in auth_tables(auth, key):
         if ".of[" in at:
             yield f"{at}.when", table_of(one.get("when"))
-        yield f"{at}.login.auth.when", table_of(table_of(table_of(one.get("login")).get("auth")).get("when"))
+        yield f"{at}.login.basic.when", table_of(table_of(table_of(one.get("login")).get("basic")).get("when"))
 
 
 def auth_templates(auth: object, key: str) -> Iterator[AuthTemplate]:
@@ -59,10 +59,10 @@ def _login(auth: Tree, key: str, when: Tree) -> Iterator[AuthTemplate]:
     yield from _signing(assertion, f"{key}.assertion", when)
     if auth.get("type") == "jwt":
         yield from _signing(auth, key, when)
-    basic, at = table_of(login.get("auth")), f"{key}.login"
+    basic, at = table_of(login.get("basic")), f"{key}.login"
     for name in ("username", "password"):
         both = {**when, **table_of(basic.get("when"))}
-        yield AuthTemplate(f"{at}.auth.{name}", basic.get(name), both, required=True)
+        yield AuthTemplate(f"{at}.basic.{name}", basic.get(name), both, required=True)
     yield AuthTemplate(f"{at}.url", login.get("url"), when, required=True)
     trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
     trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from tidewaiter.domain.http_values import Credentials, Json, WireReply, WireRequest
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.extract import Pick, as_text, compile_pick
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import Reading, origin_of
@@ -67,19 +68,19 @@ class TokenSession:
     _renew: Sequence[tuple[str, Condition]]
     _place: Callable[[str], Credentials]
     _messages: Messages
-    _origin: str
+    _origins: OwnOrigins
 
     def credentials(self, token: Token) -> Credentials:
-        """The credentials for every request to the provider's origin."""
+        """The credentials for every request to the provider's origins."""
         return self.beside.joined(self._place(token.value))
 
     def rejects_token(self, reply: WireReply) -> bool:
-        """Whether a reply from the provider's own origin says that the token of the request is not valid."""
+        """Whether a reply from one of the provider's own origins says that the token of the request is not valid."""
         return self.renew_rule_of(reply) is not None
 
     def renew_rule_of(self, reply: WireReply) -> str | None:
         """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
-        if reply.foreign or origin_of(reply.url) != self._origin:
+        if reply.foreign or not self._origins.has(origin_of(reply.url)):
             return None
         reading = Reading(reply)
         return next((key for key, holds in self._renew if holds(reading)), None)

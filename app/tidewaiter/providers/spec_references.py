@@ -13,6 +13,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.auth_references import auth_conditions, auth_templates, setting_faults
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
+from tidewaiter.providers.origin_references import origin_faults, url_settings
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.spec.field_types import PARAMS
 from tidewaiter.providers.spec_trees import Tree
@@ -32,6 +33,7 @@ def check_references(file: str, raw: Tree) -> list[SpecFault]:
     """The faults of all templates, of every ``when``, and of the operations of examples."""
     settings = _tables(raw.get("account"))
     every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings), *_probe(raw, settings)]
+    every += [*_origins(raw, settings), *origin_faults(raw)]
     operations = _tables(raw.get("operations"))
     for name, operation in operations.items():
         every += _operation(operation, f"operations.{name}", settings)
@@ -70,15 +72,27 @@ def _base_url(raw: Tree, settings: Mapping[str, Tree]) -> Found:
         yield from _template(text, _Place("base_url", settings, required=is_last))
 
 
+def _origins(raw: Tree, settings: Mapping[str, Tree]) -> Found:
+    for name, origin in _tables(raw.get("origins")).items():
+        yield from _template(origin.get("url"), _Place(f"origins.{name}.url", settings, required=True))
+    yield from url_settings(raw, settings)
+
+
 def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
-    auth = raw.get("auth")
-    for key, when in auth_conditions(auth, "auth"):
+    yield from _credentials(raw.get("auth"), "auth", settings)
+    for name, auth in _tables(raw.get("auths")).items():
+        yield from _credentials(auth, f"auths.{name}", settings)
+
+
+def _credentials(auth: object, at: str, settings: Mapping[str, Tree]) -> Found:
+    for key, when in auth_conditions(auth, at):
         yield from _when(when, key, settings, None)
-    for text in auth_templates(auth, "auth"):
+    for text in auth_templates(auth, at):
         place = _Place(text.key, settings, when=text.when, secrets=True, required=text.required, signs=text.signs)
         yield from _template(text.text, place)
-    yield from setting_faults(auth, "auth", settings)
-    yield from _exhaustive([one for _, one in _variants(auth, "auth")], "auth", settings, {})
+    yield from setting_faults(auth, at, settings)
+    if at == "auth":
+        yield from _exhaustive([one for _, one in _variants(auth, at)], at, settings, {})
 
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:

@@ -102,7 +102,7 @@ class AuthenticatedClient:
             SignInError: there is no token to send it with.
         """
         session = self._session
-        if session is None or not self._client.owns(request.url):
+        if session is None or not self._needs_token(request):
             return await self._client.exchange(request, permit, on_send)
         permit, token = await self._signed(session, permit)
         reply = await self._client.exchange(request, permit, on_send)
@@ -126,7 +126,7 @@ class AuthenticatedClient:
         The rest is as for :meth:`exchange`.
         """
         session = self._session
-        if session is None or not self._client.owns(request.url):
+        if session is None or not self._needs_token(request):
             async with self._client.open_reply(request, permit, on_send) as beginning:
                 yield beginning
             return
@@ -153,8 +153,12 @@ class AuthenticatedClient:
         await self._budget.sleep_between_tries(delay_s)
 
     def owns(self, url: str) -> bool:
-        """Whether an address lies within the provider's own origin."""
+        """Whether an address lies within one of the provider's own origins."""
         return self._client.owns(url)
+
+    def _needs_token(self, request: WireRequest) -> bool:
+        """Whether the account's own credentials go with a request, so that it needs a token."""
+        return self._client.owns(request.url) and self._client.auth_of(request) is True
 
     def stream(
         self, request: WireRequest, *, send_auth: bool, may_ask: Callable[[str], None] = any_host
@@ -163,7 +167,7 @@ class AuthenticatedClient:
 
         ``may_ask`` is as for :meth:`AccountClient.stream`.
         """
-        if self._session is None or not send_auth or not self._client.owns(request.url):
+        if self._session is None or not send_auth or not self._needs_token(request):
             return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
         return self._stream(self._session, request, may_ask)
 

@@ -30,12 +30,17 @@ class NoAuth(SpecVariant):
     type: Literal["none"]
 
 
-class BasicAuth(SpecVariant):
+class BasicSpec(SpecVariant):
+    """User name and password of HTTP Basic, for a login. Source: RFC 7617."""
+
+    username: Text
+    password: Text
+
+
+class BasicAuth(BasicSpec):
     """HTTP Basic. Source: RFC 7617."""
 
     type: Literal["basic"]
-    username: Text
-    password: Text
 
 
 class BearerAuth(SpecVariant):
@@ -122,7 +127,7 @@ BEARER = PlaceSpec(header="Authorization", prefix="Bearer ")
 class LoginSpec(RequestSpec):
     """The request that opens a session, and the place of the token in its reply.
 
-    ``url`` may lead to another origin. No credentials are added to this request but those of ``auth``; its templates
+    ``url`` may lead to another origin. No credentials are added to this request but ``basic``; its templates
     may refer to secrets. The first value of ``expires_at``, ``expires_in`` and ``jwt`` that is present counts.
     """
 
@@ -132,13 +137,15 @@ class LoginSpec(RequestSpec):
     expires_at: Picks = Field(default=(), description="ISO 8601 with an offset, an HTTP-date, or epoch seconds")
     expires_in: Picks = Field(default=(), description="seconds")
     jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end of its life")
-    auth: BasicAuth | None = Field(default=None, description="HTTP Basic for this request; other secrets are templates")
+    basic: BasicSpec | None = Field(default=None, description="HTTP Basic; other secrets of a login are templates")
     rules: Items[LoginRule] = ()
 
     @model_validator(mode="after")
-    def _one_authorization(self) -> Self:
-        if self.auth is not None and any(name.lower() == "authorization" for name in self.headers):
-            raise ValueError("auth sets the header Authorization, and headers have one, too: remove one of them")
+    def _has_its_own_secrets(self) -> Self:
+        if self.base is not None or self.auth is not None:
+            raise ValueError("base and auth are not for a login, which has a url and secrets of its own")
+        if self.basic is not None and any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("basic sets the header Authorization, and headers have one, too: remove one of them")
         return self
 
 
@@ -325,6 +332,20 @@ Auth: TypeAlias = Annotated[
     | SeveralAuth,
     Field(discriminator="type"),
 ]
+
+
+def _without_login(auth: SeveralAuth) -> SeveralAuth:
+    renewed = [number for number, one in enumerate(auth.of) if isinstance(one, TokenAuth)]
+    if renewed:
+        raise InvalidValueError(f"of[{renewed[0]}] has a token that is renewed, which only the table auth may have")
+    return auth
+
+
+NamedAuth: TypeAlias = Annotated[
+    BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | Annotated[SeveralAuth, AfterValidator(_without_login)],
+    Field(discriminator="type"),
+]
+"""Fixed credentials for requests and origins that name them."""
 
 
 def parts_of(auth: Auth, key: str) -> Iterator[tuple[str, Auth]]:

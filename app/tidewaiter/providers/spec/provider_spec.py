@@ -7,8 +7,9 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 
 from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.providers.account_overrides import LimitsOverride
-from tidewaiter.providers.spec.auth_spec import Auth, Seconds
+from tidewaiter.providers.spec.auth_spec import Auth, NamedAuth, Seconds
 from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
+from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
@@ -257,6 +258,12 @@ class ProviderSpec(SpecTable):
     )
     account: Mapping[Name, SettingSpec] = {}
     auth: OneOrMore[Auth] = ()
+    auths: Mapping[Name, NamedAuth] = Field(
+        default={}, description="fixed credentials for the requests and origins that name them"
+    )
+    origins: Mapping[Name, OriginSpec] = Field(
+        default={}, description="more origins of the provider; others get no credentials"
+    )
     probe: ProbeSpec | None = None
     limits: LimitsSpec = LimitsSpec()
     error: Picks = Field(default=(), description="the place of the provider's message in an error reply")

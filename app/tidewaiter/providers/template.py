@@ -33,7 +33,7 @@ PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
 KEY_SHA256: Final = "key.sha256"
 """The scope of the fingerprint of a public key; the settings hold it under a name that no setting can have."""
-KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
+KNOWN = f"params.NAME, account.NAME, {', '.join(one for one in _PLAIN if one != KEY_SHA256)}"
 
 
 class TemplateError(ValueError):

@@ -33,8 +33,8 @@ class NoAuth(SpecVariant):
 class BasicSpec(SpecVariant):
     """User name and password of HTTP Basic, for a login. Source: RFC 7617."""
 
-    username: Text
-    password: Text
+    username: Text = Field(description="the user name")
+    password: Text = Field(description="the password, a secret setting")
 
 
 class BasicAuth(BasicSpec):
@@ -47,31 +47,38 @@ class BearerAuth(SpecVariant):
     """A token in ``Authorization: Bearer``. Source: RFC 6750."""
 
     type: Literal["bearer"]
-    token: Text
+    token: Text = Field(description="the token, a secret setting")
 
 
 class HeaderAuth(SpecVariant):
     """A key in a header."""
 
     type: Literal["header"]
-    name: SentHeaderName
-    value: Text
+    name: SentHeaderName = Field(description="the name of the header")
+    value: Text = Field(description="its value")
 
 
 class QueryAuth(SpecVariant):
-    """A key in the query of every URL."""
+    """A key in the query of every URL.
+
+    Handles and links are stored without the account's credentials, which are added again to every request with
+    credentials. From an address at the origin of ``base_url`` every pair of the query with the ``name`` of the
+    credential (or of a session's ``place``) is removed, with any value. If a pair of that name in a link means
+    something else, such as a key for one file, use ``send_auth = false``: then it stays, unless its value is the
+    account's own.
+    """
 
     type: Literal["query"]
-    name: Text
-    value: Text
+    name: Text = Field(description="the key of every URL's query")
+    value: Text = Field(description="its value")
 
 
 class BodyAuth(SpecVariant):
     """A key in the JSON object or form that is sent, or in the query if the request has no body."""
 
     type: Literal["body"]
-    name: Text
-    value: Text
+    name: Text = Field(description="the member of the JSON object or form")
+    value: Text = Field(description="its value")
 
 
 def _address_template(value: str) -> str:
@@ -101,15 +108,15 @@ class LoginRule(RuleSpec):
 class RenewRule(ConditionsSpec):
     """The conditions of a reply that says that the token is not valid any more."""
 
-    status: Codes = (401,)
+    status: Codes = Field(default=(401,), description="the status code is one of these")
 
 
 class PlaceSpec(SpecTable):
     """The place of the token: a header, after ``prefix``, or the query."""
 
-    header: SentHeaderName | None = None
-    prefix: str = ""
-    query: Text | None = None
+    header: SentHeaderName | None = Field(default=None, description="this header ...")
+    prefix: str = Field(default="", description="... with this text before the token")
+    query: Text | None = Field(default=None, description="or this key of every URL's query")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -127,18 +134,26 @@ BEARER = PlaceSpec(header="Authorization", prefix="Bearer ")
 class LoginSpec(RequestSpec):
     """The request that opens a session, and the place of the token in its reply.
 
-    ``url`` may lead to another origin. No credentials are added to this request but ``basic``; its templates
-    may refer to secrets. The first value of ``expires_at``, ``expires_in`` and ``jwt`` that is present counts.
+    It may contain secrets, because it is sent to its ``url`` only, which may lead to another origin. No credentials are
+    added to it but ``basic``; ``base`` and ``auth`` are not for a login. There is one login at a time, and it counts
+    against the limits. The first value of ``expires_at``, ``expires_in`` and ``jwt`` that is present counts.
     """
 
     method: Literal["GET", "POST", "PUT"] = "POST"
-    url: AddressTemplate
-    token: Picks = Field(min_length=1)
-    expires_at: Picks = Field(default=(), description="ISO 8601 with an offset, an HTTP-date, or epoch seconds")
-    expires_in: Picks = Field(default=(), description="seconds")
-    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end of its life")
-    basic: BasicSpec | None = Field(default=None, description="HTTP Basic; other secrets of a login are templates")
-    rules: Items[LoginRule] = ()
+    url: AddressTemplate = Field(description="begins with `/` or with a setting of type `url`")
+    token: Picks = Field(min_length=1, description="the place of the token in the reply")
+    expires_at: Picks = Field(
+        default=(), description="when the token expires, as ISO 8601 with an offset, HTTP-date or epoch seconds"
+    )
+    expires_in: Picks = Field(default=(), description="in how many seconds the token expires")
+    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its `exp` is the expiry")
+    basic: BasicSpec | None = Field(default=None, description="HTTP Basic; other secrets of a login are references")
+    rules: Items[LoginRule] = Field(
+        default=(),
+        description="`refused` pauses the account, `throttled` makes it wait, `retry` tries again. Without a "
+        "rule a 2xx with a token is success, and a 4xx, or a 2xx with JSON but no token, is "
+        "`refused`",
+    )
 
     @model_validator(mode="after")
     def _has_its_own_secrets(self) -> Self:
@@ -152,17 +167,26 @@ class LoginSpec(RequestSpec):
 class TokenAuth(SpecVariant):
     """A token from a login, renewed before it expires, and when a reply says that it is not valid."""
 
-    lifetime_s: Seconds = Field(default=3600.0, description="of a token without an expiry")
-    renew_ahead_s: float = Field(default=60.0, ge=0, description="how long before its expiry a token is renewed")
-    renew: Items[RenewRule] = Field(default=(RenewRule(),), min_length=1)
+    lifetime_s: Seconds = Field(
+        default=3600.0, description="seconds that a token is valid if it has no expiry in the future"
+    )
+    renew_ahead_s: float = Field(
+        default=60.0, ge=0, description="how many seconds before its expiry a token is renewed"
+    )
+    renew: Items[RenewRule] = Field(
+        default=(RenewRule(),),
+        min_length=1,
+        description="which reply says that the token is not valid any more; then it is renewed and the "
+        "request sent again, once",
+    )
 
 
 class SessionAuth(TokenAuth):
     """A token from the reply to a login request that the spec describes."""
 
     type: Literal["session"]
-    login: LoginSpec
-    place: PlaceSpec = BEARER
+    login: LoginSpec = Field(description="the request that opens the session")
+    place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
 
 
 _SET_BY_US = frozenset({"exp", "iat", "nbf"})
@@ -186,16 +210,18 @@ class JwtAuth(TokenAuth):
     """
 
     type: Literal["jwt"]
-    key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
-    algorithm: Algorithm = Field(default="RS256", description="as JSON Web Algorithms name it")
-    key_id: Text | None = Field(default=None, description="kid in the header")
+    key: Text = Field(description="`${account.NAME}` of a setting of type `private_key`, and nothing else")
+    algorithm: Algorithm = Field(
+        default="RS256", description="`RS`, `PS` or `ES` with `256`, `384` or `512`, or `EdDSA`; may be a setting"
+    )
+    key_id: Text | None = Field(default=None, description="`kid` in the header")
     claims: Claims = Field(
         min_length=1,
-        description="what the token says, with ${account.NAME}; ${key.sha256} is the SHA-256 of the public key, in "
-        "Base64",
+        description="what the token says, with `${account.NAME}`; `${key.sha256}` is the SHA-256 of the public key, "
+        "in Base64",
     )
-    lifetime_s: float = Field(default=600.0, ge=10, le=3600, description="how long a token is valid")
-    place: PlaceSpec = BEARER
+    lifetime_s: float = Field(default=600.0, ge=10, le=3600, description="seconds that a token is valid")
+    place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
 
 
 class AssertionSpec(SpecTable):
@@ -205,18 +231,20 @@ class AssertionSpec(SpecTable):
     are set by Tidewaiter.
     """
 
-    key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
-    algorithm: Algorithm = Field(default="RS384", description="as JSON Web Algorithms name it")
-    key_id: Text | None = Field(default=None, description="kid in the header")
-    audience: Text | None = Field(default=None, description="aud; the token URL unless given")
+    key: Text = Field(description="`${account.NAME}` of a setting of type `private_key`, and nothing else")
+    algorithm: Algorithm = Field(
+        default="RS384", description="`RS`, `PS` or `ES` with `256`, `384` or `512`, or `EdDSA`; may be a setting"
+    )
+    key_id: Text | None = Field(default=None, description="`kid` in the header")
+    audience: Text | None = Field(default=None, description="`aud`; without it the token URL")
     claims: Claims = Field(
         default={},
-        description="more claims, with ${account.NAME}; for client_credentials iss and sub are the client_id unless "
-        "given here",
+        description="more claims, with `${account.NAME}`; for `client_credentials` `iss` and `sub` are the client's id "
+        "unless they are given here",
     )
     # SMART servers accept at most five minutes; one minute is for clock differences.
     # https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
-    lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="how long an assertion is valid")
+    lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="seconds that an assertion is valid")
 
     @model_validator(mode="after")
     def _own_claims(self) -> Self:
@@ -239,12 +267,16 @@ class OAuth2Auth(TokenAuth):
     grant: Literal["client_credentials", "jwt_bearer"] = Field(
         default="client_credentials", description="what the token is given for"
     )
-    token_url: AddressTemplate
-    client_id: Text | None = Field(default=None, description="needed unless the grant is jwt_bearer")
-    client_secret: Text | None = None
-    assertion: AssertionSpec | None = None
-    send: Literal["basic", "form"] = Field(default="basic", description="the place of client_id and client_secret")
-    scope: Text | None = None
+    token_url: AddressTemplate = Field(
+        description="the token endpoint; begins with `/` or with a setting of type `url`"
+    )
+    client_id: Text | None = Field(default=None, description="of the client; required unless grant is `jwt_bearer`")
+    client_secret: Text | None = Field(default=None, description="its secret: either this ...")
+    assertion: AssertionSpec | None = Field(default=None, description="... or a signed assertion")
+    send: Literal["basic", "form"] = Field(
+        default="basic", description="`client_id` and `client_secret` are sent by HTTP `basic`, or in the `form`"
+    )
+    scope: Text | None = Field(default=None, description="the scope that is asked for")
     form: Mapping[str, Scalar] = Field(default={}, description="more fields of the form")
 
     @model_validator(mode="after")

@@ -42,9 +42,9 @@ class OriginSpec(SpecTable):
     """
 
     url: OriginTemplate = Field(
-        description="https://host, with a path if requests begin with it; https://*.host.example for many hosts; or "
-        "${account.NAME}, a setting of type url"
+        description="`https://host`, with a path if requests begin with it; `https://*.host.example` for many hosts; "
+        "or `${account.NAME}`, a setting of type `url`"
     )
     auth: bool | Name = Field(
-        default=True, description="the account's credentials, those of the table auths by their name, or false: none"
+        default=True, description="the account's credentials, those of the table `auths` by their name, or none"
     )

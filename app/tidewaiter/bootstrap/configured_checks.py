@@ -191,7 +191,7 @@ def _of_account(
     private_ok = config.accounts[account.name].private_ok
     checked = CheckedAccount(
         account.name,
-        account.base_url,
+        account.first_url,
         private_ok,
         account.probe,
         _asker(account, [] if known is None else known.requests, tools, private_ok=private_ok),

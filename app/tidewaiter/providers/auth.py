@@ -17,30 +17,30 @@ from tidewaiter.providers.login_replies import (
     compile_expiry,
     compile_place,
 )
+from tidewaiter.providers.login_values import LoginValues
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
 from tidewaiter.providers.reply_rules import Condition, Rules, compile_conditions
 from tidewaiter.providers.request_building import NO_JOB, compile_request
 from tidewaiter.providers.signed_tokens import SigningKey, TokenSigner, UnusableKeyError, secrets_in
+from tidewaiter.providers.spec.all_auth_spec import Auth, SeveralAuth, parts_of
 from tidewaiter.providers.spec.auth_spec import (
     BEARER,
     AssertionSpec,
-    Auth,
     BasicAuth,
     BasicSpec,
     BearerAuth,
     BodyAuth,
     HeaderAuth,
     JwtAuth,
+    Keep,
     LoginSpec,
     NoAuth,
     OAuth2Auth,
     PlaceSpec,
     QueryAuth,
     SessionAuth,
-    SeveralAuth,
     TokenAuth,
-    parts_of,
 )
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
@@ -205,6 +205,7 @@ class _Plan:
     place: PlaceSpec
     errors: tuple[PickSpec, ...]
     secrets: frozenset[str] = frozenset()
+    keep: Keep = field(default_factory=dict)
 
 
 def _compile_session(
@@ -227,6 +228,7 @@ def _compile_session(
         expiry=compile_expiry(plan.reply),
         lifetime_s=spec.lifetime_s,
         renew_ahead_s=spec.renew_ahead_s,
+        keep={name: compile_pick(picks) for name, picks in plan.keep.items()},
     )
     messages = Messages(compile_pick(plan.errors), auth.redactor)
     session = LoginSession(
@@ -235,6 +237,7 @@ def _compile_session(
         _messages=messages,
         _origins=text.origins,
         login=plan.build,
+        values=LoginValues(tuple(plan.keep), text.base_url, text.origins),
         _reply=reply,
     )
     return replace(_with_secret(auth, *plan.secrets), session=session)
@@ -266,7 +269,7 @@ def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
     if (basic := auth.login.basic) is not None and holds(basic.when, text.values):
         credential = _basic(basic, text)
         request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
-    return _Plan(lambda _now, _nonce: request, auth.login, auth.place, text.spec.error, secrets)
+    return _Plan(lambda _now, _nonce: request, auth.login, auth.place, text.spec.error, secrets, auth.login.keep)
 
 
 # --- OAuth 2.0 --------------------------------------------------------------------------------------------------------
@@ -287,7 +290,8 @@ def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
         request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
     elif secret or bears:
         fields |= {"client_id": client_id, "client_secret": secret}
-    plan = _Plan(_unsigned(request, fields), _OAUTH2_REPLY, BEARER, (_OAUTH2_ERROR, *text.spec.error), secrets)
+    errors = (_OAUTH2_ERROR, *text.spec.error)
+    plan = _Plan(_unsigned(request, fields), _OAUTH2_REPLY, BEARER, errors, secrets, auth.keep)
     if auth.assertion is None:
         return plan
     return replace(plan, build=_signed(request, fields, _signer(auth, auth.assertion, request.url, text), bears=bears))

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from tidewaiter.providers.spec_trees import Tree, table_of, texts_in, variants_of
+from tidewaiter.providers.spec_trees import Tree, table_of, tables_of, texts_in, variants_of
+from tidewaiter.providers.template import references_in
 
 _TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
 _KEY_TEXTS = ("key", "algorithm")
@@ -99,3 +100,40 @@ def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Iterat
     known = found is not None and settings.get(found[1], {"type": "private_key"}).get("type") == "private_key"
     if isinstance(text, str) and not known:
         yield key, "must be ${account.NAME}, a setting of type private_key, and nothing else"
+
+
+# --- values of the login ----------------------------------------------------------------------------------------------
+
+
+_WITH_LOGIN_VALUES = frozenset({"base_url", "url", "query", "headers"})
+_IN_A_BODY = frozenset({"json", "form"})
+
+
+def login_value_faults(raw: Tree) -> Iterator[tuple[str, str]]:
+    """The faults of every ``${login.NAME}``: of its place, of its name, and of a base URL without origins."""
+    keeps = [_kept(one) for _, one, _ in auth_tables(raw.get("auth"), "auth") if "login" in one or "token_url" in one]
+    needed = False
+    for section in ("base_url", "operations", "probe", "origins"):
+        for key, text in texts_in(raw.get(section), section):
+            for name in (one.name for one in references_in(text) if one.scope == "login"):
+                needed = True
+                yield from _login_value(key, name, keeps)
+                if section == "base_url" and not tables_of(raw.get("origins")):
+                    reason = "so the table origins must declare to which addresses it may lead"
+                    yield "base_url", f"refers to ${{login.{name}}}, which the login's reply chooses, {reason}"
+    variants = [at for at, _ in variants_of(raw.get("auth"), "auth")]
+    if needed and keeps and len(keeps) < len(variants):
+        yield "auth", "has variants without a login, which bring no values ${login.NAME}"
+
+
+def _login_value(key: str, name: str, keeps: list[Tree]) -> Iterator[tuple[str, str]]:
+    parts = {part.partition("[")[0] for part in key.split(".")}
+    if parts & _IN_A_BODY or not parts & _WITH_LOGIN_VALUES or key.startswith("origins."):
+        yield key, f"refers to ${{login.{name}}}, which only base_url, url, query and headers may"
+    elif not keeps or any(name not in one for one in keeps):
+        known = ", ".join(sorted({one for keep in keeps for one in keep})) or "none"
+        yield key, f"refers to ${{login.{name}}}, but the login keeps no such value (there are: {known})"
+
+
+def _kept(auth: Tree) -> Tree:
+    return table_of((table_of(auth.get("login")) if "login" in auth else auth).get("keep"))

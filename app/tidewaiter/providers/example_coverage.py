@@ -7,7 +7,8 @@ from tidewaiter.providers.compiled_steps import Steps
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_rules import READY, Rules
 from tidewaiter.providers.result_files import JoinedPages
-from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth, parts_of
+from tidewaiter.providers.spec.all_auth_spec import parts_of
+from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 
 _NAMES_RESULTS = ("submit", "poll")

@@ -3,8 +3,8 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
@@ -12,6 +12,7 @@ from tidewaiter.domain.http_values import Credentials, Json, WireReply, WireRequ
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
 from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.extract import Pick, as_text, compile_pick
+from tidewaiter.providers.login_values import LoginValues
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import Reading, origin_of
 from tidewaiter.providers.reply_defaults import is_success
@@ -35,18 +36,23 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token from a login: valid until ``expires_at``, renewed from ``renew_at`` on; both in epoch seconds."""
+    """A token from a login: valid until ``expires_at``, renewed from ``renew_at`` on; both in epoch seconds.
+
+    ``kept`` are more values of the login's reply.
+    """
 
     value: str = field(repr=False)
     expires_at: float
     renew_at: float
+    kept: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LoginReplyRules:
     """How the reply to a login is read; ``key`` is the place of the login in the spec.
 
-    ``lifetime_s`` is for a token without an expiry; a token is renewed ``renew_ahead_s`` before its expiry.
+    ``lifetime_s`` is for a token without an expiry; a token is renewed ``renew_ahead_s`` before its expiry. ``keep``
+    reads the values that later requests need.
     """
 
     key: str
@@ -55,6 +61,7 @@ class LoginReplyRules:
     expiry: ReadExpiry
     lifetime_s: float
     renew_ahead_s: float
+    keep: Mapping[str, Pick] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +76,14 @@ class TokenSession:
     _place: Callable[[str], Credentials]
     _messages: Messages
     _origins: OwnOrigins
+
+    def completed(self, request: WireRequest, token: Token) -> WireRequest:  # noqa: ARG002  # for sessions with a login
+        """A request as it is sent with a token."""
+        return request
+
+    def is_needed_by(self, request: WireRequest) -> bool:  # noqa: ARG002  # as above
+        """Whether a request needs a token for more than its credentials."""
+        return False
 
     def credentials(self, token: Token) -> Credentials:
         """The credentials for every request to the provider's origins."""
@@ -115,6 +130,7 @@ class LoginSession(TokenSession):
     """
 
     login: Callable[[float, str], WireRequest]
+    values: LoginValues
     _reply: LoginReplyRules
 
     def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
@@ -136,7 +152,15 @@ class LoginSession(TokenSession):
         if not is_success(reading.status):
             return Retry(reason, wait_s)
         token = self._token_in(reading)
-        return self._no_token(reading, reason) if token is None else self._dated(token, reading, now)
+        return self._no_token(reading, reason) if token is None else self._with_values(token, reading, now)
+
+    def completed(self, request: WireRequest, token: Token) -> WireRequest:
+        """A request with the values of the login."""
+        return self.values.completed(request, token.kept)
+
+    def is_needed_by(self, request: WireRequest) -> bool:
+        """Whether a request has places for values of the login."""
+        return bool(self.values.names) and self.values.needed_by(request)
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """The keys of the spec that an exchange uses: the login, and the rule that its reply matches."""
@@ -155,6 +179,14 @@ class LoginSession(TokenSession):
         reading.document()
         reason = f"{reason}, without a token"
         return Retry(reason) if reading.malformed else Unauthorized(reason)
+
+    def _with_values(self, token: str, reading: Reading, now: float) -> Token | Unauthorized:
+        kept = {name: as_text(pick(reading)) or "" for name, pick in self._reply.keep.items()}
+        missing = [name for name, value in kept.items() if not value]
+        fault = f"has no {', '.join(missing)}" if missing else self.values.fault_of(kept)
+        if fault is not None:
+            return Unauthorized(self._messages.note(f"the login failed: its reply {fault}", 200) or "the login failed")
+        return replace(self._dated(token, reading, now), kept=kept)
 
     def _dated(self, token: str, reading: Reading, now: float) -> Token:
         end = self._reply.expiry(reading, token, now)

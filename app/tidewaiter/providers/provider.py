@@ -1,10 +1,11 @@
 """A provider, and an account that is bound to it, with compiled operations and a probe."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Backoff, Bounds, Limits, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
@@ -19,6 +20,7 @@ from tidewaiter.providers.compiled_operation import AccountParts, CompiledOperat
 from tidewaiter.providers.compiled_steps import Steps, compile_steps
 from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
 from tidewaiter.providers.extract import compile_pick
+from tidewaiter.providers.login_replies import LoginSession
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.parameters import check_settings, names_as_written
@@ -32,7 +34,10 @@ from tidewaiter.providers.result_sharing import sharing_of
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.provider_spec import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
 from tidewaiter.providers.spec_lint import read_spec
-from tidewaiter.providers.template import Fixed, compile_text, url_part
+from tidewaiter.providers.template import STAND_IN_DOMAIN, Fixed, compile_text, stand_in, url_part
+
+_LOGIN_BASE: Final = re.compile(r"\$\{login\.([a-z][a-z0-9_]*)\}")
+"""A base URL that a login names begins with such a reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +229,8 @@ class Provider:
     def _filled(self, template: str, values: Mapping[str, Json]) -> str:
         """A base URL with its settings, empty if one is missing; a setting of type ``url`` is not encoded."""
         before = ""
+        if (found := _LOGIN_BASE.match(template)) is not None:
+            before, template = f"https://{stand_in(found[1])}", template[found.end() :]
         for name, one in self.spec.account.items():
             start = f"${{account.{name}}}"
             if one.type == "url" and template.startswith(start):
@@ -266,6 +273,14 @@ class BoundAccount:
     def origin(self) -> str:
         """The origin of the base URL as ``https://host:port``."""
         return self.origins.main
+
+    @property
+    def first_url(self) -> str:
+        """An address that can be asked before a login: the base URL, or that of the login which names the base."""
+        session = self.auth.session
+        if STAND_IN_DOMAIN in self.origin and isinstance(session, LoginSession):
+            return session.login(0.0, "").url
+        return self.base_url
 
 
 def _probe(

@@ -14,7 +14,7 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
-from tidewaiter.providers.login_replies import SignedSession
+from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
@@ -73,7 +73,7 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
             return _run_account(account, example, key)
         operation = account.operations[example.operation]
         job = _job(provider, operation, example)
-        problems = [*_request_problems(operation, job, example), *_outcome_problems(operation, job, example)]
+        problems = [*_request_problems(account, operation, job, example), *_outcome_problems(operation, job, example)]
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
     reading = None if example.reply is None else Reading(_reply(example))
@@ -98,7 +98,7 @@ def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleRe
     problems: list[str] = []
     built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, _NONCE)
     if example.request is not None:
-        problems += _differences(example.request, built)
+        problems += _differences(example.request, _completed(account, built, example))
     if example.claims:
         problems += _claim_differences(example, _signed_in(built))
     reply = None if example.reply is None else _reply(example)
@@ -173,14 +173,20 @@ def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job
     )
 
 
-def _request_problems(operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
+def _request_problems(account: BoundAccount, operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
     if example.request is None:
         return
     built = _build(operation, job, example)
     if built is None:
         yield _difference("request", example.request.url, "no request")
         return
-    yield from _differences(example.request, built)
+    yield from _differences(example.request, _completed(account, built, example))
+
+
+def _completed(account: BoundAccount, request: WireRequest, example: Example) -> WireRequest:
+    """A request with the values of a login, if the example has some."""
+    session = account.auth.session
+    return session.completed(request, Token("", _NOW, _NOW, example.login)) if session and example.login else request
 
 
 def _differences(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:

@@ -10,7 +10,7 @@ from itertools import product
 from typing import TypeAlias
 
 from tidewaiter.domain.http_values import Json
-from tidewaiter.providers.auth_references import auth_conditions, auth_templates, setting_faults
+from tidewaiter.providers.auth_references import auth_conditions, auth_templates, login_value_faults, setting_faults
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.origin_references import origin_faults, url_settings
@@ -33,7 +33,7 @@ def check_references(file: str, raw: Tree) -> list[SpecFault]:
     """The faults of all templates, of every ``when``, and of the operations of examples."""
     settings = _tables(raw.get("account"))
     every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings), *_probe(raw, settings)]
-    every += [*_origins(raw, settings), *origin_faults(raw)]
+    every += [*_origins(raw, settings), *origin_faults(raw), *login_value_faults(raw)]
     operations = _tables(raw.get("operations"))
     for name, operation in operations.items():
         every += _operation(operation, f"operations.{name}", settings)
@@ -170,8 +170,8 @@ def _template(text: object, place: _Place) -> Found:
 
 def _reason_against(reference: Reference, place: _Place) -> str | None:
     """Why a reference is not permitted in a place; ``None`` if it is."""
-    if reference.scope == "key.sha256":
-        return None if place.signs else "refers to ${key.sha256}, which only claims may"
+    if reference.scope == "key.sha256" or reference.scope == "login":  # noqa: PLR1714  # narrows the type
+        return _reason_of_auth(reference, place)
     if reference.scope == "account":
         return _named(reference, place.settings, place.when or {}, place, "setting")
     if place.params is None:
@@ -189,6 +189,12 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return None
         case "page.next" | "page.number" | "page.offset" | "page.size":
             return _page_reason(reference, place)
+
+
+def _reason_of_auth(reference: Reference, place: _Place) -> str | None:
+    if reference.scope == "key.sha256":
+        return None if place.signs else "refers to ${key.sha256}, which only claims may"
+    return "refers to a value of the login, which was not sent yet" if place.secrets else None
 
 
 def _page_reason(reference: Reference, place: _Place) -> str | None:

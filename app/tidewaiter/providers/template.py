@@ -22,7 +22,7 @@ _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
 _PATH = ":path"
 _OR = "|"
 
-NamedScope: TypeAlias = Literal["params", "account"]
+NamedScope: TypeAlias = Literal["params", "account", "login"]
 PlainScope: TypeAlias = Literal[
     "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size",
     "key.sha256",
@@ -34,6 +34,15 @@ PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 KEY_SHA256: Final = "key.sha256"
 """The scope of the fingerprint of a public key; the settings hold it under a name that no setting can have."""
 KNOWN = f"params.NAME, account.NAME, {', '.join(one for one in _PLAIN if one != KEY_SHA256)}"
+
+
+STAND_IN_DOMAIN: Final = ".login.invalid"
+"""The end of what stands for a value of a login until the login has brought it."""
+
+
+def stand_in(name: str) -> str:
+    """What stands for a value of a login in a request that was built before it; no host has such a name."""
+    return f"{name.replace('_', '-')}{STAND_IN_DOMAIN}"
 
 
 class TemplateError(ValueError):
@@ -254,8 +263,8 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
     match reference.scope:
         case "account":
             return Fixed(settings.get(name))
-        case "key.sha256":
-            return Fixed(settings.get(KEY_SHA256))
+        case "login" | "key.sha256" as scope:
+            return Fixed(stand_in(name) if scope == "login" else settings.get(KEY_SHA256))
         case "params":
             return lambda job, _: job.params.get(name)
         case "handle":

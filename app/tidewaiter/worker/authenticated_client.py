@@ -19,6 +19,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
 from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, SignedSession, Token, TokenSession
+from tidewaiter.providers.login_values import secret_values
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit
@@ -105,13 +106,13 @@ class AuthenticatedClient:
         if session is None or not self._needs_token(request):
             return await self._client.exchange(request, permit, on_send)
         permit, token = await self._signed(session, permit)
-        reply = await self._client.exchange(request, permit, on_send)
+        reply = await self._client.exchange(session.completed(request, token), permit, on_send)
         if not await read_off_loop(len(reply.body), partial(session.rejects_token, reply)):
             return reply
         on_send(False)
         self._forget(token)
-        permit, _ = await self._signed(session, None)
-        reply = await self._client.exchange(request, permit, on_send)
+        permit, token = await self._signed(session, None)
+        reply = await self._client.exchange(session.completed(request, token), permit, on_send)
         if await read_off_loop(len(reply.body), partial(session.rejects_token, reply)):
             on_send(False)
             raise SignInError(session.refused(reply))
@@ -131,14 +132,14 @@ class AuthenticatedClient:
                 yield beginning
             return
         permit, token = await self._signed(session, permit)
-        async with self._client.open_reply(request, permit, on_send) as beginning:
+        async with self._client.open_reply(session.completed(request, token), permit, on_send) as beginning:
             if not session.rejects_token(beginning.reply):
                 yield beginning
                 return
         on_send(False)
         self._forget(token)
-        permit, _ = await self._signed(session, None)
-        async with self._client.open_reply(request, permit, on_send) as beginning:
+        permit, token = await self._signed(session, None)
+        async with self._client.open_reply(session.completed(request, token), permit, on_send) as beginning:
             if session.rejects_token(beginning.reply):
                 on_send(False)
                 raise SignInError(session.refused(beginning.reply))
@@ -157,7 +158,9 @@ class AuthenticatedClient:
         return self._client.owns(url)
 
     def _needs_token(self, request: WireRequest) -> bool:
-        """Whether the account's own credentials go with a request, so that it needs a token."""
+        """Whether the account's own credentials, or values of its login, go with a request."""
+        if self._session is not None and self._session.is_needed_by(request):
+            return True
         return self._client.owns(request.url) and self._client.auth_of(request) is True
 
     def stream(
@@ -167,23 +170,31 @@ class AuthenticatedClient:
 
         ``may_ask`` is as for :meth:`AccountClient.stream`.
         """
-        if self._session is None or not send_auth or not self._needs_token(request):
+        session = self._session
+        if session is None or not (session.is_needed_by(request) or (send_auth and self._needs_token(request))):
             return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
-        return self._stream(self._session, request, may_ask)
+        return self._stream(session, request, may_ask, send_auth=send_auth)
 
     @asynccontextmanager
     async def _stream(
-        self, session: LoginSession | SignedSession, request: WireRequest, may_ask: Callable[[str], None]
+        self,
+        session: LoginSession | SignedSession,
+        request: WireRequest,
+        may_ask: Callable[[str], None],
+        *,
+        send_auth: bool,
     ) -> AsyncIterator[StreamReply]:
         permit, token = await self._signed(session, None)
-        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
+        whole = session.completed(request, token)
+        async with self._client.stream(whole, send_auth=send_auth, permit=permit, may_ask=may_ask) as raw:
             reply, refusal = await _examined(session, raw)
             if refusal is None:
                 yield reply
                 return
         self._forget(token)
-        permit, _ = await self._signed(session, None)
-        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
+        permit, token = await self._signed(session, None)
+        whole = session.completed(request, token)
+        async with self._client.stream(whole, send_auth=send_auth, permit=permit, may_ask=may_ask) as raw:
             reply, refusal = await _examined(session, raw)
             if refusal is not None:
                 raise SignInError(session.refused(refusal))
@@ -265,7 +276,8 @@ class AuthenticatedClient:
 
     def _use(self, session: TokenSession, token: Token) -> None:
         # Requests with the old token may still be under way and fail: the log redacts it until the next login.
-        self._log.add_temporary_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
+        secrets = {self._last_value, token.value, *secret_values(token.kept)}
+        self._log.add_temporary_secrets(f"session {self.observer.lane}", secrets)
         self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
         self._client.use(session.credentials(token))
         lasts_s = token.expires_at - self._clock.now()

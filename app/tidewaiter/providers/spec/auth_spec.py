@@ -1,6 +1,6 @@
 """How an account authenticates: with keys, passwords, or a session that a login opens."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
@@ -9,6 +9,7 @@ from tidewaiter.providers.spec.field_types import (
     Codes,
     InvalidValueError,
     Items,
+    Name,
     Picks,
     Scalar,
     SentHeaderName,
@@ -19,6 +20,7 @@ from tidewaiter.providers.spec.field_types import (
 from tidewaiter.providers.spec.request_spec import ConditionsSpec, RequestSpec, RuleSpec, Words
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
+Keep: TypeAlias = Mapping[Name, Picks]
 
 ASSERTION_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """The algorithms of RFC 7518 and RFC 8037 that need no shared secret."""
@@ -147,6 +149,10 @@ class LoginSpec(RequestSpec):
     )
     expires_in: Picks = Field(default=(), description="in how many seconds the token expires")
     jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its `exp` is the expiry")
+    keep: Keep = Field(
+        default={},
+        description="values of the reply by their names, for later requests: `${login.NAME}`; each must be there",
+    )
     basic: BasicSpec | None = Field(default=None, description="HTTP Basic; other secrets of a login are references")
     rules: Items[LoginRule] = Field(
         default=(),
@@ -278,6 +284,10 @@ class OAuth2Auth(TokenAuth):
     )
     scope: Text | None = Field(default=None, description="the scope that is asked for")
     form: Mapping[str, Scalar] = Field(default={}, description="more fields of the form")
+    keep: Keep = Field(
+        default={},
+        description="values of the reply by their names, for later requests: `${login.NAME}`; each must be there",
+    )
 
     @model_validator(mode="after")
     def _has_what_the_grant_needs(self) -> Self:
@@ -298,91 +308,3 @@ class OAuth2Auth(TokenAuth):
             raise ValueError("assertion.claims needs iss, who signs; no client_id takes its place for jwt_bearer")
         if self.client_secret is not None and self.client_id is None:
             raise ValueError("client_secret needs client_id")
-
-
-Credential: TypeAlias = Annotated[
-    BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth | JwtAuth,
-    Field(discriminator="type"),
-]
-"""One kind of credential, alone or beside others."""
-
-
-class SeveralAuth(SpecVariant):
-    """Several credentials on every request, such as a token and the key of the application.
-
-    All of ``of`` apply whose ``when`` holds. At most one of them has a token that is renewed (session, oauth2, jwt).
-    """
-
-    type: Literal["several"]
-    of: Items[Credential] = Field(description="the credentials, each with its type")
-
-    @model_validator(mode="after")
-    def _each_in_a_place_of_its_own(self) -> Self:
-        if len(self.of) < 2:
-            raise ValueError("of needs two or more credentials; one alone stands in auth itself")
-        for number, one in enumerate(self.of):
-            for before, other in enumerate(self.of[:number]):
-                if _exclude_each_other(one.when, other.when):
-                    continue
-                if shared := _shared_by(one, other):
-                    raise ValueError(f"of[{before}] and of[{number}] both {shared}")
-        return self
-
-
-def _shared_by(one: Credential, other: Credential) -> str | None:
-    """What two credentials cannot both have, as the end of a sentence."""
-    if isinstance(one, TokenAuth) and isinstance(other, TokenAuth):
-        return "have a token that is renewed; only one may"
-    return f"set the {_place_of(one)}" if _place_of(one) == _place_of(other) else None
-
-
-def _exclude_each_other(first: Mapping[str, object], second: Mapping[str, object]) -> bool:
-    return any(name in second and second[name] != value for name, value in first.items())
-
-
-def _place_of(one: Credential) -> str:
-    """The place of a credential in a request, for people."""
-    if isinstance(one, QueryAuth | BodyAuth):
-        return f"field {one.name} of the {one.type}"
-    if isinstance(one, SessionAuth | JwtAuth) and one.place.query is not None:
-        return f"field {one.place.query} of the query"
-    place = one.place if isinstance(one, SessionAuth | JwtAuth) else BEARER
-    header = one.name if isinstance(one, HeaderAuth) else place.header or ""
-    return f"header {'-'.join(word.capitalize() for word in header.split('-'))}"
-
-
-Auth: TypeAlias = Annotated[
-    NoAuth
-    | BasicAuth
-    | BearerAuth
-    | HeaderAuth
-    | QueryAuth
-    | BodyAuth
-    | SessionAuth
-    | OAuth2Auth
-    | JwtAuth
-    | SeveralAuth,
-    Field(discriminator="type"),
-]
-
-
-def _without_login(auth: SeveralAuth) -> SeveralAuth:
-    renewed = [number for number, one in enumerate(auth.of) if isinstance(one, TokenAuth)]
-    if renewed:
-        raise InvalidValueError(f"of[{renewed[0]}] has a token that is renewed, which only the table auth may have")
-    return auth
-
-
-NamedAuth: TypeAlias = Annotated[
-    BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | Annotated[SeveralAuth, AfterValidator(_without_login)],
-    Field(discriminator="type"),
-]
-"""Fixed credentials for requests and origins that name them."""
-
-
-def parts_of(auth: Auth, key: str) -> Iterator[tuple[str, Auth]]:
-    """The credentials of a table ``auth``, each with its key in the spec; usually the table itself."""
-    if isinstance(auth, SeveralAuth):
-        yield from ((f"{key}.of[{number}]", one) for number, one in enumerate(auth.of))
-    else:
-        yield key, auth

@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 
 from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.providers.account_overrides import LimitsOverride
-from tidewaiter.providers.spec.auth_spec import Auth, NamedAuth, Seconds
+from tidewaiter.providers.spec.all_auth_spec import Auth, NamedAuth
+from tidewaiter.providers.spec.auth_spec import Seconds
 from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
 from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
@@ -284,6 +285,9 @@ class Example(SpecTable):
     link: ExampleLink | None = Field(default=None, description="for the reply of a file: the link that was followed")
     page: ExamplePage = Field(default=ExamplePage(), description="for a page of `results.pages` or `adopt`: which one")
     request: ExampleRequest | None = Field(default=None, description="the expected request")
+    login: Mapping[Name, str] = Field(
+        default={}, description="values of the login, for `${login.NAME}` in the expected request"
+    )
     claims: Mapping[str, JsonValue] = Field(
         default={}, description="claims of the token that the step `login` signs; others are not compared"
     )

@@ -10,6 +10,7 @@ from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds, Operation
 from tidewaiter.domain.http_values import Json, WireReply, field_values
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Inline
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.compiled_steps import PollStep, Steps, SubmitStep
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.own_credentials import OwnCredentials
@@ -42,11 +43,11 @@ def head_of(reading: Reading) -> bytes:
 class AccountParts:
     """The common parts of all operations of an account.
 
-    ``origin`` is the provider's own; ``messages`` writes reasons for people; ``bounds`` limits what is read from the
+    ``origin`` has the provider's own; ``messages`` writes reasons for people; ``bounds`` limits what is read from the
     provider; ``own`` removes the account's credentials from addresses.
     """
 
-    origin: str
+    origin: OwnOrigins
     messages: Messages = field(repr=False)
     bounds: Bounds = USUAL_BOUNDS
     own: OwnCredentials = field(default_factory=OwnCredentials, repr=False)

@@ -13,6 +13,7 @@ from tidewaiter.domain import states_page
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.stages import Stages
 from tidewaiter.domain.state_machine import BY_STATE, TABLE, IllegalOutcomeError, TableRow, Transition, advance
 
 _COUNTERS: list[dict[str, object]] = [
@@ -21,8 +22,19 @@ _COUNTERS: list[dict[str, object]] = [
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
     {"poll_at": NOW + 50},
 ]
-_JOBS = [{"handle": handle, **counters} for handle in (None, "h") for counters in _COUNTERS]
-_POLICIES = (OperationPolicy(), OperationPolicy(repeatable=True, cancels=True, cleans=True))
+_STAGES = Stages(("upload", "submit", "enqueue", "run"))
+_JOBS = [
+    {"handle": handle, "stage": stage, **counters}
+    for handle in (None, "h")
+    for stage in (None, "submit", "enqueue", "run")
+    for counters in _COUNTERS
+]
+_POLICIES = (
+    OperationPolicy(),
+    OperationPolicy(repeatable=True, cancels=True, cleans=True),
+    OperationPolicy(stages=_STAGES),
+    OperationPolicy(stages=_STAGES, repeatable=True),
+)
 _MORE_SAMPLES = (
     o.Duplicate(None),
     o.Crashed("r", sent=False),

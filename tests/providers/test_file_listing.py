@@ -161,11 +161,6 @@ FILES = '[operations.report.results.files]\nurl = "href"\n'
             "results: lists lead to files: write files, which reads the items of the last list",
         ),
         (
-            ONE.replace("items", "item"),
-            "results.lists[0].item: unknown key (there are: by_params, form, headers, items, json, last, last_values, "
-            "method, next, next_url, query, rules, size, url, values)",
-        ),
-        (
             ONE + 'by_params = { number = "nr" }\n' + FILES,
             "results.lists[0].by_params.number: 'nr' is no parameter of type integer",
         ),

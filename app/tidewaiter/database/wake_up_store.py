@@ -73,7 +73,7 @@ class WakeUpStore:
 # In PARKED no step uses it, but the person who decides sees that there is a remote job. The column poll_at is set while
 # files are fetched before the remote job has finished; the poll afterwards uses the wake-up.
 _USING_WAKE_UPS: Final = sorted(
-    state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING, State.PARKED)
+    state.value for state in (State.SUBMITTING, State.RECONCILING, State.STARTING, State.POLLING, State.PARKED)
 )
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _FIND: Final = select(

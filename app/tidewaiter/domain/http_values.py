@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from tidewaiter.domain.own_origins import AuthChoice
+
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
 
@@ -15,6 +17,8 @@ class WireRequest:
 
     ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` requests a new
     connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
+    ``secrets`` were made for this request, such as a signature; they must be redacted before it is sent. ``auth`` says
+    which credentials it gets at the provider's own origins.
     """
 
     method: str
@@ -22,6 +26,8 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     fresh: bool = False
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    auth: AuthChoice = True
 
     def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
         """The request with more header fields. Fields that it already has, in upper or lower case, stay."""
@@ -90,6 +96,10 @@ class Credentials:
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
 
+    def joined(self, other: "Credentials") -> "Credentials":
+        """These and others, all on the same request."""
+        return Credentials({**self.headers, **other.headers}, self.query + other.query, self.body + other.body)
+
 
 @dataclass(frozen=True, slots=True)
 class WireReply:
@@ -127,8 +137,8 @@ class Link:
     be compressed; the first bytes decide, and it lands decompressed. Size and checksums may be of either form.
     ``unread`` names the announced digest that could not be read, and the reason.
 
-    ``method``, ``headers`` and ``body`` are those of the request for the file; ``body`` has one character for each
-    byte. A request that is no GET is sent to the provider's own origin only, and may be repeated.
+    ``method``, ``headers``, ``body`` and ``auth`` are those of the request for the file; ``body`` has one character for
+    each byte. A request that is no GET is sent to the provider's own origins only, and may be repeated.
     """
 
     url: str
@@ -144,11 +154,12 @@ class Link:
     method: str = "GET"
     headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
+    auth: AuthChoice = True
 
     def request(self, more: Mapping[str, str]) -> WireRequest:
         """The request for the file, with the header fields ``more`` of the download itself."""
         body = None if self.body is None else self.body.encode("latin-1")
-        return WireRequest(self.method, self.url, {**dict(self.headers), **more}, body)
+        return WireRequest(self.method, self.url, {**dict(self.headers), **more}, body, auth=self.auth)
 
     def to_json(self) -> JsonObject:
         """The link as JSON, without the members that are empty."""
@@ -162,7 +173,7 @@ class Link:
         return replace(link, headers=tuple((name, value) for name, value in link.headers)) if link.headers else link
 
 
-_EMPTY: Mapping[str, object] = {"gzip": False, "method": "GET", "headers": ()}
+_EMPTY: Mapping[str, object] = {"gzip": False, "method": "GET", "headers": (), "auth": True}
 """What the members of a link are if they say nothing; texts are empty."""
 
 

@@ -12,7 +12,7 @@ from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_count, as_note, as_text, as_url
 from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
 from tidewaiter.providers.reply import last_segment, origin_of, url_fault
-from tidewaiter.providers.request_building import compile_request
+from tidewaiter.providers.request_building import ORIGINS, compile_request
 from tidewaiter.providers.spec.results_spec import DownloadSpec, FilesSpec, ResultsSpec
 from tidewaiter.providers.template import ITEM, references_in
 
@@ -164,11 +164,9 @@ def _compile_request(
     download = spec.download
     if download is None:
         return lambda _job, _item, address: address()
-    build, values, own = (
-        compile_download(download, base_url, settings),
-        compile_values(spec.values),
-        origin_of(base_url),
-    )
+    build, values = compile_download(download, base_url, settings), compile_values(spec.values)
+    bases = (base_url, *(str(value) for name, value in settings.items() if name.startswith(ORIGINS)))
+    own = frozenset(map(origin_of, bases))
 
     def request(job: Job, item: Json, address: _Address) -> WireRequest | str:
         filled = with_item(job, values(item)) if spec.values else job
@@ -182,7 +180,7 @@ def _compile_request(
             asked = build(filled, link.url)
         except UnsendableError as error:
             return f"whose request cannot be built: {error}"
-        if asked.method != "GET" and origin_of(asked.url) != own:
+        if asked.method != "GET" and origin_of(asked.url) not in own:
             return f"at another origin than the provider's, which gets no {asked.method}"
         return asked
 
@@ -206,9 +204,10 @@ def compile_download(spec: DownloadSpec, base_url: str, settings: Mapping[str, J
 
 
 def as_requested(link: Link, request: WireRequest) -> Link:
-    """The link with the method, the headers and the body of its request."""
+    """The link with the method, the headers, the body and the credentials of its request."""
     body = None if request.body is None else request.body.decode("latin-1")
-    return replace(link, url=request.url, method=request.method, headers=tuple(request.headers.items()), body=body)
+    headers = tuple(request.headers.items())
+    return replace(link, url=request.url, method=request.method, headers=headers, body=body, auth=request.auth)
 
 
 def name_in(url: str) -> str:

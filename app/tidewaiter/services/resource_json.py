@@ -31,13 +31,14 @@ def account_json(status: AccountStatus) -> dict[str, Any]:
         "pause": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": rfc3339(pause.at)},
         "closed": [closed_json(lane) for lane in status.closed],
         "jobs": {state.value: number for state, number in status.jobs.items()},
+        "fault": status.fault,
     }
 
 
 def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
     """An account that is no longer configured, but has live jobs."""
     counts = {state.value: number for state, number in jobs.items()}
-    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts}
+    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts, "fault": None}
 
 
 def closed_json(lane: LaneStatus) -> dict[str, Any]:
@@ -150,6 +151,7 @@ def provider_line_json(provider: Provider, accounts: Iterable[str]) -> dict[str,
     return {
         "name": provider.name,
         "title": provider.title,
+        "verified": provider.spec.verified,
         "operations": list(provider.operations),
         "accounts": sorted(accounts),
         "location": f"/v1/providers/{provider.name}",
@@ -162,6 +164,7 @@ def provider_json(provider: Provider) -> dict[str, Any]:
         "name": provider.name,
         "title": provider.title,
         "documentation": [str(address) for address in provider.spec.documentation],
+        "verified": provider.spec.verified,
         "operations": {
             name: {"title": one.title, "parameters": parameter_schema(one)}
             for name, one in provider.spec.operations.items()

@@ -32,9 +32,11 @@ class FileRule(RuleSpec):
 class ResolveSpec(RequestSpec):
     """A request whose reply names the file; the rules of the results also apply to it."""
 
-    link: Picks = Field(min_length=1)
-    gzip: Picks = Field(default=(), description="true if the file may be gzip-compressed; it lands decompressed")
-    send_auth_if: Picks = Field(default=(), description="replaces send_auth if it finds a value")
+    link: Picks = Field(min_length=1, description="the place of the URL in the reply")
+    gzip: Picks = Field(default=(), description="whether the file may be gzip-compressed; then it lands decompressed")
+    send_auth_if: Picks = Field(
+        default=(), description="if a value is found, the credentials are sent with the download, else not"
+    )
 
 
 class DownloadSpec(RequestSpec):
@@ -57,17 +59,24 @@ class FilesSpec(SpecTable):
     """
 
     each: Expression | None = Field(
-        default=None, description="JMESPath to the items; required without lists, else each item of the last list"
+        default=None,
+        description="JMESPath on the reply, or on an item of the last list: a list, or one item. If it finds nothing, "
+        "there are no files, which is a success. Required without `lists`; with them the item itself",
     )
-    url: Expression = "url"
-    label: Expression | None = None
-    count: Expression | None = Field(default=None, description="records in the file")
-    size: Expression | None = Field(default=None, description="bytes in the file")
-    media_type: Expression | None = None
-    sha256: Expression | None = Field(default=None, description="in hexadecimal or Base64")
-    md5: Expression | None = Field(default=None, description="in hexadecimal or Base64")
+    url: Expression = Field(default="url", description="the address of the file, absolute or relative")
+    label: Expression | None = Field(default=None, description="its name; by default the end of its URL")
+    count: Expression | None = Field(default=None, description="records in the file, for the manifest; not verified")
+    size: Expression | None = Field(default=None, description="bytes in the file, verified")
+    media_type: Expression | None = Field(default=None, description="its media type")
+    sha256: Expression | None = Field(
+        default=None,
+        description="in hexadecimal or Base64, also in quotation marks or after the name of the algorithm; verified",
+    )
+    md5: Expression | None = Field(default=None, description="the same")
     gzip: Expression | None = Field(
-        default=None, description="true if the file may be gzip-compressed; it lands decompressed"
+        default=None,
+        description="true if the file may be gzip-compressed: then it lands decompressed; size and checksums "
+        "may be of either form",
     )
     values: Mapping[Name, Expression] = Field(
         default={}, description="values of the item, for ${item.NAME} in download: text, numbers and booleans"
@@ -99,38 +108,54 @@ def _check_headers(headers: Mapping[str, str]) -> None:
 
 
 class ResultsSpec(SpecVariant):
-    """Where the files are.
+    """Where the files are: exactly one of ``inline``, ``url``, ``download``, ``files``, ``pages`` and ``resolve``.
 
-    ``inline``: the reply that says ready; a fixed ``url``, or a ``download`` with a method, headers and a body of its
-    own; ``files``, named by the reply that says ready or by requests for ``lists``; ``pages`` that are joined; or
-    ``resolve``, a request for the link. ``inline = "head"`` lands the status and the header fields of the reply, as
-    JSON. ``rules`` say what a reply in place of a file means, and the reply to ``resolve`` or for one of ``lists``.
-
-    ``send_auth`` says whether the account's credentials are sent with a download from the provider's own origin; with
-    ``files``, ``send_auth_if`` may decide. ``label`` names the one file. ``headers`` are sent with every download, and
-    with ``inline`` with the poll and the submit whose reply is the file; other origins get only those that do not
+    ``files`` are named by the reply that says ready, or by requests for ``lists``. ``rules`` also apply to the replies
+    to ``resolve`` and for ``lists``. Other origins than that of ``base_url`` get only those ``headers`` that do not
     concern the account, such as Accept.
     """
 
-    inline: Literal[True, "head"] | None = None
-    url: UrlTemplate | None = None
-    download: DownloadSpec | None = Field(default=None, description="the request for the one file")
-    files: OneOrMore[FilesSpec] = ()
-    lists: OneOrMore[ListSpec] = Field(
-        default=(), description="requests for lists, each for the items of the one above; files reads the last one"
+    inline: Literal[True, "head"] | None = Field(
+        default=None,
+        description="`true`: the reply that says ready is the file; `head`: its status and header fields are "
+        "the file, as JSON",
     )
-    pages: PagesSpec | None = None
-    resolve: ResolveSpec | None = None
+    url: UrlTemplate | None = Field(default=None, description="the address of the one file, as in a request")
+    download: DownloadSpec | None = Field(
+        default=None, description="the request for the one file, with a method, headers and a body of its own"
+    )
+    files: OneOrMore[FilesSpec] = Field(
+        default=(), description="lists of files in the reply that says ready, or in the items of the last list"
+    )
+    lists: OneOrMore[ListSpec] = Field(
+        default=(), description="requests for lists, each for the items of the one above; `files` reads the last one"
+    )
     while_running: Expression | None = Field(
         default=None,
         description="JMESPath on a reply that says pending or running: if it is true, files are listed already and are "
         "fetched; the list of every later reply must have them, too",
     )
-    label: Text | None = None
-    send_auth: bool = True
-    send_auth_if: Expression | None = Field(default=None, description="JMESPath on the reply that lists the files")
-    headers: Mapping[SentHeaderName, str] = Field(default={}, description="sent with every download, such as Accept")
-    rules: Items[FileRule] = ()
+    pages: PagesSpec | None = Field(
+        default=None, description="a request for a list, page by page, that is joined into the one file"
+    )
+    resolve: ResolveSpec | None = Field(default=None, description="a request whose reply names the one file")
+    label: Text | None = Field(default=None, description="the name of the one file")
+    send_auth: bool = Field(
+        default=True,
+        description="whether the credentials are sent with the download; never to another origin than that of"
+        " `base_url`",
+    )
+    send_auth_if: Expression | None = Field(
+        default=None, description="with `files`: JMESPath on the reply; replaces `send_auth` if it finds a value"
+    )
+    headers: Mapping[SentHeaderName, str] = Field(
+        default={},
+        description="headers of every download, such as `Accept`; with `inline` of poll and submit, whose own"
+        " headers have priority. Not with `pages`",
+    )
+    rules: Items[FileRule] = Field(
+        default=(), description="what the reply to a download means; rules see the first 4 KiB of it"
+    )
 
     @model_validator(mode="after")
     def _files_of_lists(self) -> Self:

@@ -27,7 +27,7 @@ def test_the_examples_of_the_catalogue_cover_it(name: str) -> None:
     ("name", "most"),
     [
         ("symplify", 67),
-        ("ogc-processes", 41),
+        ("ogc-processes", 48),
         ("google-aip-151", 41),
         ("azure-async", 57),
         ("salesforce-bulk2", 57),

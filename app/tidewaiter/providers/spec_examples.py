@@ -14,15 +14,18 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
+from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
 from tidewaiter.providers.reply import Reading
+from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
 
 _NOW = 1_700_000_000.0
+_NONCE = "example-nonce"
 _PARTIAL = ("reason", "excerpt")
 _STATES = {
     "before": State.QUEUED,
@@ -75,7 +78,7 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
             return _run_account(account, example, key)
         operation = account.operations[example.operation]
         job = _job(provider, operation, example)
-        problems = [*_request_problems(operation, job, example), *_outcome_problems(operation, job, example)]
+        problems = [*_request_problems(account, operation, job, example), *_outcome_problems(operation, job, example)]
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
     reading = None if example.reply is None else Reading(_reply(example))
@@ -93,17 +96,44 @@ def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleRe
     if example.step == "renew":
         return _run_renew(account, example, key)
     exchange = account.auth.session if example.step == "login" else account.probe
+    if isinstance(exchange, SignedSession):
+        return _run_signing(exchange, example, key)
     if exchange is None:
         return ExampleResult(key, example.name, (f"  this account has no {example.step}",), frozenset())
     problems: list[str] = []
+    built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, _NONCE)
     if example.request is not None:
-        built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, "example-nonce")
-        problems += _differences(example.request, built)
+        problems += _differences(example.request, _completed(account, built, example))
+    if example.claims:
+        problems += _claim_differences(example, _signed_in(built))
     reply = None if example.reply is None else _reply(example)
     if example.outcome is not None and reply is not None:
         read = exchange.read if isinstance(exchange, Probe) else exchange.read_login
         problems += _outcome_differences(example.outcome, read(reply, _NOW))
     return ExampleResult(key, example.name, tuple(problems), frozenset(exchange.keys_hit(reply)))
+
+
+def _run_signing(session: SignedSession, example: Example, key: str) -> ExampleResult:
+    """The claims of a token that the account signs itself, which no login is sent for."""
+    problems = [*_claim_differences(example, session.token(_NOW, _NONCE).value)]
+    if example.request is not None or example.reply is not None:
+        problems.append("  this account signs its token itself, so there is no login: compare only its claims")
+    return ExampleResult(key, example.name, tuple(problems), frozenset({session.key}))
+
+
+def _claim_differences(example: Example, token: str | None) -> Iterator[str]:
+    if token is None:
+        yield "  this login has no signed token, so there are no claims"
+        return
+    claims = claims_of(token)
+    for name, value in example.claims.items():
+        yield from _compare(f"claims.{name}", value, claims.get(name))
+
+
+def _signed_in(login: WireRequest) -> str | None:
+    """The token in the form of a login."""
+    sent = dict(parse_qsl((login.body or b"").decode()))
+    return next((sent[name] for name in ("assertion", "client_assertion") if name in sent), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +180,20 @@ def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job
     )
 
 
-def _request_problems(operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
+def _request_problems(account: BoundAccount, operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
     if example.request is None:
         return
     built = _build(operation, job, example)
     if built is None:
         yield _difference("request", example.request.url, "no request")
         return
-    yield from _differences(example.request, built)
+    yield from _differences(example.request, _completed(account, built, example))
+
+
+def _completed(account: BoundAccount, request: WireRequest, example: Example) -> WireRequest:
+    """A request with the values of a login, if the example has some."""
+    session = account.auth.session
+    return session.completed(request, Token("", _NOW, _NOW, example.login)) if session and example.login else request
 
 
 def _differences(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:

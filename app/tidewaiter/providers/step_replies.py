@@ -33,6 +33,7 @@ from tidewaiter.domain.outcome import (
     Unmapped,
     Unsent,
 )
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.compiled_steps import PollStep, RemoteJobEndStep, SubmitStep
 from tidewaiter.providers.messages import Messages
@@ -63,12 +64,12 @@ from tidewaiter.providers.result_files import FileLists, LinkRequest, TooManyFil
 T = TypeVar("T")
 
 
-def by_sender(outcome: T, reply: WireReply, own: str) -> T | Retry:
+def by_sender(outcome: T, reply: WireReply, own: OwnOrigins) -> T | Retry:
     """The outcome of a step that may be repeated, limited to what the sender of the reply may decide."""
     return outcome if is_own(reply, own) else from_other_host(outcome, host_of(reply, own))
 
 
-def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
+def trouble_of(reading: Reading, messages: Messages, *, own: OwnOrigins, now: float) -> Trouble:
     """The outcome of an error reply by its status, for a step that may be repeated."""
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     if is_own(reading, own):
@@ -80,7 +81,7 @@ def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) ->
 
 
 def polled_by_default(
-    reading: Reading, verdict: RuleVerdict | None, messages: Messages, *, own: str, now: float
+    reading: Reading, verdict: RuleVerdict | None, messages: Messages, *, own: OwnOrigins, now: float
 ) -> Gone | Unmapped | Trouble:
     """The outcome of a poll if no rule matches its reply; ``verdict`` may have a word that no rule knows."""
     if reading.malformed and is_success(reading.status):
@@ -99,7 +100,7 @@ def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
 
 
 def ended(
-    step: RemoteJobEndStep | None, reading: Reading, messages: Messages, *, own: str, now: float
+    step: RemoteJobEndStep | None, reading: Reading, messages: Messages, *, own: OwnOrigins, now: float
 ) -> Trouble | None:
     """Why a request to end the remote job failed; ``None`` if the remote job has ended."""
     verdict = None if step is None else step.rules.judge(reading)
@@ -113,7 +114,14 @@ def ended(
 
 
 def file_reply(
-    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, has_handle: bool, now: float
+    reading: Reading,
+    link: Link,
+    rules: Rules | None,
+    messages: Messages,
+    *,
+    own: OwnOrigins,
+    has_handle: bool,
+    now: float,
 ) -> FileTrouble | None:
     """Why a reply does not bring the file; ``None`` if it does.
 
@@ -122,13 +130,13 @@ def file_reply(
         link: the file.
         rules: of the spec, for replies in place of a file.
         messages: writes the reasons.
-        own: the provider's own origin. Another host can only pause its own downloads, not the account.
+        own: the provider's own origins. Another host can only pause its own downloads, not the account.
         has_handle: whether there is a remote job that can be asked for new links.
         now: epoch seconds.
     """
     origin = origin_of(reading.url or link.url)
     # The provider's own origin is never paused as a file host, because its own links would wait, too.
-    host = None if origin == own else origin
+    host = None if own.has(origin) else origin
     is_own_reply = host is None and not reading.foreign
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     verdict = None if rules is None else rules.judge(reading)

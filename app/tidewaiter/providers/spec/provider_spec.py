@@ -9,7 +9,8 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 
 from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.providers.account_overrides import LimitsOverride
-from tidewaiter.providers.spec.auth_spec import Auth, Seconds
+from tidewaiter.providers.spec.all_auth_spec import Auth, NamedAuth
+from tidewaiter.providers.spec.auth_spec import Seconds
 from tidewaiter.providers.spec.field_types import (
     HANDLE_IS,
     KEPT,
@@ -21,6 +22,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     Text,
 )
+from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.stage_specs import BeforeSpec, StartSpec
@@ -313,6 +315,12 @@ class Example(SpecTable):
     link: ExampleLink | None = Field(default=None, description="for the reply of a file: the link that was followed")
     page: ExamplePage = Field(default=ExamplePage(), description="for a page of `results.pages` or `adopt`: which one")
     request: ExampleRequest | None = Field(default=None, description="the expected request")
+    login: Mapping[Name, str] = Field(
+        default={}, description="values of the login, for `${login.NAME}` in the expected request"
+    )
+    claims: Mapping[str, JsonValue] = Field(
+        default={}, description="claims of the token that the step `login` signs; others are not compared"
+    )
     reply: ExampleReply | None = Field(default=None, description="the recorded reply")
     outcome: Mapping[str, JsonValue] | None = Field(
         default=None,
@@ -328,7 +336,9 @@ class Example(SpecTable):
             raise ValueError("stage is the name of a step before or start, needed for them and for no other")
         if (self.reply is None) != (self.outcome is None):
             raise ValueError("reply and outcome belong together")
-        if self.request is None and self.reply is None:
+        if self.claims and self.step != "login":
+            raise ValueError("claims are those of the token that a login signs, so the step must be login")
+        if self.request is None and self.reply is None and not self.claims:
             raise ValueError("needs a request, or a reply and its outcome")
         if self.step == "file" and self.reply is not None and self.link is None:
             raise ValueError("a file's reply needs the link that was followed")
@@ -353,10 +363,16 @@ class ProviderSpec(SpecTable):
     base_url: OneOrMore[Text] = Field(
         min_length=1,
         description="the base of URLs that begin with `/`; the first whose settings all have a value counts. "
-        "The account's credentials are sent to its scheme, host and port only",
+        "The account's credentials are sent to its scheme, host and port, and to those of `origins`",
     )
     account: Mapping[Name, SettingSpec] = Field(default={}, description="the settings of an account")
     auth: OneOrMore[Auth] = Field(default=(), description="how to authenticate; without it there is no authentication")
+    auths: Mapping[Name, NamedAuth] = Field(
+        default={}, description="fixed credentials, for the requests and origins that name them"
+    )
+    origins: Mapping[Name, OriginSpec] = Field(
+        default={}, description="more origins of the provider; every other gets no credentials"
+    )
     probe: ProbeSpec | None = Field(default=None, description="a request that shows whether an account works")
     limits: LimitsSpec = Field(default=LimitsSpec(), description="what the API permits")
     error: Picks = Field(default=(), description="the place of the API's message in an error reply")

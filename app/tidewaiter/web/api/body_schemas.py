@@ -241,10 +241,11 @@ class AccountShape(Outgoing):
     """The status of an account."""
 
     account: str
-    provider: str
+    provider: Annotated[str | None, Field(description="null if its spec has a fault")]
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
+    fault: Annotated[str | None, Field(description="why no daemon serves it: a fault of its spec; null if it has none")]
 
 
 class AccountsShape(Outgoing):

@@ -120,7 +120,7 @@ _EVENTS = (
     Event("schedule.refused", "error", "A schedule's job was refused; the schedule continues.", {
         "schedule": "name of the schedule", "account": "account name", **_REASON,
     }),
-    Event("session.renewed", "info", "The account has logged in and has a new token.", {
+    Event("session.renewed", "info", "The account has a new token, from a login or signed by itself.", {
         **_LANE, "expires_in_s": "seconds for which the token is valid",
     }),
     Event("callback.received", "debug", "A provider has called back; the job is polled now. The content is ignored.", {

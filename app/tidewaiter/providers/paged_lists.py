@@ -9,6 +9,7 @@ from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Refused, Retry
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.download_replies import is_html
 from tidewaiter.providers.extract import as_text, as_url, compile_pick
 from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
@@ -237,7 +238,7 @@ class PageReader:
 
     paged: PagedList
     messages: Messages = field(repr=False)
-    origin: str
+    origin: OwnOrigins
     label: str = ""
     media_type: str | None = None
     csv: bool = False

@@ -154,6 +154,11 @@ class JobShape(Outgoing):
     batch: Annotated[str | None, Field(description="the batch that it belongs to")]
     labels: dict[str, str]
     traceparent: Annotated[str | None, Field(description="the caller's trace (W3C Trace Context)")]
+    stage: Annotated[
+        str | None,
+        Field(description="the request that is next, or under way, of several that make and start the remote job"),
+    ]
+    kept: Annotated[dict[str, str], Field(description="values of the provider's replies that the requests after need")]
 
 
 class JobPage(Outgoing):

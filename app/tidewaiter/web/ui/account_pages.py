@@ -85,7 +85,7 @@ class AccountPages:
             title=f"Account {name}",
             view=view,
             account=account,
-            server=str(URL(account.origin).origin()),
+            server=str(URL(account.first_url).origin()),
             lanes=_lanes_of(view, name),
             pause=await service.pause_of(name),
             settings=_settings(account),

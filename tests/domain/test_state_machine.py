@@ -21,15 +21,16 @@ CONTRACT = {
     "queued": "Intended>submitting Ready>fetching Retry>queued Throttled>queued Unauthorized>queued Interrupted>queued "
     "Refused>failed Crashed>queued DeadlinePassed>expired CancelAsked>cancelled Stored>succeeded StorageFull>queued",
     "submitting": "Accepted>polling Ready>fetching Stored>succeeded Duplicate>polling Unsent>queued "
+    "FailedForNow>queued "
     "Unknown>reconciling Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed Crashed>reconciling",
     "reconciling": "Adopted>polling Absent>queued Undecidable>parked Retry>reconciling Throttled>reconciling "
     "Unauthorized>reconciling Interrupted>reconciling Refused>failed Crashed>reconciling DeadlinePassed>expired",
-    "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued Unmapped>polling Retry>polling "
-    "StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed Crashed>polling "
-    "DeadlinePassed>expired CancelAsked>cancelled",
+    "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued FailedForNow>queued Unmapped>polling "
+    "Retry>polling StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed "
+    "Crashed>polling DeadlinePassed>expired CancelAsked>cancelled",
     "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling LinksLost>polling Retry>fetching "
-    "NotYet>fetching StorageFull>fetching Throttled>fetching Unauthorized>fetching Interrupted>fetching Refused>failed "
-    "Crashed>fetching DeadlinePassed>expired CancelAsked>cancelled",
+    "FailedForNow>queued NotYet>fetching StorageFull>fetching Throttled>fetching Unauthorized>fetching "
+    "Interrupted>fetching Refused>failed Crashed>fetching DeadlinePassed>expired CancelAsked>cancelled",
     "cleaning": "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "
     "Interrupted>cleaning Refused>succeeded Crashed>cleaning DeadlinePassed>succeeded CancelAsked>succeeded",
     "cancelling": "Cancelled>cancelled LeftAlone>cancelled Retry>cancelling Throttled>cancelling "

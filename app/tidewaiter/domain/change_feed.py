@@ -91,6 +91,8 @@ def _live_event_of(update: JobUpdate) -> str:
         return "job.unmapped"
     if isinstance(update.outcome, o.Pending):
         return "job.stalled"
+    if isinstance(update.outcome, o.FailedForNow):
+        return "job.postponed"
     if update.job.state is State.QUEUED and update.state_from is State.RECONCILING:
         return "job.repeated"
     return "job.troubled" if update.job.state is update.state_from else "job.advanced"

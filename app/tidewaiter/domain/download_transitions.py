@@ -10,6 +10,7 @@ outcome               concerns                                        the other 
 ``Unauthorized``      the account                                     only from other origins      no
 ``Throttled``         the account                                     only from other origins      no
 ``Refused``           the job, which cannot succeed any more          are not requested            it ends
+``FailedForNow``      the remote job, which is made again     are not requested            by the state table
 ``LinksExpired``      the links, which must be requested again        are requested                by the state table
 ``Retry``             the file                                        are requested                yes, unless progress
 ``NotYet``            the file, which comes later                     are requested                no
@@ -30,11 +31,12 @@ _BY_SEVERITY: tuple[type[o.Outcome], ...] = (
     o.Unauthorized,
     o.Throttled,
     o.Refused,
+    o.FailedForNow,
     o.LinksExpired,
     o.Retry,
     o.NotYet,
 )
-_ENDS_DOWNLOAD = (o.StorageFull, o.Refused)
+_ENDS_DOWNLOAD = (o.StorageFull, o.Refused, o.FailedForNow)
 _OF_ACCOUNT = (o.Unauthorized, o.Throttled)
 _FEWEST_EXPIRIES = 3
 

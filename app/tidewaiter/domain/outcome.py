@@ -164,6 +164,18 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedForNow:
+    """The provider failed the remote job, or refused the submit, for a passing reason: submit again, later.
+
+    The provider has said that there is no result, so another submit makes no duplicate.
+    ``retry_after_s`` is the server's Retry-After, the least delay.
+    """
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unmapped:
     """A reply that no rule of the spec matches; ``excerpt`` is its beginning, redacted."""
 
@@ -297,6 +309,7 @@ Outcome: TypeAlias = (
     | LinksExpired
     | LinksLost
     | Gone
+    | FailedForNow
     | Unmapped
     | Cleaned
     | Cancelled

@@ -1,7 +1,7 @@
 """The rules for a job whose remote job is being polled."""
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_transitions import RuleContext, cut, finish, try_again
+from tidewaiter.domain.common_transitions import RuleContext, cut, finish, submit_anew, try_again
 from tidewaiter.domain.job import Job, State
 
 _STALLED = "the provider has reported nothing new about the remote job for a long time"
@@ -67,20 +67,8 @@ def gone(context: RuleContext, outcome: o.Gone) -> Job:
         return asked.but(due_at=context.now + delay, reason=f"not there yet: {reason}")
     if job.resubmits >= policy.most_resubmits:
         return finish(context, State.FAILED, f"the remote job is gone: {reason}")
-    return asked.but(
-        state=State.QUEUED,
-        due_at=context.now,
-        handle=None,
-        shared=False,
-        intent_key=None,
-        callback_hash=None,
-        resubmits=job.resubmits + 1,
-        reason=f"submitting again, because the remote job is gone: {reason}",
-        links=(),
-        ready_at=None,
-        expiries=0,
-        expired_at=None,
-    )
+    anew = submit_anew(context.of(asked), 0.0, f"submitting again, because the remote job is gone: {reason}")
+    return anew.but(resubmits=job.resubmits + 1)
 
 
 def unmapped(context: RuleContext, outcome: o.Unmapped) -> Job:

@@ -61,6 +61,11 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.LinksExpired, State.POLLING),
         (o.Ready, State.FETCHING),
     ),
+    "the provider fails the remote job for a passing reason": (
+        (o.FailedForNow, State.QUEUED),
+        (o.Intended, State.SUBMITTING),
+        (o.Accepted, State.POLLING),
+    ),
     "a cancel request": (
         (o.CancelAsked, State.CANCELLING),
         (o.Cancelled, State.CANCELLED),
@@ -68,7 +73,14 @@ WAYS: Final[Mapping[str, _Way]] = {
 }
 """Paths through the table, each from the state in which its first outcome can happen. A test checks every step."""
 
-_STARTS = {"the links have expired": State.POLLING, "a cancel request": State.POLLING}
+_STARTS = dict.fromkeys(
+    (
+        "the links have expired",
+        "the provider fails the remote job for a passing reason",
+        "a cancel request",
+    ),
+    State.POLLING,
+)
 
 _HEAD = """\
 # States of a job

@@ -105,6 +105,8 @@ class Executor:
         except Exception as error:  # noqa: BLE001  # an error in a step must never end the lane
             reason = clean(f"{type(error).__name__}: {error} ({_place_of(error)})")
             return o.Crashed(reason, sent=step.session.sent)
+        if isinstance(outcome, o.FailedForNow) and step.job.state is State.FETCHING:
+            await self.drop_parts(step.job)  # another remote job makes other files
         return _cleaned(outcome, clean)
 
     @staticmethod
@@ -343,6 +345,7 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
             return replace(outcome, status=None if status is None else clean(status))
         case (
             o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.LinksLost() | o.Gone()
+            | o.FailedForNow()
             | o.Retry() | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused()
             | o.DeadlinePassed()
         ):  # fmt: skip

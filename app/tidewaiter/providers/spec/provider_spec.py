@@ -1,6 +1,6 @@
 """The whole of a spec file: a provider, its accounts, its operations and its examples."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
@@ -10,6 +10,7 @@ from tidewaiter.providers.account_overrides import LimitsOverride
 from tidewaiter.providers.spec.auth_spec import Auth, Seconds
 from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
+from tidewaiter.providers.spec.request_spec import RuleSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
 from tidewaiter.providers.spec.value_spec import SettingSpec
@@ -88,6 +89,25 @@ class AnswersSpec(SpecTable):
     newer: Name | None = Field(default=None, description="the parameter of a job that needs newer data")
 
 
+class AgainSpec(SpecTable):
+    """When a job is submitted again after a rule has said ``again``: the remote job failed for a passing reason.
+
+    The first delay is ``wait_s``, and each further one is ``factor`` times as long. A reply that names a later time
+    (Retry-After, or ``retry_after`` of the poll) is waited for. A job whose deadline leaves no time fails at once.
+    """
+
+    times: int = Field(default=3, ge=1, le=1000, description="how often; after that the job fails")
+    wait_s: Seconds = Field(default=600.0, description="from the failure to the first submit after it")
+    factor: float = Field(default=2.0, ge=1, description="by which the delay grows each time")
+    cap_s: Seconds = Field(default=3600.0, description="the longest delay")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.cap_s < self.wait_s:
+            raise ValueError(f"cap_s ({self.cap_s:g}) is less than wait_s ({self.wait_s:g}): raise cap_s")
+        return self
+
+
 class OperationSpec(SpecTable):
     """One kind of export of the provider."""
 
@@ -101,6 +121,9 @@ class OperationSpec(SpecTable):
     schedule: ScheduleSpec = ScheduleSpec()
     callback: CallbackSpec | None = Field(default=None, description="when to poll if the provider can call back")
     answers: AnswersSpec | None = None
+    again: AgainSpec | None = Field(
+        default=None, description="when a job is submitted again; without it 3 times, after 10, 20 and 40 minutes"
+    )
     submit: OneOrMore[SubmitSpec] = Field(default=(), description="without any, the results are requested at once")
     adopt: OneOrMore[AdoptSpec] = ()
     poll: OneOrMore[PollSpec] = ()
@@ -137,6 +160,31 @@ class OperationSpec(SpecTable):
     def _is_answered(self, submit: SubmitSpec) -> bool:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
         return ready and all(results.inline for results in self.results)
+
+    @model_validator(mode="after")
+    def _again_is_used(self) -> Self:
+        says = any("again" in (rule.then, *rule.words.values()) for rule in self._rules())
+        if says and not self.submit:
+            raise ValueError("without submit nothing can be submitted again: rules say pending or retry in its place")
+        if self.again is None:
+            return self
+        if not says:
+            raise ValueError('again is never used, because no rule of submit, poll or results says then = "again"')
+        if self.again.wait_s >= self.schedule.deadline_s:
+            raise ValueError(
+                f"again.wait_s ({self.again.wait_s:g}) is not less than schedule.deadline_s "
+                f"({self.schedule.deadline_s:g}), so no job would be submitted again: raise the deadline"
+            )
+        return self
+
+    def _rules(self) -> Iterator[RuleSpec]:
+        for submit in self.submit:
+            yield from submit.rules
+        for poll in self.poll:
+            yield from poll.rules
+        for results in self.results:
+            yield from results.rules
+            yield from () if results.pages is None else results.pages.rules
 
     @model_validator(mode="after")
     def _can_end(self) -> Self:

@@ -19,7 +19,7 @@ from tidewaiter.providers.spec.list_spec import PageSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
 SubmitEffect = Literal[
-    "accepted", "ready", "empty", "duplicate", "refused", "throttled", "unauthorized", "unsent", "unknown"
+    "accepted", "ready", "empty", "duplicate", "again", "refused", "throttled", "unauthorized", "unsent", "unknown"
 ]
 PollEffect = Literal[
     "pending",
@@ -28,6 +28,7 @@ PollEffect = Literal[
     "partial",
     "empty",
     "failed",
+    "again",
     "cancelled",
     "gone",
     "retry",
@@ -141,6 +142,12 @@ class AdoptSpec(PageSpec, SpecVariant):
     lag_s: float = Field(default=120.0, ge=0, description="how long the list may lag behind a submit")
     absent: Literal["repeat", "park"] = Field(default="repeat", description="what to do if there is no match")
     match_all: bool = Field(default=False, description="a job without a value for all of match is left to a person")
+
+    @model_validator(mode="after")
+    def _submits_nothing(self) -> Self:
+        if any("again" in (rule.then, *rule.words.values()) for rule in self.rules):
+            raise ValueError("a search submits nothing, so its rules cannot say again: use retry or pending")
+        return self
 
     @model_validator(mode="after")
     def _has_criteria(self) -> Self:

@@ -49,6 +49,7 @@ _OUTCOME_TEXTS: Final = {
     "Interrupted": "interrupted; continues later",
     "Refused": "refused by the provider",
     "Gone": "the remote job is gone",
+    "FailedForNow": "failed for a passing reason; submitted again later",
     "Unmapped": "a reply that matches no rule",
     "DeadlinePassed": "the deadline has passed",
     "StorageFull": "the storage is full or cannot be written",

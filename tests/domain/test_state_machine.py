@@ -18,8 +18,9 @@ from tidewaiter.domain.state_machine import TABLE, IllegalOutcomeError, advance
 
 # The contract of design.md, written out: state, then outcome -> next state. What is not here is illegal.
 CONTRACT = {
-    "queued": "Intended>submitting Ready>fetching Retry>queued Throttled>queued Unauthorized>queued Interrupted>queued "
-    "Refused>failed Crashed>queued DeadlinePassed>expired CancelAsked>cancelled Stored>succeeded StorageFull>queued",
+    "queued": "Intended>submitting Reused>polling Ready>fetching Retry>queued Throttled>queued Unauthorized>queued "
+    "Interrupted>queued Refused>failed Crashed>queued DeadlinePassed>expired CancelAsked>cancelled Stored>succeeded "
+    "StorageFull>queued",
     "submitting": "Accepted>polling Ready>fetching Stored>succeeded Duplicate>polling Unsent>queued "
     "FailedForNow>queued "
     "Unknown>reconciling Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed Crashed>reconciling",

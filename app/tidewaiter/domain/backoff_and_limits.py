@@ -47,9 +47,10 @@ class OperationPolicy:
 
     ``repeatable``: a second submit does no harm. ``cancels``/``cleans``: the provider has such a request and the
     account uses it. ``shares``: the provider has one remote job for equal submits, so several jobs may follow it.
-    ``stall_s``: how long a remote job may report nothing new. ``gone_grace_s``: how long after the submit a "not found"
-    counts as lag. ``links_expire_s``: how long links may be refused in a row before the job fails. ``unknown``: the
-    delays before a submit with an unknown outcome is repeated; ``most_unknown`` of them in a row park the job.
+    ``reuses``: a job may use a remote job that it finds in the provider's list. ``stall_s``: how long a remote job may
+    report nothing new. ``gone_grace_s``: how long after the submit a "not found" counts as lag. ``links_expire_s``: how
+    long links may be refused in a row before the job fails. ``unknown``: the delays before a submit with an unknown
+    outcome is repeated; ``most_unknown`` of them in a row park the job.
     ``again``: the delays before another submit, if the remote job failed for a passing reason; at most ``most_agains``
     such submits. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After.
     ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
@@ -72,6 +73,7 @@ class OperationPolicy:
     cancels: bool = False
     cleans: bool = False
     shares: bool = False
+    reuses: bool = False
     most_resubmits: int = 1
     most_agains: int = 3
     most_fetches: int = 20

@@ -164,6 +164,15 @@ def failed_for_now(context: RuleContext, outcome: o.FailedForNow) -> Job:
     )
 
 
+def reused_failed(context: RuleContext, reason: str) -> Job:
+    """A remote job that was reused is of no use: make one, without another search.
+
+    That is no failure of the job and is not counted; only a job that was never polled looks for one to reuse.
+    """
+    polled = context.job.but(polls=max(1, context.job.polls + int(context.job.state is State.POLLING)))
+    return submit_anew(context.of(polled), 0.0, f"submitting, because the reused remote job is of no use: {reason}")
+
+
 def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
 

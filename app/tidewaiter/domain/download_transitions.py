@@ -23,7 +23,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_transitions import RuleContext, account_closed, cut, finish, try_again
+from tidewaiter.domain.common_transitions import (
+    RuleContext,
+    account_closed,
+    cut,
+    finish,
+    reused_failed,
+    try_again,
+)
+from tidewaiter.domain.common_transitions import refused as job_refused
 from tidewaiter.domain.job import Job, State
 
 _BY_SEVERITY: tuple[type[o.Outcome], ...] = (
@@ -145,6 +153,8 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
     expiries, lasted_s = job.expiries + 1, context.now - (job.expired_at or context.now)
     if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
         summary = f"no link to the files worked for {lasted_s:.0f} s, {expiries} times in a row: {reason}"
+        if job.is_reused:
+            return reused_failed(context, summary)
         return finish(context, State.FAILED, summary)
     return context.becomes(
         state=State.QUEUED if job.handle is None else State.POLLING,
@@ -156,6 +166,13 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         links=(),
         reason=reason,
     )
+
+
+def refused(context: RuleContext, outcome: o.Refused) -> Job:
+    """The job cannot succeed. If its remote job was reused, another one may bring the files."""
+    if context.job.is_reused:
+        return reused_failed(context, outcome.reason)
+    return job_refused(context, outcome)
 
 
 def fetch_blocked(context: RuleContext, outcome: o.StorageFull) -> Job:

@@ -35,6 +35,17 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Reused:
+    """The provider has a remote job of the same question, which is used in place of a new one.
+
+    ``made_at`` is when it was made, in epoch seconds, as the provider's list says.
+    """
+
+    handle: str
+    made_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Unsent:
     """The submit certainly never reached the provider."""
 
@@ -297,6 +308,7 @@ Outcome: TypeAlias = (
     Intended
     | Accepted
     | Duplicate
+    | Reused
     | Unsent
     | Unknown
     | Adopted

@@ -1,5 +1,6 @@
 """The rules for a job whose remote job is being polled."""
 
+from tidewaiter.domain import common_transitions as common
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.common_transitions import RuleContext, cut, finish, submit_anew, try_again
 from tidewaiter.domain.job import Job, State
@@ -60,6 +61,8 @@ def ready(context: RuleContext, outcome: o.Ready) -> Job:
 def gone(context: RuleContext, outcome: o.Gone) -> Job:
     """The remote job was not found. At first poll again, because the API may lag; then submit once more; then fail."""
     job, policy, reason = context.job, context.policy, cut(outcome.reason)
+    if job.is_reused:
+        return common.reused_failed(context, reason)
     asked = context.becomes(polls=job.polls + 1, hinted=False, failures=0)
     lagging = job.submitted_at is not None and context.now - job.submitted_at < policy.gone_grace_s
     if job.ready_at is None and lagging:
@@ -69,6 +72,13 @@ def gone(context: RuleContext, outcome: o.Gone) -> Job:
         return finish(context, State.FAILED, f"the remote job is gone: {reason}")
     anew = submit_anew(context.of(asked), 0.0, f"submitting again, because the remote job is gone: {reason}")
     return anew.but(resubmits=job.resubmits + 1)
+
+
+def refused(context: RuleContext, outcome: o.Refused) -> Job:
+    """The remote job failed. One that was reused was not made for this job, which submits its own then."""
+    if context.job.is_reused:
+        return common.reused_failed(context, outcome.reason)
+    return common.refused(context, outcome)
 
 
 def unmapped(context: RuleContext, outcome: o.Unmapped) -> Job:

@@ -28,6 +28,7 @@ from tidewaiter.domain import poll_transitions as poll
 from tidewaiter.domain import submit_transitions as submit
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.common_transitions import RuleContext
+from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.url import shown_handle
@@ -105,6 +106,8 @@ def _detail(outcome: o.Outcome) -> str | None:
     """The history's detail for an outcome without a reason."""
     if isinstance(outcome, o.Stored) and outcome.shared_from is not None:
         return f"the result of job {outcome.shared_from}"
+    if isinstance(outcome, o.Reused):
+        return f"handle {shown_handle(outcome.handle)}, made at {rfc3339(outcome.made_at)}"
     handle = outcome.handle if isinstance(outcome, _NAMES_REMOTE_JOB) else None
     return None if handle is None else f"handle {shown_handle(handle)}"
 
@@ -151,6 +154,7 @@ ANY_LIVE: tuple[TableRow, ...] = (
 BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.QUEUED: (
         _on(o.Intended, submit.intend, State.SUBMITTING),
+        _on(o.Reused, submit.reused, State.POLLING),
         _on(o.Ready, poll.ready, State.FETCHING),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
         _on(o.StorageFull, common.storage_full, SAME),
@@ -183,6 +187,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.Stored, download.stored_by_poll, State.CLEANING, State.SUCCEEDED),
         _on(o.Gone, poll.gone, SAME, State.QUEUED, State.FAILED),
         _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
+        _on(o.Refused, poll.refused, State.QUEUED, State.FAILED),
         _on(o.Unmapped, poll.unmapped, SAME),
         _on(o.Retry, poll.poll_failed, SAME),
         _on(o.StorageFull, common.storage_full, SAME),
@@ -193,6 +198,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.LinksExpired, download.links_expired, State.POLLING, State.QUEUED, State.FAILED),
         _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
         _on(o.LinksLost, download.links_lost, State.POLLING, State.PARKED, State.FAILED),
+        _on(o.Refused, download.refused, State.QUEUED, State.FAILED),
         _on(o.Retry, download.fetch_failed, SAME, State.FAILED),
         _on(o.StorageFull, download.fetch_blocked, SAME),
         _on(o.NotYet, download.fetch_not_yet, SAME),

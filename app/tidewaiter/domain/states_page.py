@@ -61,6 +61,12 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.LinksExpired, State.POLLING),
         (o.Ready, State.FETCHING),
     ),
+    "a remote job of the same question is reused": (
+        (o.Reused, State.POLLING),
+        (o.Ready, State.FETCHING),
+        (o.FetchStarted, State.FETCHING),
+        (o.Stored, State.SUCCEEDED),
+    ),
     "the provider fails the remote job for a passing reason": (
         (o.FailedForNow, State.QUEUED),
         (o.Intended, State.SUBMITTING),

@@ -49,6 +49,11 @@ def duplicate(context: RuleContext, outcome: o.Duplicate) -> Job:
     return _reconcile(context, reason).but(shared=True)
 
 
+def reused(context: RuleContext, outcome: o.Reused) -> Job:
+    """The provider has a remote job of the same question. It may have finished: it is polled at once."""
+    return _poll_from_now(context, outcome.handle, shared=True).but(due_at=context.now)
+
+
 def _poll_from_now(
     context: RuleContext, handle: str, retry_after_s: float | None = None, *, shared: bool, exact: bool = False
 ) -> Job:

@@ -12,7 +12,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
 from tidewaiter.providers.jmespath_expressions import compile_expression, is_true
-from tidewaiter.providers.remote_job_search import Adopt, compile_adopt
+from tidewaiter.providers.remote_job_search import Adopt, Reuse, compile_adopt, compile_reuse
 from tidewaiter.providers.reply import Reading, url_fault
 from tidewaiter.providers.reply_limits import WaitRules, compile_waits
 from tidewaiter.providers.reply_rules import Rules, expand
@@ -21,7 +21,14 @@ from tidewaiter.providers.result_files import Results, compile_results
 from tidewaiter.providers.spec.field_types import PARAMS, SpecVariant, holds
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
-from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, SubmitSpec
+from tidewaiter.providers.spec.step_specs import (
+    AdoptSpec,
+    CancelSpec,
+    PollSpec,
+    ProgressSpec,
+    ReuseSpec,
+    SubmitSpec,
+)
 from tidewaiter.providers.template import names_callback
 
 # --- the search for a remote job --------------------------------------------------------------------------------------
@@ -117,6 +124,7 @@ class Steps:
 
     submit: StepVariants[SubmitStep]
     adopt: StepVariants[Adopt]
+    reuse: StepVariants[Reuse]
     poll: StepVariants[PollStep]
     results: StepVariants[Results]
     cancel: StepVariants[RemoteJobEndStep]
@@ -151,9 +159,13 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     def results(one: ResultsSpec, at: str) -> Results:
         return compile_results(one, base_url, settings, at)
 
+    as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
+
     def adopt(one: AdoptSpec, at: str) -> Adopt:
-        as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
         return compile_adopt(one, base_url, settings, at, as_name)
+
+    def reuse(one: ReuseSpec, at: str) -> Reuse:
+        return compile_reuse(one, base_url, settings, at, as_name)
 
     def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> StepVariants[S]:
         return StepVariants(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)
@@ -161,6 +173,7 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     return Steps(
         submit=choose(spec.submit, "submit", submit),
         adopt=choose(spec.adopt, "adopt", adopt),
+        reuse=choose(spec.reuse, "reuse", reuse),
         poll=choose(spec.poll, "poll", poll),
         results=choose(spec.results, "results", results),
         cancel=choose(spec.cancel, "cancel", ending),
@@ -170,7 +183,7 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
 
 def urls_of(spec: OperationSpec) -> Iterator[str]:
     """The templates of all URLs of an operation."""
-    for request in (*spec.submit, *spec.adopt, *spec.poll, *spec.cancel, *spec.cleanup):
+    for request in (*spec.submit, *spec.adopt, *spec.reuse, *spec.poll, *spec.cancel, *spec.cleanup):
         yield request.url
     for results in spec.results:
         asked = (results.resolve, results.pages)

@@ -296,6 +296,7 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
+        reuses=bool(spec.reuse),
         cleans=any(one.by_default if clean is None else clean for one in spec.cleanup),
     )
 

@@ -17,14 +17,14 @@ from tidewaiter.providers.example_coverage import keys_hit, keys_of
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
-from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
 
 _NOW = 1_700_000_000.0
 _PARTIAL = ("reason", "excerpt")
-_STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
+_STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING, "reuse": State.QUEUED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
-        case "adopt" | "page":
+        case "adopt" | "reuse" | "page":
             pages = _pages(operation, job, example)
             return None if pages is None else pages.request(job, _page(example))
         case "poll":
@@ -224,7 +224,7 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     match example.step:
         case "submit":
             return operation.read_submit(job, reply, _NOW)
-        case "adopt" | "page":
+        case "adopt" | "reuse" | "page":
             pages = _pages(operation, job, example)
             if isinstance(pages, PageReader) and pages.csv:
                 return _csv_page(pages, job, example, reply)
@@ -245,7 +245,9 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
-def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | None:
+def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | ReuseSearch | None:
+    if example.step == "reuse":
+        return operation.reuse(job, _NOW)
     return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
 
 

@@ -14,6 +14,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.request_building import SPREAD
+from tidewaiter.providers.reuse_checks import reuse_faults
 from tidewaiter.providers.spec.field_types import PARAMS
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
@@ -23,8 +24,9 @@ _AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id
 _ASSERTION_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
-_WITHOUT_HANDLE = ("submit", "adopt")
-_STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
+_WITHOUT_HANDLE = ("submit", "adopt", "reuse")
+_SEARCHES = ("adopt", "reuse")
+_STEPS = ("submit", "adopt", "reuse", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
 
 
@@ -54,6 +56,7 @@ class _Place:
     handle: bool = False
     callback: bool = False
     page: bool = False
+    since: bool = False
     sized: bool = False
     required: bool = False
     nested: bool = False
@@ -124,6 +127,8 @@ def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found
     yield from _as_written(params, f"{key}.params", settings)
     yield from _page_params(operation, key, params)
     yield from _callback(operation, key)
+    submits = [one for _, one in _variants(operation.get("submit"), f"{key}.submit")]
+    yield from reuse_faults(submits, list(_variants(operation.get("reuse"), f"{key}.reuse")))
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
         for at, variant in variants:
@@ -150,7 +155,8 @@ def _callback(operation: Tree, key: str) -> Found:
 
 def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     """The templates of a variant and of the requests within it; ``place`` limits what they may refer to."""
-    place = replace(place, when=_table(variant.get("when")), callback=step == "submit", page=step == "adopt")
+    place = replace(place, when=_table(variant.get("when")), callback=step == "submit", page=step in _SEARCHES)
+    place = replace(place, since=step == "reuse")
     yield from _request(variant, key, place)
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
@@ -161,7 +167,11 @@ def _request(table: Tree, key: str, place: _Place) -> Found:
     yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
-            nested = name == "json" or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
+            nested = (
+                name == "json"
+                or (place.since and name == "match")
+                or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
+            )
             yield from _template(text, replace(place, key=inner, nested=nested))
 
 
@@ -200,7 +210,7 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return None if place.callback else reason
         case "job.id" | "intent.key":
             return None
-        case "page.next" | "page.number" | "page.offset" | "page.size":
+        case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since":
             return _page_reason(reference, place)
 
 
@@ -209,6 +219,8 @@ def _page_reason(reference: Reference, place: _Place) -> str | None:
         return f"refers to {reference}, but here is no list with pages"
     if reference.scope == "page.size" and not place.sized:
         return f"refers to {reference}, but there is no size"
+    if reference.scope == "page.since" and not place.since:
+        return f"refers to {reference}, which only reuse has"
     if reference.scope == "page.next" and place.required:
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
@@ -253,7 +265,8 @@ def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found
     pages = [
         (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
     ]
-    for at, table in (*pages, *_variants(operation.get("adopt"), f"{key}.adopt")):
+    searches = [one for step in _SEARCHES for one in _variants(operation.get(step), f"{key}.{step}")]
+    for at, table in (*pages, *searches):
         for what, name in _table(table.get("by_params")).items():
             if not isinstance(name, str) or params.get(name, {}).get("type") != "integer":
                 yield f"{at}.by_params.{what}", f"{name!r} is no parameter of type integer"

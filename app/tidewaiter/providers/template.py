@@ -9,7 +9,7 @@ percent-encoded in a URL.
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from tidewaiter.domain.http_values import Json
@@ -24,10 +24,20 @@ _OR = "|"
 
 NamedScope: TypeAlias = Literal["params", "account"]
 PlainScope: TypeAlias = Literal[
-    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size"
+    "handle",
+    "callback_url",
+    "job.id",
+    "intent.key",
+    "page.next",
+    "page.number",
+    "page.offset",
+    "page.size",
+    "page.since",
 ]
 _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
+SINCE: Final = "page.since"
+"""The scope of the oldest time that ``reuse`` accepts."""
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
 KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
@@ -261,7 +271,7 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda job, _: job.id
         case "intent.key":
             return lambda job, _: job.intent_key
-        case "page.next" | "page.number" | "page.offset" | "page.size" as page:
+        case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since" as page:
             # The values of a page are passed as parameters, with names that no parameter can have.
             return lambda job, _: job.params.get(page)
 

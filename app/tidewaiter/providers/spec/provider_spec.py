@@ -12,7 +12,15 @@ from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOr
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.request_spec import RuleSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
-from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
+from tidewaiter.providers.spec.step_specs import (
+    AdoptSpec,
+    CancelSpec,
+    CleanupSpec,
+    PollSpec,
+    ProbeSpec,
+    ReuseSpec,
+    SubmitSpec,
+)
 from tidewaiter.providers.spec.value_spec import SettingSpec
 
 
@@ -124,6 +132,7 @@ class OperationSpec(SpecTable):
     again: AgainSpec | None = Field(
         default=None, description="when a job is submitted again; without it 3 times, after 10, 20 and 40 minutes"
     )
+    reuse: OneOrMore[ReuseSpec] = Field(default=(), description="the remote job that is used in place of a new one")
     submit: OneOrMore[SubmitSpec] = Field(default=(), description="without any, the results are requested at once")
     adopt: OneOrMore[AdoptSpec] = ()
     poll: OneOrMore[PollSpec] = ()
@@ -148,14 +157,24 @@ class OperationSpec(SpecTable):
         answers = self.answers
         if answers is None:
             return self
-        newer = None if answers.newer is None else self.params.get(answers.newer)
-        if answers.newer is not None and (newer is None or newer.type != "boolean"):
+        if answers.newer is not None and not self._is_boolean(answers.newer):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
             raise ValueError("answers need submits that may be ready at once, and results that are inline")
         if answers.fresh_s >= self.schedule.deadline_s:
             raise ValueError("answers.fresh_s is not less than schedule.deadline_s, so a job would expire waiting")
         return self
+
+    @model_validator(mode="after")
+    def _reuse_knows_newer(self) -> Self:
+        for reuse in self.reuse:
+            if reuse.newer is not None and not self._is_boolean(reuse.newer):
+                raise ValueError(f"reuse.newer names {reuse.newer}, which is no boolean parameter")
+        return self
+
+    def _is_boolean(self, name: str) -> bool:
+        param = self.params.get(name)
+        return param is not None and param.type == "boolean"
 
     def _is_answered(self, submit: SubmitSpec) -> bool:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
@@ -193,6 +212,8 @@ class OperationSpec(SpecTable):
         inline = all(results.inline for results in self.results)
         for submit in self.submit:
             self._check_submit(submit, inline=inline)
+        if self.reuse and not self.poll:
+            raise ValueError("reuse finds a remote job, so there must be a poll that asks for it")
         for poll in self.poll:
             if not any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules):
                 raise ValueError("poll needs a rule that says when the job is ready")
@@ -201,8 +222,8 @@ class OperationSpec(SpecTable):
     def _check_without_submit(self) -> None:
         if any(results.inline or results.files for results in self.results):
             raise ValueError("without submit, results need url, pages or resolve")
-        if self.adopt or self.poll or self.cancel or self.cleanup:
-            raise ValueError("without submit there is no remote job to adopt, poll, cancel or clean up")
+        if self.adopt or self.reuse or self.poll or self.cancel or self.cleanup:
+            raise ValueError("without submit there is no remote job to adopt, reuse, poll, cancel or clean up")
 
     def _check_submit(self, submit: SubmitSpec, *, inline: bool) -> None:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
@@ -243,7 +264,7 @@ class ExampleLink(SpecTable):
 
 
 class ExamplePage(SpecTable):
-    """The position of a page of a paged result, or of adopt."""
+    """The position of a page of a paged result, of adopt, or of reuse."""
 
     number: int = Field(default=1, ge=1)
     offset: int = Field(default=0, ge=0)
@@ -255,14 +276,16 @@ class Example(SpecTable):
 
     ``outcome`` names the outcome (``is``) and those of its fields that are compared; of ``reason`` and ``excerpt`` a
     part is enough. A file is ``is = "File"``, the links of a resolve are ``is = "Links"``, a page
-    of a paged result is ``is = "Page"``, and what adopt finds on a page is ``is = "Matches"``. A login that succeeded
-    is ``is = "Token"``, a probe ``is = "Healthy"``, and a reply that says that a token is not valid any more ``is =
-    "Renew"``, else ``is = "Keep"``; those three steps belong to no operation.
+    of a paged result is ``is = "Page"``, and what adopt or reuse finds on a page is ``is = "Matches"``. A login that
+    succeeded is ``is = "Token"``, a probe ``is = "Healthy"``, and a reply that says that a token is not valid any more
+    ``is = "Renew"``, else ``is = "Keep"``; those three steps belong to no operation.
     """
 
     name: Text
     operation: Name | None = None
-    step: Literal["submit", "adopt", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"]
+    step: Literal[
+        "submit", "adopt", "reuse", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"
+    ]
     account: Mapping[str, JsonValue] = {}
     params: Mapping[str, JsonValue] = {}
     handle: Text | None = None

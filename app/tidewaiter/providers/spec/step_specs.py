@@ -9,6 +9,7 @@ from tidewaiter.providers.spec.field_types import (
     Code,
     Expression,
     Items,
+    Name,
     OneOrMore,
     Picks,
     PickSpec,
@@ -17,6 +18,8 @@ from tidewaiter.providers.spec.field_types import (
 )
 from tidewaiter.providers.spec.list_spec import PageSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
+
+_TEN_YEARS_S = 315_360_000.0
 
 SubmitEffect = Literal[
     "accepted", "ready", "empty", "duplicate", "again", "refused", "throttled", "unauthorized", "unsent", "unknown"
@@ -126,12 +129,8 @@ class PollSpec(RequestSpec, SpecVariant):
     handle: Picks = ()
 
 
-class AdoptSpec(PageSpec, SpecVariant):
-    """The search for the remote job of a submit without a clear answer: in a list, page by page.
-
-    An item matches if every expression of ``match`` finds its text (scalars as text, without surrounding spaces), and
-    ``where`` is true. A template of ``match`` without a value is ignored.
-    """
+class SearchSpec(PageSpec, SpecVariant):
+    """A search for remote jobs in a list, page by page; ``handle`` is JMESPath on the item that was found."""
 
     items: Expression
     match: Mapping[Expression, Scalar] = Field(
@@ -139,9 +138,6 @@ class AdoptSpec(PageSpec, SpecVariant):
     )
     where: Expression | None = Field(default=None, description="JMESPath that is true on the item")
     handle: Expression = Field(description="JMESPath on the item: the remote job's handle")
-    lag_s: float = Field(default=120.0, ge=0, description="how long the list may lag behind a submit")
-    absent: Literal["repeat", "park"] = Field(default="repeat", description="what to do if there is no match")
-    match_all: bool = Field(default=False, description="a job without a value for all of match is left to a person")
 
     @model_validator(mode="after")
     def _submits_nothing(self) -> Self:
@@ -154,6 +150,44 @@ class AdoptSpec(PageSpec, SpecVariant):
         if not self.match and self.where is None:
             raise ValueError("needs match or where, or every item would match")
         return self
+
+
+class AdoptSpec(SearchSpec):
+    """The search for the remote job of a submit without a clear answer: in a list, page by page.
+
+    An item matches if every expression of ``match`` finds its text (scalars as text, without surrounding spaces), and
+    ``where`` is true. A template of ``match`` without a value is ignored.
+    """
+
+    lag_s: float = Field(default=120.0, ge=0, description="how long the list may lag behind a submit")
+    absent: Literal["repeat", "park"] = Field(default="repeat", description="what to do if there is no match")
+    match_all: bool = Field(default=False, description="a job without a value for all of match is left to a person")
+
+
+class ReuseSpec(SearchSpec):
+    """The search, before a submit, for a remote job of the same question that has finished or is running.
+
+    An item matches if every expression of ``match`` finds the value of its template, and ``where`` is true. Scalars are
+    compared as text, times also as points in time, arrays and objects as JSON. A template without a value matches an
+    item in which the expression finds nothing. Every parameter of the submit must be in ``match`` or ``ignores``.
+
+    The newest match on the first page with one is used, if it is not older than ``within_s``. The search can only save
+    a submit: if it fails, or the remote job that it found fails, the job is submitted.
+    """
+
+    created: Expression = Field(
+        description="JMESPath on the item: when it was made, as epoch seconds or milliseconds, or ISO 8601"
+    )
+    within_s: float = Field(
+        gt=0,
+        le=_TEN_YEARS_S,
+        description="an item that was made longer ago is not reused; ${page.since} is that time, in UTC",
+    )
+    newer: Name | None = Field(
+        default=None, description="the parameter of a job that must have a remote job of its own"
+    )
+    ignores: Items[Name] = Field(default=(), description="parameters of the submit that do not change the result")
+    most_pages: int = Field(default=10, ge=1, description="how many pages are looked through")
 
 
 class CancelSpec(RequestSpec, SpecVariant):

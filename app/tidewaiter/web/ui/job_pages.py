@@ -24,6 +24,7 @@ _OUTCOME_TEXTS: Final = {
     "Intended": "the submit is prepared",
     "Accepted": "accepted by the provider",
     "Duplicate": "the provider has the same export already",
+    "Reused": "a remote job of the same question is used",
     "Unsent": "it was not sent",
     "Unknown": "the outcome of the submit is unknown",
     "Adopted": "the remote job was found",

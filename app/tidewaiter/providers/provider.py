@@ -30,13 +30,13 @@ from tidewaiter.providers.request_building import NO_JOB, compile_request
 from tidewaiter.providers.result_sharing import sharing_of
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.provider_spec import (
-    AgainSpec,
     CallbackSpec,
     LimitsSpec,
     OperationSpec,
     ProviderSpec,
     ScheduleSpec,
 )
+from tidewaiter.providers.spec.step_specs import AgainSpec
 from tidewaiter.providers.spec_lint import read_spec
 from tidewaiter.providers.template import Fixed, compile_text, url_part
 

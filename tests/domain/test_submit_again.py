@@ -92,8 +92,16 @@ def test_a_failed_poll_is_a_poll() -> None:
 
 def test_a_refused_submit_in_doubt_keeps_its_key() -> None:
     """An earlier submit of the same intent may have made a remote job, which the key finds again."""
-    assert step(job(State.SUBMITTING, intent_key="k", unknowns=1), FATAL, POLICY).intent_key == "k"
-    assert step(job(State.SUBMITTING, intent_key="k"), FATAL, POLICY).intent_key is None
+    before = job(State.SUBMITTING, intent_key="k", handle=None)
+    assert step(before.but(unknowns=1), FATAL, POLICY).intent_key == "k"
+    assert step(before, FATAL, POLICY).intent_key is None
+
+
+def test_a_refused_start_gets_a_new_key() -> None:
+    """The submit was accepted; its key would bring the same remote job again."""
+    starting = job(State.SUBMITTING, intent_key="k", unknowns=1, stage="start", kept={"file": "f"})
+    after = step(starting, FATAL, POLICY)
+    assert (after.state, after.intent_key, after.stage, after.kept) == (State.QUEUED, None, None, {})
 
 
 def test_a_waiting_job_is_cancelled_at_once() -> None:

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from random import Random
 
+from tidewaiter.domain.stages import ONLY_SUBMIT, Stages
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -54,6 +56,7 @@ class OperationPolicy:
     ``again``: the delays before another submit, if the remote job failed for a passing reason; at most ``most_agains``
     such submits. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After.
     ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
+    ``stages`` are the requests that make and start a remote job.
     """
 
     first_delay_s: float = 5.0
@@ -80,6 +83,7 @@ class OperationPolicy:
     most_cleanups: int = 8
     most_crashes: int = 5
     most_unknown: int = 5
+    stages: Stages = ONLY_SUBMIT
 
     def clamp(self, retry_after_s: float) -> float:
         """A server's Retry-After within floor and cap, in seconds."""

@@ -32,6 +32,11 @@ class RuleContext:
     rand: Random
     version: int
 
+    @property
+    def waiting_state(self) -> State:
+        """The state in which the job waits for the request of its stage."""
+        return self.policy.stages.waits_in(self.job)
+
     def becomes(self, **changes: Any) -> Job:
         """The job with these changes, at its next version."""
         return self.job.but(version=self.version, **changes)
@@ -126,12 +131,13 @@ def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
     The unique key and the counters stay. An intent whose outcome is unknown keeps its key: a provider that knows such
     keys makes no second remote job.
     """
+    job = context.job
     return context.becomes(
         state=State.QUEUED,
         due_at=context.now + wait_s,
         handle=None,
         shared=False,
-        intent_key=context.job.intent_key if context.job.unknowns else None,
+        intent_key=job.intent_key if job.unknowns and job.handle is None else None,
         callback_hash=None,
         stage=None,
         kept={},

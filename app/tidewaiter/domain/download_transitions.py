@@ -156,8 +156,11 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         if job.is_reused:
             return reused_failed(context, summary)
         return finish(context, State.FAILED, summary)
+    anew = job.handle is None
     return context.becomes(
-        state=State.QUEUED if job.handle is None else State.POLLING,
+        state=State.QUEUED if anew else State.POLLING,
+        stage=None,
+        kept={} if anew else job.kept,
         due_at=context.now + context.retry_in(job.expiries),
         fetches=max(0, job.fetches - 1),
         failures=0,

@@ -46,6 +46,7 @@ def ready(context: RuleContext, outcome: o.Ready) -> Job:
     """The remote job has finished, or none is needed: land the files. The progress of earlier polls is out of date."""
     return context.becomes(
         state=State.FETCHING,
+        stage=None,
         due_at=context.now,
         failures=0,
         crashes=0,

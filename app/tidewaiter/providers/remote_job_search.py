@@ -10,6 +10,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Refused, Unauthorized
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
+from tidewaiter.providers.kept_values import read_values
 from tidewaiter.providers.login_replies import as_moment
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import ListedItems, PagedList, PagePosition, PageReader, compile_pages
@@ -27,7 +28,13 @@ class Matches:
 
     handles: tuple[str, ...]
     listed: ListedItems
+    kept: tuple[Mapping[str, str], ...] = ()
+    """The values that are kept of each item."""
     made_at: tuple[float, ...] = ()
+
+    def named(self) -> Mapping[str, Mapping[str, str]]:
+        """The handles, each with the values that are kept of its item."""
+        return dict(zip(self.handles, self.kept, strict=True)) if self.kept else {one: {} for one in self.handles}
 
     @property
     def items(self) -> tuple[Json, ...]:
@@ -52,6 +59,12 @@ class Criteria:
     match: tuple[tuple[Search, Render], ...]
     where: Search | None
     handle: Callable[[Json, str], str | None]
+    keep: tuple[tuple[str, Search], ...] = ()
+
+    def kept_of(self, job: Job, item: Json, own: OwnCredentials) -> Mapping[str, str] | str:
+        """The values that are kept of an item, or why one of them cannot be."""
+        found = read_values(job, [(name, search(item), False) for name, search in self.keep], own)
+        return found.problem or found.values
 
     def accepts(self, item: Json) -> bool:
         """Whether ``where`` is true on an item."""
@@ -143,6 +156,7 @@ def _criteria(
         ),
         where=None if spec.where is None else compile_expression(spec.where),
         handle=lambda item, base: as_name(name(item), base or f"{base_url}/"),
+        keep=tuple((name, compile_expression(where)) for name, where in spec.keep.items()),
     )
 
 
@@ -182,7 +196,14 @@ class RemoteJobSearch:
         handles = [criteria.handle(item, reply.url) for item in matching]
         if None in handles:
             return Refused("an item of the list matches the job, but has no handle")
-        return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
+        kept: list[Mapping[str, str]] = []
+        for item in matching if criteria.keep else ():
+            read = criteria.kept_of(job, item, self.own)
+            if isinstance(read, str):
+                return Refused(f"an item of the list matches the job, but {read}")
+            kept.append(read)
+        named = tuple(self.own.without(handle) for handle in handles if handle is not None)
+        return Matches(named, listed, tuple(kept))
 
     def _match_values(self, job: Job) -> list[tuple[Search, str]]:
         rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.criteria.match)
@@ -221,16 +242,18 @@ class ReuseSearch:
         if not is_own(reply, self.reader.origin):
             return Refused("the list came from another host, which does not know the remote jobs")
         values = [(search, render(job, None)) for search, render in self.reuse.criteria.match]
-        found: list[tuple[float, str]] = []
+        found: list[tuple[float, str, Mapping[str, str]]] = []
         for item in listed.items:
             made_at = as_moment(self.reuse.created(item), now)
             if made_at is None or not self._is_recent(made_at) or not self._matches(item, values):
                 continue
             handle = self.reuse.criteria.handle(item, reply.url)
-            if handle is not None:
-                found.append((made_at, self.own.without(handle)))
+            kept = self.reuse.criteria.kept_of(job, item, self.own)
+            if handle is not None and not isinstance(kept, str):
+                found.append((made_at, self.own.without(handle), kept))
         found.sort(key=lambda one: one[0], reverse=True)
-        return Matches(tuple(handle for _, handle in found), listed, tuple(made_at for made_at, _ in found))
+        times, handles, values_kept = zip(*found, strict=True) if found else ((), (), ())
+        return Matches(handles, listed, values_kept, times)
 
     def _is_recent(self, made_at: float) -> bool:
         """Whether an item is young enough; one from the future has a wrong time, so its age is not known."""

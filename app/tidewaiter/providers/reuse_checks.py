@@ -3,27 +3,24 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tidewaiter.providers.spec_kept import reuse_kept_faults
+from tidewaiter.providers.spec_trees import Tree, variants_of
 from tidewaiter.providers.template import references_in
 
 _SENT = ("url", "query", "headers", "json", "form")
 
 
-def reuse_faults(
-    submits: list[Mapping[str, Any]], searches: list[tuple[str, Mapping[str, Any]]]
-) -> Iterator[tuple[str, str]]:
-    """The faults of the ``reuse`` tables of one operation: the key, and the reason.
-
-    Args:
-        submits: the parsed ``submit`` tables.
-        searches: the parsed ``reuse`` tables with their keys.
-    """
-    sent = {name: None for submit in submits for key in _SENT for name in _params_in(submit.get(key))}
-    for key, search in searches:
+def reuse_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:
+    """The faults of the ``reuse`` tables of an operation, whose place in the spec is ``key``: a key, and a reason."""
+    asked = [one for step in ("before", "submit", "start") for _, one in variants_of(operation.get(step), "")]
+    sent = {name: None for one in asked for part in _SENT for name in _params_in(one.get(part))}
+    yield from reuse_kept_faults(operation, key)
+    for at, search in variants_of(operation.get("reuse"), f"{key}.reuse"):
         ignores = search.get("ignores")
         ignored = [one for one in ignores if isinstance(one, str)] if isinstance(ignores, list) else []
         for name in ignored:
             if name not in sent:
-                yield f"{key}.ignores", f"names {name}, which the submit does not send: remove it"
+                yield f"{at}.ignores", f"names {name}, which the submit does not send: remove it"
         compared = {*_params_in(search.get("match")), *ignored, search.get("newer")}
         missing = [name for name in sent if name not in compared]
         if missing:
@@ -32,7 +29,7 @@ def reuse_faults(
                 f"does not compare {named}, which the submit sends, so a job could get the result of another question: "
                 "add it to match, or its name to ignores if it does not change the result"
             )
-            yield f"{key}.match", reason
+            yield f"{at}.match", reason
 
 
 def _params_in(tree: Any) -> Iterator[str]:

@@ -3,6 +3,8 @@
 The search can only save a submit. Whatever goes wrong with it, the job is submitted as if there were no search.
 """
 
+from itertools import islice
+
 from tidewaiter.clock import Clock
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
@@ -51,9 +53,10 @@ class Reuser:
 
     async def _usable(self, job: Job, found: Matches) -> o.Reused | None:
         """The newest match that none of our jobs has deleted or cancelled: a list may lag behind that."""
-        for handle, made_at in list(zip(found.handles, found.made_at, strict=True))[:_MOST_CANDIDATES]:
+        candidates = zip(found.handles, found.made_at, found.kept, strict=True)
+        for handle, made_at, kept in islice(candidates, _MOST_CANDIDATES):
             if not any(one.ended_by for one in await self._jobs.followers_of(job, handle)):
-                return o.Reused(handle, made_at)
+                return o.Reused(handle, made_at, kept)
         return None
 
     def _log_skipped(self, job: Job, reason: str) -> None:

@@ -9,14 +9,17 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 
 from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.providers.account_overrides import LimitsOverride
-from tidewaiter.providers.spec.auth_spec import Auth, Seconds
+from tidewaiter.providers.spec.all_auth_spec import Auth, NamedAuth
+from tidewaiter.providers.spec.auth_spec import Seconds
 from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
+from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.request_spec import RuleSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
+from tidewaiter.providers.spec.schedule_specs import AgainSpec, CallbackSpec, ScheduleSpec
+from tidewaiter.providers.spec.stage_specs import BeforeSpec, StartSpec
 from tidewaiter.providers.spec.step_specs import (
     AdoptSpec,
-    AgainSpec,
     CancelSpec,
     CleanupSpec,
     PollSpec,
@@ -55,70 +58,6 @@ class LimitsSpec(LimitsOverride):
     headers: LimitHeadersSpec | None = Field(
         default=None, description="the rest of the limit, on every reply of the API's own origin"
     )
-
-
-class ScheduleSpec(SpecTable):
-    """When a remote job is polled: seconds, except ``factor`` and ``most_unknown``.
-
-    An account may replace all but ``gone_grace_s`` in ``[accounts.NAME.schedule]``. Jitter shortens each wait by up to
-    a fifth. A Retry-After can delay every poll, also the first, but makes none earlier unless it is
-    [exact](#pollretry_after). After a new submit the interval starts again.
-    """
-
-    first_delay_s: float = Field(default=5.0, ge=0, description="from the submit to the first poll")
-    interval_s: Seconds = Field(default=10.0, description="from the first poll to the second")
-    factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=300.0, description="the longest interval; not less than `interval_s`")
-    deadline_s: Seconds = Field(default=86_400.0, description="after which the job expires, counted from its creation")
-    stall_s: Seconds | None = Field(
-        default=None,
-        description="after which a job expires if its status word and progress have not changed; more than "
-        "any `cap_s`. The log warns with `job.stalled` after half of it, or of the time to the "
-        "deadline. Choose twice the longest time in which you have seen a healthy remote job "
-        "report nothing new",
-    )
-    gone_grace_s: float = Field(default=60.0, ge=0, description="how long after the submit a 404 counts as lag")
-    links_expire_s: Seconds = Field(
-        default=3600.0,
-        description="after which a job fails if its links to the files never work, counted from the first failure",
-    )
-    retry_after_floor_s: float = Field(default=1.0, ge=0, description="the least that a Retry-After counts")
-    retry_after_cap_s: Seconds = Field(
-        default=3600.0, description="the most that it counts; not less than `retry_after_floor_s`"
-    )
-    most_unknown: int = Field(
-        default=5, ge=1, description="after so many submits in a row with an unknown outcome the job is parked"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.cap_s < self.interval_s:
-            raise ValueError("cap_s is less than interval_s")
-        if self.stall_s is not None and self.stall_s <= self.cap_s:
-            raise ValueError("stall_s is not more than cap_s, so one poll could look like a stall")
-        if self.retry_after_cap_s < self.retry_after_floor_s:
-            raise ValueError("retry_after_cap_s is less than retry_after_floor_s")
-        return self
-
-
-class CallbackSpec(SpecTable):
-    """The slower schedule of a job whose submit sent ``${callback_url}``, and required if one does.
-
-    The operator turns callbacks on in ``[callbacks]`` of the configuration; then this schedule replaces the other,
-    unless that is slower. No wait is longer than half of the time before the deadline, because callbacks get lost, and
-    polling must be enough. Seconds, except ``factor``.
-    """
-
-    first_delay_s: float = Field(default=300.0, ge=0, description="from the submit to the first poll")
-    interval_s: Seconds = Field(default=600.0, description="from the first poll to the second")
-    factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=3600.0, description="the longest interval; not less than `interval_s`")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.cap_s < self.interval_s:
-            raise ValueError("cap_s is less than interval_s")
-        return self
 
 
 class AnswersSpec(SpecTable):
@@ -164,6 +103,9 @@ class OperationSpec(SpecTable):
     reuse: OneOrMore[ReuseSpec] = Field(
         default=(), description="how to find a remote job of the same question, which is used in place of a new one"
     )
+    before: OneOrMore[BeforeSpec] = Field(
+        default=(), description="requests before the submit, which may be repeated, such as an upload"
+    )
     submit: OneOrMore[SubmitSpec] = Field(
         default=(),
         description="the request for the export; without any the results are requested at once, and nothing "
@@ -171,6 +113,9 @@ class OperationSpec(SpecTable):
     )
     adopt: OneOrMore[AdoptSpec] = Field(
         default=(), description="how to find the remote job of a submit without a clear answer"
+    )
+    start: OneOrMore[StartSpec] = Field(
+        default=(), description="requests after the submit that start the remote job, each sent once"
     )
     poll: OneOrMore[PollSpec] = Field(
         default=(), description="the request for the status; required if a submit has a handle"
@@ -200,6 +145,8 @@ class OperationSpec(SpecTable):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
             raise ValueError("answers need submits that may be ready at once, and results that are inline")
+        if self.before or self.start:
+            raise ValueError("answers are of one request, so there can be no before and no start")
         if answers.fresh_s >= self.schedule.deadline_s:
             raise ValueError("answers.fresh_s is not less than schedule.deadline_s, so a job would expire waiting")
         return self
@@ -238,6 +185,8 @@ class OperationSpec(SpecTable):
     def _rules(self) -> Iterator[RuleSpec]:
         for submit in self.submit:
             yield from submit.rules
+        for start in self.start:
+            yield from start.rules
         for poll in self.poll:
             yield from poll.rules
         for results in self.results:
@@ -261,16 +210,18 @@ class OperationSpec(SpecTable):
     def _check_without_submit(self) -> None:
         if any(results.inline or results.files for results in self.results):
             raise ValueError("without submit, results need url, pages or resolve")
+        if self.start:
+            raise ValueError("without submit there is no remote job to start: make start a before, or add a submit")
         if self.adopt or self.reuse or self.poll or self.cancel or self.cleanup:
             raise ValueError("without submit there is no remote job to adopt, reuse, poll, cancel or clean up")
 
     def _check_submit(self, submit: SubmitSpec, *, inline: bool) -> None:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
-        if ready and not inline and not submit.handle:
+        if ready and not inline and not submit.names_handle:
             raise ValueError("a submit that is ready at once, and has no handle, needs results that are inline")
-        if not submit.handle and not ready:
+        if not submit.names_handle and not ready:
             raise ValueError("submit needs handle, or a rule that says when its reply is the result")
-        if submit.handle and not self.poll:
+        if submit.names_handle and not self.poll:
             raise ValueError("submit has a handle, so there must be a poll that uses it")
 
 
@@ -327,19 +278,28 @@ class Example(SpecTable):
         default=None, description="the name of one; required except for `login`, `renew` and `probe`"
     )
     step: Literal[
-        "submit", "adopt", "reuse", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"
-    ] = Field(description="which request and reply it is about")
+        "before", "submit", "adopt", "reuse", "start", "poll", "resolve", "page", "file", "cancel", "cleanup",
+        "login", "renew", "probe",
+    ] = Field(description="which request and reply it is about")  # fmt: skip
+    stage: Name | None = Field(default=None, description="the name of the step, for `before` and `start`")
     account: Mapping[str, JsonValue] = Field(default={}, description="settings; they replace the `example` values")
     params: Mapping[str, JsonValue] = Field(default={}, description="parameters; they replace the `example` values")
     handle: Text | None = Field(
         default=None, description="the remote job's handle; every step after the submit needs one"
     )
+    kept: Mapping[str, str] = Field(default={}, description="the values that the job keeps already")
     callback_url: Text | None = Field(default=None, description="the value of `${callback_url}`")
     link: ExampleLink | None = Field(default=None, description="for the reply of a file: the link that was followed")
     page: ExamplePage = Field(
         default=ExamplePage(), description="for a page of `results.pages`, `adopt` or `reuse`: which one"
     )
     request: ExampleRequest | None = Field(default=None, description="the expected request")
+    login: Mapping[Name, str] = Field(
+        default={}, description="values of the login, for `${login.NAME}` in the expected request"
+    )
+    claims: Mapping[str, JsonValue] = Field(
+        default={}, description="claims of the token that the step `login` signs; others are not compared"
+    )
     reply: ExampleReply | None = Field(default=None, description="the recorded reply")
     outcome: Mapping[str, JsonValue] | None = Field(
         default=None,
@@ -351,9 +311,13 @@ class Example(SpecTable):
     def _has_request_or_reply(self) -> Self:
         if (self.operation is None) != (self.step in ("login", "renew", "probe")):
             raise ValueError("needs an operation, unless its step is login, renew or probe, which belong to none")
+        if (self.stage is None) == (self.step in ("before", "start")):
+            raise ValueError("stage is the name of a step before or start, needed for them and for no other")
         if (self.reply is None) != (self.outcome is None):
             raise ValueError("reply and outcome belong together")
-        if self.request is None and self.reply is None:
+        if self.claims and self.step != "login":
+            raise ValueError("claims are those of the token that a login signs, so the step must be login")
+        if self.request is None and self.reply is None and not self.claims:
             raise ValueError("needs a request, or a reply and its outcome")
         if self.step == "file" and self.reply is not None and self.link is None:
             raise ValueError("a file's reply needs the link that was followed")
@@ -378,10 +342,16 @@ class ProviderSpec(SpecTable):
     base_url: OneOrMore[Text] = Field(
         min_length=1,
         description="the base of URLs that begin with `/`; the first whose settings all have a value counts. "
-        "The account's credentials are sent to its scheme, host and port only",
+        "The account's credentials are sent to its scheme, host and port, and to those of `origins`",
     )
     account: Mapping[Name, SettingSpec] = Field(default={}, description="the settings of an account")
     auth: OneOrMore[Auth] = Field(default=(), description="how to authenticate; without it there is no authentication")
+    auths: Mapping[Name, NamedAuth] = Field(
+        default={}, description="fixed credentials, for the requests and origins that name them"
+    )
+    origins: Mapping[Name, OriginSpec] = Field(
+        default={}, description="more origins of the provider; every other gets no credentials"
+    )
     probe: ProbeSpec | None = Field(default=None, description="a request that shows whether an account works")
     limits: LimitsSpec = Field(default=LimitsSpec(), description="what the API permits")
     error: Picks = Field(default=(), description="the place of the API's message in an error reply")

@@ -5,7 +5,6 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tidewaiter.providers.spec.auth_spec import Seconds
 from tidewaiter.providers.spec.field_types import (
     Code,
     Expression,
@@ -15,9 +14,10 @@ from tidewaiter.providers.spec.field_types import (
     Picks,
     PickSpec,
     Scalar,
-    SpecTable,
     SpecVariant,
+    Text,
 )
+from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import PageSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
@@ -120,7 +120,10 @@ class RetryAfterSpec(PickSpec):
 
 
 class SubmitSpec(RequestSpec, SpecVariant):
-    """The request that makes a remote job. Without ``handle`` a rule must say when the reply is the result itself."""
+    """The request that makes a remote job.
+
+    Without ``handle`` and ``handle_from`` a rule must say when the reply is the result itself.
+    """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     repeatable: bool | None = Field(
@@ -128,9 +131,26 @@ class SubmitSpec(RequestSpec, SpecVariant):
         description="for this variant, if it differs from the operation: see [repeatable](index.md#repeatable)",
     )
     handle: Picks = Field(default=(), description="the handle of the remote job, at most 2048 characters")
+    handle_from: Text | None = Field(
+        default=None, description="the handle as a template, for replies that do not name the remote job"
+    )
     rules: Items[SubmitRule] = Field(
         default=(), description="what the reply means; without any, a 2xx with a handle is `accepted`"
     )
+    keep: Keep = Field(
+        default={}, description="values of the reply that are kept with the job, for the requests after it"
+    )
+
+    @property
+    def names_handle(self) -> bool:
+        """Whether it says what the handle of the remote job is."""
+        return bool(self.handle) or self.handle_from is not None
+
+    @model_validator(mode="after")
+    def _one_handle(self) -> Self:
+        if self.handle and self.handle_from is not None:
+            raise ValueError("a submit has either handle or handle_from: remove one of them")
+        return self
 
 
 class PollSpec(RequestSpec, SpecVariant):
@@ -150,6 +170,11 @@ class PollSpec(RequestSpec, SpecVariant):
         description="a new handle, if the reply has one. The next poll uses it; from the reply that says "
         "ready, so do `results` and `cleanup`",
     )
+    keep: Keep = Field(
+        default={},
+        description="values of the reply that are kept with the job, for the requests after it. The reply that says "
+        "ready must have them, unless an earlier one had",
+    )
 
 
 class SearchSpec(PageSpec, SpecVariant):
@@ -163,6 +188,9 @@ class SearchSpec(PageSpec, SpecVariant):
         default=None, description="JMESPath that is true on the item; at least one of `match` and `where`"
     )
     handle: Expression = Field(description="JMESPath on the item: the remote job's handle")
+    keep: Mapping[Name, Expression] = Field(
+        default={}, description="JMESPath on the item: the values that replies before the first poll would have had"
+    )
 
     @model_validator(mode="after")
     def _submits_nothing(self) -> Self:
@@ -224,25 +252,6 @@ class ReuseSpec(SearchSpec):
         default=(), description="names of parameters of the submit that do not change the result"
     )
     most_pages: int = Field(default=10, ge=1, description="how many pages are looked through")
-
-
-class AgainSpec(SpecTable):
-    """When a job is submitted again after a rule has said ``again``: the remote job failed for a passing reason.
-
-    The first delay is ``wait_s``, and each further one is ``factor`` times as long. A reply that names a later time
-    (Retry-After, or ``retry_after`` of the poll) is waited for. A job whose deadline leaves no time fails at once.
-    """
-
-    times: int = Field(default=3, ge=1, le=1000, description="how often a job is submitted again; then it fails")
-    wait_s: Seconds = Field(default=600.0, description="seconds from the failure to the first submit after it")
-    factor: float = Field(default=2.0, ge=1, description="by which the delay grows each time")
-    cap_s: Seconds = Field(default=3600.0, description="the longest delay, in seconds")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.cap_s < self.wait_s:
-            raise ValueError(f"cap_s ({self.cap_s:g}) is less than wait_s ({self.wait_s:g}): raise cap_s")
-        return self
 
 
 class CancelSpec(RequestSpec, SpecVariant):

@@ -183,6 +183,13 @@ _EVENTS = (
         **_STEP, **_REASON, "unknowns": "submits in a row without a clear outcome",
         "due_in_s": "seconds until it is sent again",
     }),
+    Event("reuse.skipped", "info", "No remote job could be looked up for reuse, so the job is submitted.", {
+        **_JOB, **_REASON,
+    }),
+    Event("job.postponed", "warning", "The provider failed it for a passing reason; it is submitted again later.", {
+        **_STEP, **_REASON, "agains": "submits for that reason, this one included",
+        "due_in_s": "seconds until it is sent again",
+    }),
     Event("job.waited", "debug", "The provider says that the job is not ready yet.", {
         **_JOB, "status": "status word of the provider", "progress": "progress that the provider reports",
         "polls": "polls so far", "due_in_s": "seconds until the next poll",

@@ -128,7 +128,8 @@ class JobShape(Outgoing):
     failures: Annotated[int, Field(description="consecutive failures in this state")]
     crashes: int
     submits: int
-    resubmits: int
+    resubmits: Annotated[int, Field(description="submits made because the remote job was gone")]
+    agains: Annotated[int, Field(description="submits made because the provider failed it for a passing reason")]
     fetches: int
     created_at: Moment
     due_at: Annotated[Moment | None, Field(description="when its next step is due; null for never")]

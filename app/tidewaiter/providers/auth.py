@@ -9,7 +9,13 @@ from tidewaiter.domain.http_values import Credentials, Json, WireRequest
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.errors import SpecFault, UnsendableError
 from tidewaiter.providers.extract import as_text, compile_pick
-from tidewaiter.providers.login_replies import LoginReplyRules, LoginSession, compile_expiry, compile_place
+from tidewaiter.providers.login_replies import (
+    LoginReplyRules,
+    LoginSession,
+    RefreshGrant,
+    compile_expiry,
+    compile_place,
+)
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
 from tidewaiter.providers.reply_rules import Rules, compile_conditions
@@ -217,6 +223,7 @@ class _Plan:
     place: PlaceSpec
     errors: tuple[PickSpec, ...]
     secrets: frozenset[str] = frozenset()
+    refresh: RefreshGrant | None = None
 
 
 def _compile_session(
@@ -240,7 +247,8 @@ def _compile_session(
         renew_ahead_s=spec.renew_ahead_s,
     )
     messages = Messages(compile_pick(plan.errors), auth.redactor)
-    session = LoginSession(plan.build, reply, renew, compile_place(plan.place), messages, origin_of(text.base_url))
+    place = compile_place(plan.place)
+    session = LoginSession(plan.build, reply, renew, place, messages, origin_of(text.base_url), plan.refresh)
     return replace(_with_secret(auth, *plan.secrets), session=session)
 
 
@@ -255,22 +263,43 @@ def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
 
 
 def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
-    """A request to a token endpoint. Source: RFC 6749, section 4.4.2."""
-    fields: dict[str, str] = {"grant_type": "client_credentials", "scope": text.of(auth.scope)}
+    """A request to a token endpoint. Source: RFC 6749, sections 4.4.2 and 6."""
+    refresh = _refresh_grant(auth, text) if auth.grant == "refresh_token" else None
+    grant = {"grant_type": auth.grant} if refresh is None else _renewing(refresh.configured)
+    build, secrets = _token_request(auth, text, grant)
+    return _Plan(build, _OAUTH2_REPLY, BEARER, (_OAUTH2_ERROR, *text.spec.error), secrets, refresh)
+
+
+def _refresh_grant(auth: OAuth2Auth, text: _Texts) -> RefreshGrant:
+    return RefreshGrant(
+        setting=_setting_of(auth.refresh_token) or "refresh_token",
+        configured=text.of(auth.refresh_token),
+        rotates=auth.rotates is True,
+        reuse=auth.reuse,
+        _login_with=lambda token: _token_request(auth, text, _renewing(token))[0],
+    )
+
+
+def _renewing(token: str) -> dict[str, str]:
+    return {"grant_type": "refresh_token", "refresh_token": token}
+
+
+def _token_request(auth: OAuth2Auth, text: _Texts, grant: Mapping[str, str]) -> tuple[BuildLogin, frozenset[str]]:
+    """The request for a grant with the client's proof, and the secrets that were made for it."""
+    fields: dict[str, str] = {**grant, "scope": text.of(auth.scope)}
     fields |= {name: text.of(as_text(value)) for name, value in auth.form.items()}
     headers = {"Accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
     request = WireRequest("POST", text.url(auth.token_url), headers, fresh=True)
-    plan = _Plan(lambda _now, _nonce: request, _OAUTH2_REPLY, BEARER, (_OAUTH2_ERROR, *text.spec.error))
     client_id, secret = text.of(auth.client_id), text.of(auth.client_secret)
     if auth.assertion is not None:
-        return replace(plan, build=_signed(request, fields, _signer(auth.assertion, client_id, request.url, text)))
-    if auth.send == "form":
+        return _signed(request, fields, _signer(auth.assertion, client_id, request.url, text)), frozenset()
+    if auth.send == "form" or auth.client_secret is None:
         whole = replace(request, body=_form({**fields, "client_id": client_id, "client_secret": secret}))
-        return replace(plan, build=lambda _now, _nonce: whole)
+        return lambda _now, _nonce: whole, frozenset()
     # Encoded first, because a colon in the id would end it: RFC 6749, section 2.3.1.
     credential = basic_credential(quote_plus(client_id), quote_plus(secret))
     authenticated = replace(request, headers={**headers, "Authorization": f"Basic {credential}"}, body=_form(fields))
-    return replace(plan, build=lambda _now, _nonce: authenticated, secrets=frozenset({credential}))
+    return lambda _now, _nonce: authenticated, frozenset({credential})
 
 
 def _signed(request: WireRequest, fields: Mapping[str, str], signer: AssertionSigner) -> BuildLogin:
@@ -296,8 +325,11 @@ def _signer(spec: AssertionSpec, client_id: str, url: str, text: _Texts) -> Asse
 
 def _setting_in(auth: SessionAuth | OAuth2Auth) -> str | None:
     """The setting that holds the private key."""
-    key = auth.assertion.key if isinstance(auth, OAuth2Auth) and auth.assertion is not None else ""
-    return next((part.name for part in parse_template(key) if isinstance(part, Reference)), None)
+    return _setting_of(auth.assertion.key if isinstance(auth, OAuth2Auth) and auth.assertion is not None else None)
+
+
+def _setting_of(template: str | None) -> str | None:
+    return next((part.name for part in parse_template(template or "") if isinstance(part, Reference)), None)
 
 
 def _form(fields: Mapping[str, str]) -> bytes:

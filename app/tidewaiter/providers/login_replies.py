@@ -29,6 +29,7 @@ _LATER_IN_MS: Final = 1e11
 _SHARE_OF_LIFE: Final = 0.2
 _NOT_NOW: Final = frozenset({408, 425})
 _TOKEN: Final = re.compile(r"[!-~]+")
+_REFRESH_TOKEN: Final = compile_pick((PickSpec.model_validate("refresh_token"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,36 @@ class LoginReplyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshGrant:
+    """How an account gets access tokens for a refresh token. Source: RFC 6749, section 6.
+
+    ``setting`` is the setting with the configured refresh token. ``rotates``: a reply may have another one, which
+    replaces it. ``reuse``: the provider accepts a replaced one for some time.
+    """
+
+    setting: str
+    configured: str = field(repr=False)
+    rotates: bool
+    reuse: bool
+    _login_with: Callable[[str], Callable[[float, str], WireRequest]] = field(repr=False)
+
+    def login(self, now: float, nonce: str, token: str) -> WireRequest:
+        """The request for an access token for this refresh token; ``now`` is epoch seconds."""
+        return self._login_with(token)(now, nonce)
+
+    @staticmethod
+    def next_token(reply: WireReply) -> str | None:
+        """The refresh token in a successful reply; ``None`` if it has none that can be sent again."""
+        reading = Reading(reply)
+        return _token_of(_REFRESH_TOKEN(reading)) if is_success(reading.status) else None
+
+
+@dataclass(frozen=True, slots=True)
 class LoginSession:
     """How an account signs in.
 
     ``login`` builds the request; it takes the time in epoch seconds and a nonce. The request contains all credentials
-    that it needs, and must be sent to its own URL only.
+    that it needs, and must be sent to its own URL only. With ``refresh`` it contains the configured refresh token.
     """
 
     login: Callable[[float, str], WireRequest]
@@ -69,6 +95,7 @@ class LoginSession:
     _place: Callable[[str], Credentials]
     _messages: Messages
     _origin: str
+    refresh: RefreshGrant | None = None
 
     def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
         """The token, or why there is none.
@@ -118,8 +145,7 @@ class LoginSession:
         return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
 
     def _token_in(self, reading: Reading) -> str | None:
-        text = (as_text(self._reply.token(reading)) or "").strip()
-        return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
+        return _token_of(self._reply.token(reading))
 
     @staticmethod
     def _no_token(reading: Reading, reason: str) -> Unauthorized | Retry:
@@ -134,6 +160,11 @@ class LoginSession:
         # A token with a short life must not be renewed before every request.
         ahead_s = min(self._reply.renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
         return Token(token, expires_at, expires_at - ahead_s)
+
+
+def _token_of(value: Json) -> str | None:
+    text = (as_text(value) or "").strip()
+    return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
 
 
 # --- the expiry of a token --------------------------------------------------------------------------------------------

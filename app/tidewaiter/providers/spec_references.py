@@ -19,7 +19,7 @@ from tidewaiter.providers.template import Reference, TemplateError, names_callba
 
 Tree: TypeAlias = Mapping[str, Any]
 
-_AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
+_AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret", "refresh_token")
 _ASSERTION_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
@@ -101,6 +101,14 @@ def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
             if spec is not None and spec.get("type") != "url":
                 yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
     yield from _private_key(assertion.get("key"), f"{key}.assertion.key", settings)
+    yield from _refresh_token(auth.get("refresh_token"), f"{key}.refresh_token", settings)
+
+
+def _refresh_token(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
+    found = _LEADING.fullmatch(text) if isinstance(text, str) else None
+    known = found is not None and settings.get(found[1], {"secret": True}).get("secret") is True
+    if isinstance(text, str) and not known:
+        yield key, "must be ${account.NAME}, a setting with secret = true, and nothing else"
 
 
 def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:

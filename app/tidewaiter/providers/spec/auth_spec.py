@@ -164,9 +164,16 @@ class AssertionSpec(SpecTable):
 
 
 class OAuth2Auth(TokenAuth):
-    """OAuth 2.0 client credentials: with a secret, or with a signed assertion. Source: RFC 6749, section 4.4."""
+    """OAuth 2.0: client credentials (RFC 6749, section 4.4), or a refresh token that a person's login gave (section 6).
+
+    The client proves itself with a secret or with a signed assertion; with ``grant = "refresh_token"`` it may do
+    without, as a public client does.
+    """
 
     type: Literal["oauth2"]
+    grant: Literal["client_credentials", "refresh_token"] = Field(
+        default="client_credentials", description="what the access token is given for"
+    )
     token_url: AddressTemplate
     client_id: Text
     client_secret: Text | None = None
@@ -174,13 +181,47 @@ class OAuth2Auth(TokenAuth):
     send: Literal["basic", "form"] = Field(default="basic", description="the place of client_id and client_secret")
     scope: Text | None = None
     form: Mapping[str, Scalar] = Field(default={}, description="more fields of the form")
+    refresh_token: Text | None = Field(
+        default=None,
+        description='for grant = "refresh_token": ${account.NAME} of a setting with secret = true, and nothing else',
+    )
+    rotates: bool | None = Field(
+        default=None,
+        description='for grant = "refresh_token": whether a reply may have a new refresh token that replaces the old '
+        "one; it is stored encrypted, so the account needs database.key_file",
+    )
+    reuse: bool = Field(
+        default=False,
+        description="whether the provider accepts an old refresh token for some time after it has given a new one; "
+        "then an unknown end of a renewal does not pause the account: the old one is sent again",
+    )
 
     @model_validator(mode="after")
     def _one_proof(self) -> Self:
-        if (self.client_secret is None) == (self.assertion is None):
+        if self.client_secret is not None and self.assertion is not None:
             raise ValueError("needs either client_secret or assertion")
-        if self.assertion is not None and "send" in self.model_fields_set:
+        if self.client_secret is None and self.assertion is None and self.grant != "refresh_token":
+            raise ValueError("needs either client_secret or assertion")
+        if self.client_secret is None and "send" in self.model_fields_set:
             raise ValueError("send is for the client_secret, and there is none")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_grant(self) -> Self:
+        if self.grant != "refresh_token":
+            given = {"refresh_token", "rotates", "reuse"} & self.model_fields_set
+            if given:
+                raise ValueError(f'{min(given)} is for grant = "refresh_token"')
+            return self
+        if self.refresh_token is None:
+            raise ValueError('grant = "refresh_token" needs refresh_token = "${account.NAME}"')
+        if self.rotates is None:
+            raise ValueError(
+                'grant = "refresh_token" needs rotates: true if a reply may have a new refresh token that replaces the '
+                "old one, false if the old one is good for ever"
+            )
+        if self.reuse and not self.rotates:
+            raise ValueError("reuse is for rotates = true: without a new refresh token there is no old one")
         return self
 
 

@@ -1,16 +1,25 @@
 """The grant `refresh_token`: what a spec may say, the request, and the refresh token of the reply."""
 
 import base64
+from urllib.parse import parse_qsl
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.providers.test_auth import HEAD, account_of, form_of, pem
-from tests.support.spec_samples import NOW, POLL, RESULTS, SUBMIT, faults_of, reply_of
+from tests.support.spec_samples import NOW, POLL, RESULTS, SUBMIT, faults_of, provider_of, reply_of
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.providers.login_replies import LoginSession, RefreshGrant, Token
 
-ACCOUNT = """
+HEAD = """
+name = "demo"
+title = "Demo"
+base_url = "https://api.example.com/v1"
+
+[account.password]
+help = "the client's secret"
+secret = true
+
 [account.login]
 help = "what a person's login gave"
 secret = true
@@ -32,10 +41,20 @@ SECRET = PUBLIC + 'client_secret = "${account.password}"\n'
 
 
 def _session(auth: str, **settings: str) -> tuple[LoginSession, RefreshGrant]:
-    session = account_of(ACCOUNT + auth, login="rt/0", **settings).auth.session
+    provider = provider_of(HEAD + auth + SUBMIT + POLL + RESULTS)
+    session = provider.bind("shop", {"password": "p&ss wörd", "login": "rt/0", **settings}).auth.session
     assert session is not None
     assert session.refresh is not None
     return session, session.refresh
+
+
+def _form(body: bytes | None) -> dict[str, str]:
+    return dict(parse_qsl((body or b"").decode()))
+
+
+def _pem() -> str:
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def test_a_public_client() -> None:
@@ -43,7 +62,7 @@ def test_a_public_client() -> None:
     session, grant = _session(PUBLIC)
     request = session.login(NOW, "n")
     assert (request.method, request.url) == ("POST", "https://api.example.com/v1/token")
-    assert form_of(request.body) == {"grant_type": "refresh_token", "refresh_token": "rt/0", "client_id": "public"}
+    assert _form(request.body) == {"grant_type": "refresh_token", "refresh_token": "rt/0", "client_id": "public"}
     assert "Authorization" not in request.headers
     assert (grant.setting, grant.configured, grant.rotates, grant.reuse) == ("login", "rt/0", True, False)
     assert "rt/0" not in repr(session)
@@ -53,7 +72,7 @@ def test_another_refresh_token() -> None:
     """A stored token takes the place of the configured one, and the client proves itself as before."""
     _, grant = _session(SECRET + 'scope = "reports"\n')
     request = grant.login(NOW, "n", "rt 1")
-    assert form_of(request.body) == {"grant_type": "refresh_token", "refresh_token": "rt 1", "scope": "reports"}
+    assert _form(request.body) == {"grant_type": "refresh_token", "refresh_token": "rt 1", "scope": "reports"}
     assert request.headers["Authorization"].startswith("Basic ")
     assert base64.b64decode(request.headers["Authorization"].removeprefix("Basic ")).startswith(b"public:")
 
@@ -61,15 +80,15 @@ def test_another_refresh_token() -> None:
 def test_the_secret_in_the_form() -> None:
     """As some token endpoints want it."""
     _, grant = _session(SECRET + 'send = "form"\n')
-    assert form_of(grant.login(NOW, "n", "rt-1").body)["client_secret"] == "p&ss wörd"
+    assert _form(grant.login(NOW, "n", "rt-1").body)["client_secret"] == "p&ss wörd"
 
 
 def test_a_signed_assertion() -> None:
     """Every renewal has a new signature."""
     key = '[account.key]\ntype = "private_key"\nhelp = "the key"\nsecret = true\n'
     signed = PUBLIC + 'assertion = { key = "${account.key}", algorithm = "ES256" }\n'
-    _, grant = _session(key + signed, key=pem(ec.generate_private_key(ec.SECP256R1())))
-    first, second = (form_of(grant.login(NOW, nonce, "rt-1").body) for nonce in "ab")
+    _, grant = _session(key + signed, key=_pem())
+    first, second = (_form(grant.login(NOW, nonce, "rt-1").body) for nonce in "ab")
     assert first["refresh_token"] == "rt-1"
     assert first["client_assertion"] != second["client_assertion"]
 
@@ -129,6 +148,6 @@ def test_the_access_token() -> None:
 )  # fmt: skip
 def test_what_a_spec_may_not_say(auth: str, fault: str) -> None:
     """One mistake, one line: file, key, reason."""
-    found = faults_of(HEAD + ACCOUNT + auth + SUBMIT + POLL + RESULTS)
+    found = faults_of(HEAD + auth + SUBMIT + POLL + RESULTS)
     assert f"demo.toml: {fault}" in found
     assert found[0] == f"demo.toml: {fault}"

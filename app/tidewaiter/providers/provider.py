@@ -242,6 +242,12 @@ class BoundAccount:
         """The provider's origin as ``https://host:port``, the only one that receives the credentials."""
         return origin_of(self.base_url)
 
+    @property
+    def replaced_token(self) -> str | None:
+        """The setting with a refresh token that a login replaces; ``None`` if it has none."""
+        refresh = None if self.auth.session is None else self.auth.session.refresh
+        return refresh.setting if refresh is not None and refresh.rotates else None
+
 
 def _probe(
     spec: ProviderSpec, base_url: str, values: Mapping[str, Json], messages: Messages, faults: list[SpecFault]

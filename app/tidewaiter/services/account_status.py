@@ -8,18 +8,23 @@ from dataclasses import dataclass
 
 from tidewaiter.database.account_store import Pause
 from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.database.refresh_token_store import StoredToken
 from tidewaiter.domain.job import State
 
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state."""
+    """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state.
+
+    ``refresh_token`` says since when it has the one that its provider replaces.
+    """
 
     account: str
     provider: str
     pause: Pause | None
     closed: tuple[LaneStatus, ...]
     jobs: Mapping[State, int]
+    refresh_token: StoredToken | None = None
 
 
 @dataclass(frozen=True, slots=True)

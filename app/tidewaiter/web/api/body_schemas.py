@@ -240,6 +240,9 @@ class AccountShape(Outgoing):
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
+    refresh_token_at: Annotated[
+        str | None, Field(description="when the refresh token was stored that its logins replace; null without one")
+    ]
 
 
 class AccountsShape(Outgoing):

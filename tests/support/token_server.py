@@ -33,6 +33,7 @@ rotates = true
 
 [operations.report]
 title = "Report"
+repeatable = true
 schedule = { first_delay_s = 0.1, interval_s = 0.1 }
 
 [operations.report.submit]

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.spec_samples import WHOLE
+from tidewaiter.emulators.catalogue import CATALOGUE
 from tidewaiter.providers.errors import SpecError, UnknownProviderError
 from tidewaiter.providers.provider_registry import Registry
 
@@ -20,6 +21,15 @@ def test_the_catalogue_is_there() -> None:
         assert registry.source(name).startswith("# ")
         assert all(address.startswith("https://") for address in provider.spec.documentation)
         assert provider.spec.documentation
+
+
+def test_the_catalogue_says_how_it_was_verified() -> None:
+    """Each spec says it, and says "emulator" only if there is one."""
+    registry = Registry.load()
+    for name in registry.names():
+        verified = registry.get(name).spec.verified
+        assert verified is not None, f"catalog/{name}.toml needs verified"
+        assert (verified == "emulator") <= (name in CATALOGUE)
 
 
 def test_operators_add_their_own(tmp_path: Path) -> None:
@@ -58,3 +68,22 @@ def test_every_fault_of_every_file_comes_at_once(tmp_path: Path) -> None:
     assert f"{tmp_path}/none: is not a folder" in lines
     assert any(line.startswith(f"{tmp_path}/e.toml: is not UTF-8 text: ") for line in lines)
     assert len(raised.value.faults) == len(lines)
+
+
+def test_a_faulty_file_breaks_its_own_provider_only(tmp_path: Path) -> None:
+    """It is known by the name in its text, else by that of the file; of two with one name none is used."""
+    (tmp_path / "a.toml").write_text("name = 'one'\n[")
+    (tmp_path / "two.toml").write_bytes(b"\xff")
+    (tmp_path / "b.toml").write_text(WHOLE)
+    (tmp_path / "c.toml").write_text(WHOLE)
+    (tmp_path / "d.toml").write_text(WHOLE.replace('"demo"', '"symplify"'))
+    (tmp_path / "e.toml").write_text(WHOLE.replace('"demo"', '"sound"'))
+    registry = Registry.load_usable([tmp_path])
+    assert list(registry.broken) == ["demo", "one", "symplify", "two"]
+    assert "sound" in registry.names()
+    for name in registry.broken:
+        assert name not in registry.names()
+        with pytest.raises(SpecError):
+            registry.get(name)
+    with pytest.raises(SpecError, match="is not a folder"):
+        Registry.load_usable([tmp_path / "none"])

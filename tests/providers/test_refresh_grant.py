@@ -43,7 +43,7 @@ SECRET = PUBLIC + 'client_secret = "${account.password}"\n'
 def _session(auth: str, **settings: str) -> tuple[LoginSession, RefreshGrant]:
     provider = provider_of(HEAD + auth + SUBMIT + POLL + RESULTS)
     session = provider.bind("shop", {"password": "p&ss wörd", "login": "rt/0", **settings}).auth.session
-    assert session is not None
+    assert isinstance(session, LoginSession)
     assert session.refresh is not None
     return session, session.refresh
 
@@ -143,7 +143,7 @@ def test_the_access_token() -> None:
         pytest.param(PUBLIC + 'send = "form"\n',
             "auth: send is for the client_secret, and there is none", id="send"),
         pytest.param(PUBLIC.replace('"refresh_token"', '"password"', 1),
-            "auth.grant: must be 'client_credentials' or 'refresh_token'", id="grant"),
+            "auth.grant: must be 'client_credentials', 'jwt_bearer' or 'refresh_token'", id="grant"),
     ],
 )  # fmt: skip
 def test_what_a_spec_may_not_say(auth: str, fault: str) -> None:

@@ -21,7 +21,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog, configure
-from tidewaiter.providers.login_replies import LoginSession
+from tidewaiter.providers.login_replies import LoginSession, SignedSession
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.request_budget import Budget
@@ -41,7 +41,7 @@ class Process:
     def __init__(self, wire: AiohttpWire, origin: str, database: Database, clock: Clock, log: EventLog) -> None:
         self.store = RefreshTokenStore(database, Seal([KEY]))
         self.tokens = RefreshTokens(self.store, clock, log)
-        self.sessions: dict[str, LoginSession | None] = {}
+        self.sessions: dict[str, LoginSession | SignedSession | None] = {}
         self.wire, self.origin, self.clock, self.log = wire, origin, clock, log
 
     def lane(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.text import Text
@@ -14,6 +14,7 @@ from tidewaiter.cli.invocation import Invocation, config_option, debug_option, e
 from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.domain.formatting import counted
 from tidewaiter.providers.errors import SpecError, SpecFault
+from tidewaiter.providers.example_expressions import never_true
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec
@@ -22,6 +23,12 @@ from tidewaiter.providers.spec.value_spec import SettingSpec, ValueSpec
 from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
 from tidewaiter.providers.spec_lint import lint, read_spec
 from tidewaiter.toml_file import TomlError, read_text
+
+_VERIFIED: Final = {
+    "documentation": "written from the documentation, and not run against a server",
+    "emulator": "run against an emulator of the API",
+    "server": "run against a server of the API",
+}
 
 
 @click.group
@@ -48,9 +55,9 @@ def list_providers(invocation: Invocation, /, *, as_json: bool) -> None:
         ]
         show_json({"providers": lines})
         return
-    made = table("provider", "title", "operations")
+    made = table("provider", "title", "verified", "operations")
     for provider in found:
-        made.add_row(provider.name, provider.title, ", ".join(provider.operations))
+        made.add_row(provider.name, provider.title, provider.spec.verified or "", ", ".join(provider.operations))
     show_table(made)
 
 
@@ -86,7 +93,8 @@ def show(invocation: Invocation, /, *, name: str, as_toml: bool, as_json: bool) 
 def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
     """Check specs: every fault at once, with file, key and reason.
 
-    The exit code is 78 if there is one.
+    Faults are also parts that are permitted, but cannot mean what they seem to, such as a rule that never decides. The
+    exit code is 78 if there is one.
     """
     faults = [fault for path in file for fault in lint(path)]
     if as_json:
@@ -109,6 +117,7 @@ def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
 def test(invocation: Invocation, /, *, what: tuple[str, ...], as_json: bool) -> None:
     """Run the examples inside specs: recorded replies, and their expected outcomes.
 
+    It also names the steps and rules that no example uses, and the expressions that find nothing in any example.
     The exit code is 1 if an outcome differs.
     """
     providers = [_provider(invocation, one) for one in what]
@@ -164,12 +173,15 @@ def _run(provider: Provider) -> int:
     click.echo(f"{provider.name}: {len(results) - failed} of {len(results)} examples as expected")
     for key in uncovered_rules(provider):
         click.echo(f"{provider.name}: {key} is shown by no example")
+    for key in never_true(provider):
+        click.echo(f"{provider.name}: {key} finds nothing in any example: is it what the API sends?")
     return failed
 
 
 def _run_as_json(provider: Provider) -> dict[str, Any]:
     results = [{"key": one.key, "name": one.name, "problems": list(one.problems)} for one in run_examples(provider)]
-    return {"provider": provider.name, "examples": results, "uncovered": uncovered_rules(provider)}
+    unused = {"uncovered": uncovered_rules(provider), "never_true": never_true(provider)}
+    return {"provider": provider.name, "examples": results, **unused}
 
 
 def _show(provider: Provider) -> None:
@@ -177,6 +189,8 @@ def _show(provider: Provider) -> None:
     click.echo(f"{spec.name}: {spec.title}")
     for address in spec.documentation:
         click.echo(f"  {address}")
+    if spec.verified is not None:
+        click.echo(f"  verified: {_VERIFIED[spec.verified]}")
     click.echo("\nSettings of an account:\n")
     _show_values("setting", spec.account)
     for name, operation in spec.operations.items():

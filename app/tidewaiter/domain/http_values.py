@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from tidewaiter.domain.own_origins import AuthChoice
+
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
 
@@ -15,6 +17,8 @@ class WireRequest:
 
     ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` requests a new
     connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
+    ``secrets`` were made for this request, such as a signature; they must be redacted before it is sent. ``auth`` says
+    which credentials it gets at the provider's own origins.
     """
 
     method: str
@@ -22,6 +26,8 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     fresh: bool = False
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    auth: AuthChoice = True
 
     def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
         """The request with more header fields. Fields that it already has, in upper or lower case, stay."""
@@ -89,6 +95,10 @@ class Credentials:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
+
+    def joined(self, other: "Credentials") -> "Credentials":
+        """These and others, all on the same request."""
+        return Credentials({**self.headers, **other.headers}, self.query + other.query, self.body + other.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,14 +16,16 @@ from tidewaiter.domain.job import State
 class AccountStatus:
     """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state.
 
-    ``refresh_token`` says since when it has the one that its provider replaces.
+    ``fault`` is why no daemon can serve it; then nobody knows its ``provider``. ``refresh_token`` says since when it
+    has the one that its provider replaces.
     """
 
     account: str
-    provider: str
+    provider: str | None
     pause: Pause | None
     closed: tuple[LaneStatus, ...]
     jobs: Mapping[State, int]
+    fault: str | None = None
     refresh_token: StoredToken | None = None
 
 

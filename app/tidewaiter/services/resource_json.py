@@ -32,13 +32,15 @@ def account_json(status: AccountStatus) -> dict[str, Any]:
         "closed": [closed_json(lane) for lane in status.closed],
         "jobs": {state.value: number for state, number in status.jobs.items()},
         "refresh_token_at": None if status.refresh_token is None else rfc3339(status.refresh_token.stored_at),
+        "fault": status.fault,
     }
 
 
 def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
     """An account that is no longer configured, but has live jobs."""
     counts = {state.value: number for state, number in jobs.items()}
-    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts, "refresh_token_at": None}
+    rest = {"fault": None, "refresh_token_at": None}
+    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts, **rest}
 
 
 def closed_json(lane: LaneStatus) -> dict[str, Any]:
@@ -151,6 +153,7 @@ def provider_line_json(provider: Provider, accounts: Iterable[str]) -> dict[str,
     return {
         "name": provider.name,
         "title": provider.title,
+        "verified": provider.spec.verified,
         "operations": list(provider.operations),
         "accounts": sorted(accounts),
         "location": f"/v1/providers/{provider.name}",
@@ -163,6 +166,7 @@ def provider_json(provider: Provider) -> dict[str, Any]:
         "name": provider.name,
         "title": provider.title,
         "documentation": [str(address) for address in provider.spec.documentation],
+        "verified": provider.spec.verified,
         "operations": {
             name: {"title": one.title, "parameters": parameter_schema(one)}
             for name, one in provider.spec.operations.items()

@@ -27,7 +27,7 @@ from tidewaiter.database.refresh_token_store import (
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
 from tidewaiter.log import EventLog
-from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, RefreshGrant, Token
+from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, RefreshGrant, SignedSession, Token
 from tidewaiter.transport.account_client import AccountClient
 from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.wire import LeaseOverError, NotSentError, TransportError
@@ -86,9 +86,9 @@ class RefreshTokens:
         self._shared: dict[str, _SharedToken] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def renewal(self, lane: RenewingLane, session: LoginSession | None) -> "TokenRenewal | None":
+    def renewal(self, lane: RenewingLane, session: LoginSession | SignedSession | None) -> "TokenRenewal | None":
         """What renews the token of a lane; ``None`` if the provider does not replace its refresh token."""
-        if session is None or session.refresh is None or not session.refresh.rotates:
+        if not isinstance(session, LoginSession) or session.refresh is None or not session.refresh.rotates:
             return None
         shared = self._shared.get(lane.account)
         if shared is None or shared.session is not session:  # after a reload: with other settings
@@ -214,6 +214,7 @@ class TokenRenewal:
             observer.refresh_token_replaced()
         try:
             request = self._grant.login(self._clock.now(), nonce, begun.token)
+            self._log.add_temporary_secrets(f"login {observer.lane}", request.secrets)
             reply = await self._lane.client.sign_in(request, permit)
         except (NotSentError, LeaseOverError):
             await self._end(begun, None)

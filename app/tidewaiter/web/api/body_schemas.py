@@ -154,6 +154,11 @@ class JobShape(Outgoing):
     batch: Annotated[str | None, Field(description="the batch that it belongs to")]
     labels: dict[str, str]
     traceparent: Annotated[str | None, Field(description="the caller's trace (W3C Trace Context)")]
+    stage: Annotated[
+        str | None,
+        Field(description="the request that is next, or under way, of several that make and start the remote job"),
+    ]
+    kept: Annotated[dict[str, str], Field(description="values of the provider's replies that the requests after need")]
 
 
 class JobPage(Outgoing):
@@ -236,13 +241,12 @@ class AccountShape(Outgoing):
     """The status of an account."""
 
     account: str
-    provider: str
+    provider: Annotated[str | None, Field(description="null if its spec has a fault")]
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
-    refresh_token_at: Annotated[
-        str | None, Field(description="when the refresh token was stored that its logins replace; null without one")
-    ]
+    refresh_token_at: Annotated[str | None, Field(description="since when its refresh token is stored, or null")]
+    fault: Annotated[str | None, Field(description="why no daemon serves it: a fault of its spec; null if it has none")]
 
 
 class AccountsShape(Outgoing):
@@ -265,12 +269,19 @@ class OperationShape(Outgoing):
     parameters: Annotated[dict[str, Any], Field(description="the JSON Schema (2020-12) of `params`")]
 
 
+Verified: TypeAlias = Annotated[
+    Literal["documentation", "emulator", "server"] | None,
+    Field(description="how its spec was verified; null: not said"),
+]
+
+
 class ProviderShape(Outgoing):
     """A remote API with its operations."""
 
     name: str
     title: str
     documentation: list[str]
+    verified: Verified
     operations: dict[str, OperationShape]
 
 
@@ -279,6 +290,7 @@ class ProviderLine(Outgoing):
 
     name: str
     title: str
+    verified: Verified
     operations: list[str]
     accounts: Annotated[list[str], Field(description="the accounts that are configured for it")]
     location: str

@@ -9,6 +9,8 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.dashboard_store import MOST_DUE, Dashboard, DashboardSnapshot, LaneBacklog
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.job import LIVE, Job
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import AccountService
 from tidewaiter.services.wait_reasons import LaneCondition, lane_report, limit_opens_at
@@ -54,18 +56,20 @@ def lanes_of(
         shards: how many lanes each of them has.
         now: epoch seconds.
     """
-    found = []
+    found, faulty = [], faulty_among(accounts)
     live = [lane for lane in snapshot.lanes if lane.id in snapshot.backlogs and snapshot.backlogs[lane.id].live]
     sharing = {lane.account: lane.shard + 1 for lane in sorted(live, key=lambda lane: lane.shard)}
     for lane in snapshot.lanes:
         backlog = snapshot.backlogs.get(lane.id) or LaneBacklog(lane.id, 0, 0, None)
         account = accounts.get(lane.account)
         number = shards.get(lane.account, 1)
-        if (account is None or lane.shard >= number) and not backlog.live:
+        fault = faulty.get(lane.account)
+        if ((account is None and fault is None) or lane.shard >= number) and not backlog.live:
             continue
         limits = account.limits.share(max(number, sharing.get(lane.account, 1))) if account else Limits()
         since = now - limits.period_s
-        report = lane_report(lane, is_configured=account is not None, pause=snapshot.pauses.get(lane.account), now=now)
+        pause = snapshot.pauses.get(lane.account)
+        report = lane_report(lane, is_configured=account is not None, pause=pause, now=now, fault=fault)
         found.append(
             LaneView(
                 id=lane.id,
@@ -94,11 +98,12 @@ class DashboardView:
     lanes: list[LaneView]
     trouble: str | None
 
-    @property
-    def used_up(self) -> dict[int, float]:
-        """The open lanes whose limit is used up, by number: when it permits the next request."""
-        open_lanes = (lane for lane in self.lanes if lane.condition is LaneCondition.OPEN)
-        return {lane.id: lane.until for lane in open_lanes if lane.until is not None}
+    def limit_opens_at(self, job: Job, now: float) -> float | None:
+        """When the used-up limit of its lane permits the next request; ``None`` if this job does not wait for that."""
+        if job.state not in LIVE or job.due_at is None or job.due_at > now:
+            return None
+        lane = next((one for one in self.lanes if one.id == job.lane), None)
+        return lane.until if lane is not None and lane.condition is LaneCondition.OPEN else None
 
 
 class DashboardReader:

@@ -19,7 +19,6 @@ def fetch_early(context: RuleContext, polled: Job, outcome: o.Pending) -> Job:
         links=outcome.links,
         reason=None,
         ready_at=None,
-        moved_at=context.now,
     )
 
 

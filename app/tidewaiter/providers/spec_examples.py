@@ -20,7 +20,7 @@ from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
-from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
@@ -33,6 +33,7 @@ _STATES = {
     "before": State.QUEUED,
     "submit": State.SUBMITTING,
     "adopt": State.RECONCILING,
+    "reuse": State.QUEUED,
     "start": State.SUBMITTING,
 }
 
@@ -248,7 +249,7 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
-        case "adopt" | "page" | "list":
+        case "adopt" | "reuse" | "page" | "list":
             return _paged_request(operation, job, example)
         case "file":
             links = operation.links(job)
@@ -285,7 +286,7 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     if example.step in _READ:
         return _READ[example.step](operation, job, reply)
     match example.step:
-        case "adopt" | "page" | "list":
+        case "adopt" | "reuse" | "page" | "list":
             return _read_page(operation, job, example, reply)
         case "file":
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
@@ -311,7 +312,9 @@ def _read_page(operation: BoundOperation, job: Job, example: Example, reply: Wir
     return None if pages is None else pages.read(job, page_of(example), reply, _NOW)
 
 
-def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | None:
+def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | ReuseSearch | None:
+    if example.step == "reuse":
+        return operation.reuse(job, _NOW)
     return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
 
 

@@ -128,7 +128,8 @@ class JobShape(Outgoing):
     failures: Annotated[int, Field(description="consecutive failures in this state")]
     crashes: int
     submits: int
-    resubmits: int
+    resubmits: Annotated[int, Field(description="submits made because the remote job was gone")]
+    agains: Annotated[int, Field(description="submits made because the provider failed it for a passing reason")]
     fetches: int
     created_at: Moment
     due_at: Annotated[Moment | None, Field(description="when its next step is due; null for never")]
@@ -245,6 +246,7 @@ class AccountShape(Outgoing):
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
+    refresh_token_at: Annotated[str | None, Field(description="since when its refresh token is stored, or null")]
     fault: Annotated[str | None, Field(description="why no daemon serves it: a fault of its spec; null if it has none")]
 
 

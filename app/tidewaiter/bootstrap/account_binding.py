@@ -1,16 +1,24 @@
 """Accounts of the configuration bound to their providers, and its recurring schedules."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.domain.backoff_and_limits import Bounds
+from tidewaiter.providers.bound_accounts import BoundAccounts
 from tidewaiter.providers.errors import ParameterError, SettingsError, SpecError, UnknownProviderError
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.value_spec import SettingSpec
 from tidewaiter.recurrence import CatchUp, Schedule
+
+_NEEDS_KEY: Final = (
+    "its provider gives a new refresh token with each login, which is stored encrypted only: make a key with "
+    '`tidewaiter db new-key | install -m 0600 /dev/stdin tidewaiter.key`, and set key_file = "tidewaiter.key" in '
+    "[database]"
+)
 
 
 def load_providers(config: Config) -> Registry:
@@ -25,8 +33,20 @@ def load_providers(config: Config) -> Registry:
         raise ConfigError.of([ConfigFault(str(one.file), one.key, one.reason) for one in error.faults]) from error
 
 
-def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str, BoundAccount]:
-    """Every configured account, bound to its provider's spec; the registry is loaded if none is given.
+def usable_providers(config: Config) -> Registry:
+    """The same as :func:`load_providers`, but a broken spec in a folder only makes its own provider unusable.
+
+    Raises:
+        ConfigError: a folder cannot be read, or a provider that is built in or of a package cannot be loaded.
+    """
+    try:
+        return Registry.load_usable(config.providers.folders)
+    except SpecError as error:
+        raise ConfigError.of([ConfigFault(str(one.file), one.key, one.reason) for one in error.faults]) from error
+
+
+def bind_accounts(config: Config, registry: Registry | None = None) -> BoundAccounts:
+    """Every configured account, bound to its provider's spec; without a registry no spec may be broken.
 
     Raises:
         ConfigError: broken specs, unknown providers, bad settings: all of them at once.
@@ -37,16 +57,16 @@ def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str,
     return bound
 
 
-def bind_valid_accounts(
-    config: Config, registry: Registry | None = None
-) -> tuple[dict[str, BoundAccount], list[ConfigFault]]:
+def bind_valid_accounts(config: Config, registry: Registry | None = None) -> tuple[BoundAccounts, list[ConfigFault]]:
     """Every valid account, bound to its provider's spec, and the faults of the others.
 
+    An account whose spec is broken in the ``registry`` is among the faulty accounts, and is no fault.
+
     Raises:
-        ConfigError: broken specs.
+        ConfigError: broken specs, if no registry is given.
     """
     registry = registry or load_providers(config)
-    bound: dict[str, BoundAccount] = {}
+    bound = BoundAccounts()
     faults: list[ConfigFault] = []
     for name, account in config.accounts.items():
         try:
@@ -59,6 +79,12 @@ def bind_valid_accounts(
                 clean=account.clean,
                 bounds=Bounds(**account.bounds.model_dump()),
             )
+            if bound[name].replaced_token is not None and not config.database.keys:
+                faults.append(config.fault_at("accounts", name, "settings", reason=_NEEDS_KEY))
+        except SpecError as error:
+            left = len(error.faults) - 1
+            more = f"; and {left} more, which `tidewaiter providers lint` shows" if left else ""
+            bound.faulty[name] = f"the spec of its provider has a fault: {error.faults[0]}{more}"
         except UnknownProviderError as error:
             faults.append(config.fault_at("accounts", name, "provider", reason=str(error)))
         except SettingsError as error:

@@ -1,5 +1,9 @@
-"""Outcomes: what one step learned. Expected replies are values here, never exceptions."""
+"""Outcomes: what one step learned. Expected replies are values here, never exceptions.
 
+``kept`` of an outcome are the values of the reply that the spec keeps, by name; they are added to those of the job.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -25,6 +29,7 @@ class Accepted:
     handle: str
     retry_after_s: float | None = None
     exact: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,32 @@ class Duplicate:
     """The provider says that the same remote job exists already. ``handle`` is ``None`` if it does not name it."""
 
     handle: str | None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A request before the submit, or one that starts the remote job, is done.
+
+    ``stage`` is its name; ``retry_after_s`` and ``exact`` are as in ``Pending``.
+    """
+
+    stage: str
+    retry_after_s: float | None = None
+    exact: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reused:
+    """The provider has a remote job of the same question, which is used in place of a new one.
+
+    ``made_at`` is when it was made, in epoch seconds, as the provider's list says.
+    """
+
+    handle: str
+    made_at: float
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +84,7 @@ class Adopted:
     """The remote job of an unknown submit was found."""
 
     handle: str
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +113,7 @@ class Pending:
     retry_after_s: float | None = None
     handle: str | None = None
     exact: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +126,7 @@ class Ready:
     links: tuple[Link, ...] = ()
     status: str | None = None
     handle: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +143,7 @@ class Inline:
     handle: str | None = None
     content: bytes | None = None
     certain: bool = field(default=False, compare=False)
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +152,7 @@ class Empty:
 
     status: str | None = None
     handle: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +172,7 @@ class Stored:
     status: str | None = None
     shared_from: int | None = None
     handle: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +198,18 @@ class Gone:
     """The provider does not know the remote job (any more)."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedForNow:
+    """The provider failed the remote job, or refused the submit, for a passing reason: submit again, later.
+
+    The provider has said that there is no result, so another submit makes no duplicate.
+    ``retry_after_s`` is the server's Retry-After, the least delay.
+    """
+
+    reason: str
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +334,8 @@ Outcome: TypeAlias = (
     Intended
     | Accepted
     | Duplicate
+    | StepDone
+    | Reused
     | Unsent
     | Unknown
     | Adopted
@@ -297,6 +348,7 @@ Outcome: TypeAlias = (
     | LinksExpired
     | LinksLost
     | Gone
+    | FailedForNow
     | Unmapped
     | Cleaned
     | Cancelled

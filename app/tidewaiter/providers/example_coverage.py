@@ -21,7 +21,7 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
         yield "probe"
         yield from Rules(spec.probe.rules, "probe.rules").keys()
     for name, operation in spec.operations.items():
-        for step in ("submit", "adopt", "poll", "results", "cancel", "cleanup"):
+        for step in ("before", "submit", "adopt", "reuse", "start", "poll", "results", "cancel", "cleanup"):
             variants = getattr(operation, step)
             if operation.like is not None and variants == getattr(spec.operations[operation.like], step):
                 continue  # the examples of that operation are enough
@@ -69,9 +69,13 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
     if step in ("cancel", "cleanup"):
         key, ending = (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)
         return key, None if ending is None else ending.rules
-    if step == "adopt":
-        key, adopt = steps.adopt.with_key(job)
-        return key, None if adopt is None else adopt.paged.rules
+    if step in ("before", "start"):
+        stages = (steps.before if step == "before" else steps.start).get(job.stage or "")
+        key, stage = ("", None) if stages is None else stages.with_key(job)
+        return key, None if stage is None else stage.rules
+    if step in ("adopt", "reuse"):
+        key, search = (steps.adopt if step == "adopt" else steps.reuse).with_key(job)
+        return key, None if search is None else search.paged.rules
     key, results = steps.results.with_key(job)
     if results is not None and step == "page":
         return key, results.source.pages.rules if isinstance(results.source, JoinedPages) else None

@@ -18,6 +18,8 @@ _SUSPECT: Final = re.compile(r"[?#@]")
 _USER_INFO: Final = re.compile(r"(https?://)([^/?#]*)@", re.IGNORECASE)
 
 
+_SHORTEST_WHOLE: Final = 4
+"""A whole value of this length is recognized as a credential."""
 _SHORTEST_ALONE: Final = 8
 """A value of this length is recognized as a credential under any name in the query."""
 
@@ -68,6 +70,14 @@ class OwnCredentials:
         if url == link.url:
             return link
         return replace(link, url=url, send_auth=link.send_auth or self.origins.has(origin_of(url)))
+
+    def occur_in(self, text: str) -> bool:
+        """Whether a text is a credential, or contains one that is long enough to be recognized."""
+        return (
+            self._is_credential(text, _SHORTEST_WHOLE)
+            or self.redactor.has_secret_in(text)
+            or any(len(one) >= _SHORTEST_ALONE and one in text for one in self.values)
+        )
 
     def _stripped(self, address: str, *, named: bool) -> str:
         if not _SUSPECT.search(address):

@@ -38,6 +38,8 @@ class Unusable:
     reason: str
 
 
+_NO_CURSORS = frozenset({"", "false", "null"})
+"""Texts that mean that there is no next page, as a header or a regex gives them."""
 ReadNext: TypeAlias = Callable[[Reading], str | Unusable | None]
 
 
@@ -194,7 +196,7 @@ def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
         text = None if value is True else as_text(value)
         if text is None:
             return Unusable("what is neither text nor a number")
-        return None if not text.strip() or text.strip() in ends else text.strip()
+        return None if text.strip() in ends else text.strip()
 
     def url(reading: Reading) -> str | Unusable | None:
         value, base = pick(reading), reading.url or f"{base_url}/"
@@ -213,6 +215,8 @@ def _is_none(value: Json) -> bool:
 
     No page that follows another has the number or the offset 0. The text "0" is a cursor.
     """
+    if isinstance(value, str):
+        return value.strip().casefold() in _NO_CURSORS
     return not is_true(value) or (isinstance(value, int | float) and value == 0)
 
 

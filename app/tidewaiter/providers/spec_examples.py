@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -18,7 +18,7 @@ from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
-from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
@@ -27,7 +27,13 @@ from tidewaiter.providers.spec.value_spec import ValueSpec
 _NOW = 1_700_000_000.0
 _NONCE = "example-nonce"
 _PARTIAL = ("reason", "excerpt")
-_STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
+_STATES = {
+    "before": State.QUEUED,
+    "submit": State.SUBMITTING,
+    "adopt": State.RECONCILING,
+    "reuse": State.QUEUED,
+    "start": State.SUBMITTING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,8 @@ def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job
         deadline_at=_NOW,
         intent_key="example-intent",
         handle=example.handle,
+        kept=dict(example.kept),
+        stage=example.stage,
     )
 
 
@@ -210,25 +218,38 @@ def _body_problems(expected: ExampleRequest, built: WireRequest) -> Iterator[str
         yield from _compare("request.text", expected.text, text)
 
 
+_BUILD: Mapping[str, Callable[[BoundOperation, Job], WireRequest | None]] = {
+    "before": lambda operation, job: operation.before(job),
+    "start": lambda operation, job: operation.start(job),
+    "poll": lambda operation, job: operation.poll(job),
+    "resolve": lambda operation, job: operation.resolve(job),
+    "cancel": lambda operation, job: operation.cancel(job),
+    "cleanup": lambda operation, job: operation.clean(job),
+}
+_READ: Mapping[str, Callable[[BoundOperation, Job, WireReply], object]] = {
+    "before": lambda operation, job, reply: operation.read_before(job, reply, _NOW),
+    "submit": lambda operation, job, reply: operation.read_submit(job, reply, _NOW),
+    "start": lambda operation, job, reply: operation.read_start(job, reply, _NOW),
+    "poll": lambda operation, job, reply: operation.read_poll(job, reply, _NOW),
+    "resolve": lambda operation, job, reply: operation.read_resolve(job, reply, _NOW),
+    "cancel": lambda operation, job, reply: operation.read_cancel(job, reply, _NOW),
+    "cleanup": lambda operation, job, reply: operation.read_clean(job, reply, _NOW),
+}
+
+
 def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest | None:
+    if example.step in _BUILD:
+        return _BUILD[example.step](operation, job)
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
-        case "adopt" | "page":
+        case "adopt" | "reuse" | "page":
             pages = _pages(operation, job, example)
             return None if pages is None else pages.request(job, _page(example))
-        case "poll":
-            return operation.poll(job)
-        case "resolve":
-            return operation.resolve(job)
-        case "cancel":
-            return operation.cancel(job)
-        case "cleanup":
-            return operation.clean(job)
         case "file":
             links = operation.links(job)
             return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
-        case "login" | "renew" | "probe":
+        case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
@@ -257,31 +278,25 @@ def _outcome_differences(outcome: Mapping[str, Json], got: object) -> Iterator[s
 
 def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     reply = _reply(example)
+    if example.step in _READ:
+        return _READ[example.step](operation, job, reply)
     match example.step:
-        case "submit":
-            return operation.read_submit(job, reply, _NOW)
-        case "adopt" | "page":
+        case "adopt" | "reuse" | "page":
             pages = _pages(operation, job, example)
             if isinstance(pages, PageReader) and pages.csv:
                 return _csv_page(pages, job, example, reply)
             return None if pages is None else pages.read(job, _page(example), reply, _NOW)
-        case "poll":
-            return operation.read_poll(job, reply, _NOW)
-        case "resolve":
-            return operation.read_resolve(job, reply, _NOW)
-        case "cancel":
-            return operation.read_cancel(job, reply, _NOW)
-        case "cleanup":
-            return operation.read_clean(job, reply, _NOW)
         case "file":
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
             read = operation.read_download(job, link, DownloadRequest(), reply, now=_NOW, largest_bytes=sys.maxsize)
             return None if isinstance(read, FileBody) else read
-        case "login" | "renew" | "probe":
+        case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
-def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | None:
+def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | ReuseSearch | None:
+    if example.step == "reuse":
+        return operation.reuse(job, _NOW)
     return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
 
 

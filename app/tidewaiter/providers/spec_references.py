@@ -15,7 +15,9 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.origin_references import origin_faults, url_settings
 from tidewaiter.providers.request_building import SPREAD
-from tidewaiter.providers.spec.field_types import PARAMS
+from tidewaiter.providers.reuse_checks import reuse_faults
+from tidewaiter.providers.spec.field_types import HANDLE_IS, KEPT, PARAMS
+from tidewaiter.providers.spec_kept import NOTHING, KeptBefore, adopt_faults, kept_before, name_faults
 from tidewaiter.providers.spec_trees import Tree
 from tidewaiter.providers.spec_trees import table_of as _table
 from tidewaiter.providers.spec_trees import tables_of as _tables
@@ -24,8 +26,10 @@ from tidewaiter.providers.spec_trees import variants_of as _variants
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
-_WITHOUT_HANDLE = ("submit", "adopt")
-_STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
+_WITHOUT_HANDLE = ("before", "submit", "adopt", "reuse")
+_WITHOUT_INTENT = ("before", "reuse")
+_SEARCHES = ("adopt", "reuse")
+_STEPS = ("before", "submit", "adopt", "reuse", "start", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
 
 
@@ -58,8 +62,11 @@ class _Place:
     handle: bool = False
     callback: bool = False
     page: bool = False
+    since: bool = False
     sized: bool = False
     required: bool = False
+    kept: KeptBefore = NOTHING
+    intent: bool = True
     nested: bool = False
     """Whether a template that is one reference may refer to an object or array."""
 
@@ -109,12 +116,18 @@ def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found
     yield from _as_written(params, f"{key}.params", settings)
     yield from _page_params(operation, key, params)
     yield from _callback(operation, key)
+    yield from reuse_faults(operation, key)
+    yield from adopt_faults(operation, key)
+    yield from name_faults(operation, key)
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
-        for at, variant in variants:
-            yield from _when(_table(variant.get("when")), f"{at}.when", settings, params)
-            named = step not in _WITHOUT_HANDLE and bool(operation.get("submit"))
-            yield from _requests(variant, at, step, _Place("", settings, params, handle=named))
+        named = step not in _WITHOUT_HANDLE and bool(operation.get("submit"))
+        for number, (at, variant) in enumerate(variants):
+            when = _table(variant.get("when"))
+            kept = kept_before(operation, step, number)
+            yield from _when(when, f"{at}.when", settings, params, kept=kept, handle=named)
+            place = _Place("", settings, params, when=when, handle=named, kept=kept.where(when))
+            yield from _requests(variant, at, step, place)
         if step in _REQUIRED_STEPS:
             yield from _exhaustive([one for _, one in variants], f"{key}.{step}", settings, params)
 
@@ -135,8 +148,11 @@ def _callback(operation: Tree, key: str) -> Found:
 
 def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     """The templates of a variant and of the requests within it; ``place`` limits what they may refer to."""
-    place = replace(place, when=_table(variant.get("when")), callback=step == "submit", page=step == "adopt")
+    place = replace(place, callback=step == "submit", page=step in _SEARCHES, since=step == "reuse")
+    place = replace(place, intent=step not in _WITHOUT_INTENT)
     yield from _request(variant, key, place)
+    made = replace(place, key=f"{key}.handle_from", callback=False, required=True, kept=place.kept.with_own(variant))
+    yield from _template(variant.get("handle_from"), made)
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
 
@@ -146,7 +162,11 @@ def _request(table: Tree, key: str, place: _Place) -> Found:
     yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
-            nested = name == "json" or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
+            nested = (
+                name == "json"
+                or (place.since and name == "match")
+                or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
+            )
             yield from _template(text, replace(place, key=inner, nested=nested))
 
 
@@ -179,16 +199,22 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
     match reference.scope:
         case "params":
             return _named(reference, place.params, _table((place.when or {}).get(PARAMS)), place, "parameter")
-        case "handle":
-            reason = "refers to ${handle}, but here there is none, because no submit has named one"
-            return None if place.handle else reason
-        case "callback_url":
-            reason = "refers to ${callback_url}, which only the query, headers and body of a submit may"
-            return None if place.callback else reason
-        case "job.id" | "intent.key":
-            return None
-        case "page.next" | "page.number" | "page.offset" | "page.size":
+        case "kept":
+            return place.kept.reason_against(reference.name, required=place.required)
+        case "handle" | "callback_url" | "job.id" | "intent.key":
+            return _reason_of_submit(reference, place)
+        case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since":
             return _page_reason(reference, place)
+
+
+def _reason_of_submit(reference: Reference, place: _Place) -> str | None:
+    if reference.scope == "handle" and not place.handle:
+        return "refers to ${handle}, but here there is none, because no submit has named one"
+    if reference.scope == "callback_url" and not place.callback:
+        return "refers to ${callback_url}, which only the query, headers and body of a submit may"
+    if reference.scope == "intent.key" and not place.intent:
+        return f"refers to {reference}, but before the submit there is none: use ${{job.id}}"
+    return None
 
 
 def _reason_of_auth(reference: Reference, place: _Place) -> str | None:
@@ -202,6 +228,8 @@ def _page_reason(reference: Reference, place: _Place) -> str | None:
         return f"refers to {reference}, but here is no list with pages"
     if reference.scope == "page.size" and not place.sized:
         return f"refers to {reference}, but there is no size"
+    if reference.scope == "page.since" and not place.since:
+        return f"refers to {reference}, which only reuse has"
     if reference.scope == "page.next" and place.required:
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
@@ -227,6 +255,8 @@ def _whens(values: Mapping[str, Tree], key: str, *, nested: bool = False) -> Fou
     for name, value in values.items():
         if name == PARAMS and not nested:
             yield f"{key}.{name}", "is no possible name, because it has a meaning in when"
+        elif name in (KEPT, HANDLE_IS) and key == "account" and _permitted(value):
+            yield f"{key}.{name}", "is no possible name of a setting that decides, because it has a meaning in when"
         if when := _table(value.get("when")):
             siblings = {other: spec for other, spec in values.items() if other not in (name, PARAMS)}
             yield from _when(when, f"{key}.{name}.when", siblings, None)
@@ -246,7 +276,8 @@ def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found
     pages = [
         (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
     ]
-    for at, table in (*pages, *_variants(operation.get("adopt"), f"{key}.adopt")):
+    searches = [one for step in _SEARCHES for one in _variants(operation.get(step), f"{key}.{step}")]
+    for at, table in (*pages, *searches):
         for what, name in _table(table.get("by_params")).items():
             if not isinstance(name, str) or params.get(name, {}).get("type") != "integer":
                 yield f"{at}.by_params.{what}", f"{name!r} is no parameter of type integer"
@@ -260,11 +291,21 @@ def _nested_whens(value: Tree, key: str) -> Found:
         yield from _nested_whens(items, f"{key}.items")
 
 
-def _when(when: Tree, key: str, settings: Mapping[str, Tree], params: Mapping[str, Tree] | None) -> Found:
+def _when(
+    when: Tree,
+    key: str,
+    settings: Mapping[str, Tree],
+    params: Mapping[str, Tree] | None,
+    *,
+    kept: KeptBefore | None = None,
+    handle: bool = False,
+) -> Found:
     for name, value in when.items():
         if name == PARAMS and params is not None:
             for inner, expected in _table(value).items():
                 yield from _condition(inner, expected, f"{key}.{PARAMS}.{inner}", params)
+        elif name in (KEPT, HANDLE_IS) and kept is not None:
+            yield from ((f"{key}.{at}", reason) for at, reason in kept.condition_faults(name, value, handle=handle))
         else:
             yield from _condition(name, value, f"{key}.{name}", settings)
 
@@ -285,7 +326,11 @@ def _condition(name: str, expected: object, key: str, known: Mapping[str, Tree])
 
 def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], params: Mapping[str, Tree]) -> Found:
     """Whether there is a variant for every account and every job, and no variant is unused."""
-    whens = [_flat(_table(variant.get("when"))) for variant in variants]
+    tables = [_table(variant.get("when")) for variant in variants]
+    # Kept values and handles can be anything, so a variant with a condition on them covers no case for certain.
+    whens = [_flat(when) for when in tables if KEPT not in when and HANDLE_IS not in when]
+    if variants and not whens:
+        yield key, "there is none for the case that no condition on kept or handle holds: add one without them"
     if not whens:
         return
     if {} in whens[:-1]:
@@ -303,6 +348,7 @@ def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], pa
 
 
 def _flat(when: Tree) -> dict[tuple[str, str], object]:
+    """The conditions of a variant on settings and parameters."""
     own = {("", name): value for name, value in when.items() if name != PARAMS}
     return own | {(PARAMS, name): value for name, value in _table(when.get(PARAMS)).items()}
 

@@ -22,18 +22,20 @@ _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
 _PATH = ":path"
 _OR = "|"
 
-NamedScope: TypeAlias = Literal["params", "account", "login"]
+NamedScope: TypeAlias = Literal["params", "account", "kept", "login"]
 PlainScope: TypeAlias = Literal[
     "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size",
-    "key.sha256",
+    "page.since", "key.sha256",
 ]  # fmt: skip
 _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
+SINCE: Final = "page.since"
+"""The scope of the oldest time that ``reuse`` accepts."""
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
 KEY_SHA256: Final = "key.sha256"
 """The scope of the fingerprint of a public key; the settings hold it under a name that no setting can have."""
-KNOWN = f"params.NAME, account.NAME, {', '.join(one for one in _PLAIN if one != KEY_SHA256)}"
+KNOWN = f"params.NAME, account.NAME, kept.NAME, {', '.join(one for one in _PLAIN if one != KEY_SHA256)}"
 
 
 STAND_IN_DOMAIN: Final = ".login.invalid"
@@ -51,7 +53,7 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The text between ``${`` and ``}``: a scope, and for ``params`` and ``account`` a name.
+    """The text between ``${`` and ``}``: a scope, and for ``params``, ``account`` and ``kept`` a name.
 
     ``as_path`` (``:path`` at the end): in a URL the value is several segments, and its slashes stay.
     ``otherwise`` is the reference after the ``|``, which is used if this one has no value.
@@ -261,12 +263,12 @@ def _value_of(reference: Reference, settings: Mapping[str, Json]) -> Node:
 def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
     name = reference.name
     match reference.scope:
-        case "account":
-            return Fixed(settings.get(name))
-        case "login" | "key.sha256" as scope:
-            return Fixed(stand_in(name) if scope == "login" else settings.get(KEY_SHA256))
+        case "account" | "login" | "key.sha256":
+            return Fixed(_value_of_account(reference, settings))
         case "params":
             return lambda job, _: job.params.get(name)
+        case "kept":
+            return lambda job, _: job.kept.get(name)
         case "handle":
             return lambda job, _: job.handle
         case "callback_url":
@@ -275,9 +277,15 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda job, _: job.id
         case "intent.key":
             return lambda job, _: job.intent_key
-        case "page.next" | "page.number" | "page.offset" | "page.size" as page:
+        case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since" as page:
             # The values of a page are passed as parameters, with names that no parameter can have.
             return lambda job, _: job.params.get(page)
+
+
+def _value_of_account(reference: Reference, settings: Mapping[str, Json]) -> Json:
+    if reference.scope == "login":
+        return stand_in(reference.name)
+    return settings.get(KEY_SHA256 if reference.scope == "key.sha256" else reference.name)
 
 
 def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:

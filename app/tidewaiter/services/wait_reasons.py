@@ -15,6 +15,7 @@ _NEXT: Final = {
     State.QUEUED: "Next submit",
     State.SUBMITTING: "Next check of the submit",
     State.RECONCILING: "Next search for the remote job",
+    State.STARTING: "Next start of the remote job",
     State.POLLING: "Next poll",
     State.FETCHING: "Next download",
     State.CLEANING: "Next attempt to delete the remote job",
@@ -22,10 +23,14 @@ _NEXT: Final = {
 }
 
 
+_AFTER_FAILURE: Final = "The provider failed it for a passing reason. Next submit"
+
+
 _NOW: Final = {
     State.QUEUED: "The submit is due",
     State.SUBMITTING: "The check of the submit is due",
     State.RECONCILING: "The search for the remote job is due",
+    State.STARTING: "The start of the remote job is due",
     State.POLLING: "The poll is due",
     State.FETCHING: "The download is running or due",
     State.CLEANING: "The deletion of the remote job is due",
@@ -46,6 +51,7 @@ class LaneCondition(StrEnum):
     PAUSED = "paused"
     UNSERVED = "unserved"
     UNKNOWN = "not configured"
+    FAULTY = "faulty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,9 @@ class WaitReason:
     """What a person has to do; until then the job waits."""
 
 
-def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float) -> LaneReport:
+def lane_report(
+    lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float, fault: str | None = None
+) -> LaneReport:
     """The condition of a lane.
 
     Args:
@@ -82,7 +90,10 @@ def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | 
         is_configured: whether its account is.
         pause: of its account.
         now: epoch seconds.
+        fault: why its account cannot be served, although it is configured.
     """
+    if fault is not None:
+        return LaneReport(LaneCondition.FAULTY, fault)
     if not is_configured:
         return LaneReport(LaneCondition.UNKNOWN, "its account is in no configuration that this daemon has read")
     if pause is not None:
@@ -130,7 +141,8 @@ def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str |
     if job.due_at is None:
         return WaitReason("The cause is unknown.")
     if job.due_at > now:
-        return WaitReason(_NEXT[job.state], job.due_at)
+        failed = job.agains and job.state is State.QUEUED
+        return WaitReason(_AFTER_FAILURE if failed else _NEXT[job.state], job.due_at)
     if report is not None and report.is_open and report.until is not None and report.until > now:
         return WaitReason("The request limit of the account is used up. Next request", report.until, blocked=True)
     late = now - job.due_at > _LONG_S
@@ -152,6 +164,9 @@ def _blocking_reason(job: Job, report: LaneReport, phase: str | None) -> WaitRea
             return WaitReason(
                 sentence, blocked=True, remedy=f"put [accounts.{job.account}] back into the configuration"
             )
+        case LaneCondition.FAULTY:
+            remedy = "correct the file, then send SIGHUP to the daemon"
+            return WaitReason(f"The account is not served: {report.reason}", blocked=True, remedy=remedy)
         case LaneCondition.UNSERVED:
             where = "No daemon serves the lane of this job." if phase is None else (
                 f"This daemon is {phase}; the job waits until one serves."

@@ -30,12 +30,14 @@ from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.job_download import not_open
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
+from tidewaiter.worker.reusing import Reuser
 from tidewaiter.worker.step_context import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
 
 _UNREADABLE: Final = (
     "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
 )
+_REUSE_TRIES: Final = 2
 
 
 class Executor:
@@ -65,6 +67,7 @@ class Executor:
         self._fetcher = fetcher
         self._committer = committer
         self._submitter = Submitter(fetcher, committer, clock=clock, rand=rand, log=log, public_url=public_url)
+        self._reuser = Reuser(jobs, clock, log)
         self._reconciler = Reconciler(jobs, clock)
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
@@ -77,10 +80,10 @@ class Executor:
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             return False
         if job.state is State.QUEUED:
-            return operation.submits(job)
+            return operation.submits(job) or operation.prepares(job)
         if job.state is State.RECONCILING:
-            return operation.adoption(job) is not None
-        return job.state in (State.POLLING, State.CLEANING, State.CANCELLING)
+            return operation.adoption(job) is not None and not operation.policy.stages.starts(job)
+        return job.state in (State.STARTING, State.POLLING, State.CLEANING, State.CANCELLING)
 
     async def take(self, step: StepContext) -> o.Outcome:
         """Take the step that is due and return its outcome.
@@ -105,6 +108,9 @@ class Executor:
         except Exception as error:  # noqa: BLE001  # an error in a step must never end the lane
             reason = clean(f"{type(error).__name__}: {error} ({_place_of(error)})")
             return o.Crashed(reason, sent=step.session.sent)
+        anew = isinstance(outcome, o.FailedForNow) or (isinstance(outcome, o.Refused) and step.job.is_reused)
+        if anew and step.job.state is State.FETCHING:
+            await self.drop_parts(step.job)  # another remote job makes other files
         return _cleaned(outcome, clean)
 
     @staticmethod
@@ -136,13 +142,20 @@ class Executor:
     # --- submitting ---------------------------------------------------------------------------------------------------
 
     async def _begin(self, step: StepContext) -> o.Outcome:
+        if step.shared_result is None and (found := await self._reuse(step)) is not None:
+            return found
         return await self._submitter.begin(step)
+
+    async def _start(self, step: StepContext) -> o.Outcome:
+        return await self._submitter.start(step)
 
     async def _interrupted_submit(self, _: StepContext) -> o.Outcome:
         return o.Unknown("the daemon ended between the intent and the reply")
 
     async def _reconcile(self, step: StepContext) -> o.Outcome:
         job, operation = step.job, step.operation
+        if operation.policy.stages.starts(job):
+            return o.Undecidable(job.reason or f"the outcome of {job.stage} is unknown")
         adoption = operation.adoption(job)
         if adoption is None:
             return o.Undecidable(job.reason or "the submit's outcome is unknown")
@@ -150,6 +163,14 @@ class Executor:
 
     def _walk(self, step: StepContext, *, waits: bool = True) -> ListWalk:
         return ListWalk(step.job, step.session, self._clock, self._rand, waits=waits)
+
+    async def _reuse(self, step: StepContext) -> o.Reused | o.Retry | None:
+        """The remote job that is used in place of a new one; ``None`` if the job is submitted."""
+        search = step.operation.reuse(step.job, self._clock.now())
+        if search is None or step.job.failures:
+            return None
+        walk = ListWalk(step.job, step.session, self._clock, self._rand, tries=_REUSE_TRIES)
+        return await self._reuser.find(step.job, search, walk)
 
     # --- polling ------------------------------------------------------------------------------------------------------
 
@@ -161,7 +182,9 @@ class Executor:
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
-            return await self._expire(step, f"for {still_s:.0f} s the provider reported nothing new about the job")
+            reason = f"for {still_s:.0f} s the provider reported nothing new about the job"
+            # A reused remote job that stands still is of no use, but this job has not been submitted yet.
+            return o.Refused(reason) if job.is_reused else await self._expire(step, reason)
         return outcome
 
     async def _land_polled(self, step: StepContext, read: o.Inline | o.Empty, beginning: ReplyBeginning) -> o.Outcome:
@@ -177,7 +200,7 @@ class Executor:
             landed = await self._fetcher.land_no_files(job, read)
         outcome = landed
         if isinstance(landed, o.Stored):
-            outcome = replace(landed, handle=read.handle)
+            outcome = replace(landed, handle=read.handle, kept=read.kept)
         elif isinstance(landed, o.NotYet):
             outcome = o.Pending(retry_after_s=landed.retry_after_s)
         elif isinstance(landed, o.LinksExpired):
@@ -243,6 +266,7 @@ _STEPS: Mapping[State, Callable[[Executor, StepContext], Awaitable[o.Outcome]]] 
     State.QUEUED: Executor._begin,
     State.SUBMITTING: Executor._interrupted_submit,
     State.RECONCILING: Executor._reconcile,
+    State.STARTING: Executor._start,
     State.POLLING: Executor._poll,
     State.FETCHING: Executor._fetch,
     State.CLEANING: Executor._clean_up,
@@ -307,7 +331,7 @@ class RemoteJobEndings:
 
     async def _duty(self, job: Job, operation: BoundOperation) -> RemoteJobEndDecision:
         """What the job does about its remote job, which it no longer needs."""
-        if not (job.shared or operation.policy.shares):
+        if not (job.shared or operation.policy.shares or operation.policy.reuses):
             return RemoteJobEndDecision.ACT
         return remote_job_end_decision(job, await self._jobs.followers(job), self._clock.now())
 
@@ -343,12 +367,15 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
             return replace(outcome, status=None if status is None else clean(status))
         case (
             o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.LinksLost() | o.Gone()
+            | o.FailedForNow()
             | o.Retry() | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused()
             | o.DeadlinePassed()
         ):  # fmt: skip
             return replace(outcome, reason=clean(outcome.reason))
         case (
-            o.Intended() | o.Accepted() | o.Duplicate() | o.Adopted() | o.FetchStarted() | o.Cleaned() | o.Cancelled()
-            | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided() | o.AdoptDecided()
+            o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.FetchStarted()
+            | o.Cleaned()
+            | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
+            | o.AdoptDecided()
         ):  # fmt: skip
             return outcome

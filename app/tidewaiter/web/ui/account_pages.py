@@ -9,10 +9,12 @@ from yarl import URL
 
 from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.job_list import JobFilter, JobList
+from tidewaiter.database.refresh_token_store import StoredToken
 from tidewaiter.domain.formatting import duration, written
 from tidewaiter.domain.job import REMOTE
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services import AccountService, NotFoundError, ScheduleService
+from tidewaiter.services import AccountService, ConflictError, NotFoundError, ScheduleService
 from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
@@ -64,11 +66,16 @@ class AccountPages:
         accounts = self._accounts(request).accounts
         served = {lane.account for lane in view.lanes}
         idle = [account for name, account in sorted(accounts.items()) if name not in served]
-        return self._renderer.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
+        faulty = {name: reason for name, reason in faulty_among(accounts).items() if name not in served}
+        return self._renderer.page(
+            request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle, faulty=faulty
+        )
 
     async def _show(self, request: web.Request) -> web.Response:
         name, service = request.match_info["name"], self._accounts(request)
         account = service.accounts.get(name)
+        if (fault := faulty_among(service.accounts).get(name)) is not None:
+            raise ConflictError(f"account {name} is not served: {fault}; correct the file, then send SIGHUP")
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
         view = await self._dashboard.read(request)
@@ -82,7 +89,7 @@ class AccountPages:
             server=str(URL(account.first_url).origin()),
             lanes=_lanes_of(view, name),
             pause=await service.pause_of(name),
-            settings=_settings(account),
+            settings=_settings(account, await service.refresh_token_of(name)),
             limits=_limits(account, _lanes_of(view, name), await _remote_jobs(service, account)),
             schedules=await schedule_rows(self._schedules(request), self._renderer.clock.now(), name),
             documentation=[address for address in account.provider.spec.documentation if is_web_address(address)],
@@ -98,11 +105,15 @@ def _lanes_of(view: DashboardView, account: str) -> list[LaneView]:
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """A setting of an account as it is shown; ``value`` is ``None`` for a secret."""
+    """A setting of an account as it is shown; ``value`` is ``None`` for a secret.
+
+    ``stored_at`` is since when the database has the refresh token that counts instead.
+    """
 
     name: str
     help: str
     value: str | None
+    stored_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +126,15 @@ class LimitRow:
     most: int | None = None
 
 
-def _settings(account: BoundAccount) -> list[SettingRow]:
+def _settings(account: BoundAccount, token: StoredToken | None) -> list[SettingRow]:
     specs = account.provider.spec.account
     return [
-        SettingRow(name, specs[name].help, None if value is None else written(value))
+        SettingRow(
+            name,
+            specs[name].help,
+            None if value is None else written(value),
+            token.stored_at if token is not None and name == account.replaced_token else None,
+        )
         for name, value in account.shown_settings.items()
     ]
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from tidewaiter.database.job_list import JobList
 from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
-from tidewaiter.services.parked_decisions import ADOPT, CANCEL, SUBMIT_AGAIN
+from tidewaiter.services.parked_decisions import decisions_about
 from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.request_reading import number_of
@@ -24,6 +24,7 @@ _OUTCOME_TEXTS: Final = {
     "Intended": "the submit is prepared",
     "Accepted": "accepted by the provider",
     "Duplicate": "the provider has the same export already",
+    "Reused": "a remote job of the same question is used",
     "Unsent": "it was not sent",
     "Unknown": "the outcome of the submit is unknown",
     "Adopted": "the remote job was found",
@@ -49,6 +50,7 @@ _OUTCOME_TEXTS: Final = {
     "Interrupted": "interrupted; continues later",
     "Refused": "refused by the provider",
     "Gone": "the remote job is gone",
+    "FailedForNow": "failed for a passing reason; submitted again later",
     "Unmapped": "a reply that matches no rule",
     "DeadlinePassed": "the deadline has passed",
     "StorageFull": "the storage is full or cannot be written",
@@ -172,7 +174,7 @@ class JobDetailPage:
             all_files=len(files),
             size=sum(file.size for file in files),
             choices=JobChoices.of(job, now),
-            decisions={"adopt": ADOPT, "retry": SUBMIT_AGAIN, "cancel": CANCEL},
+            decisions=dict(zip(("adopt", "retry", "cancel"), decisions_about(job), strict=True)),
         )
 
 

@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from tidewaiter.domain.request_signing import RequestSigner
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
@@ -83,12 +86,14 @@ def combined_field(headers: Mapping[str, str], name: str) -> str | None:
 class Credentials:
     """The account's credentials; added to requests to the provider's own origin and to no others.
 
-    ``body`` is added to the JSON object or form that is sent, or to the query if the request has neither.
+    ``body`` is added to the JSON object or form that is sent, or to the query if the request has neither. ``signer``
+    signs the request when all of that is in it.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
+    signer: "RequestSigner | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,10 @@ class Redactor:
         self._remove_forms(old)
 
     def add_recent(self, secret: str) -> None:
-        """Remove a value until some thousands of others were added: the token of a callback."""
+        """Remove a value until some thousands of others were added: a token of a callback, a signature of a request."""
+        if self._shared is not None:
+            self._shared.add_recent(secret)
+            return
         if secret not in self._recent:
             self._recent[secret] = None
             self._add_forms((secret,))

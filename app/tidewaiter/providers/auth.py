@@ -9,6 +9,7 @@ from tidewaiter.domain.http_values import Credentials, Json, WireRequest
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.errors import SpecFault, UnsendableError
 from tidewaiter.providers.extract import as_text, compile_pick
+from tidewaiter.providers.hmac_signing import HmacSigner, UnusableSecretError
 from tidewaiter.providers.login_replies import LoginReplyRules, LoginSession, compile_expiry, compile_place
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
@@ -31,6 +32,7 @@ from tidewaiter.providers.spec.auth_spec import (
 )
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import HmacAuth
 from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_template, query_part, url_part
 
 # --- signed assertions ------------------------------------------------------------------------------------------------
@@ -150,6 +152,7 @@ def compile_auth(
     variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
     number, chosen = next(variants, (0, None))
     text = _Texts(spec, values, base_url)
+    key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
     match chosen:
         case BasicAuth():
             credential = basic_credential(text.of(chosen.username), text.of(chosen.password))
@@ -164,11 +167,21 @@ def compile_auth(
             return replace(auth, credentials=Credentials(query=((chosen.name, text.of(chosen.value)),)))
         case BodyAuth():
             return replace(auth, credentials=Credentials(body=((chosen.name, text.of(chosen.value)),)))
+        case HmacAuth():
+            return _with_hmac(auth, chosen, key, text, faults)
         case SessionAuth() | OAuth2Auth():
-            key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
             return _compile_session(auth, chosen, key, text, faults)
         case NoAuth() | None:
             return auth
+
+
+def _with_hmac(auth: AccountAuth, spec: HmacAuth, key: str, text: "_Texts", faults: list[SpecFault]) -> AccountAuth:
+    try:
+        signer = HmacSigner(spec, key, text.of(spec.key), text.values, auth.redactor)
+    except UnusableSecretError as error:
+        faults.append(SpecFault("", _first_setting(spec.key) or f"{key}.key", str(error)))
+        return auth
+    return _with_secret(replace(auth, credentials=Credentials(signer=signer)), *signer.secrets)
 
 
 def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
@@ -296,8 +309,11 @@ def _signer(spec: AssertionSpec, client_id: str, url: str, text: _Texts) -> Asse
 
 def _setting_in(auth: SessionAuth | OAuth2Auth) -> str | None:
     """The setting that holds the private key."""
-    key = auth.assertion.key if isinstance(auth, OAuth2Auth) and auth.assertion is not None else ""
-    return next((part.name for part in parse_template(key) if isinstance(part, Reference)), None)
+    return _first_setting(auth.assertion.key if isinstance(auth, OAuth2Auth) and auth.assertion is not None else "")
+
+
+def _first_setting(template: str) -> str | None:
+    return next((part.name for part in parse_template(template) if isinstance(part, Reference)), None)
 
 
 def _form(fields: Mapping[str, str]) -> bytes:

@@ -9,21 +9,14 @@ from tidewaiter.providers.reply_rules import READY, Rules
 from tidewaiter.providers.result_files import JoinedPages
 from tidewaiter.providers.spec.auth_spec import OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import HmacAuth
 
 _NAMES_RESULTS = ("submit", "poll")
 
 
 def keys_of(spec: ProviderSpec) -> Iterator[str]:
     """The keys of everything in a spec that an example should use: variants of steps, rules, words."""
-    for number, auth in enumerate(spec.auth):
-        if isinstance(auth, SessionAuth | OAuth2Auth):
-            at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"
-            yield at
-            yield from (
-                f"{at.removesuffix('.login')}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth)
-            )
-            if isinstance(auth, SessionAuth):
-                yield from Rules(auth.login.rules, f"{at}.rules").keys()
+    yield from _keys_of_auth(spec)
     if spec.probe is not None:
         yield "probe"
         yield from Rules(spec.probe.rules, "probe.rules").keys()
@@ -38,6 +31,20 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
                 yield from Rules(getattr(variant, "rules", ()), f"{at}.rules").keys()
                 if (pages := getattr(variant, "pages", None)) is not None:
                     yield from Rules(pages.rules, f"{at}.pages.rules").keys()
+
+
+def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
+    for number, auth in enumerate(spec.auth):
+        if isinstance(auth, HmacAuth):
+            yield f"auth[{number}]" if len(spec.auth) > 1 else "auth"
+        if isinstance(auth, SessionAuth | OAuth2Auth):
+            at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"
+            yield at
+            yield from (
+                f"{at.removesuffix('.login')}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth)
+            )
+            if isinstance(auth, SessionAuth):
+                yield from Rules(auth.login.rules, f"{at}.rules").keys()
 
 
 def _is_documented(auth: SessionAuth | OAuth2Auth) -> bool:

@@ -47,7 +47,10 @@ class OwnCredentials:
         # A header contains only the credential, or a scheme before it (RFC 9110, section 11.4).
         values = {value for _, value in pairs} | {part for one in headers.values() for part in (one, _last_word(one))}
         names = frozenset(name for name, _ in pairs)
-        return cls(origin, names, frozenset(values - {""}), "authorization" in headers, redactor)
+        fields = frozenset(headers)
+        if (signer := credentials.signer) is not None:
+            names, fields = names | signer.query_names, fields | signer.header_names
+        return cls(origin, names, frozenset(values - {""}), "authorization" in fields, redactor)
 
     def without(self, address: str) -> str:
         """An address or another handle, without the credentials.

@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from random import Random, SystemRandom
 from types import TracebackType
 from typing import Final, TypeAlias
 
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
+from tidewaiter.domain.request_signing import SigningMoment
 from tidewaiter.transport.cookies import Cookies
 from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
 from tidewaiter.transport.request_budget import Budget, Permit
@@ -33,6 +35,7 @@ from tidewaiter.transport.wire import (
     at_departure,
 )
 
+_NONCE_BITS: Final = 128
 OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
 
 
@@ -84,7 +87,8 @@ class AccountClient:
         on_reply: called with status and headers of each reply of the provider's origin, unless another host led there.
         may_send: called before every request to any host: ``False`` if the account may belong to another daemon by
             now. Then ``LeaseOverError`` is raised and nothing is sent.
-        clock: decides when cookies end.
+        clock: decides when cookies end; its wall time is in signatures.
+        rand: makes the nonces of signatures.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class AccountClient:
         on_reply: OnReply = _ignore,
         may_send: Callable[[], bool] = _always,
         clock: Clock | None = None,
+        rand: Random | None = None,
     ) -> None:
         self._wire = wire
         self._settings = settings
@@ -105,6 +110,7 @@ class AccountClient:
         self._on_reply = on_reply
         self._may_send: Final = may_send
         self._clock = clock or SystemClock()
+        self._rand = rand or SystemRandom()
         self._set_by_login = Cookies(self._clock)
         self._cookies = Cookies(self._clock)
         self.use(credentials)
@@ -237,6 +243,15 @@ class AccountClient:
             raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
         return replace(request, headers=headers_for_other_origin(request.headers))
 
+    def _signed(self, request: WireRequest) -> WireRequest:
+        """``request`` with its signature, if the account signs: the last change before it is sent."""
+        signer = self._credentials.signer
+        if signer is None:
+            return request
+        # A clock that was set right while the daemon runs counts: a wrong one spoils every signature.
+        now = self._clock.now() + self._clock.skew()
+        return signer.sign(request, SigningMoment(now, f"{self._rand.getrandbits(_NONCE_BITS):032x}")).request
+
 
 def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
     kept = cookies.header_for(request.url)
@@ -306,6 +321,8 @@ class _Hops:
         elif self._permit is None:
             self._permit = await client._budget.admit()
         request = client._prepared(self._request, own=self.own, send_auth=self._send_auth, cookies=self._cookies)
+        if self.own and self._send_auth:
+            request = client._signed(request)
         self._opened = client._open(request, self._on_send, stream=self._stream)
         try:
             raw = await self._opened.__aenter__()

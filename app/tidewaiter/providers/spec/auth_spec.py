@@ -17,6 +17,7 @@ from tidewaiter.providers.spec.field_types import (
     Text,
 )
 from tidewaiter.providers.spec.request_spec import ConditionsSpec, RequestSpec, RuleSpec, Words
+from tidewaiter.providers.spec.signing_spec import HmacAuth
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 
@@ -215,6 +216,6 @@ class OAuth2Auth(TokenAuth):
 
 
 Auth: TypeAlias = Annotated[
-    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth,
+    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | HmacAuth | SessionAuth | OAuth2Auth,
     Field(discriminator="type"),
 ]

@@ -12,6 +12,7 @@ from tests.providers.providers_page import DOCS
 from tests.support.spec_samples import POLL, RESULTS, SUBMIT, faults_of, job_with, provider_of
 from tidewaiter.domain.http_values import Link, WireRequest
 from tidewaiter.domain.request_signing import RequestSigner, SigningMoment
+from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.errors import SettingsError
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.signing_templates import VALUES
@@ -228,6 +229,18 @@ def test_signatures_and_decoded_secrets_are_redacted() -> None:
     text = f"no {signature}, no canary-of-the-shop, no {b'canary-of-the-shop'.hex()}, no {secret}"
     assert account.auth.redactor.clean(text) == "no [redacted], no [redacted], no [redacted], no [redacted]"
     assert "canary-of-the-shop" in account.auth.secrets
+
+
+def test_the_redactor_of_the_process_learns_signatures() -> None:
+    """Those of an account that joined it, until some hundreds of others were made."""
+    account, shared = _account(), Redactor()
+    account.auth.redactor.join(shared)
+    signer = account.auth.credentials.signer
+    assert signer is not None
+    signed = [signer.sign(GET, SigningMoment(float(at), "")).request.headers["X-Signature"] for at in range(300)]
+    first, last = (header.partition(":")[2] for header in (signed[0], signed[-1]))
+    assert shared.clean(f"no {last}") == "no [redacted]"
+    assert shared.clean(f"an old {first}") == f"an old {first}"
 
 
 def test_signatures_in_links_are_not_kept() -> None:

@@ -90,7 +90,7 @@ class HmacSigner:
         first = self._first.to(bare, of, pairs := self._first.pairs(of))
         text = self._text(SigningContext(first, moment))
         signature = self._signature(text)
-        self._redactor.add_recent(signature)
+        self._redactor.add_signature(signature)
         self.signed_at = moment.now
         of = SigningContext(first, moment, signature)
         last = self._last.pairs(of)

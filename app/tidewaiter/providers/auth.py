@@ -9,12 +9,12 @@ from tidewaiter.domain.http_values import Credentials, Json, WireRequest
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.errors import SpecFault, UnsendableError
 from tidewaiter.providers.extract import as_text, compile_pick
-from tidewaiter.providers.hmac_signing import HmacSigner, UnusableSecretError
 from tidewaiter.providers.login_replies import LoginReplyRules, LoginSession, compile_expiry, compile_place
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
 from tidewaiter.providers.reply_rules import Rules, compile_conditions
 from tidewaiter.providers.request_building import NO_JOB, compile_request
+from tidewaiter.providers.signature_auth import UnusableSignatureError, compile_signature
 from tidewaiter.providers.spec.auth_spec import (
     ASSERTION_ALGORITHMS,
     BEARER,
@@ -32,7 +32,7 @@ from tidewaiter.providers.spec.auth_spec import (
 )
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
-from tidewaiter.providers.spec.signing_spec import HmacAuth
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_template, query_part, url_part
 
 # --- signed assertions ------------------------------------------------------------------------------------------------
@@ -167,21 +167,23 @@ def compile_auth(
             return replace(auth, credentials=Credentials(query=((chosen.name, text.of(chosen.value)),)))
         case BodyAuth():
             return replace(auth, credentials=Credentials(body=((chosen.name, text.of(chosen.value)),)))
-        case HmacAuth():
-            return _with_hmac(auth, chosen, key, text, faults)
+        case HmacAuth() | Aws4Auth():
+            return _with_signer(auth, chosen, key, text, faults)
         case SessionAuth() | OAuth2Auth():
             return _compile_session(auth, chosen, key, text, faults)
         case NoAuth() | None:
             return auth
 
 
-def _with_hmac(auth: AccountAuth, spec: HmacAuth, key: str, text: "_Texts", faults: list[SpecFault]) -> AccountAuth:
+def _with_signer(
+    auth: AccountAuth, spec: HmacAuth | Aws4Auth, key: str, text: "_Texts", faults: list[SpecFault]
+) -> AccountAuth:
     try:
-        signer = HmacSigner(spec, key, text.of(spec.key), text.values, auth.redactor)
-    except UnusableSecretError as error:
-        faults.append(SpecFault("", _first_setting(spec.key) or f"{key}.key", str(error)))
+        signer, secrets = compile_signature(spec, key, text.of, text.values, auth.redactor)
+    except UnusableSignatureError as error:
+        faults.append(SpecFault("", error.place, str(error)))
         return auth
-    return _with_secret(replace(auth, credentials=Credentials(signer=signer)), *signer.secrets)
+    return _with_secret(replace(auth, credentials=Credentials(signer=signer)), *secrets)
 
 
 def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
@@ -309,11 +311,8 @@ def _signer(spec: AssertionSpec, client_id: str, url: str, text: _Texts) -> Asse
 
 def _setting_in(auth: SessionAuth | OAuth2Auth) -> str | None:
     """The setting that holds the private key."""
-    return _first_setting(auth.assertion.key if isinstance(auth, OAuth2Auth) and auth.assertion is not None else "")
-
-
-def _first_setting(template: str) -> str | None:
-    return next((part.name for part in parse_template(template) if isinstance(part, Reference)), None)
+    key = auth.assertion.key if isinstance(auth, OAuth2Auth) and auth.assertion is not None else ""
+    return next((part.name for part in parse_template(key) if isinstance(part, Reference)), None)
 
 
 def _form(fields: Mapping[str, str]) -> bytes:

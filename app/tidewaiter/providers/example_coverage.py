@@ -9,7 +9,7 @@ from tidewaiter.providers.reply_rules import READY, Rules
 from tidewaiter.providers.result_files import JoinedPages
 from tidewaiter.providers.spec.auth_spec import OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
-from tidewaiter.providers.spec.signing_spec import HmacAuth
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 
 _NAMES_RESULTS = ("submit", "poll")
 
@@ -35,7 +35,7 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
 
 def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
     for number, auth in enumerate(spec.auth):
-        if isinstance(auth, HmacAuth):
+        if isinstance(auth, HmacAuth | Aws4Auth):
             yield f"auth[{number}]" if len(spec.auth) > 1 else "auth"
         if isinstance(auth, SessionAuth | OAuth2Auth):
             at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"

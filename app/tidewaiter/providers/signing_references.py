@@ -32,3 +32,12 @@ def signing_texts(auth: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]
 def _inner(key: str, text: object) -> Iterator[tuple[str, object, bool]]:
     if isinstance(text, str):
         yield from ((key, one, True) for one in account_references(text))
+
+
+def machine_faults(
+    auth: Mapping[str, Any], key: str, settings: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """The machine's own keys are used only if the operator writes so: no default may say it."""
+    default = settings.get("credentials", {}).get("default")
+    if auth.get("type") == "aws4" and auth.get("credentials") == "machine" and default == "machine":
+        yield f"{key}.credentials", "is used without a word of the operator: give account.credentials another default"

@@ -14,7 +14,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.request_building import SPREAD
-from tidewaiter.providers.signing_references import signing_texts
+from tidewaiter.providers.signing_references import machine_faults, signing_texts
 from tidewaiter.providers.spec.field_types import PARAMS
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
@@ -80,6 +80,7 @@ def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
         for name, text, required in signing_texts(auth):
             when = _table(auth.get("when"))
             yield from _template(text, _Place(f"{key}.{name}", settings, when=when, secrets=True, required=required))
+        yield from machine_faults(auth, key, settings)
         yield from _login(auth, key, settings)
     yield from _exhaustive([auth for _, auth in variants], "auth", settings, {})
 

@@ -13,6 +13,7 @@ from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.request_signing import SigningMoment
 from tidewaiter.transport.cookies import Cookies
+from tidewaiter.transport.machine_keys import MachineKeySource
 from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
 from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.request_credentials import AccountCredentials
@@ -111,6 +112,7 @@ class AccountClient:
         self._may_send: Final = may_send
         self._clock = clock or SystemClock()
         self._rand = rand or SystemRandom()
+        self._machine = MachineKeySource()
         self._set_by_login = Cookies(self._clock)
         self._cookies = Cookies(self._clock)
         self.use(credentials)
@@ -243,14 +245,15 @@ class AccountClient:
             raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
         return replace(request, headers=headers_for_other_origin(request.headers))
 
-    def _signed(self, request: WireRequest) -> WireRequest:
+    async def _signed(self, request: WireRequest) -> WireRequest:
         """``request`` with its signature, if the account signs: the last change before it is sent."""
         signer = self._credentials.signer
         if signer is None:
             return request
         # A clock that was set right while the daemon runs counts: a wrong one spoils every signature.
-        now = self._clock.now() + self._clock.skew()
-        return signer.sign(request, SigningMoment(now, f"{self._rand.getrandbits(_NONCE_BITS):032x}")).request
+        machine = await self._machine.keys() if signer.uses_machine else None
+        now, nonce = self._clock.now() + self._clock.skew(), f"{self._rand.getrandbits(_NONCE_BITS):032x}"
+        return signer.sign(request, SigningMoment(now, nonce, machine)).request
 
 
 def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
@@ -322,7 +325,7 @@ class _Hops:
             self._permit = await client._budget.admit()
         request = client._prepared(self._request, own=self.own, send_auth=self._send_auth, cookies=self._cookies)
         if self.own and self._send_auth:
-            request = client._signed(request)
+            request = await client._signed(request)
         self._opened = client._open(request, self._on_send, stream=self._stream)
         try:
             raw = await self._opened.__aenter__()

@@ -17,7 +17,7 @@ from tidewaiter.providers.spec.field_types import (
     Text,
 )
 from tidewaiter.providers.spec.request_spec import ConditionsSpec, RequestSpec, RuleSpec, Words
-from tidewaiter.providers.spec.signing_spec import HmacAuth
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
 
@@ -216,6 +216,15 @@ class OAuth2Auth(TokenAuth):
 
 
 Auth: TypeAlias = Annotated[
-    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | HmacAuth | SessionAuth | OAuth2Auth,
+    NoAuth
+    | BasicAuth
+    | BearerAuth
+    | HeaderAuth
+    | QueryAuth
+    | BodyAuth
+    | HmacAuth
+    | Aws4Auth
+    | SessionAuth
+    | OAuth2Auth,
     Field(discriminator="type"),
 ]

@@ -140,7 +140,7 @@ class Provider:
         origin = origin_of(base_url)
         steps = self._steps(base_url, values, faults)
         auth = compile_auth(spec, base_url, values, secrets, faults) if origin else AccountAuth(Redactor(secrets))
-        messages = Messages(compile_pick(spec.error), auth.redactor)
+        messages = Messages(compile_pick(spec.error), auth.redactor, auth.credentials.signer)
         probe = _probe(spec, base_url, values, messages, faults)
         if faults:
             raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)

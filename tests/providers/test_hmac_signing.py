@@ -315,7 +315,7 @@ def test_an_example_compares_the_signature() -> None:
     assert "request.signed.headers.x-time" in str(wrong)
     unsigned = HEAD + '[auth]\ntype = "bearer"\ntoken = "${account.secret}"\n' + TAIL + EXAMPLE
     (refused,) = run_examples(provider_of(unsigned))
-    assert "request.signed is expected, and this account does not sign" in str(refused)
+    assert "request.signed is expected, and this request is not signed" in str(refused)
 
 
 def test_the_key_test_is_signed_when_it_is_sent() -> None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from tidewaiter.domain.request_signing import RequestSigner
 
+from tidewaiter.domain.own_origins import AuthChoice
+
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
 
@@ -18,6 +20,8 @@ class WireRequest:
 
     ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` requests a new
     connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
+    ``secrets`` were made for this request, such as a signature; they must be redacted before it is sent. ``auth`` says
+    which credentials it gets at the provider's own origins.
     """
 
     method: str
@@ -25,6 +29,8 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     fresh: bool = False
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    auth: AuthChoice = True
 
     def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
         """The request with more header fields. Fields that it already has, in upper or lower case, stay."""
@@ -94,6 +100,11 @@ class Credentials:
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
     signer: "RequestSigner | None" = None
+
+    def joined(self, other: "Credentials") -> "Credentials":
+        """These and others, all on the same request."""
+        headers, signer = {**self.headers, **other.headers}, other.signer or self.signer
+        return Credentials(headers, self.query + other.query, self.body + other.body, signer)
 
 
 @dataclass(frozen=True, slots=True)

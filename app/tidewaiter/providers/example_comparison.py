@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 
 from tidewaiter.domain.http_values import WireRequest
-from tidewaiter.domain.request_signing import MachineKeys, SigningMoment
-from tidewaiter.providers.auth import AccountAuth
+from tidewaiter.domain.request_signing import MachineKeys, RequestSigner, SigningMoment
+from tidewaiter.providers.provider import BoundAccount
+from tidewaiter.providers.reply import origin_of
 from tidewaiter.providers.spec.provider_spec import ExampleRequest
 
 _MACHINE = MachineKeys("AKIDEXAMPLE", "an example, not a key")
@@ -26,13 +27,13 @@ def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
-def signature_problems(auth: AccountAuth, expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
+def signature_problems(account: BoundAccount, expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
     """The differences of a signature, at the time that the example names."""
     if expected.signed is None:
         return
-    signer = auth.credentials.signer
+    signer = _signer_of(account, built)
     if signer is None:
-        yield "  request.signed is expected, and this account does not sign"
+        yield "  request.signed is expected, and this request is not signed"
         return
     wanted = expected.signed
     signed = signer.sign(built, SigningMoment(wanted.at, wanted.nonce, _MACHINE))
@@ -45,9 +46,17 @@ def signature_problems(auth: AccountAuth, expected: ExampleRequest, built: WireR
         yield from compare(f"request.signed.headers.{name}", value, sent.get(name.lower()))
 
 
-def signature_key(auth: AccountAuth, expected: ExampleRequest | None) -> frozenset[str]:
+def signature_key(account: BoundAccount, expected: ExampleRequest | None, built: WireRequest | None) -> frozenset[str]:
     """The key of the signature in the spec, if an example compares it."""
-    signer = auth.credentials.signer
-    if signer is None or expected is None or expected.signed is None:
+    if expected is None or expected.signed is None or built is None:
         return frozenset()
-    return frozenset({signer.key})
+    signer = _signer_of(account, built)
+    return frozenset() if signer is None else frozenset({signer.key})
+
+
+def _signer_of(account: BoundAccount, built: WireRequest) -> RequestSigner | None:
+    """What signs a request: the credentials that its origin names, else those that it names itself."""
+    there = account.origins.auth_for(origin_of(built.url))
+    choice = built.auth if there is True or built.auth is False else there
+    chosen = account.auth.credentials if choice is True else account.auth.named.get(str(choice))
+    return None if chosen is None else chosen.signer

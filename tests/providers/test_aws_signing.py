@@ -240,3 +240,80 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"region": "eu-west-1", "access_key": "AKIDEXAMPLE", "secret_key": "canary-secret"}
     with pytest.raises(SettingsError, match=r"auth\[0\].type: needs the extra `aws`; in a clone, `uv tool install"):
         provider_of(HEAD + KEYS + MACHINE + TAIL).bind("a", given)
+
+
+_BUCKET = """
+[origins.bucket]
+url = "https://s3.eu-west-1.amazonaws.com"
+auth = "s3"
+
+[auths.s3]
+type = "several"
+
+[[auths.s3.of]]
+type = "aws4"
+when = { credentials = "keys" }
+region = "${account.region}"
+service = "s3"
+access_key = "${account.access_key}"
+secret_key = "${account.secret_key}"
+
+[[auths.s3.of]]
+type = "aws4"
+when = { credentials = "machine" }
+credentials = "machine"
+region = "${account.region}"
+service = "s3"
+"""
+
+
+def test_another_service_for_another_origin() -> None:
+    """A bucket beside the service that fills it has signatures of its own."""
+    provider = provider_of(HEAD + KEYS + MACHINE + _BUCKET + TAIL)
+    given = {"region": "eu-west-1", "access_key": "AKIDEXAMPLE", "secret_key": "canary-secret"}
+    for settings, machine in ((given, False), ({"region": "eu-west-1", "credentials": "machine"}, True)):
+        account = provider.bind("a", settings)
+        signer = account.auth.named["s3"].signer
+        assert signer is not None
+        assert signer.uses_machine is machine
+        assert account.origins.auth_for("https://s3.eu-west-1.amazonaws.com:443") == "s3"
+
+
+_SEVERAL = """
+[auth]
+type = "several"
+
+[[auth.of]]
+type = "aws4"
+region = "${account.region}"
+service = "demo"
+access_key = "a"
+secret_key = "b"
+
+[[auth.of]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "fault"),
+    [
+        ('type = "header"\nname = "X-Api-Key"\nvalue = "${account.region}"\n', None),
+        ('type = "bearer"\ntoken = "${account.region}"\n', "of[0] and of[1] both set the header Authorization"),
+        ('type = "hmac"\nkey = "k"\nstring_to_sign = "x"\nheaders = { X-Sig = "${signature}" }\n',
+            "of[0] and of[1] both sign the request; only one may"),
+    ],
+)  # fmt: skip
+def test_a_signature_beside_other_credentials(other: str, fault: str | None) -> None:
+    """A key in a header of its own stands beside a signature; what would spoil it is a fault."""
+    found = faults_of(HEAD + _SEVERAL + other + TAIL)
+    assert found == ([] if fault is None else [f"demo.toml: auth: {fault}"])
+
+
+def test_a_key_beside_a_signature_is_signed() -> None:
+    """Both are on the request, and the signature has the key among its headers."""
+    other = 'type = "header"\nname = "X-Api-Key"\nvalue = "${account.region}"\n'
+    account = provider_of(HEAD + _SEVERAL + other + TAIL).bind(
+        "a", {"region": "r", "access_key": "a", "secret_key": "b"}
+    )
+    assert account.auth.credentials.headers == {"X-Api-Key": "r"}
+    assert account.auth.credentials.signer is not None

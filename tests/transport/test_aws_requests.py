@@ -7,11 +7,13 @@ import pytest
 
 from tests.support.aws_verifier import accepts
 from tests.support.byte_servers import ReceivedRequest, answering, reply, serving
-from tests.transport.clients import account, to
+from tests.transport.clients import account, to, unlimited
 from tidewaiter.domain.http_values import Credentials, WireRequest
+from tidewaiter.domain.own_origins import DeclaredOrigin
 from tidewaiter.domain.request_signing import MachineKeys
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.aws_signing import Aws4Signer
+from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.machine_keys import MachineKeySource
 from tidewaiter.transport.wire import NotSentError
@@ -132,3 +134,26 @@ async def test_a_machine_without_keys(wire: AiohttpWire, alone: Path) -> None:
         )
         await client.exchange(request)
     assert [_accepted(asked) for asked in server.asked] == [True]
+
+
+async def test_each_origin_has_its_own_signature(wire: AiohttpWire) -> None:
+    """A redirect from the service to the declared bucket is signed for the bucket; no other host gets a signature."""
+    keys = MachineKeys("AKIDEXAMPLE", SECRET)
+    async with (
+        serving(answering(reply())) as other,
+        serving(answering(reply(200, b"file"))) as bucket,
+        serving(answering(to(f"{bucket.origin}/out/f.csv"))) as server,
+    ):
+        client = AccountClient(
+            wire,
+            ClientSettings(server.origin, True, 2**20, declared=[DeclaredOrigin(bucket.origin, "s3")]),
+            _credentials("athena", keys),
+            unlimited(),
+            named={"s3": _credentials("s3", keys)},
+        )
+        await client.exchange(WireRequest("GET", f"{server.origin}/x"))
+        bucket.answer = answering(to(f"{other.origin}/f"))
+        await client.exchange(WireRequest("GET", f"{bucket.origin}/g"))
+    assert [_accepted(asked) for asked in (*server.asked, *bucket.asked)] == [True] * 3
+    assert ["/s3/" in asked.headers["authorization"] for asked in (*server.asked, *bucket.asked)] == [False, True, True]
+    assert "authorization" not in other.asked[0].headers

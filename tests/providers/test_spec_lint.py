@@ -50,7 +50,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         pytest.param(
             changed("title = ", "titel = 1\ntitle = "),
             "titel: unknown key (there are: account, auth, base_url, documentation, error, examples, limits, name, "
-            "operations, probe, title)",
+            "operations, probe, reply, title)",
             id="unknown key",
         ),
         pytest.param(changed('title = "Demo"\n', ""), "title: is missing", id="missing key"),
@@ -274,7 +274,7 @@ def test_a_sound_spec_has_no_fault() -> None:
                 'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
             ),
             "operations.report.results.resolve.when: unknown key (there are: form, gzip, headers, json, link, method, "
-            "query, send_auth_if, url)",
+            "query, reply, send_auth_if, url)",
             id="when inside a variant",
         ),
         pytest.param(

@@ -32,6 +32,7 @@ from tidewaiter.providers.spec.auth_spec import (
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_template, query_part, url_part
+from tidewaiter.providers.xml_replies import xml_form
 
 # --- signed assertions ------------------------------------------------------------------------------------------------
 
@@ -238,6 +239,7 @@ def _compile_session(
         expiry=compile_expiry(plan.reply),
         lifetime_s=spec.lifetime_s,
         renew_ahead_s=spec.renew_ahead_s,
+        xml=xml_form(plan.reply.reply, text.spec.reply if isinstance(spec, SessionAuth) else None),
     )
     messages = Messages(compile_pick(plan.errors), auth.redactor)
     session = LoginSession(plan.build, reply, renew, compile_place(plan.place), messages, origin_of(text.base_url))

@@ -137,7 +137,7 @@ class BoundOperation:
         """
         results = self.parts.steps.results.of(job)
         rules = results.rules if results is not None else None
-        reading, account = self.parts.reading(reply), self.parts.account
+        reading, account = self.parts.reading(reply, results), self.parts.account
         return file_reply(
             reading, link, rules, account.messages, own=account.origin, has_handle=job.handle is not None, now=now
         )
@@ -301,7 +301,7 @@ class BoundOperation:
 
     def _ended(self, step: RemoteJobEndStep | None, reply: WireReply, now: float) -> Trouble | None:
         account = self.parts.account
-        reading = self.parts.reading(reply)
+        reading = self.parts.reading(reply, step)
         return by_sender(ended(step, reading, account.messages, own=account.origin, now=now), reply, account.origin)
 
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:

@@ -20,9 +20,11 @@ from tidewaiter.providers.request_building import HANDLE, Build, compile_request
 from tidewaiter.providers.result_files import Results, compile_results
 from tidewaiter.providers.spec.field_types import PARAMS, SpecVariant, holds
 from tidewaiter.providers.spec.provider_spec import OperationSpec
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, SubmitSpec
 from tidewaiter.providers.template import names_callback
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 # --- the search for a remote job --------------------------------------------------------------------------------------
 
@@ -86,6 +88,7 @@ class SubmitStep:
     handle_fault: ReadHandle
     names_callback: bool
     repeatable: bool | None
+    xml: XmlForm | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class PollStep:
     handle: ReadHandle
     progress: ReadProgress
     waits: WaitRules
+    xml: XmlForm | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,7 @@ class RemoteJobEndStep:
     build: Build
     rules: Rules
     done: frozenset[int]
+    xml: XmlForm | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +128,19 @@ class Steps:
     cleanup: StepVariants[RemoteJobEndStep]
 
 
-def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
-    """The steps of an operation under an account with these settings; ``key`` is its place in the spec."""
+def compile_steps(
+    spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None = None
+) -> Steps:
+    """The steps of an operation under an account with these settings.
+
+    Args:
+        spec: the operation.
+        base_url: the base of URLs that begin with ``/``.
+        settings: the account's values.
+        key: the place of the operation in the spec.
+        reply: how replies are read, unless the operation or a step says otherwise.
+    """
+    reply = spec.reply or reply
     defaults = {name: one.default for name, one in spec.params.items() if one.default is not None}
     handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
 
@@ -133,7 +149,7 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
         handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
         fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
         rules = Rules(one.rules, f"{at}.rules")
-        return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable)
+        return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable, xml_form(one.reply, reply))
 
     def poll(one: PollSpec, at: str) -> PollStep:
         return PollStep(
@@ -142,18 +158,20 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
             _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url),
             _compile_progress(one.progress),
             compile_waits(one.retry_after),
+            xml_form(one.reply, reply),
         )
 
     def ending(one: CancelSpec, at: str) -> RemoteJobEndStep:
         done = expand(("2xx", *_DONE_ALREADY, *one.done))
-        return RemoteJobEndStep(compile_request(one, base_url, settings), Rules(one.rules, f"{at}.rules"), done)
+        rules = Rules(one.rules, f"{at}.rules")
+        return RemoteJobEndStep(compile_request(one, base_url, settings), rules, done, xml_form(one.reply, reply))
 
     def results(one: ResultsSpec, at: str) -> Results:
-        return compile_results(one, base_url, settings, at)
+        return compile_results(one, base_url, settings, at, reply)
 
     def adopt(one: AdoptSpec, at: str) -> Adopt:
         as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
-        return compile_adopt(one, base_url, settings, at, as_name)
+        return compile_adopt(one, base_url, settings, at, as_name, reply=reply)
 
     def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> StepVariants[S]:
         return StepVariants(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)

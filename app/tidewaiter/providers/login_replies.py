@@ -18,6 +18,7 @@ from tidewaiter.providers.reply_headers import parse_http_date, retry_after
 from tidewaiter.providers.reply_rules import Condition, Rules
 from tidewaiter.providers.spec.auth_spec import LoginSpec, PlaceSpec
 from tidewaiter.providers.spec.field_types import PickSpec
+from tidewaiter.providers.xml_replies import XmlForm
 
 NotSignedIn: TypeAlias = Unauthorized | Throttled | Retry
 ReadExpiry: TypeAlias = "Callable[[Reading, str, float], float | None]"
@@ -53,6 +54,7 @@ class LoginReplyRules:
     expiry: ReadExpiry
     lifetime_s: float
     renew_ahead_s: float
+    xml: XmlForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class LoginSession:
 
         A refused login concerns the account; a page of HTML, an empty body or a server error does not.
         """
-        reading = Reading(reply)
+        reading = self._reading(reply)
         verdict = self._reply.rules.judge(reading)
         effect = None if verdict is None else verdict.effect
         reason = f"the login failed: {self._messages.of_login(reading)}"
@@ -94,7 +96,7 @@ class LoginSession:
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """The keys of the spec that an exchange uses: the login, and the rule that its reply matches."""
         yield self._reply.key
-        verdict = None if reply is None else self._reply.rules.judge(Reading(reply))
+        verdict = None if reply is None else self._reply.rules.judge(self._reading(reply))
         if verdict is not None:
             yield verdict.key
 
@@ -110,12 +112,15 @@ class LoginSession:
         """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
         if reply.foreign or origin_of(reply.url) != self._origin:
             return None
-        reading = Reading(reply)
+        reading = self._reading(reply)
         return next((key for key, holds in self._renew if holds(reading)), None)
 
     def refused(self, reply: WireReply) -> Unauthorized:
         """The outcome if a new token is not valid either."""
-        return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
+        return Unauthorized(f"a new token was refused as well: {self._messages.reason(self._reading(reply))}")
+
+    def _reading(self, reply: WireReply) -> Reading:
+        return Reading(reply, xml=self._reply.xml)
 
     def _token_in(self, reading: Reading) -> str | None:
         text = (as_text(self._reply.token(reading)) or "").strip()

@@ -32,6 +32,7 @@ from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.provider_spec import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
 from tidewaiter.providers.spec_lint import read_spec
 from tidewaiter.providers.template import Fixed, compile_text, url_part
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +50,18 @@ class Probe:
     request: WireRequest
     rules: Rules = field(repr=False)
     messages: Messages = field(repr=False)
+    xml: XmlForm | None = None
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """The keys of the spec that an exchange uses: the probe, and the rule that its reply matches."""
         yield "probe"
-        verdict = None if reply is None else self.rules.judge(Reading(reply))
+        verdict = None if reply is None else self.rules.judge(Reading(reply, xml=self.xml))
         if verdict is not None:
             yield verdict.key
 
     def read(self, reply: WireReply, now: float) -> Probed:
         """Whether the account works, or why not; ``now`` is epoch seconds."""
-        reading = Reading(reply)
+        reading = Reading(reply, xml=self.xml)
         verdict = self.rules.judge(reading)
         reason = self.messages.reason(reading)
         effect = None if verdict is None else verdict.effect
@@ -212,7 +214,7 @@ class Provider:
     def _steps(self, base_url: str, values: Mapping[str, Json], faults: list[SpecFault]) -> dict[str, Steps]:
         try:
             return {
-                name: compile_steps(one, base_url, values, f"operations.{name}")
+                name: compile_steps(one, base_url, values, f"operations.{name}", self.spec.reply)
                 for name, one in self.spec.operations.items()
             }
         except UnsendableError as error:
@@ -253,7 +255,7 @@ def _probe(
     except UnsendableError as error:
         faults.append(SpecFault("", "probe", str(error)))
         return None
-    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages)
+    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages, xml_form(spec.probe.reply, spec.reply))
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:

@@ -11,6 +11,7 @@ from tidewaiter.providers.jmespath_expressions import Search, compile_expression
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import ListedItems, PagedList, PagePosition, PageReader, compile_pages
 from tidewaiter.providers.reply_defaults import FileTrouble
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec
 from tidewaiter.providers.template import Render, always, compile_value
 
@@ -61,6 +62,8 @@ def compile_adopt(
     settings: Mapping[str, Json],
     key: str,
     as_name: Callable[[Json, str], str | None],
+    *,
+    reply: ReplySpec | None = None,
 ) -> Adopt:
     """The compiled form of an ``adopt`` table.
 
@@ -70,10 +73,11 @@ def compile_adopt(
         settings: the account's values.
         key: the place of the table in the spec.
         as_name: makes a handle from a value and its base URL.
+        reply: how replies are read, unless the table says otherwise.
     """
     name = compile_expression(spec.handle)
     return Adopt(
-        paged=compile_pages(spec, base_url, settings, key),
+        paged=compile_pages(spec, base_url, settings, key, reply),
         match=tuple(
             (compile_expression(where), always(compile_value(str(as_text(wanted)), settings)))
             for where, wanted in spec.match.items()

@@ -21,8 +21,10 @@ from tidewaiter.providers.request_building import (
     compile_request,
     compile_url,
 )
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import FilesSpec, ResolveSpec, ResultsSpec
 from tidewaiter.providers.template import always, compile_text
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 Algorithm: TypeAlias = Literal["sha256", "md5"]
 
@@ -174,6 +176,8 @@ class Results:
     label: Callable[[Job], str]
     headers: BuildHeaders
     rules: Rules
+    xml: XmlForm | None = None
+    """How the replies of ``resolve``, and those in place of a file, are read."""
 
     @property
     def is_inline(self) -> bool:
@@ -200,23 +204,28 @@ class Results:
         return Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip)
 
 
-def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
-    """The compiled form of a ``results`` table; ``key`` is its place in the spec."""
+def compile_results(
+    spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None = None
+) -> Results:
+    """The compiled form of a ``results`` table; ``key`` is its place in the spec, ``reply`` how replies are read."""
     return Results(
-        source=_compile_source(spec, base_url, settings, key),
+        source=_compile_source(spec, base_url, settings, key, reply),
         label=_compile_label(spec, settings),
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
+        xml=xml_form(None if spec.resolve is None else spec.resolve.reply, reply),
     )
 
 
-def _compile_source(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> ResultSource:
+def _compile_source(
+    spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None
+) -> ResultSource:
     if spec.url is not None:
         return FixedUrl(compile_url(spec.url, base_url, settings), spec.send_auth)
     if spec.resolve is not None:
         return _compile_link_request(spec.resolve, base_url, settings, send_auth=spec.send_auth)
     if spec.pages is not None:
-        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages")
+        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages", reply)
         return JoinedPages(pages, csv=spec.pages.join == "csv")
     if spec.files:
         return FileLists(_compile_listed(spec, base_url))

@@ -18,7 +18,6 @@ from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
-from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
 
@@ -73,8 +72,8 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
         problems = [*_request_problems(operation, job, example), *_outcome_problems(operation, job, example)]
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
-    reading = None if example.reply is None else Reading(_reply(example))
-    hit = frozenset(keys_hit(operation.steps, example.step, job, reading))
+    reply = None if example.reply is None else _reply(example)
+    hit = frozenset(keys_hit(operation.steps, example.step, job, reply))
     return ExampleResult(key, example.name, tuple(problems), hit)
 
 

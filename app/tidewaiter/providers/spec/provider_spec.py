@@ -10,6 +10,7 @@ from tidewaiter.providers.account_overrides import LimitsOverride
 from tidewaiter.providers.spec.auth_spec import Auth, Seconds
 from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
 from tidewaiter.providers.spec.value_spec import SettingSpec
@@ -97,6 +98,7 @@ class OperationSpec(SpecTable):
     )
     repeatable: bool = Field(default=False, description="a second submit of the same job does no harm")
     media_type: Text | None = Field(default=None, description="of the files, if the provider does not give it")
+    reply: ReplySpec | None = Field(default=None, description="how the bodies of its replies are read")
     params: Mapping[Name, ParameterSpec] = {}
     schedule: ScheduleSpec = ScheduleSpec()
     callback: CallbackSpec | None = Field(default=None, description="when to poll if the provider can call back")
@@ -254,6 +256,7 @@ class ProviderSpec(SpecTable):
     auth: OneOrMore[Auth] = ()
     probe: ProbeSpec | None = None
     limits: LimitsSpec = LimitsSpec()
+    reply: ReplySpec = Field(default=ReplySpec(), description="how the bodies of replies are read")
     error: Picks = Field(default=(), description="the place of the provider's message in an error reply")
     operations: Mapping[Name, OperationSpec] = Field(min_length=1)
     examples: Items[Example] = ()

@@ -17,6 +17,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     Text,
 )
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 
 
 def _url_template(value: str) -> str:
@@ -52,6 +53,9 @@ class RequestSpec(SpecTable):
     headers: Mapping[SentHeaderName, str] = {}
     body: JsonValue = Field(default=None, alias="json")
     form: Mapping[str, Scalar] | None = None
+    reply: ReplySpec | None = Field(
+        default=None, description="how the body of its reply is read, if other than elsewhere in the spec"
+    )
 
     @model_validator(mode="after")
     def _sendable(self) -> Self:

@@ -8,7 +8,7 @@ from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
 
 RECIPES = Path(__file__).parent / "recipes"
-PAGES = {"xml-replies.toml": "xml.md"}
+PAGES = {"unpack.toml": "unpack.md", "xml-replies.toml": "xml.md"}
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -125,7 +125,8 @@ class Link:
     are sent with the request, if it goes to the provider's own origin. ``size`` is in bytes, ``count`` in records; both
     are ``None`` if the provider does not give them. ``sha256`` and ``md5`` are lower-case hex. ``gzip``: the file may
     be compressed; the first bytes decide, and it lands decompressed. Size and checksums may be of either form.
-    ``unread`` names the announced digest that could not be read, and the reason.
+    ``unread`` names the announced digest that could not be read, and the reason. ``archive``: the file is an archive of
+    this kind, and its members land in its place.
     """
 
     url: str
@@ -138,6 +139,7 @@ class Link:
     md5: str | None = None
     gzip: bool = False
     unread: str | None = None
+    archive: str | None = None
 
     def to_json(self) -> JsonObject:
         """The link as JSON, without the members that are empty."""

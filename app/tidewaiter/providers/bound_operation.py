@@ -268,6 +268,11 @@ class BoundOperation:
             adopt, PageReader(adopt.paged, account.messages, account.origin, bounds=account.bounds), self.own
         )
 
+    def unpack(self, job: Job) -> str | None:
+        """How the file in a reply is packed: gzip, or a kind of archive; ``None`` if it lands as it comes."""
+        results = self.parts.steps.results.of(job)
+        return None if results is None else results.unpack
+
     def file_headers(self, job: Job) -> Mapping[str, str]:
         """The headers that the spec adds to every request for a file."""
         results = self.parts.steps.results.of(job)

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from tidewaiter.domain.http_values import Json, Link
@@ -176,6 +176,8 @@ class Results:
     label: Callable[[Job], str]
     headers: BuildHeaders
     rules: Rules
+    unpack: str | None = None
+    """How every file is packed: gzip, or a kind of archive."""
     xml: XmlForm | None = None
     """How the replies of ``resolve``, and those in place of a file, are read."""
 
@@ -201,7 +203,14 @@ class Results:
 
     def link(self, job: Job, url: str, *, send_auth: bool, gzip: bool = False) -> Link:
         """A link to the job's one file."""
-        return Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip)
+        return packed(Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip), self.unpack)
+
+
+def packed(link: Link, unpack: str | None) -> Link:
+    """A link to a file that is packed as ``results.unpack`` says."""
+    if unpack is None:
+        return link
+    return replace(link, gzip=True) if unpack == "gzip" else replace(link, archive=unpack)
 
 
 def compile_results(
@@ -213,6 +222,7 @@ def compile_results(
         label=_compile_label(spec, settings),
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
+        unpack=spec.unpack,
         xml=xml_form(None if spec.resolve is None else spec.resolve.reply, reply),
     )
 
@@ -283,7 +293,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
         links = [files.link(item, base, send_auth) for files, items in listed for item in items]
         # A file without a usable URL must not be skipped silently.
         fault = next((link for link in links if isinstance(link, str)), None)
-        return fault or tuple(link for link in links if isinstance(link, Link))
+        return fault or tuple(packed(link, spec.unpack) for link in links if isinstance(link, Link))
 
     return read
 

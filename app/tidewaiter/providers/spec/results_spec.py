@@ -83,7 +83,22 @@ class ResultsSpec(SpecVariant):
     send_auth: bool = True
     send_auth_if: Expression | None = Field(default=None, description="JMESPath on the reply that lists the files")
     headers: Mapping[SentHeaderName, str] = Field(default={}, description="sent with every download, such as Accept")
+    unpack: Literal["zip", "tar.gz", "gzip"] | None = Field(
+        default=None,
+        description="how every file is packed: gzip lands the unpacked file, zip and tar.gz the members of the archive",
+    )
     rules: Items[FileRule] = ()
+
+    @model_validator(mode="after")
+    def _unpacked_once(self) -> Self:
+        if self.unpack is None:
+            return self
+        if self.pages is not None or self.inline == "head":
+            what = "pages" if self.pages is not None else 'inline = "head"'
+            raise ValueError(f"unpack is for files that come packed, and {what} makes the file here: remove unpack")
+        if any(files.gzip is not None for files in self.files) or (self.resolve is not None and self.resolve.gzip):
+            raise ValueError("unpack says how every file is packed, and gzip decides for each: keep one of them")
+        return self
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

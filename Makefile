@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-states man lock build \
+.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -78,6 +78,9 @@ docs-config: .venv/runtime.stamp ## Write docs/configuration.md and the sample c
 
 docs-metrics: .venv/runtime.stamp ## Write docs/metrics.md from the catalogue of metrics
 	$(BIN)/python -m tidewaiter.metrics > docs/metrics.md
+
+docs-spec: .venv/runtime.stamp ## Write docs/providers/reference.md from the tables of the spec language
+	$(BIN)/python -m tidewaiter.providers.reference > docs/providers/reference.md
 
 docs-states: .venv/runtime.stamp ## Write docs/states.md from the state table
 	$(BIN)/python -m tidewaiter.domain.states_page > docs/states.md

@@ -20,6 +20,25 @@ def test_listing(shell: CommandShell) -> None:
     assert "symplify" in shell("providers", "list").stdout
 
 
+def test_how_a_spec_was_verified(shell: CommandShell, tmp_path: Path) -> None:
+    """The list says it for every built-in provider, and `show` in words; a spec of one's own need not say it."""
+    (tmp_path / "specs").mkdir()
+    shell.config.write_text('[providers]\nfolders = ["specs"]')
+    source = Registry.load().source("symplify").replace('name = "symplify"', 'name = "mine"', 1)
+    (tmp_path / "specs" / "mine.toml").write_text(source.replace('verified = "emulator"\n', ""))
+    listed = {one["name"]: one["verified"] for one in shell.json("providers", "list")["providers"]}
+    assert listed["mine"] is None
+    assert listed["symplify"] == shell.json("providers", "show", "symplify")["verified"] == "emulator"
+    (line,) = (line for line in shell("providers", "list").stdout.splitlines() if line.strip().startswith("symplify"))
+    assert "emulator" in line
+    assert "verified: run against an emulator of the API" in shell("providers", "show", "symplify").stdout
+    assert "not run against a server" in shell("providers", "show", "fhir-bulk").stdout
+    assert "verified" not in shell("providers", "show", "mine").stdout
+    (tmp_path / "mine.toml").write_text(source.replace('"emulator"', '"hearsay"', 1))
+    fault = shell("providers", "lint", "mine.toml", code=ExitCode.CONFIG).stdout
+    assert fault == "mine.toml: verified: must be 'documentation', 'emulator' or 'server'\n"
+
+
 def test_showing(shell: CommandShell) -> None:
     """A provider is shown with all that an account and a job need: type, whether required, permitted, secret."""
     text = shell("providers", "show", "symplify").stdout

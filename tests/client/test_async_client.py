@@ -22,6 +22,7 @@ from tidewaiter.client import (
     NotFoundError,
     State,
     UnavailableError,
+    UnexpectedReplyError,
     require_success,
 )
 from tidewaiter.domain import outcome as o
@@ -170,7 +171,9 @@ async def test_who_is_not_there() -> None:
 @pytest.mark.parametrize(
     ("replies", "kind", "words", "times"),
     [
-        ([reply(200, b"<html>")], ApiError, "200 OK: the reply is no problem document", 1),
+        ([reply(200, b"<html>")], UnexpectedReplyError, "200 OK: the reply is no JSON", 1),
+        ([reply(200, b"[]")], UnexpectedReplyError, "the reply is no JobShape: the whole: ", 1),
+        ([reply(200, b'{"id": "secret-canary"}')], UnexpectedReplyError, "no JobShape: id: [^c]*$", 1),
         ([reply(302, b"", "Location: /login")], ApiError, "302 Found", 1),
         ([reply(599, b"[]")], ApiError, "599 Error", 1),
         ([reply(404, b"gone")], NotFoundError, "404 Not Found", 1),
@@ -186,6 +189,28 @@ async def test_other_replies(replies: list[bytes], kind: type[ApiError], words: 
                 await client.job(1)
         assert type(caught.value) is kind
         assert len(server.asked) == times
+
+
+async def test_pages_that_never_end() -> None:
+    """A page that names itself, or one before it, as the next ends the list with an error."""
+    pages = [reply(200, b'{"jobs": [], "next": "/v1/jobs?before=%d"}' % number) for number in (1, 2, 1)]
+    async with byte_server(answering(*pages)) as server, AsyncClient(server.origin) as client:
+        with pytest.raises(UnexpectedReplyError, match=r"read before: '/v1/jobs\?before=1'"):
+            assert [job async for job in client.jobs()] == []
+        assert len(server.asked) == 3
+
+
+@pytest.mark.slow
+async def test_a_lost_reply_to_a_retry(site: ApiServer) -> None:
+    """A parked job that is under way again by the lost request is no conflict; one that was under way before is."""
+    async with relaying(site.base) as relay, AsyncClient(relay.origin, clock=QuickClock()) as client:
+        (number,) = await _made(client, 1)
+        with pytest.raises(ConflictError):
+            await client.retry(number)
+        await site.step(number, o.Intended("intent"), o.Unknown("broke"), o.Undecidable("no list"))
+        assert (await client.job(number)).state is State.PARKED
+        relay.breaks_after = [0]
+        assert (await client.retry(number)).state is State.QUEUED
 
 
 class _Counting(QuickClock):

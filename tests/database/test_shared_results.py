@@ -2,9 +2,9 @@
 
 from tests.database.query_plans import fill, plan_of, walks
 from tests.support.stored_jobs import NOW, Stores, artifact
-from tidewaiter.database.job_store import StoredResult
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job
+from tidewaiter.domain.manifest import StoredResult
 
 KEY = "ab" * 32
 

@@ -8,11 +8,13 @@ from typing import Final
 
 import pytest
 
-from tests.support.doc_pages import PAGES, Block, blocks
+from tests.support.doc_pages import PAGES, ROOT, Block, blocks
 from tidewaiter.config import Config, load
 
 # Its blocks are specs, which tests/providers holds to the language.
-_CONFIGURATIONS = [block for page in PAGES if "docs/providers" not in page.as_posix() for block in blocks(page, "toml")]
+_CONFIGURATIONS = [
+    block for page in PAGES if ROOT / "docs/providers" not in page.parents for block in blocks(page, "toml")
+]
 _CONTENTS: Final = {
     ("database", "url"): "postgresql://somebody@somewhere/tidewaiter",
     ("notifications", "url"): "https://ops.example.com/hook?key=1",

@@ -31,7 +31,7 @@ _FOREIGN = {"JavaScript", "OpenAPI", "PostgreSQL"}
 
 def named_in(page: Path) -> Iterator[str]:
     """Every piece of code in a line of a page."""
-    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
     yield from _CODE.findall(text)
 
 

@@ -21,7 +21,7 @@ def test_no_names_of_labels(name: str) -> None:
     assert "no name of a label" in reason
 
 
-@pytest.mark.parametrize("value", ["", "x" * 201, "a\nb", "a\0", "x\n"])
+@pytest.mark.parametrize("value", ["", "x" * 201, "a\nb", "a\0", "x\n", "a\x85b", "\x9b"])
 def test_no_values_of_labels(value: str) -> None:
     """A value that is empty, too long, or has control characters is a fault."""
     ((named, reason),) = label_faults({"dag": value})

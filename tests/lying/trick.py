@@ -67,7 +67,7 @@ class Trick:
         of_submit: what a submit that met it is known to be: done (harmless), not done (refused), unclear, or done
             though a client is free not to read the reply (maybe).
         fatal: the exchanges after which the job may end otherwise than with success, by the documented meaning of
-            replies (docs/providers.md); anywhere else the job has to go on.
+            replies (docs/providers/index.md); anywhere else the job has to go on.
         fits: whether a correct client can know that something is wrong at all.
         first: changes the remote before the honest answer is made.
         runs: how often in a row it comes at most.

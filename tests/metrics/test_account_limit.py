@@ -96,6 +96,19 @@ def test_within_the_limit_nothing_changes() -> None:
     assert samples("tidewaiter_steps_in_flight", account=NAMES[2], lane="2") == 2
 
 
+def test_an_account_that_is_called_as_the_sum() -> None:
+    """It is a part of the sum, with its operations and lanes: nothing of it stands beside what is added up."""
+    metrics = Metrics(AccountLimit(2))
+    for name in ("other", *NAMES):
+        metrics.observe("file.landed", {"account": name, "operation": "report", "bytes": 100})
+        metrics.polled(name)
+    samples = scrape(metrics, UP)
+    assert accounts(samples) == {NAMES[0], "other"}
+    assert samples("tidewaiter_files_landed_total", account="other", operation="other") == 5
+    assert samples("tidewaiter_files_landed_total", account="other", operation="report") is None
+    assert samples("tidewaiter_polls_total", account="other") == 5
+
+
 def test_it_is_told_once() -> None:
     """The log gets one line, however often somebody scrapes, and another one for another limit."""
     told: list[int] = []

@@ -1,10 +1,11 @@
-"""docs/providers.md in parts: its chapters, its blocks, its tables, and the spec that it builds step by step."""
+"""docs/providers in parts: the chapters of the tutorial, the spec that it builds step by step, and the recipes."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
-PAGE = (Path(__file__).parents[2] / "docs" / "providers.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs" / "providers"
+RECIPES = Path(__file__).parent / "recipes"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -26,9 +27,8 @@ def rows(text: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line[1:-1].split("|")]
 
 
+PAGE = (DOCS / "index.md").read_text("utf-8")
 CHAPTERS = sections(PAGE, 2)
 WALK = CHAPTERS["From nothing to a file"]
 *_STEPS, CONFIGURATION = toml_blocks(WALK)
 SPEC = "\n".join(_STEPS)
-RECIPES = {title: toml_blocks(text) for title, text in sections(CHAPTERS["Recipes"], 3).items()}
-REFERENCE = sections(CHAPTERS["Reference"], 3)

@@ -1,4 +1,4 @@
-"""An unknown API, from an empty folder to its files, with docs/providers.md as the only guide."""
+"""An unknown API, from an empty folder to its files, with docs/providers as the only guide."""
 
 import asyncio
 import hashlib

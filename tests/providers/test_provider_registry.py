@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.spec_samples import WHOLE
+from tidewaiter.emulators.catalogue import CATALOGUE
 from tidewaiter.providers.errors import SpecError, UnknownProviderError
 from tidewaiter.providers.provider_registry import Registry
 
@@ -20,6 +21,15 @@ def test_the_catalogue_is_there() -> None:
         assert registry.source(name).startswith("# ")
         assert all(address.startswith("https://") for address in provider.spec.documentation)
         assert provider.spec.documentation
+
+
+def test_the_catalogue_says_how_it_was_verified() -> None:
+    """Each spec says it, and says "emulator" only if there is one."""
+    registry = Registry.load()
+    for name in registry.names():
+        verified = registry.get(name).spec.verified
+        assert verified is not None, f"catalog/{name}.toml needs verified"
+        assert (verified == "emulator") <= (name in CATALOGUE)
 
 
 def test_operators_add_their_own(tmp_path: Path) -> None:

@@ -1,17 +1,15 @@
-"""docs/providers.md: its examples work."""
+"""docs/providers/index.md, the tutorial of the spec language: its examples work."""
 
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tests.providers.providers_page import CHAPTERS, CONFIGURATION, PAGE, RECIPES, SPEC, WALK, rows, toml_blocks
+from tests.providers.providers_page import CHAPTERS, CONFIGURATION, DOCS, RECIPES, SPEC, WALK, rows, toml_blocks
 from tests.support.spec_samples import NOW, job_with, reply_of
 from tidewaiter.bootstrap import run_once
 from tidewaiter.config import load
@@ -20,33 +18,26 @@ from tidewaiter.domain.job import Job, State
 from tidewaiter.log import configure
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.provider import Provider
-from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
-from tidewaiter.providers.spec_lint import expand_like, read_spec
-from tidewaiter.providers.spec_references import check_references
+from tidewaiter.providers.spec_lint import read_spec
 
 # --- what it teaches --------------------------------------------------------------------------------------------------
 
 
 def test_every_block_is_toml() -> None:
-    """Nothing on the page stumbles over a comma."""
-    blocks = toml_blocks(PAGE)
-    assert len(blocks) > 15
+    """Nothing on the pages stumbles over a comma."""
+    blocks = [block for page in DOCS.rglob("*.md") for block in toml_blocks(page.read_text("utf-8"))]
+    assert len(blocks) > 5
     for block in blocks:
         tomllib.loads(block)
 
 
-def _is_whole(block: str) -> bool:
-    return {"name", "base_url", "operations"} <= tomllib.loads(block).keys()
-
-
-@pytest.mark.parametrize("text", [SPEC, *filter(_is_whole, toml_blocks(PAGE))])
-def test_the_specs_of_the_page_are_whole(text: str) -> None:
+def test_the_spec_of_the_walk_is_whole() -> None:
     """Lint finds nothing, every example holds, and every step, rule and word is shown."""
-    spec, faults = read_spec("specs/example-shop.toml", text)
+    spec, faults = read_spec("specs/example-shop.toml", SPEC)
     assert faults == []
     assert spec is not None
-    provider = Provider(spec, text, "page")
+    provider = Provider(spec, SPEC, "page")
     results = run_examples(provider)
     assert results
     assert [str(result) for result in results if not result.ok] == []
@@ -112,231 +103,6 @@ async def test_the_walk_ends_with_a_file(tmp_path: Path) -> None:
     assert f"  {len(_ORDERS)} B, SHA-256 {hashlib.sha256(_ORDERS).hexdigest()}\n" in WALK
 
 
-# --- recipes ----------------------------------------------------------------------------------------------------------
-
-
-def _laid_over(recipe: str) -> dict[str, Any]:
-    """The spec of the walk with a recipe's tables in place of its own, and without its examples."""
-    spec, new = tomllib.loads(SPEC), tomllib.loads(recipe)
-    spec["account"] |= new.pop("account", {})
-    operations = new.pop("operations", {})
-    spec["operations"]["report"] |= operations.pop("report", {})
-    spec["operations"] |= operations
-    return {**expand_like({**spec, **new, "examples": []})}
-
-
-def _tried(title: str, **example: object) -> list[str]:
-    """What is wrong with an exchange under the first block of a recipe."""
-    raw = _laid_over(RECIPES[title][0])
-    raw["examples"] = [{"name": title, "operation": "report", "handle": "7", **example}]
-    provider = Provider(ProviderSpec.model_validate(raw), "", "page")
-    return [problem for result in run_examples(provider) for problem in result.problems]
-
-
-@pytest.mark.parametrize("title", [title for title, blocks in RECIPES.items() if blocks])
-def test_recipes_fit_into_the_spec(title: str) -> None:
-    """Each leaves a spec without fault."""
-    (recipe,) = RECIPES[title]
-    raw = _laid_over(recipe)
-    ProviderSpec.model_validate(raw)
-    assert check_references("page", raw) == []
-
-
-_FILE = "https://files.example.com/r-812.csv?sig=a%2Fb"
-
-
-@pytest.mark.parametrize(
-    ("title", "step", "reply", "outcome"),
-    [
-        (
-            "A handle in a header",
-            "submit",
-            {"status": 202, "headers": {"Location": "/v2/jobs/17"}},
-            {"is": "Accepted", "handle": "https://api.example.com/v2/jobs/17"},
-        ),
-        (
-            "A handle in a redirect",
-            "submit",
-            {"status": 303, "headers": {"Location": "/v2/reports/r-812"}},
-            {"is": "Accepted", "handle": "r-812"},
-        ),
-        (
-            "A handle in a redirect",
-            "submit",
-            {"status": 303, "headers": {"X-Created": "r-813", "Location": "/v2/reports/r-812"}},
-            {"is": "Accepted", "handle": "r-813"},
-        ),
-        (
-            "A handle in a redirect",
-            "submit",
-            {"status": 302, "headers": {"Location": "/login?next=%2Fv2%2Freports"}},
-            {"is": "Unknown", "reason": "HTTP 302 (Location: /login?[redacted])"},
-        ),
-        (
-            "Status by HTTP code",
-            "poll",
-            {"status": 202, "headers": {"X-Progress": "half"}},
-            {"is": "Pending", "progress": "half"},
-        ),
-        ("Status by HTTP code", "poll", {"status": 200}, {"is": "Ready"}),
-        ("Status by HTTP code", "poll", {"status": 422}, {"is": "Refused"}),
-        (
-            "Conditions on body and headers",
-            "poll",
-            {"status": 200, "json": {"error": {"code": "BUSY"}}},
-            {"is": "Throttled"},
-        ),
-        ("Conditions on body and headers", "poll", {"status": 500, "json": {"error": "no"}}, {"is": "Refused"}),
-        (
-            "Conditions on body and headers",
-            "poll",
-            {"status": 200, "headers": {"Content-Type": "text/html"}, "text": "<p>"},
-            {"is": "Retry"},
-        ),
-        (
-            "Conditions on body and headers",
-            "poll",
-            {"status": 200, "json": {"finished_at": 1, "parts": []}},
-            {"is": "Pending"},
-        ),
-        (
-            "Conditions on body and headers",
-            "poll",
-            {"status": 200, "json": {"finished_at": 1, "parts": [1]}},
-            {"is": "Ready"},
-        ),
-        (
-            "A second call for the URL",
-            "resolve",
-            {"status": 200, "text": f"{_FILE}\n"},
-            {"is": "Links", "links": [{"url": _FILE, "label": "orders", "send_auth": False}]},
-        ),
-        (
-            "The link in the reply that says ready",
-            "poll",
-            {"status": 200, "json": {"state": "DONE", "download": _FILE}},
-            {"is": "Ready", "links": [{"url": _FILE, "label": "r-812.csv", "send_auth": False}]},
-        ),
-        (
-            "The link in the reply that says ready",
-            "poll",
-            {"status": 200, "json": {"state": "DONE"}},
-            {"is": "Unmapped"},
-        ),
-        (
-            "Several files in a list",
-            "poll",
-            {
-                "status": 200,
-                "json": {
-                    "state": "DONE",
-                    "parts": [{"href": "/v2/parts/1", "name": "orders-1", "bytes": 5}],
-                    "logs": [_FILE],
-                },
-            },
-            {
-                "is": "Ready",
-                "links": [
-                    {"url": "https://api.example.com/v2/parts/1", "label": "orders-1", "size": 5},
-                    {"url": _FILE, "label": "log"},
-                ],
-            },
-        ),
-        (
-            "A chain of two polls",
-            "submit",
-            {"status": 201, "json": {"id": "r-812"}},
-            {"is": "Accepted", "handle": "https://api.example.com/v2/reports/r-812"},
-        ),
-        (
-            "A chain of two polls",
-            "poll",
-            {"status": 200, "json": {"state": "DONE", "list": "/v2/reports/r-812/list"}},
-            {"is": "Pending", "handle": "https://api.example.com/v2/reports/r-812/list", "retry_after_s": 1.0},
-        ),
-        (
-            "A chain of two polls",
-            "poll",
-            {"status": 200, "json": {"state": "WORKING"}},
-            {"is": "Pending", "handle": None, "retry_after_s": None},
-        ),
-        (
-            "A chain of two polls",
-            "poll",
-            {"status": 200, "json": {"files": [{"url": _FILE, "name": "orders"}]}},
-            {"is": "Ready", "links": [{"url": _FILE, "label": "orders"}]},
-        ),
-        ("Inline results", "poll", {"status": 200, "text": "a,b\n"}, {"is": "Inline", "label": "orders"}),
-        (
-            "Packed files",
-            "poll",
-            {"status": 200, "json": {"state": "DONE", "parts": [{"href": "/v2/p", "name": "a.gz", "packing": "GZIP"}]}},
-            {"is": "Ready", "links": [{"url": "https://api.example.com/v2/p", "label": "a.gz", "gzip": True}]},
-        ),
-        (
-            "Results over several pages",
-            "page",
-            {"status": 200, "json": {"rows": [1, 2], "next": "b2xk"}},
-            {"is": "Page", "items": 2, "next": "b2xk"},
-        ),
-        ("Results over several pages", "page", {"status": 200, "json": {"rows": [1]}}, {"is": "Page", "last": True}),
-        (
-            "Find the remote job again",
-            "adopt",
-            {"status": 200, "json": {"reports": [{"id": "r-1", "note": "example-intent"}, {"id": "r-2", "note": "x"}]}},
-            {"is": "Matches", "handles": ["r-1"], "last": True},
-        ),
-        ("Cancel and clean up", "cancel", {"status": 409}, {"is": "Cancelled"}),
-        ("Cancel and clean up", "cleanup", {"status": 204}, {"is": "Cleaned"}),
-        (
-            "Error messages",
-            "submit",
-            {"status": 400, "json": {"errors": [{"detail": "too late"}]}},
-            {"is": "Refused", "reason": "HTTP 400: too late"},
-        ),
-        (
-            "Error messages",
-            "submit",
-            {"status": 400, "text": "<title>Bad thing</title>"},
-            {"is": "Refused", "reason": "HTTP 400: Bad thing"},
-        ),
-        (
-            "An error that comes as 200",
-            "submit",
-            {"status": 200, "json": {"error": "no"}},
-            {"is": "Refused", "reason": "not a report of this shop: HTTP 200"},
-        ),
-        (
-            "The job exists already",
-            "submit",
-            {"status": 409, "json": {"error": {"existing_id": 5}}},
-            {"is": "Duplicate", "handle": "5"},
-        ),
-        ("The job exists already", "submit", {"status": 201, "json": {"id": 6}}, {"is": "Accepted", "handle": "6"}),
-    ],
-)
-def test_recipes_do_what_they_say(title: str, step: str, reply: object, outcome: object) -> None:
-    """The reply of which a recipe speaks comes to what it promises."""
-    assert (
-        _tried(
-            title, step=step, reply={"url": "https://api.example.com/v2/reports", **_mapping(reply)}, outcome=outcome
-        )
-        == []
-    )
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    assert isinstance(value, Mapping)
-    return value
-
-
-def test_variants_choose_by_the_account() -> None:
-    """The plan that is configured decides where the submit goes."""
-    for plan, path in (("paid", "/priority/reports"), ("free", "/reports")):
-        request = {"url": f"https://api.example.com/v2{path}"}
-        assert _tried("Variants by account setting", step="submit", account={"plan": plan}, request=request) == []
-
-
 # --- what replies mean by themselves ----------------------------------------------------------------------------------
 
 
@@ -356,8 +122,8 @@ def _names_of_outcomes(operation: BoundOperation, status: int) -> list[str]:
 
 def test_the_table_of_defaults_is_true() -> None:
     """Each status that the table names comes to what stands in its row."""
-    raw = _laid_over(RECIPES["A second call for the URL"][0])
-    operation = Provider(ProviderSpec.model_validate(raw), "", "page").bind("shop", {"key": "k"}).operations["report"]
+    text = (RECIPES / "second-call-for-the-url.toml").read_text("utf-8")
+    operation = Provider.read(text, "recipe").bind("shop", {"key": "k"}).operations["report"]
     checked = 0
     for row in rows(CHAPTERS["What replies mean by themselves"]):
         for status in re.findall(r"`(\d{3})`", row[0]):
@@ -365,11 +131,3 @@ def test_the_table_of_defaults_is_true() -> None:
             assert listed == _names_of_outcomes(operation, int(status)), status
             checked += 1
     assert checked > 10
-
-
-def test_links_within_the_page_lead_somewhere() -> None:
-    """Each leads to a heading."""
-    headings = re.findall(r"^#+ (.+)$", PAGE, re.MULTILINE)
-    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    for target in re.findall(r"\]\(#([^)]+)\)", PAGE):
-        assert target in anchors

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.providers.providers_page import CHAPTERS, SPEC, sections, toml_blocks
+from tests.providers.providers_page import DOCS, SPEC, sections, toml_blocks
 from tests.support.one_export import listening, run
 from tests.support.spec_samples import NOW, job_with, reply_of
 from tidewaiter import sdk
@@ -19,8 +19,8 @@ from tidewaiter.providers.errors import SpecError
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec_examples import run_examples
 
-_CHAPTER = CHAPTERS["A provider in Python"]
-_SECTIONS = sections(_CHAPTER, 3)
+_CHAPTER = (DOCS / "python.md").read_text("utf-8")
+_SECTIONS = sections(_CHAPTER, 2)
 _CODE, _TWO_STEP_CODE = re.findall(r"^```python\n(.*?)^```$", _CHAPTER, re.MULTILINE | re.DOTALL)
 _TWO_STEP_SPEC = "\n".join(toml_blocks(_SECTIONS["An API in two steps"]))
 _SPEC = SPEC.replace('name = "example-shop"', 'name = "signed-shop"')

@@ -50,7 +50,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         pytest.param(
             changed("title = ", "titel = 1\ntitle = "),
             "titel: unknown key (there are: account, auth, base_url, documentation, error, examples, limits, name, "
-            "operations, probe, reply, title)",
+            "operations, probe, reply, title, verified)",
             id="unknown key",
         ),
         pytest.param(changed('title = "Demo"\n', ""), "title: is missing", id="missing key"),

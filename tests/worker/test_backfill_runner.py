@@ -113,8 +113,24 @@ async def test_a_job_for_each_window(site: Site) -> None:
     found = await site.fill()
     assert (found.state, found.done, found.batch.jobs, found.batch.complete) == (BackfillState.ENDED, 6, 6, True)
     assert len(site.api.logged("backfill.advanced")) == 5
+    with pytest.raises(ConflictError, match="submits no more windows: it is ended"):
+        await site.service.resume("fill", actor=ANN)
     first = (await site.api.jobs.find(limit=1000))[-1]
     assert (first.unique_key, first.context.requested_by) == ("backfill:fill:2026-01-01", "ann")
+
+
+async def test_a_death_between_a_cancellation_and_its_jobs(site: Site) -> None:
+    """The next round of any daemon cancels the jobs that are left; what a person retried later is left alone."""
+    await site.create()
+    await site.runner.serve()
+    first, second = await site.live()
+    await _end(site, first.id)
+    await site.store.cancel(await site.fill(), SystemClock().now())
+    again = await site.jobs.retry(first.id, actor=ANN)
+    await site.runner.serve()
+    assert (await site.fill()).state is BackfillState.CANCELLED
+    assert (await site.api.stored(second.id)).cancel_requested
+    assert not (await site.api.stored(again.id)).cancel_requested
 
 
 async def test_the_newest_window_first(site: Site) -> None:

@@ -172,7 +172,7 @@ def pause(invocation: Invocation, /, *, name: str, reason: str, as_json: bool) -
 def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
     """Submit windows again.
 
-    The exit code is 1 if there is no such backfill, or it is cancelled.
+    The exit code is 1 if there is no such backfill, every window is submitted, or it is cancelled.
     """
     _show(asyncio.run(_ask(invocation, lambda service: service.resume(name, actor=current_user()))), as_json)
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.text import Text
@@ -22,6 +22,12 @@ from tidewaiter.providers.spec.value_spec import SettingSpec, ValueSpec
 from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
 from tidewaiter.providers.spec_lint import lint, read_spec
 from tidewaiter.toml_file import TomlError, read_text
+
+_VERIFIED: Final = {
+    "documentation": "written from the documentation, and not run against a server",
+    "emulator": "run against an emulator of the API",
+    "server": "run against a server of the API",
+}
 
 
 @click.group
@@ -48,9 +54,9 @@ def list_providers(invocation: Invocation, /, *, as_json: bool) -> None:
         ]
         show_json({"providers": lines})
         return
-    made = table("provider", "title", "operations")
+    made = table("provider", "title", "verified", "operations")
     for provider in found:
-        made.add_row(provider.name, provider.title, ", ".join(provider.operations))
+        made.add_row(provider.name, provider.title, provider.spec.verified or "", ", ".join(provider.operations))
     show_table(made)
 
 
@@ -177,6 +183,8 @@ def _show(provider: Provider) -> None:
     click.echo(f"{spec.name}: {spec.title}")
     for address in spec.documentation:
         click.echo(f"  {address}")
+    if spec.verified is not None:
+        click.echo(f"  verified: {_VERIFIED[spec.verified]}")
     click.echo("\nSettings of an account:\n")
     _show_values("setting", spec.account)
     for name, operation in spec.operations.items():

@@ -15,6 +15,7 @@ from tidewaiter.client.errors import (
     JobNotSucceededError,
     NotFoundError,
     UnavailableError,
+    UnexpectedReplyError,
     WebhookError,
 )
 from tidewaiter.client.webhooks import verify_webhook
@@ -41,6 +42,7 @@ __all__ = [
     "NotFoundError",
     "State",
     "UnavailableError",
+    "UnexpectedReplyError",
     "WebhookError",
     "require_success",
     "verify_webhook",

@@ -4,14 +4,16 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
+from pydantic import BaseModel, ValidationError
 from yarl import URL
 
-from tidewaiter.client.errors import ApiError, UnavailableError, error_of
+from tidewaiter.client.errors import ApiError, UnavailableError, UnexpectedReplyError, error_of
 from tidewaiter.clock import Clock
 
+Shape = TypeVar("Shape", bound=BaseModel)
 TEMPORARY: Final = (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError, UnavailableError)
 """What may be over when the request is sent again."""
 _CONNECT_S: Final = 10.0
@@ -101,18 +103,36 @@ class ApiSession:
             ApiError: the API answered with a problem.
             ConnectionError: it cannot be reached.
         """
-        patience = self.patience(is_repeatable=is_repeatable)
+        patience, is_repeat = self.patience(is_repeatable=is_repeatable), False
         while True:
             try:
                 async with self.replying(method, path, wait_s=wait_s, **options) as reply:
                     body = await reply.read()
             except TEMPORARY as error:
                 await patience.after(error)
+                is_repeat = True
                 continue
+            except ApiError as error:
+                error.is_repeat = is_repeat
+                raise
             try:
                 return json.loads(body)
             except ValueError:
-                raise error_of(reply.status, body, {}) from None
+                raise UnexpectedReplyError(reply.status, "is no JSON") from None
+
+    async def ask(self, shape: type[Shape], method: str, path: str, **options: Any) -> Shape:
+        """The same as :meth:`call`, read as this shape.
+
+        Raises:
+            UnexpectedReplyError: the reply has another shape.
+        """
+        found = await self.call(method, path, **options)
+        try:
+            return shape.model_validate(found)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the whole"
+            raise UnexpectedReplyError(200, f"is no {shape.__name__}: {where}: {first['msg']}") from None
 
     @asynccontextmanager
     async def replying(
@@ -126,7 +146,7 @@ class ApiSession:
             TimeoutError: there was no reply in time.
         """
         if not path.startswith("/"):  # what a reply names must not turn the token to another host
-            raise ApiError(200, {"detail": f"the reply names an address that is no path: {path[:100]!r}"})
+            raise UnexpectedReplyError(200, f"names an address that is no path: {path[:100]!r}")
         if self._session is None:
             self._session = aiohttp.ClientSession()
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_REPLY_S + wait_s)

@@ -14,7 +14,13 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from tidewaiter.client.api_session import TEMPORARY, ApiSession
-from tidewaiter.client.errors import ChecksumError, JobNotSucceededError, NotFoundError
+from tidewaiter.client.errors import (
+    ChecksumError,
+    ConflictError,
+    JobNotSucceededError,
+    NotFoundError,
+    UnexpectedReplyError,
+)
 from tidewaiter.client.group_calls import LEAST_ROUND_S, LONGEST_WAIT_S, GroupCalls
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.job import TERMINAL, State
@@ -95,12 +101,13 @@ class AsyncClient(GroupCalls):
         body |= {} if batch is None else {"batch": batch}
         body |= {} if labels is None else {"labels": dict(labels)}
         is_repeatable = unique_key is not None
-        found = await self._api.call("POST", "/v1/jobs", json=body, headers=headers, is_repeatable=is_repeatable)
-        return JobShape.model_validate(found)
+        return await self._api.ask(
+            JobShape, "POST", "/v1/jobs", json=body, headers=headers, is_repeatable=is_repeatable
+        )
 
     async def job(self, number: int) -> JobShape:
         """A job as it is now."""
-        return JobShape.model_validate(await self._api.call("GET", f"/v1/jobs/{number}"))
+        return await self._api.ask(JobShape, "GET", f"/v1/jobs/{number}")
 
     async def jobs(self, /, **filters: str | int | datetime | Iterable[str | int]) -> AsyncGenerator[JobShape, None]:
         """All jobs that match, the newest first, page by page.
@@ -110,11 +117,15 @@ class AsyncClient(GroupCalls):
                 ``state=["failed", "expired"]``, ``created_after=`` with a datetime and its zone, ``unhandled=True``.
         """
         address: str | None = f"/v1/jobs?{_query(filters)}"
+        read: set[str] = set()
         while address is not None:
-            page = JobPage.model_validate(await self._api.call("GET", address))
+            page = await self._api.ask(JobPage, "GET", address)
             for job in page.jobs:
                 yield job
+            read.add(address)
             address = page.next
+            if address in read:
+                raise UnexpectedReplyError(200, f"names a page that was read before: {address[:100]!r}")
 
     async def wait(self, number: int, timeout_s: float | None = None) -> JobShape:
         """A job, once it has ended or waits for a person: its state is in :data:`ENDED`.
@@ -143,7 +154,7 @@ class AsyncClient(GroupCalls):
 
     async def files(self, number: int) -> list[ArtifactShape]:
         """The files that a job has landed."""
-        return ArtifactsShape.model_validate(await self._api.call("GET", f"/v1/jobs/{number}/artifacts")).artifacts
+        return (await self._api.ask(ArtifactsShape, "GET", f"/v1/jobs/{number}/artifacts")).artifacts
 
     async def stream(self, file: ArtifactShape) -> AsyncGenerator[bytes, None]:
         """The content of a file, piece by piece. A broken connection is resumed where it broke.
@@ -203,12 +214,20 @@ class AsyncClient(GroupCalls):
     async def adopt(self, number: int, handle: str) -> JobShape:
         """Let a parked job follow the remote job with this handle, which a person has found. It is sent once."""
         path = f"/v1/jobs/{number}/adopt"
-        found = await self._api.call("POST", path, json={"handle": handle}, is_repeatable=False)
-        return JobShape.model_validate(found)
+        return await self._api.ask(JobShape, "POST", path, json={"handle": handle}, is_repeatable=False)
 
     async def retry(self, number: int) -> JobShape:
         """Submit a job again: the parked job itself, or the new job that repeats an ended one."""
-        return await self._decide(number, "retry")
+        try:
+            return await self._decide(number, "retry")
+        except ConflictError as error:
+            if not error.is_repeat:
+                raise
+            # A parked job becomes itself again. If the reply was lost, the job is under way now: that is no conflict.
+            job = await self.job(number)
+            if job.state in ENDED:
+                raise
+            return job
 
     async def acknowledge(self, number: int) -> JobShape:
         """Say that somebody knows of a failure."""
@@ -219,8 +238,7 @@ class AsyncClient(GroupCalls):
         return await self._decide(number, "cancel", is_repeatable=False)
 
     async def _decide(self, number: int, action: str, *, is_repeatable: bool = True) -> JobShape:
-        found = await self._api.call("POST", f"/v1/jobs/{number}/{action}", is_repeatable=is_repeatable)
-        return JobShape.model_validate(found)
+        return await self._api.ask(JobShape, "POST", f"/v1/jobs/{number}/{action}", is_repeatable=is_repeatable)
 
     async def _ends(
         self, numbers: Iterable[int], until: str, timeout_s: float | None
@@ -251,8 +269,8 @@ class AsyncClient(GroupCalls):
     async def _ended(self, numbers: list[int], until: str, wait_s: int) -> dict[int, JobShape]:
         query = urlencode({"id": numbers, "until": until}, doseq=True)
         headers = {"Prefer": f"wait={wait_s}"}
-        found = await self._api.call("GET", f"/v1/jobs?{query}", headers=headers, wait_s=wait_s)
-        jobs = {job.id: job for job in JobPage.model_validate(found).jobs}
+        page = await self._api.ask(JobPage, "GET", f"/v1/jobs?{query}", headers=headers, wait_s=wait_s)
+        jobs = {job.id: job for job in page.jobs}
         if missing := [number for number in numbers if number not in jobs]:
             raise NotFoundError(404, {"detail": f"there is no job {', '.join(map(str, missing))}"})
         return {number: job for number, job in jobs.items() if job.state in ENDED}

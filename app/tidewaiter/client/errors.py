@@ -18,6 +18,7 @@ class ApiError(Exception):
         detail: one sentence about the cause.
         errors: the faults of single fields, each with ``detail``, and ``pointer`` or ``parameter``.
         retry_after_s: after how many seconds to try again, if the API says so.
+        is_repeat: whether the request was sent before, and may have been done then although no reply came.
     """
 
     def __init__(self, status: int, document: Mapping[str, Any], retry_after_s: float | None = None) -> None:
@@ -27,8 +28,19 @@ class ApiError(Exception):
         self.detail = str(document.get("detail") or "the reply is no problem document of Tidewaiter")
         self.errors: list[dict[str, str]] = document.get("errors") or []
         self.retry_after_s = retry_after_s
+        self.is_repeat = False
         fields = [f"{one.get('pointer', one.get('parameter'))}: {one.get('detail')}" for one in self.errors]
         super().__init__("; ".join([f"{status} {self.title}: {self.detail}", *fields]))
+
+
+class UnexpectedReplyError(ApiError):
+    """The reply is not what this version of the client understands: no JSON, or JSON of another shape.
+
+    What answers is not Tidewaiter, or a version that does not fit.
+    """
+
+    def __init__(self, status: int, fault: str) -> None:
+        super().__init__(status, {"detail": f"the reply {fault}"})
 
 
 class InvalidRequestError(ApiError):

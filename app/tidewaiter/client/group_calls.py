@@ -89,12 +89,11 @@ class GroupCalls:
         body = {"account": account, "operation": operation, "params": dict(params or {}), **span, **options}
         if name is not None:
             body["name"] = name
-        found = await self._api.call("POST", "/v1/backfills", json=body, is_repeatable=name is not None)
-        return BackfillShape.model_validate(found)
+        return await self._api.ask(BackfillShape, "POST", "/v1/backfills", json=body, is_repeatable=name is not None)
 
     async def backfill(self, name: str) -> BackfillShape:
         """A backfill as it is now."""
-        return BackfillShape.model_validate(await self._api.call("GET", f"/v1/backfills/{quote(name, safe='')}"))
+        return await self._api.ask(BackfillShape, "GET", f"/v1/backfills/{quote(name, safe='')}")
 
     async def wait_backfill(self, name: str, timeout_s: float | None = None) -> BackfillShape:
         """A backfill, once its last window has ended, or the rest of its jobs waits for a person.
@@ -119,12 +118,12 @@ class GroupCalls:
         if as_of is not None:
             body["as_of"] = as_of.isoformat()
         path = f"/v1/schedules/{quote(name, safe='')}/run"
-        return JobShape.model_validate(await self._api.call("POST", path, json=body, is_repeatable=False))
+        return await self._api.ask(JobShape, "POST", path, json=body, is_repeatable=False)
 
     async def _batch(self, name: str, wait_s: int) -> BatchShape:
         headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
         path = f"/v1/batches/{quote(name, safe='')}"
-        return BatchShape.model_validate(await self._api.call("GET", path, headers=headers, wait_s=wait_s))
+        return await self._api.ask(BatchShape, "GET", path, headers=headers, wait_s=wait_s)
 
 
 def _is_over(batch: BatchShape) -> bool:

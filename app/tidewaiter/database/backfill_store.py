@@ -21,6 +21,7 @@ from sqlalchemy import (
     insert,
     null,
     select,
+    true,
     tuple_,
     update,
 )
@@ -110,6 +111,10 @@ class BackfillStore:
         """Those with windows that are to be submitted, the oldest first."""
         return await self._find(_RUNNING)
 
+    async def cancelled(self) -> list[Backfill]:
+        """Those that were cancelled, and whose jobs have not all ended."""
+        return await self._find(_CANCELLED)
+
     async def landed(self, new: NewJob, terms: Collection[int], batch: str) -> Job | None:
         """The newest job of another batch that has landed files for the same account, operation and parameters.
 
@@ -193,6 +198,9 @@ _NAME: Final = bindparam("name", type_=Text())
 _BACKFILLS: Final = select(*BATCH_COLUMNS, *_COLUMNS).join(backfills, backfills.c.batch == batches.c.name)
 _RUNNING: Final = _BACKFILLS.where(batches.c.complete == false(), backfills.c.paused_at.is_(None)).order_by(
     batches.c.created_at, batches.c.name
+)
+_CANCELLED: Final = _BACKFILLS.where(
+    batches.c.complete == true(), batches.c.ended_at.is_(None), backfills.c.next_window < backfills.c.windows
 )
 _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))
 _IS_OPEN: Final = (

@@ -1,7 +1,6 @@
 """Jobs in the database: they are added, read, changed, cancelled and deleted."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -51,20 +50,11 @@ from tidewaiter.domain.job import (
     State,
     Track,
 )
-from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.manifest import Artifact, StoredResult
 from tidewaiter.domain.notification import Subscription
 from tidewaiter.domain.state_machine import JobUpdate
 
 __all__ = ["FencedUpdate", "GroupResult", "JobStore"]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredResult:
-    """The result of a job: when it asked the provider (epoch seconds), and the files of the reply."""
-
-    job_id: int
-    asked_at: float
-    artifacts: tuple[Artifact, ...]
 
 
 class JobStore:

@@ -8,7 +8,7 @@ MOST_LABELS: Final = 16
 LONGEST_LABEL: Final = 200
 LABEL_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_./-]{0,62}$"
 """Names as in Prometheus and in Kubernetes, such as ``dag`` or ``app.kubernetes.io/name``."""
-LABEL_VALUE: Final = rf"^[^\x00-\x1f\x7f]{{1,{LONGEST_LABEL}}}$"
+LABEL_VALUE: Final = rf"^[^\x00-\x1f\x7f-\x9f]{{1,{LONGEST_LABEL}}}$"
 
 _NAME: Final = re.compile(LABEL_NAME.removesuffix("$") + r"\Z")
 _VALUE: Final = re.compile(LABEL_VALUE.removesuffix("$") + r"\Z")

@@ -35,6 +35,15 @@ class Artifact:
     identity: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """The result of a job: when it asked the provider (epoch seconds), and the files of the reply."""
+
+    job_id: int
+    asked_at: float
+    artifacts: tuple[Artifact, ...]
+
+
 def described(artifact: Artifact) -> dict[str, Any]:
     """An artifact by the names of its columns, as the manifest shows it; a member of an archive names both."""
     members = {name: value for name, value in asdict(artifact).items() if name != "identity"}

@@ -46,8 +46,11 @@ class AccountLimit:
 
     @property
     def named(self) -> frozenset[str] | None:
-        """The accounts with series of their own; ``None`` if every account has them."""
-        return frozenset(self._named) if self._others else None
+        """The accounts with series of their own; ``None`` if every account has them.
+
+        An account whose name is that of the sum cannot have its own beside it, and is a part of the sum.
+        """
+        return frozenset(self._named) - {OTHER} if self._others else None
 
     @property
     def others(self) -> int:

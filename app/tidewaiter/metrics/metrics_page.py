@@ -59,9 +59,9 @@ done
 
 An account with one operation has about a hundred series, with buckets. At most `[http] metrics_accounts` accounts have
 series of their own, 1000 by default: the first that this process has seen, which begins with the configured ones by
-name. The series of all others are added up in `account="other"`, with `operation` and `lane` `other` too; of times and
-states it has the largest. The event `metrics.limited` and the metric `tidewaiter_accounts_in_other` say so. After a
-change of the limit by SIGHUP, counters of `other` may begin anew.
+name. The series of all others, and of an account of that name, are added up in `account="other"`, with `operation` and
+`lane` `other` too; of times and states it has the largest. The event `metrics.limited` and the metric
+`tidewaiter_accounts_in_other` say so. After a change of the limit by SIGHUP, counters of `other` may begin anew.
 
 No label holds a job's number, a handle or an address. The process's use of memory, processor and files is in the usual
 `process_*` metrics (on Linux).

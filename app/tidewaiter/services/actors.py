@@ -1,9 +1,11 @@
 """The actor of a request that changes something: a person, or the daemon itself."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
+
+from tidewaiter.domain.job import NewJob
 
 LONGEST_NAME: Final = 64
 LONGEST_REASON: Final = 500
@@ -49,3 +51,8 @@ def one_line(text: str, longest: int) -> str:
     """A person's text on one line of at most ``longest`` characters, without what could control a log or a terminal."""
     shown = "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") else sign for sign in text)
     return shown if len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def requested_by(actor: Actor, new: NewJob) -> NewJob:
+    """The same job with the name of who asked for it."""
+    return replace(new, context=replace(new.context, requested_by=one_line(actor.name, LONGEST_NAME)))

@@ -163,11 +163,14 @@ class BackfillService:
 
         Raises:
             NotFoundError: there is no such backfill.
-            ConflictError: it is cancelled.
+            ConflictError: every window is submitted, or it is cancelled.
         """
         async with audited(self._actions, self._clock, actor, "resume", f"backfill {name}"):
-            if (await self.named(name)).is_cancelled:
+            found = await self.named(name)
+            if found.is_cancelled:
                 raise ConflictError(f"backfill {name} is cancelled; make another one for the windows that are left")
+            if found.batch.complete:
+                raise ConflictError(f"backfill {name} submits no more windows: it is {found.state}")
             await self._store.resume(name)
             return await self.named(name)
 
@@ -180,19 +183,8 @@ class BackfillService:
         async with audited(self._actions, self._clock, actor, "cancel", f"backfill {name}"):
             found = await self.named(name)
             self._log_ended(await self._store.cancel(found, self._clock.now()))
-            await self._cancel_jobs(name, actor)
+            await cancel_jobs(self._jobs, name, actor)
             return await self.named(name)
-
-    async def _cancel_jobs(self, name: str, actor: Actor) -> None:
-        lists, before = JobList(self._jobs.jobs), None
-        live = [state for state in State if state not in TERMINAL]
-        while page := await lists.page(JobFilter(batch=name, states=live), _PAGE, before):
-            for job in page:
-                try:
-                    await self._jobs.cancel(job.id, actor=actor)
-                except RequestError:
-                    continue  # it has ended meanwhile
-            before = page[-1].id
 
     def _log_ended(self, ended: tuple[EndedBatch, ...]) -> None:
         for one in ended:
@@ -211,6 +203,21 @@ class BackfillService:
             reason = "are the same in every window; write ${window.from} and ${window.to} into them"
             raise RefusedError([JobRequestFault(0, "params", "", reason)])
         return new
+
+
+async def cancel_jobs(jobs: JobService, name: str, actor: Actor, *, retries: bool = True) -> None:
+    """Cancel the jobs of a backfill that have not ended; without ``retries`` those only that it has made itself."""
+    lists, before = JobList(jobs.jobs), None
+    live = [state for state in State if state not in TERMINAL]
+    while page := await lists.page(JobFilter(batch=name, states=live), _PAGE, before):
+        for job in page:
+            if job.cancel_requested or (job.retry_of is not None and not retries):
+                continue
+            try:
+                await jobs.cancel(job.id, actor=actor)
+            except RequestError:
+                continue  # it has ended meanwhile
+        before = page[-1].id
 
 
 def window_job(jobs: JobService, backfill: Backfill, place: int) -> NewJob:

@@ -31,7 +31,7 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line
+from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line, requested_by
 from tidewaiter.services.audit import audited, target_of
 from tidewaiter.services.batch_events import log_batch
 from tidewaiter.services.failure_groups import FailureGroup, failure_groups
@@ -148,7 +148,7 @@ class JobService:
         await self._check_batches(news)
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
-            [(_requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
+            [(requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
             self._clock.now(),
             actor.history_text,
             guard,
@@ -174,14 +174,14 @@ class JobService:
             ConflictError: it has ended.
         """
         async with audited(self._actions, self._clock, actor, "cancel", f"job {job_id}"):
-            job = await self._job(job_id)
+            job = await self.job(job_id)
             if job.state is State.PARKED:
                 return await self._decide(job, o.CancelAsked(), actor)
             if job.state not in TERMINAL:
                 await self._note(job, "CancelRequested", actor)
             if job.state in TERMINAL or not await self.jobs.ask_cancel(job_id, self._clock.now()):
                 raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
-            return await self._job(job_id)
+            return await self.job(job_id)
 
     async def retry(self, job_id: int, *, actor: Actor) -> Job:
         """Submit a job again: a parked one as itself, one that has ended as a new job that points to it.
@@ -196,13 +196,13 @@ class JobService:
             return await self._retry(job_id, actor)
 
     async def _retry(self, job_id: int, actor: Actor) -> Job:
-        job = await self._job(job_id)
+        job = await self.job(job_id)
         if job.state is State.PARKED:
             return await self._decide(job, o.RetryDecided(), actor)
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
         bound = self._operation(job.account, job.operation)
-        new = _requested_by(
+        new = requested_by(
             actor,
             new_job(job.account, bound, job.params, retry_of=job.id, unique_key=job.unique_key, context=job.context),
         )
@@ -222,13 +222,13 @@ class JobService:
             ConflictError: it has not failed or expired.
         """
         async with audited(self._actions, self._clock, actor, "acknowledge", f"job {job_id}"):
-            job = await self._job(job_id)
+            job = await self.job(job_id)
             if job.state not in FAILURES:
                 raise ConflictError(f"job {job_id} is {job.state}; only a failed or expired job can be acknowledged")
             if job.handled_at is None:
                 await self._note(job, "Acknowledged", actor)
                 await self._failures.acknowledge(job_id, one_line(actor.name, LONGEST_NAME), self._clock.now())
-            return await self._job(job_id)
+            return await self.job(job_id)
 
     async def poll_now(self, job_id: int, *, actor: Actor) -> Job:
         """Make a job's next step due now: a poll, if its remote job is under way. A running step is not disturbed.
@@ -240,14 +240,14 @@ class JobService:
             ConflictError: it has ended, or waits for a person.
         """
         async with audited(self._actions, self._clock, actor, "poll", f"job {job_id}"):
-            job = await self._job(job_id)
+            job = await self.job(job_id)
             if job.state is State.PARKED:
                 raise ConflictError(f"job {job_id} is parked: retry it, let it adopt a remote job, or cancel it")
             if job.state not in TERMINAL:
                 await self._note(job, "PollRequested", actor)
             if job.state in TERMINAL or not await self._wake_ups.poll_now(job_id, self._clock.now()):
                 raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
-            return await self._job(job_id)
+            return await self.job(job_id)
 
     async def adopt(self, job_id: int, handle: str, *, actor: Actor) -> Job:
         """Let a parked job follow a remote job that a person has found.
@@ -264,7 +264,7 @@ class JobService:
             return await self._adopt(job_id, handle, actor)
 
     async def _adopt(self, job_id: int, handle: str, actor: Actor) -> Job:
-        job = await self._job(job_id)
+        job = await self.job(job_id)
         if job.state is not State.PARKED:
             raise ConflictError(f"job {job_id} is not parked: it is {job.state}")
         operation = self._operation(job.account, job.operation)
@@ -315,7 +315,10 @@ class JobService:
         Raises:
             NotFoundError: there is no such job.
         """
-        return await self._job(job_id)
+        job = await self.jobs.get(job_id)
+        if job is None or job.account not in self._scope:
+            raise NotFoundError(f"there is no job {job_id}")
+        return job
 
     async def show(self, job_id: int) -> tuple[Job, list[HistoryEntry], list[Artifact]]:
         """A job with its history and its files.
@@ -323,7 +326,7 @@ class JobService:
         Raises:
             NotFoundError: there is no such job.
         """
-        job = await self._job(job_id)
+        job = await self.job(job_id)
         history = with_actions(await self.jobs.history(job_id), await self._actions.of_job(job_id))
         return job, history, await self.jobs.artifacts(job_id)
 
@@ -383,20 +386,9 @@ class JobService:
             log_batch(self._log, one)
         return update.job
 
-    async def _job(self, job_id: int) -> Job:
-        job = await self.jobs.get(job_id)
-        if job is None or job.account not in self._scope:
-            raise NotFoundError(f"there is no job {job_id}")
-        return job
-
     def _operation(self, account: str, operation: str) -> BoundOperation:
         """The operation of an existing job, which may have left the configuration since."""
         bound = self.accounts.get(account)
         if bound is None or operation not in bound.operations:
             raise ConflictError(f"account {account!r} with operation {operation!r} is not configured any more")
         return bound.operations[operation]
-
-
-def _requested_by(actor: Actor, new: NewJob) -> NewJob:
-    """The same job with the name of who asked for it."""
-    return replace(new, context=replace(new.context, requested_by=one_line(actor.name, LONGEST_NAME)))

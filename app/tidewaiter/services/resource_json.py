@@ -150,6 +150,7 @@ def provider_line_json(provider: Provider, accounts: Iterable[str]) -> dict[str,
     return {
         "name": provider.name,
         "title": provider.title,
+        "verified": provider.spec.verified,
         "operations": list(provider.operations),
         "accounts": sorted(accounts),
         "location": f"/v1/providers/{provider.name}",
@@ -162,6 +163,7 @@ def provider_json(provider: Provider) -> dict[str, Any]:
         "name": provider.name,
         "title": provider.title,
         "documentation": [str(address) for address in provider.spec.documentation],
+        "verified": provider.spec.verified,
         "operations": {
             name: {"title": one.title, "parameters": parameter_schema(one)}
             for name, one in provider.spec.operations.items()

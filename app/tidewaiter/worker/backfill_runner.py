@@ -15,7 +15,7 @@ from tidewaiter.domain.backfill import Backfill
 from tidewaiter.domain.job import Job, NewJob
 from tidewaiter.log import EventLog
 from tidewaiter.services import Actor, Channel, JobService, RequestError
-from tidewaiter.services.backfill_service import window_job, window_terms
+from tidewaiter.services.backfill_service import cancel_jobs, window_job, window_terms
 from tidewaiter.services.batch_events import log_batch
 
 ROUND_S: Final = 2.0
@@ -73,11 +73,13 @@ class BackfillRunner:
             await self._timer.sleep(ROUND_S)
 
     async def serve(self) -> None:
-        """Submit what has room, of each backfill whose account this daemon knows."""
+        """Submit what has room, of each backfill whose account this daemon knows; finish what others cancelled."""
         for backfill in await self._store.running():
             seen: Backfill | None = backfill
             while seen is not None and seen.account in self._settings.jobs.accounts and await self._advance(seen):
                 seen = await self._store.get(seen.name)
+        for backfill in await self._store.cancelled():  # whoever cancelled it may have died before its jobs were
+            await cancel_jobs(self._settings.jobs, backfill.name, Actor(DAEMON_NAME, Channel.DAEMON), retries=False)
 
     async def _advance(self, seen: Backfill) -> bool:
         """Submit some windows; returns whether more may have room at once."""

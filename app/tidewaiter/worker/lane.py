@@ -146,7 +146,7 @@ class Lane:
         """The state of the budget, for the next owner."""
         budget, reason = self.budget, self.budget.closed_reason
         if reason is not None and (tests_at := budget.tests_at) is not None:
-            reason = f"{reason}; next test request at {formatting.clock(tests_at)} UTC"
+            reason = f"{reason.rstrip('.')}; next test request at {formatting.clock(tests_at)} UTC"
         return LaneState(self.lease.epoch, budget.snapshot(), budget.closed_until, reason, self._reopened_at)
 
     # --- requests from outside ----------------------------------------------------------------------------------------

@@ -8,13 +8,13 @@ from functools import partial
 from random import Random
 
 from tidewaiter.clock import Clock
-from tidewaiter.database.job_store import JobStore, StoredResult
+from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.file_identity import identities, landed_archives, pair_files
 from tidewaiter.domain.file_names import file_name, free_places
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, folder_of, render_manifest
+from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, StoredResult, folder_of, render_manifest
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.result_files import packed

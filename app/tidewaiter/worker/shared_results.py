@@ -11,10 +11,10 @@ from typing import TypeAlias
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
-from tidewaiter.database.job_store import JobStore, StoredResult
+from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.manifest import Artifact, StoredResult
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.storage.base import Storage, StorageError

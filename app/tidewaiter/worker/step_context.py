@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Self, TypeVar
 
-from tidewaiter.database.job_store import StoredResult
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import CANCELLED_AT_ONCE, Job
-from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.manifest import Artifact, StoredResult
 from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.worker.authenticated_client import AuthenticatedClient

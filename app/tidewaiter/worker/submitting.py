@@ -8,11 +8,12 @@ from functools import partial
 from random import Random
 
 from tidewaiter.clock import Clock
-from tidewaiter.database.job_store import JobStore, StoredResult
+from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import LIVE, Job
+from tidewaiter.domain.manifest import StoredResult
 from tidewaiter.domain.url import callback_hash_of, callback_url_of, new_callback_token, shown_handle
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation

@@ -69,8 +69,10 @@ async def test_providers(site: ApiServer) -> None:
     listed = (await site.get("/v1/providers")).json["providers"]
     (ours,) = [one for one in listed if one["name"] == "harbour"]
     assert (ours["operations"], ours["accounts"]) == (["report", "listing"], ["pier", "quay"])
+    assert ours["verified"] is None
     for one in listed:
         shown = (await site.get(one["location"])).json
+        assert shown["verified"] == one["verified"]
         for operation in shown["operations"].values():
             jsonschema.Draft202012Validator.check_schema(operation["parameters"])
     schema = (await site.get("/v1/providers/harbour")).json["operations"]["report"]["parameters"]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.stored_jobs import NOW
 from tests.web.ui.ui_server import UiServer
+from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import State
 from tidewaiter.domain.job_context import JobContext
@@ -22,7 +23,7 @@ async def test_an_account_shows_how_it_is_configured(page_server: UiServer) -> N
         "newsletter", "statistics", context=JobContext(schedule="daily-opens", scheduled_for=NOW)
     )
     _, text = await page_server.get("/accounts/newsletter")
-    assert "https://newsletter.example" in text
+    assert "report at <bdi>https://newsletter.example</bdi>" in text, "without the port that everybody knows"
     assert re.search(r"<bdi>key</bdi></dt><dd><span class=\"dim\">secret, is set", text)
     assert "canary" not in text
     assert '<a href="https://report.example/api" rel="noreferrer external">documentation' in text
@@ -39,9 +40,14 @@ async def test_a_used_up_limit_is_a_wait(page_server: UiServer) -> None:
     for path in ("/accounts/newsletter", "/accounts"):
         assert "limit used up, next request" in (await page_server.get(path))[1], path
     assert "The request limit of the account is used up." in (await page_server.get(f"/jobs/{job.id}"))[1]
+    fetching = await page_server.sample.learn(await page_server.sample.polling("newsletter", "statistics"), o.Ready())
+    assert fetching.state is State.FETCHING
+    page_server.sample.clock.at += 1.0
+    _, text = await page_server.get(f"/jobs/{fetching.id}")
+    assert re.search(r"<h1>.*</svg>waiting</span> <span class=\"dim small\">fetching</span></h1>", text)
     for path in ("/jobs", "/accounts/newsletter"):
         row = (await page_server.get(path))[1].partition(f'data-key="job-{job.id}"')[2].partition("</tr>")[0]
-        assert ">waiting</span>" in row, path
+        assert "</svg>queued</span>" in row, path
         assert ">limit, <time" in row, path
     report = LaneReport(LaneCondition.OPEN, until=NOW + 60.0)
     for state in (State.FETCHING, State.QUEUED):

@@ -1,6 +1,7 @@
 """The form that makes a backfill: its fields, its preview, and what it refuses."""
 
 import html
+import json
 import re
 
 import aiohttp
@@ -14,7 +15,10 @@ from tests.web.ui.html_parts import field_of
 from tests.web.ui.ui_server import READER, SUBMITTER, UiServer
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.domain.backfill import BackfillPlan
+from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.windows import Span
+from tidewaiter.providers.spec.provider_spec import OperationSpec
+from tidewaiter.web.ui import backfill_form, job_form
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -72,6 +76,25 @@ async def test_the_form_has_the_last_values(page_server: UiServer) -> None:
     assert 'type="text" name="p.since" value="${window.from}"' in since
     assert '<option value="${window.to+1d}">' in since
     assert 'type="text" name="p.limit" value="7"' in limit
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        ({"day": "2026-03-17"}, {"day": "${window.from}"}),
+        ({"to": "2026-03-18", "from": "2026-03-17"}, {"to": "${window.to}", "from": "${window.from}"}),
+        ({"a": "2026-03-17", "b": ["2026-03-18", "2026-03-19"]}, None),
+        ({"at": "2026-03-17T10:00:00Z", "id": "x-2026-03-17"}, None),
+    ],
+)
+async def test_dates_in_nested_values_are_those_of_the_window(rule: Json, shown: Json) -> None:
+    """Where no parameter is a date; three dates may be anything, and a time is no day."""
+    spec = OperationSpec.model_validate(
+        {"title": "Any", "params": {"rule": {"type": "object", "help": "any"}}, "submit": {"url": "/", "handle": "id"}}
+        | {"poll": {"url": "/", "rules": [{"then": "ready"}]}, "results": {"url": "/"}}
+    )
+    texts = backfill_form.with_templates(spec, job_form.texts_of(spec, {"rule": rule}))
+    assert json.loads(texts["rule"]) == (rule if shown is None else shown)
 
 
 async def test_a_preview_makes_nothing_and_is_what_is_made(page_server: UiServer) -> None:

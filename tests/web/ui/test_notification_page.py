@@ -9,9 +9,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from playwright.async_api import Browser, expect
 from sqlalchemy import insert
 
 from tests.support.webhook_receiver import SECRET, Receiver, receiver
+from tests.web.ui.browser_page import looking
 from tests.web.ui.ui_server import ACCOUNTS, UiServer, served
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.notification_store import NotificationStore
@@ -116,3 +118,18 @@ async def test_odd_addresses_of_notifications(page_server: UiServer) -> None:
     assert "[notifications.ops]" in (await page_server.get("/notifications"))[1]
     for query in ("status=gone", "before=x"):
         assert (await page_server.get(f"/notifications?{query}"))[0] == 400
+
+
+@pytest.mark.slow
+async def test_the_last_error_of_an_endpoint_is_read_whole(browser: Browser, notifying: UiServer) -> None:
+    """It wraps: it pushes no button out of sight, and nothing of it is cut off."""
+    error = "No connection to https://hooks.example.org: the name of the host is not known. Try again later."
+    waiting = {"endpoint": "ops", "status": "waiting", "due_at": notifying.sample.clock.at + 60, "attempts": 2}
+    await add(notifying, {**waiting, "last_error": error})
+    for wide in (390, 1000):
+        async with looking(browser, notifying, viewport={"width": wide, "height": 800}) as page:
+            await page.goto("/notifications")
+            for table in (".endpoints", ".notifications"):
+                around = page.locator(".scroll", has=page.locator(table))
+                assert await around.evaluate("(one) => one.scrollWidth <= one.clientWidth"), (table, wide)
+            await expect(page.get_by_text("Test…")).to_be_in_viewport(ratio=1)

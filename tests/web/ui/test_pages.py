@@ -252,7 +252,7 @@ async def test_a_list_says_which_export_each_job_is(page_server: UiServer) -> No
     job = await page_server.sample.failed("shop", "profiles", "the segment is not there")
     await page_server.sample.landed("shop", "profiles")
     _, text = await page_server.get("/jobs")
-    for heading in ("Status", "Parameters", "Details", "Created", "Next poll"):
+    for heading in ("Status", "Parameters", "Details", "Created", "Next poll / end"):
         assert f">{heading}</th>" in text
     row = text[text.index(f'data-key="job-{job.id}"') :].split("</tr>")[0]
     assert re.search(r'<td class="par">.*period=LAST_DAY.*</td>', row)

@@ -34,6 +34,8 @@ async def test_each_period_is_told(page_server: UiServer) -> None:
     assert "<title>Sat 2025-06-14: 1 landed</title>" in text
     assert "<title>Fri 2025-06-13: nothing ended</title>" in text
     assert len(re.findall(r'<g data-value="', text)) == 4 * 30
+    legend = text.partition('<p class="legend">')[2].partition("</p>")[0]
+    assert re.findall(r'</svg>(\w+)</span> <span class="num">(\d+)', legend) == [("succeeded", "3"), ("failed", "1")]
     _, text = await page_server.get("/trends?step=hour&account=shop&operation=profiles")
     assert "<title>2025-06-15 15:00: 1 landed, 1 failed</title>" in text
     assert 'data-key="trend-shop-profiles"' in text
@@ -56,8 +58,8 @@ async def test_values_are_read_by_pointer_and_by_keyboard(browser: Browser, page
     await fill(page_server)
     async with looking(browser, page_server, viewport={"width": 390, "height": 800}) as page:
         await page.goto("/trends")
-        chart = page.locator("section", has=page.get_by_role("heading", name="Landed and failed"))
-        await chart.locator("svg").focus()
+        chart = page.locator("section", has=page.get_by_role("heading", name="Ended jobs"))
+        await chart.get_by_role("img").focus()
         await expect(chart.locator(".reading")).to_have_text("Sun 2025-06-15: 2 landed, 1 failed")
         await page.keyboard.press("ArrowLeft")
         await expect(chart.locator(".reading")).to_have_text("Sat 2025-06-14: 1 landed")

@@ -34,39 +34,46 @@ class BasicAuth(SpecVariant):
     """HTTP Basic. Source: RFC 7617."""
 
     type: Literal["basic"]
-    username: Text
-    password: Text
+    username: Text = Field(description="the user name")
+    password: Text = Field(description="the password, a secret setting")
 
 
 class BearerAuth(SpecVariant):
     """A token in ``Authorization: Bearer``. Source: RFC 6750."""
 
     type: Literal["bearer"]
-    token: Text
+    token: Text = Field(description="the token, a secret setting")
 
 
 class HeaderAuth(SpecVariant):
     """A key in a header."""
 
     type: Literal["header"]
-    name: SentHeaderName
-    value: Text
+    name: SentHeaderName = Field(description="the name of the header")
+    value: Text = Field(description="its value")
 
 
 class QueryAuth(SpecVariant):
-    """A key in the query of every URL."""
+    """A key in the query of every URL.
+
+    Handles and links are stored without the account's credentials, which are added again to every request with
+    credentials. From an address at the origin of ``base_url`` every pair of the query with the ``name`` of the
+    credential (or of a session's ``place``) is removed, with any value. If a pair of that name in a link means
+    something else, such as a key for one file, use ``send_auth = false``: then it stays, unless its value is the
+    account's own.
+    """
 
     type: Literal["query"]
-    name: Text
-    value: Text
+    name: Text = Field(description="the key of every URL's query")
+    value: Text = Field(description="its value")
 
 
 class BodyAuth(SpecVariant):
     """A key in the JSON object or form that is sent, or in the query if the request has no body."""
 
     type: Literal["body"]
-    name: Text
-    value: Text
+    name: Text = Field(description="the member of the JSON object or form")
+    value: Text = Field(description="its value")
 
 
 def _address_template(value: str) -> str:
@@ -96,15 +103,15 @@ class LoginRule(RuleSpec):
 class RenewRule(ConditionsSpec):
     """The conditions of a reply that says that the token is not valid any more."""
 
-    status: Codes = (401,)
+    status: Codes = Field(default=(401,), description="the status code is one of these")
 
 
 class PlaceSpec(SpecTable):
     """The place of the token: a header, after ``prefix``, or the query."""
 
-    header: SentHeaderName | None = None
-    prefix: str = ""
-    query: Text | None = None
+    header: SentHeaderName | None = Field(default=None, description="this header ...")
+    prefix: str = Field(default="", description="... with this text before the token")
+    query: Text | None = Field(default=None, description="or this key of every URL's query")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -122,57 +129,80 @@ BEARER = PlaceSpec(header="Authorization", prefix="Bearer ")
 class LoginSpec(RequestSpec):
     """The request that opens a session, and the place of the token in its reply.
 
-    ``url`` may lead to another origin. No credentials are added to this request. The first value of ``expires_at``,
+    It may contain secrets, because it is sent to its ``url`` only, which may lead to another origin. No credentials are
+    added to it. There is one login at a time, and it counts against the limits. The first value of ``expires_at``,
     ``expires_in`` and ``jwt`` that is present counts.
     """
 
     method: Literal["GET", "POST", "PUT"] = "POST"
-    url: AddressTemplate
-    token: Picks = Field(min_length=1)
-    expires_at: Picks = Field(default=(), description="ISO 8601 with an offset, an HTTP-date, or epoch seconds")
-    expires_in: Picks = Field(default=(), description="seconds")
-    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its exp is the end of its life")
-    rules: Items[LoginRule] = ()
+    url: AddressTemplate = Field(description="begins with `/` or with a setting of type `url`")
+    token: Picks = Field(min_length=1, description="the place of the token in the reply")
+    expires_at: Picks = Field(
+        default=(), description="when the token expires, as ISO 8601 with an offset, HTTP-date or epoch seconds"
+    )
+    expires_in: Picks = Field(default=(), description="in how many seconds the token expires")
+    jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its `exp` is the expiry")
+    rules: Items[LoginRule] = Field(
+        default=(),
+        description="`refused` pauses the account, `throttled` makes it wait, `retry` tries again. Without a "
+        "rule a 2xx with a token is success, and a 4xx, or a 2xx with JSON but no token, is "
+        "`refused`",
+    )
 
 
 class TokenAuth(SpecVariant):
     """A token from a login, renewed before it expires, and when a reply says that it is not valid."""
 
-    lifetime_s: Seconds = Field(default=3600.0, description="of a token without an expiry")
-    renew_ahead_s: float = Field(default=60.0, ge=0, description="how long before its expiry a token is renewed")
-    renew: Items[RenewRule] = Field(default=(RenewRule(),), min_length=1)
+    lifetime_s: Seconds = Field(
+        default=3600.0, description="seconds that a token is valid if it has no expiry in the future"
+    )
+    renew_ahead_s: float = Field(
+        default=60.0, ge=0, description="how many seconds before its expiry a token is renewed"
+    )
+    renew: Items[RenewRule] = Field(
+        default=(RenewRule(),),
+        min_length=1,
+        description="which reply says that the token is not valid any more; then it is renewed and the "
+        "request sent again, once",
+    )
 
 
 class SessionAuth(TokenAuth):
     """A token from the reply to a login request that the spec describes."""
 
     type: Literal["session"]
-    login: LoginSpec
-    place: PlaceSpec = BEARER
+    login: LoginSpec = Field(description="the request that opens the session")
+    place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
 
 
 class AssertionSpec(SpecTable):
     """A JSON Web Token, signed with the account's private key, instead of a secret. Source: RFC 7523, section 2.2."""
 
-    key: Text = Field(description="${account.NAME} of a setting of type private_key, and nothing else")
-    algorithm: Algorithm = Field(default="RS384", description="as JSON Web Algorithms name it")
-    key_id: Text | None = Field(default=None, description="kid in the header")
-    audience: Text | None = Field(default=None, description="aud; the token URL unless given")
+    key: Text = Field(description="`${account.NAME}` of a setting of type `private_key`, and nothing else")
+    algorithm: Algorithm = Field(
+        default="RS384", description="`RS`, `PS` or `ES` with `256`, `384` or `512`, or `EdDSA`; may be a setting"
+    )
+    key_id: Text | None = Field(default=None, description="`kid` in the header")
+    audience: Text | None = Field(default=None, description="`aud`; without it the token URL")
     # SMART servers accept at most five minutes; one minute is for clock differences.
     # https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
-    lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="how long an assertion is valid")
+    lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="seconds that an assertion is valid")
 
 
 class OAuth2Auth(TokenAuth):
     """OAuth 2.0 client credentials: with a secret, or with a signed assertion. Source: RFC 6749, section 4.4."""
 
     type: Literal["oauth2"]
-    token_url: AddressTemplate
-    client_id: Text
-    client_secret: Text | None = None
-    assertion: AssertionSpec | None = None
-    send: Literal["basic", "form"] = Field(default="basic", description="the place of client_id and client_secret")
-    scope: Text | None = None
+    token_url: AddressTemplate = Field(
+        description="the token endpoint; begins with `/` or with a setting of type `url`"
+    )
+    client_id: Text = Field(description="the identifier of the client")
+    client_secret: Text | None = Field(default=None, description="its secret: either this ...")
+    assertion: AssertionSpec | None = Field(default=None, description="... or a signed assertion")
+    send: Literal["basic", "form"] = Field(
+        default="basic", description="`client_id` and `client_secret` are sent by HTTP `basic`, or in the `form`"
+    )
+    scope: Text | None = Field(default=None, description="the scope that is asked for")
     form: Mapping[str, Scalar] = Field(default={}, description="more fields of the form")
 
     @model_validator(mode="after")

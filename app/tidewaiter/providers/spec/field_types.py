@@ -48,9 +48,18 @@ class SpecTable(BaseModel):
 
 
 class SpecVariant(SpecTable):
-    """A table that is used only if ``when`` holds; of several the first that holds is used."""
+    """A table that may be a list of variants: the first whose ``when`` holds is used.
 
-    when: When = Field(default={}, description="account settings and their values; params for a job's parameters")
+    ``when`` can use settings and parameters that have an ``enum`` or are boolean, and always have a value (required, or
+    with a default). Every possible case needs a variant, except where nothing is sent without one, as with adopt,
+    cancel and cleanup. In a setting or parameter ``when`` names others of its kind: the value is used only if it holds.
+    """
+
+    when: When = Field(
+        default={},
+        description='which account, by its settings, and in steps which job, by `params`: `{ region = "eu", '
+        'params.kind = "orders" }`',
+    )
 
 
 def holds(when: When, settings: Mapping[str, Any]) -> bool:
@@ -135,21 +144,42 @@ Codes: TypeAlias = OneOrMore[Code]
 
 
 class PickSpec(SpecTable):
-    """The place of a value in a reply: exactly one source, and a regex for a part of it. A plain text is JMESPath.
+    """The place of a value in a reply: exactly one of ``json``, ``header``, ``text`` and ``code``.
 
-    The value is the first group of the regex, or the whole match if it has no group. ``bare`` applies before the regex.
+    A plain text is JMESPath: ``"id"`` is ``{ json = "id" }``. Of a list the first item that finds a value counts; an
+    empty text is no value.
     """
 
     expression: Expression | None = Field(default=None, alias="json", description="JMESPath on the JSON body")
-    header: HeaderName | None = Field(default=None, description="a header, in any case")
-    rel: Relation | None = Field(default=None, description="of the header Link: the target with this relation")
-    text: Regex | None = Field(default=None, description="a regex on the body as text")
-    code: Literal[True] | None = Field(default=None, description="the HTTP status code")
-    regex: Regex | None = Field(default=None, description="the part of json, header or code that is the value")
-    excludes: Regex | None = Field(
-        default=None, description="a regex; a value that it matches as a whole counts as absent"
+    header: HeaderName | None = Field(
+        default=None,
+        description="a header, in any case; a repeated field is one value, joined by commas (RFC 9110); for a"
+        " field with a single value, such as `Location`, the first one counts",
     )
-    bare: bool = Field(default=False, description="without byte order mark, blanks and quotation marks around it")
+    rel: Relation | None = Field(
+        default=None,
+        description='with `header = "Link"`: the target of the link with this relation (RFC 8288), such as `next`',
+    )
+    text: Regex | None = Field(
+        default=None,
+        description="a regex on the first 64 KiB of the body: its first group, or the whole match if it has no group",
+    )
+    code: Literal[True] | None = Field(default=None, description="the HTTP status code")
+    regex: Regex | None = Field(
+        default=None,
+        description="a regex for a part of json, header or code: as in `text`, in its first 64 KiB; of a "
+        "repeated header it is tried on each value, then on all of them",
+    )
+    excludes: Regex | None = Field(
+        default=None,
+        description="a regex; a value that it matches as a whole does not count: `{ text = '[a-z0-9]+', "
+        "excludes = 'null' }`",
+    )
+    bare: bool = Field(
+        default=False,
+        description="remove byte order mark, spaces and quotation marks of any kind around it, before `text` "
+        "and `regex` are applied",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -180,5 +210,7 @@ Picks: TypeAlias = OneOrMore[PickSpec]
 class HeaderMatch(SpecTable):
     """A condition on a header: the regex matches in one of its values, or in all of them joined."""
 
-    name: HeaderName
-    regex: Regex
+    name: HeaderName = Field(description="the header is present ...")
+    regex: Regex = Field(
+        description="... and the regex matches in one of its values, or in all of them joined by commas"
+    )

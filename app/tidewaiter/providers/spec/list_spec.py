@@ -30,28 +30,44 @@ class PagesByParams(SpecTable):
     Each is used only if the job has it.
     """
 
-    size: Name | None = Field(default=None, description="items of a full page, instead of size")
+    size: Name | None = Field(default=None, description="replaces `size`")
     number: Name | None = Field(default=None, description="the number of the first page")
     offset: Name | None = Field(default=None, description="the number of items before the first page")
-    one_page: Name | None = Field(default=None, description="if the job has it, the list ends after one page")
+    one_page: Name | None = Field(
+        default=None,
+        description='if the job has it, the list ends after one page: `{ size = "limit", one_page = "limit" }`',
+    )
 
 
 class PageSpec(RequestSpec):
     """A request for one page of a list. ``${page.next}`` is the cursor, ``${page.number}`` counts from 1.
 
-    The last page has no ``next`` or ``next_url``, or ``last`` is true for it. If none of them is given, or ``last``
-    finds nothing, the last page is the first one with fewer than ``size`` items or without items, or one that the next
-    page repeats. A request without cursor, number and offset has one page.
+    The last page is the one without a cursor or URL, or for which ``last`` is true. No cursor, and no URL, is what is
+    missing, null, ``false``, empty, or the number 0 (the text ``"0"`` is a cursor); what is there and cannot be asked
+    for is an error. Where none of the three is given, or ``last`` finds nothing in the reply, the last page is the
+    first one with fewer than ``size`` items, or without any, or the one that the next one repeats: a list that ignores
+    the number of the page. A request without ``${page.next}``, ``${page.number}`` and ``${page.offset}`` has one page.
+    It is an error if a cursor is repeated, or if a page repeats the one before and is exactly full, or is not the last
+    one by ``last``.
+
+    If ``items`` finds null instead of the array, the page has no items. If it finds nothing, the reply is no page.
     """
 
-    size: int | None = Field(default=None, ge=1, description="items of a full page, and ${page.size}")
+    size: int | None = Field(default=None, ge=1, description="items of a full page; also `${page.size}`")
     items: Expression | None = Field(default=None, description="JMESPath to the array of items")
     next: Picks = Field(default=(), description="the cursor of the next page")
-    next_url: Picks = Field(default=(), description="the URL of the next page, absolute or relative")
+    next_url: Picks = Field(
+        default=(),
+        description="instead of `next`: the URL of the next page, absolute or relative, requested with the "
+        "same method, headers and body",
+    )
     last: Expression | None = Field(default=None, description="JMESPath that is true on the last page")
-    last_values: Items[Text] = Field(default=(), description="values of next that mean that there is no next page")
-    by_params: PagesByParams = Field(default=PagesByParams(), description="parameters that select a part of the list")
-    rules: Items[PageRule] = ()
+    last_values: Items[Text] = Field(default=(), description="values of `next` that mean that there is no next page")
+    by_params: PagesByParams = Field(
+        default=PagesByParams(),
+        description="integer parameters by which a job selects a part of the list, if it has them",
+    )
+    rules: Items[PageRule] = Field(default=(), description="what the reply means if it is no page")
 
     @model_validator(mode="after")
     def _names_next_page_once(self) -> Self:
@@ -65,7 +81,10 @@ class PageSpec(RequestSpec):
 class PagesSpec(PageSpec):
     """A list over several pages, joined into one file: a JSON array of all items, or one CSV with one header."""
 
-    join: Literal["json", "csv"] = "json"
+    join: Literal["json", "csv"] = Field(
+        default="json",
+        description="`json`: one array of all `items`; `csv`: the header of the first page, and the rows of all",
+    )
 
     @model_validator(mode="after")
     def _joinable(self) -> Self:

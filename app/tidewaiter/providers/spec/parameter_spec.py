@@ -113,18 +113,29 @@ class ParameterSpec(ValueSpec):
     An object without ``fields`` and an array without ``items`` may hold any JSON.
     """
 
-    type: Literal["string", "integer", "boolean", "object", "array"] = "string"
-    default: JsonValue = None
+    type: Literal["string", "integer", "boolean", "object", "array"] = Field(
+        default="string", description="`object` and `array` are given as JSON"
+    )
+    default: JsonValue = Field(default=None, description="the value if none is given")
     example: JsonValue = Field(default=None, description="the value in the spec's own examples")
-    aliases: Mapping[str, str] = Field(default={}, description="other spellings of permitted values")
-    more: bool = Field(default=False, description="values that are not in enum are also sent, with a warning")
+    aliases: Mapping[str, str] = Field(default={}, description='other spellings: `{ weekly = "WEEK" }`')
+    more: bool = Field(
+        default=False, description="a text that is not in `enum` is sent unchanged; the log warns with `job.warned`"
+    )
     also: Items[FieldName] = Field(default=(), description="other permitted names")
     as_written: When = Field(
-        default={}, description="account settings for which the value is sent under the name that was used"
+        default={},
+        description="only with `also`: account settings for which the value is sent under the name that was "
+        'used: `{ names = "as_written" }`',
     )
-    fields: Mapping[FieldName, "ParameterSpec"] = Field(default={}, description="of an object: its members")
-    items: "Item | None" = Field(default=None, description="of an array: the spec of each item")
-    max_items: int | None = Field(default=None, ge=1, description="of an array")
+    fields: Mapping[FieldName, "ParameterSpec"] = Field(
+        default={},
+        description="of an object: `[...fields.NAME]`, with the keys of a parameter; without it any JSON is permitted",
+    )
+    items: "Item | None" = Field(
+        default=None, description="of an array: `[...items]`, with the keys of a parameter; without it any JSON"
+    )
+    max_items: int | None = Field(default=None, ge=1, description="of an array: how many items it may have")
 
     @property
     def other_names(self) -> tuple[str, ...]:
@@ -222,9 +233,12 @@ def check_names(params: Mapping[str, ParameterSpec], what: str) -> None:
 
 
 class Item(ParameterSpec):
-    """The spec of an array's items: a parameter without a name; the ``help`` of the array describes it."""
+    """The spec of an array's items: a parameter without a name; the ``help`` of the array describes it.
 
-    help: Text = "one of the array"
+    ``when``, ``required``, ``default`` and ``also`` are not permitted.
+    """
+
+    help: Text = Field(default="one of the array", description="one line for people")
 
     @model_validator(mode="after")
     def _nameless(self) -> Self:

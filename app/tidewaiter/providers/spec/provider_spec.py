@@ -1,5 +1,7 @@
 """The whole of a spec file: a provider, its accounts, its operations and its examples."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
@@ -19,36 +21,62 @@ from tidewaiter.providers.spec.value_spec import SettingSpec
 class LimitHeadersSpec(SpecTable):
     """Headers with the rest of the provider's limit, on every reply."""
 
-    limit: HeaderName | None = Field(default=None, description="how many requests it permits; shown to people")
-    remaining: HeaderName | None = Field(default=None, description="how many of them are left")
-    reset: HeaderName = Field(description="when the limit is reset")
-    reset_is: Literal["epoch", "seconds"] = Field(default="epoch", description="a time, or the seconds until then")
+    limit: HeaderName | None = Field(default=None, description="the number of permitted requests; only shown to people")
+    remaining: HeaderName | None = Field(
+        default=None,
+        description="how many of them are left. At 0 the account waits, unless its own requests explain the "
+        "0: then `requests` decides",
+    )
+    reset: HeaderName = Field(description="when the limit is reset. Also for a 429 without Retry-After")
+    reset_is: Literal["epoch", "seconds"] = Field(
+        default="epoch",
+        description="`epoch` seconds, counted from the reply's Date because clocks differ, or `seconds` from now",
+    )
 
 
 class LimitsSpec(LimitsOverride):
     """The limits of an account, unless the operator sets others, and the headers that report them.
 
-    Without these keys nothing is limited but the requests in flight (64); a period has 60 seconds.
+    An account may replace them in ``[accounts.NAME.limits]``. Without these keys nothing is limited but the requests in
+    flight (64); a period has 60 seconds.
     """
 
     model_config = ConfigDict(strict=True)
 
-    headers: LimitHeadersSpec | None = None
+    headers: LimitHeadersSpec | None = Field(
+        default=None, description="the rest of the limit, on every reply of the API's own origin"
+    )
 
 
 class ScheduleSpec(SpecTable):
-    """When a remote job is polled, in seconds, unless the operator or the provider says otherwise."""
+    """When a remote job is polled: seconds, except ``factor`` and ``most_unknown``.
+
+    An account may replace all but ``gone_grace_s`` in ``[accounts.NAME.schedule]``. Jitter shortens each wait by up to
+    a fifth. A Retry-After can delay every poll, also the first, but makes none earlier unless it is
+    [exact](#pollretry_after). After a new submit the interval starts again.
+    """
 
     first_delay_s: float = Field(default=5.0, ge=0, description="from the submit to the first poll")
-    interval_s: Seconds = 10.0
+    interval_s: Seconds = Field(default=10.0, description="from the first poll to the second")
     factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=300.0, description="the longest interval")
-    deadline_s: Seconds = Field(default=86_400.0, description="after which a job expires")
-    stall_s: Seconds | None = Field(default=None, description="after which a job that shows no progress expires")
-    gone_grace_s: float = Field(default=60.0, ge=0, description="how long after a submit a 404 counts as lag")
-    links_expire_s: Seconds = Field(default=3600.0, description="after which a job fails if its links never work")
+    cap_s: Seconds = Field(default=300.0, description="the longest interval; not less than `interval_s`")
+    deadline_s: Seconds = Field(default=86_400.0, description="after which the job expires, counted from its creation")
+    stall_s: Seconds | None = Field(
+        default=None,
+        description="after which a job expires if its status word and progress have not changed; more than "
+        "any `cap_s`. The log warns with `job.stalled` after half of it, or of the time to the "
+        "deadline. Choose twice the longest time in which you have seen a healthy remote job "
+        "report nothing new",
+    )
+    gone_grace_s: float = Field(default=60.0, ge=0, description="how long after the submit a 404 counts as lag")
+    links_expire_s: Seconds = Field(
+        default=3600.0,
+        description="after which a job fails if its links to the files never work, counted from the first failure",
+    )
     retry_after_floor_s: float = Field(default=1.0, ge=0, description="the least that a Retry-After counts")
-    retry_after_cap_s: Seconds = Field(default=3600.0, description="the most that a Retry-After counts")
+    retry_after_cap_s: Seconds = Field(
+        default=3600.0, description="the most that it counts; not less than `retry_after_floor_s`"
+    )
     most_unknown: int = Field(
         default=5, ge=1, description="after so many submits in a row with an unknown outcome the job is parked"
     )
@@ -65,15 +93,17 @@ class ScheduleSpec(SpecTable):
 
 
 class CallbackSpec(SpecTable):
-    """The slower schedule, in seconds, of a job whose submit sent ``${callback_url}``.
+    """The slower schedule of a job whose submit sent ``${callback_url}``, and required if one does.
 
-    Callbacks get lost, so polling continues, and no wait is longer than half of the time before the deadline.
+    The operator turns callbacks on in ``[callbacks]`` of the configuration; then this schedule replaces the other,
+    unless that is slower. No wait is longer than half of the time before the deadline, because callbacks get lost, and
+    polling must be enough. Seconds, except ``factor``.
     """
 
     first_delay_s: float = Field(default=300.0, ge=0, description="from the submit to the first poll")
-    interval_s: Seconds = 600.0
+    interval_s: Seconds = Field(default=600.0, description="from the first poll to the second")
     factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=3600.0, description="the longest interval")
+    cap_s: Seconds = Field(default=3600.0, description="the longest interval; not less than `interval_s`")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -83,32 +113,55 @@ class CallbackSpec(SpecTable):
 
 
 class AnswersSpec(SpecTable):
-    """Jobs with the same parameters share one result, because the provider would give the same one again."""
+    """Jobs with the same parameters share one result, because the provider would give the same one again.
 
-    fresh_s: Seconds = Field(description="how long the provider's result stays the same")
-    newer: Name | None = Field(default=None, description="the parameter of a job that needs newer data")
+    For operations whose result comes at once: there is no submit, or each has a rule that says ``ready`` and
+    ``results`` are inline. Jobs of an account share a result if all other parameters are equal. Each job gets a copy of
+    the file in its own folder.
+    """
+
+    fresh_s: Seconds = Field(description="seconds for which the API's result stays the same; less than `deadline_s`")
+    newer: Name | None = Field(
+        default=None,
+        description="the name of a boolean parameter: a job for which it is true waits `fresh_s`, and shares "
+        "no older result",
+    )
 
 
 class OperationSpec(SpecTable):
     """One kind of export of the provider."""
 
-    title: Text
+    title: Text = Field(description="what it is, for people")
     like: Name | None = Field(
-        default=None, description="another operation; its tables are used unless they are given here"
+        default=None,
+        description="the name of another operation, whose tables are used unless they are given here. "
+        "`params` are merged, other tables are replaced as a whole",
     )
-    repeatable: bool = Field(default=False, description="a second submit of the same job does no harm")
-    media_type: Text | None = Field(default=None, description="of the files, if the provider does not give it")
+    repeatable: bool = Field(
+        default=False, description="a second remote job does no harm: see [repeatable](index.md#repeatable)"
+    )
+    media_type: Text | None = Field(
+        default=None, description="of the files, if the API does not give it; it decides the extension of file names"
+    )
     reply: ReplySpec | None = Field(default=None, description="how the bodies of its replies are read")
-    params: Mapping[Name, ParameterSpec] = {}
-    schedule: ScheduleSpec = ScheduleSpec()
-    callback: CallbackSpec | None = Field(default=None, description="when to poll if the provider can call back")
-    answers: AnswersSpec | None = None
-    submit: OneOrMore[SubmitSpec] = Field(default=(), description="without any, the results are requested at once")
-    adopt: OneOrMore[AdoptSpec] = ()
-    poll: OneOrMore[PollSpec] = ()
-    results: OneOrMore[ResultsSpec] = Field(min_length=1)
-    cancel: OneOrMore[CancelSpec] = ()
-    cleanup: OneOrMore[CleanupSpec] = ()
+    params: Mapping[Name, ParameterSpec] = Field(default={}, description="what a job may say")
+    schedule: ScheduleSpec = Field(default=ScheduleSpec(), description="when to poll")
+    callback: CallbackSpec | None = Field(default=None, description="when to poll if the API can call back")
+    answers: AnswersSpec | None = Field(default=None, description="jobs with the same parameters share one result")
+    submit: OneOrMore[SubmitSpec] = Field(
+        default=(),
+        description="the request for the export; without any the results are requested at once, and nothing "
+        "is submitted",
+    )
+    adopt: OneOrMore[AdoptSpec] = Field(
+        default=(), description="how to find the remote job of a submit without a clear answer"
+    )
+    poll: OneOrMore[PollSpec] = Field(
+        default=(), description="the request for the status; required if a submit has a handle"
+    )
+    results: OneOrMore[ResultsSpec] = Field(min_length=1, description="where the files are")
+    cancel: OneOrMore[CancelSpec] = Field(default=(), description="the request that stops the remote job")
+    cleanup: OneOrMore[CleanupSpec] = Field(default=(), description="the request that deletes the remote job")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
@@ -171,61 +224,73 @@ class OperationSpec(SpecTable):
 class ExampleRequest(SpecTable):
     """The request that a step must build; a key that is not given is not compared."""
 
-    method: Text | None = None
-    url: Text
-    headers: Mapping[str, str] = {}
-    body: JsonValue = Field(default=None, alias="json")
-    form: Mapping[str, str] = Field(default={}, description="fields of the form; others are not compared")
-    text: str | None = None
+    method: Text | None = Field(default=None, description="the method")
+    url: Text = Field(description="the whole address, with its query, without credentials")
+    headers: Mapping[str, str] = Field(default={}, description="header fields")
+    body: JsonValue = Field(default=None, alias="json", description="the body as JSON")
+    form: Mapping[str, str] = Field(default={}, description="fields of the form that is sent; others are not compared")
+    text: str | None = Field(default=None, description="the body as text")
 
 
 class ExampleReply(SpecTable):
     """A recorded reply, its body as JSON or as text."""
 
-    status: int = Field(ge=100, le=599)
-    headers: Mapping[str, str | Items[str]] = Field(default={}, description="a field that is repeated is an array")
-    body: JsonValue = Field(default=None, alias="json")
-    text: str | None = None
-    url: str = Field(default="", description="where the reply came from, after redirects")
+    status: int = Field(ge=100, le=599, description="the status code")
+    headers: Mapping[str, str | Items[str]] = Field(
+        default={}, description="header fields; the value of a repeated field is an array"
+    )
+    body: JsonValue = Field(default=None, alias="json", description="the body as JSON")
+    text: str | None = Field(default=None, description="the body as text")
+    url: str = Field(
+        default="",
+        description="its address, after redirects; the base of relative URLs in it. Without it `base_url` is used",
+    )
 
 
 class ExampleLink(SpecTable):
     """The link that a file reply belongs to."""
 
-    url: Text
-    send_auth: bool = True
+    url: Text = Field(description="its address")
+    send_auth: bool = Field(default=True, description="whether the credentials were sent with it")
 
 
 class ExamplePage(SpecTable):
     """The position of a page of a paged result, or of adopt."""
 
-    number: int = Field(default=1, ge=1)
-    offset: int = Field(default=0, ge=0)
+    number: int = Field(default=1, ge=1, description="its number")
+    offset: int = Field(default=0, ge=0, description="the number of items before it")
     next: Text | None = Field(default=None, description="the cursor or URL from the page before")
 
 
 class Example(SpecTable):
     """A recorded exchange and its expected outcome; ``tidewaiter providers test`` runs it.
 
-    ``outcome`` names the outcome (``is``) and those of its fields that are compared; of ``reason`` and ``excerpt`` a
-    part is enough. A file is ``is = "File"``, the links of a resolve are ``is = "Links"``, a page
-    of a paged result is ``is = "Page"``, and what adopt finds on a page is ``is = "Matches"``. A login that succeeded
-    is ``is = "Token"``, a probe ``is = "Healthy"``, and a reply that says that a token is not valid any more ``is =
-    "Renew"``, else ``is = "Keep"``; those three steps belong to no operation.
+    At least a ``request``, or a ``reply`` with ``outcome``. A body is given as ``json`` or as ``text``. A key that is
+    not given is not compared.
     """
 
-    name: Text
-    operation: Name | None = None
-    step: Literal["submit", "adopt", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"]
-    account: Mapping[str, JsonValue] = {}
-    params: Mapping[str, JsonValue] = {}
-    handle: Text | None = None
-    callback_url: Text | None = None
-    link: ExampleLink | None = None
-    page: ExamplePage = ExamplePage()
-    request: ExampleRequest | None = None
-    reply: ExampleReply | None = None
-    outcome: Mapping[str, JsonValue] | None = None
+    name: Text = Field(description="what it shows")
+    operation: Name | None = Field(
+        default=None, description="the name of one; required except for `login`, `renew` and `probe`"
+    )
+    step: Literal[
+        "submit", "adopt", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"
+    ] = Field(description="which request and reply it is about")
+    account: Mapping[str, JsonValue] = Field(default={}, description="settings; they replace the `example` values")
+    params: Mapping[str, JsonValue] = Field(default={}, description="parameters; they replace the `example` values")
+    handle: Text | None = Field(
+        default=None, description="the remote job's handle; every step after the submit needs one"
+    )
+    callback_url: Text | None = Field(default=None, description="the value of `${callback_url}`")
+    link: ExampleLink | None = Field(default=None, description="for the reply of a file: the link that was followed")
+    page: ExamplePage = Field(default=ExamplePage(), description="for a page of `results.pages` or `adopt`: which one")
+    request: ExampleRequest | None = Field(default=None, description="the expected request")
+    reply: ExampleReply | None = Field(default=None, description="the recorded reply")
+    outcome: Mapping[str, JsonValue] | None = Field(
+        default=None,
+        description="[the outcome](#the-outcomes-of-examples) as `is`, and the fields that are compared; of "
+        "`reason` and `excerpt` a part is enough",
+    )
 
     @model_validator(mode="after")
     def _has_request_or_reply(self) -> Self:
@@ -243,26 +308,36 @@ class Example(SpecTable):
 
 
 class ProviderSpec(SpecTable):
-    """A spec file."""
+    """A spec file: one remote API."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
-    title: Text
-    documentation: OneOrMore[Text] = Field(default=(), description="where the API is described")
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)] = Field(
+        description="the name in accounts: lower-case letters, digits and `-`"
+    )
+    title: Text = Field(description="the name for people")
+    documentation: OneOrMore[Text] = Field(default=(), description="the addresses where the API is described")
+    verified: Literal["documentation", "emulator", "server"] | None = Field(
+        default=None,
+        description="how it is known that the spec is right: it was written from the `documentation` and its examples "
+        "hold, it was run against an `emulator` of the API, or against a `server` of it",
+    )
     base_url: OneOrMore[Text] = Field(
         min_length=1,
-        description="the base of URLs that begin with /; the first whose settings ${account.x} all have a value",
+        description="the base of URLs that begin with `/`; the first whose settings all have a value counts. "
+        "The account's credentials are sent to its scheme, host and port only",
     )
-    account: Mapping[Name, SettingSpec] = {}
-    auth: OneOrMore[Auth] = ()
-    probe: ProbeSpec | None = None
-    limits: LimitsSpec = LimitsSpec()
-    reply: ReplySpec = Field(default=ReplySpec(), description="how the bodies of replies are read")
-    error: Picks = Field(default=(), description="the place of the provider's message in an error reply")
-    operations: Mapping[Name, OperationSpec] = Field(min_length=1)
-    examples: Items[Example] = ()
+    account: Mapping[Name, SettingSpec] = Field(default={}, description="the settings of an account")
+    auth: OneOrMore[Auth] = Field(default=(), description="how to authenticate; without it there is no authentication")
+    probe: ProbeSpec | None = Field(default=None, description="a request that shows whether an account works")
+    limits: LimitsSpec = Field(default=LimitsSpec(), description="what the API permits")
+    reply: ReplySpec = Field(default=ReplySpec(), description="how the bodies of replies are read: JSON or XML")
+    error: Picks = Field(default=(), description="the place of the API's message in an error reply")
+    operations: Mapping[Name, OperationSpec] = Field(min_length=1, description="what can be asked for")
+    examples: Items[Example] = Field(default=(), description="recorded exchanges, which are tested")
 
 
 def spec_schema() -> JsonObject:
     """The JSON Schema of a spec file, for editors."""
-    schema: JsonObject = ProviderSpec.model_json_schema(by_alias=True)
+    # Descriptions are Markdown with links into the reference, which lead nowhere in an editor.
+    text = re.sub(r"\[([^\]\[]+)\]\([^)\s]+\)", r"\1", json.dumps(ProviderSpec.model_json_schema(by_alias=True)))
+    schema: JsonObject = json.loads(text)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

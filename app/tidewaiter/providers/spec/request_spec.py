@@ -40,19 +40,30 @@ Words: TypeAlias = Annotated[Mapping[str, Effect], AfterValidator(_distinct)]
 
 
 class RequestSpec(SpecTable):
-    """One request. Templates ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
+    """One request. References ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
     A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
     with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. A key of ``query``,
-    ``headers``, ``json`` or ``form`` is left out if its template has no value.
+    ``headers``, ``json`` or ``form`` is left out if its reference has no value.
     """
 
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    url: UrlTemplate
-    query: Mapping[str, Scalar] = {}
-    headers: Mapping[SentHeaderName, str] = {}
-    body: JsonValue = Field(default=None, alias="json")
-    form: Mapping[str, Scalar] | None = None
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(
+        default="GET", description="the HTTP method"
+    )
+    url: UrlTemplate = Field(
+        description="begins with `/` and follows `base_url`, or begins with `${handle}`, which is a URL then"
+    )
+    query: Mapping[str, Scalar] = Field(
+        default={},
+        description="keys and values of the query, percent-encoded. The key `*` takes a parameter that is an "
+        'object, `"*" = "${params.filters}"`: its members become keys of the query, repeated for '
+        "lists",
+    )
+    headers: Mapping[SentHeaderName, str] = Field(default={}, description="header fields and their values")
+    body: JsonValue = Field(default=None, alias="json", description="the body, as JSON; not for `GET` and `HEAD`")
+    form: Mapping[str, Scalar] | None = Field(
+        default=None, description="the body as a form, instead of `json`; `*` as in `query`"
+    )
     reply: ReplySpec | None = Field(
         default=None, description="how the body of its reply is read, if other than elsewhere in the spec"
     )
@@ -69,10 +80,12 @@ class RequestSpec(SpecTable):
 class ConditionsSpec(SpecTable):
     """Conditions on a reply; all that are given must hold."""
 
-    status: Codes = ("2xx",)
-    expression: Expression | None = Field(default=None, alias="json", description="JMESPath that is true")
-    header: HeaderMatch | None = None
-    text: Regex | None = Field(default=None, description="a regex that is found in the body")
+    status: Codes = Field(default=("2xx",), description="the status code is one of these")
+    expression: Expression | None = Field(
+        default=None, alias="json", description="JMESPath that is true: what it finds is not null, false or empty"
+    )
+    header: HeaderMatch | None = Field(default=None, description="a header is there, and matches")
+    text: Regex | None = Field(default=None, description="a regex that matches in the first 64 KiB of the body")
 
 
 _SILENT = frozenset({"accepted", "done", "duplicate", "empty", "healthy", "partial", "pending", "ready", "running"})
@@ -86,10 +99,19 @@ class RuleSpec(ConditionsSpec):
     spaces and without case. Without ``status`` a rule matches 2xx replies only.
     """
 
-    then: str | None = None
-    word: Picks = Field(default=(), description="the place of the provider's word")
-    words: Words[str] = Field(default={})
-    reason: Text | None = Field(default=None, description="text before the provider's own message")
+    then: str | None = Field(
+        default=None,
+        description="[the meaning](#what-a-rule-can-say) of a reply for which the conditions hold, if there "
+        "is no `word`",
+    )
+    word: Picks = Field(default=(), description="the place of the API's own word")
+    words: Words[str] = Field(
+        default={}, description='what each word means: `{ DONE = "ready" }`. With any other word the rule does not hold'
+    )
+    reason: Text | None = Field(
+        default=None,
+        description='text before the API\'s own message, for people: `"the key is not valid"`. Only for errors',
+    )
 
     @model_validator(mode="after")
     def _reason_is_used(self) -> Self:

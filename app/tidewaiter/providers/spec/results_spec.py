@@ -31,9 +31,11 @@ class FileRule(RuleSpec):
 class ResolveSpec(RequestSpec):
     """A request whose reply names the file; the rules of the results also apply to it."""
 
-    link: Picks = Field(min_length=1)
-    gzip: Picks = Field(default=(), description="true if the file may be gzip-compressed; it lands decompressed")
-    send_auth_if: Picks = Field(default=(), description="replaces send_auth if it finds a value")
+    link: Picks = Field(min_length=1, description="the place of the URL in the reply")
+    gzip: Picks = Field(default=(), description="whether the file may be gzip-compressed; then it lands decompressed")
+    send_auth_if: Picks = Field(
+        default=(), description="if a value is found, the credentials are sent with the download, else not"
+    )
 
 
 class FilesSpec(SpecTable):
@@ -42,16 +44,24 @@ class FilesSpec(SpecTable):
     If ``each`` finds nothing, there are no such files; zero files are a success.
     """
 
-    each: Expression
-    url: Expression = "url"
-    label: Expression | None = None
-    count: Expression | None = Field(default=None, description="records in the file")
-    size: Expression | None = Field(default=None, description="bytes in the file")
-    media_type: Expression | None = None
-    sha256: Expression | None = Field(default=None, description="in hexadecimal or Base64")
-    md5: Expression | None = Field(default=None, description="in hexadecimal or Base64")
+    each: Expression = Field(
+        description="JMESPath on the reply: a list, or one item. If it finds nothing, there are no files, "
+        "which is a success"
+    )
+    url: Expression = Field(default="url", description="the address of the file, absolute or relative")
+    label: Expression | None = Field(default=None, description="its name; by default the end of its URL")
+    count: Expression | None = Field(default=None, description="records in the file, for the manifest; not verified")
+    size: Expression | None = Field(default=None, description="bytes in the file, verified")
+    media_type: Expression | None = Field(default=None, description="its media type")
+    sha256: Expression | None = Field(
+        default=None,
+        description="in hexadecimal or Base64, also in quotation marks or after the name of the algorithm; verified",
+    )
+    md5: Expression | None = Field(default=None, description="the same")
     gzip: Expression | None = Field(
-        default=None, description="true if the file may be gzip-compressed; it lands decompressed"
+        default=None,
+        description="true if the file may be gzip-compressed: then it lands decompressed; size and checksums "
+        "may be of either form",
     )
 
 
@@ -62,32 +72,44 @@ _OF_THE_DOWNLOAD = frozenset(
 
 
 class ResultsSpec(SpecVariant):
-    """Where the files are.
+    """Where the files are: exactly one of ``inline``, ``url``, ``files``, ``pages`` and ``resolve``.
 
-    ``inline``: the reply that says ready; a fixed ``url``; lists of ``files``; ``pages`` that are joined; or
-    ``resolve``, a request for the link. ``inline = "head"`` lands the status and the header fields of the reply, as
-    JSON.
-
-    ``send_auth`` says whether the account's credentials are sent with a download from the provider's own origin; with
-    ``files``, ``send_auth_if`` may decide. ``label`` names the one file. ``headers`` are sent with every download, and
-    with ``inline`` with the poll and the submit whose reply is the file; other origins get only those that do not
-    concern the account, such as Accept.
+    Other origins than that of ``base_url`` get only those ``headers`` that do not concern the account, such as Accept.
     """
 
-    inline: Literal[True, "head"] | None = None
-    url: UrlTemplate | None = None
-    files: OneOrMore[FilesSpec] = ()
-    pages: PagesSpec | None = None
-    resolve: ResolveSpec | None = None
-    label: Text | None = None
-    send_auth: bool = True
-    send_auth_if: Expression | None = Field(default=None, description="JMESPath on the reply that lists the files")
-    headers: Mapping[SentHeaderName, str] = Field(default={}, description="sent with every download, such as Accept")
+    inline: Literal[True, "head"] | None = Field(
+        default=None,
+        description="`true`: the reply that says ready is the file; `head`: its status and header fields are "
+        "the file, as JSON",
+    )
+    url: UrlTemplate | None = Field(default=None, description="the address of the one file, as in a request")
+    files: OneOrMore[FilesSpec] = Field(default=(), description="lists of files in the reply that says ready")
+    pages: PagesSpec | None = Field(
+        default=None, description="a request for a list, page by page, that is joined into the one file"
+    )
+    resolve: ResolveSpec | None = Field(default=None, description="a request whose reply names the one file")
+    label: Text | None = Field(default=None, description="the name of the one file")
+    send_auth: bool = Field(
+        default=True,
+        description="whether the credentials are sent with the download; never to another origin than that of"
+        " `base_url`",
+    )
+    send_auth_if: Expression | None = Field(
+        default=None, description="with `files`: JMESPath on the reply; replaces `send_auth` if it finds a value"
+    )
+    headers: Mapping[SentHeaderName, str] = Field(
+        default={},
+        description="headers of every download, such as `Accept`; with `inline` of poll and submit, whose own"
+        " headers have priority. Not with `pages`",
+    )
     unpack: Literal["zip", "tar.gz", "gzip"] | None = Field(
         default=None,
-        description="how every file is packed: gzip lands the unpacked file, zip and tar.gz the members of the archive",
+        description="how every file is packed: `gzip` lands the unpacked file, `zip` and `tar.gz` the members of the"
+        " archive",
     )
-    rules: Items[FileRule] = ()
+    rules: Items[FileRule] = Field(
+        default=(), description="what the reply to a download means; rules see the first 4 KiB of it"
+    )
 
     @model_validator(mode="after")
     def _unpacked_once(self) -> Self:

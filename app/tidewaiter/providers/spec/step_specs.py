@@ -74,14 +74,18 @@ class ProbeSpec(RequestSpec):
     """One request that changes nothing and shows whether an account works."""
 
     method: Literal["GET", "POST"] = "GET"
-    rules: Items[ProbeRule] = ()
+    rules: Items[ProbeRule] = Field(
+        default=(), description="what the reply means; without a rule that holds a 2xx is `healthy`"
+    )
 
 
 class ProgressSpec(PickSpec):
     """The progress of the remote job: a number or text in the reply, or ``done`` of ``total``."""
 
-    done: Expression | None = None
-    total: Expression | None = None
+    done: Expression | None = Field(
+        default=None, description="JMESPath: how much is done; only with `total`, shown as `120/4000`"
+    )
+    total: Expression | None = Field(default=None, description="JMESPath: how much there is to do")
 
     def _check_source(self) -> None:
         if self.done is None and self.total is None:
@@ -93,7 +97,11 @@ class ProgressSpec(PickSpec):
 class RetryAfterSpec(PickSpec):
     """How long a reply asks to wait. Without a source, the header Retry-After itself is exact."""
 
-    exact: bool = Field(default=False, description="the value replaces our own schedule; else it only delays the poll")
+    exact: bool = Field(
+        default=False,
+        description="this value replaces our own schedule. `retry_after = { exact = true }`, without a "
+        "source, is for the header, also in the submit's reply",
+    )
 
     @property
     def names_value(self) -> bool:
@@ -109,20 +117,33 @@ class SubmitSpec(RequestSpec, SpecVariant):
     """The request that makes a remote job. Without ``handle`` a rule must say when the reply is the result itself."""
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    repeatable: bool | None = Field(default=None, description="for this variant, if it differs from the operation")
-    handle: Picks = ()
-    rules: Items[SubmitRule] = ()
+    repeatable: bool | None = Field(
+        default=None,
+        description="for this variant, if it differs from the operation: see [repeatable](index.md#repeatable)",
+    )
+    handle: Picks = Field(default=(), description="the handle of the remote job, at most 2048 characters")
+    rules: Items[SubmitRule] = Field(
+        default=(), description="what the reply means; without any, a 2xx with a handle is `accepted`"
+    )
 
 
 class PollSpec(RequestSpec, SpecVariant):
     """The request that polls a remote job. If ``handle`` is given, it is read from every reply."""
 
-    rules: Items[PollRule] = Field(min_length=1)
-    progress: ProgressSpec | None = None
-    retry_after: OneOrMore[RetryAfterSpec] = Field(
-        default=(), description="seconds, epoch seconds or an HTTP-date, beside the header Retry-After"
+    rules: Items[PollRule] = Field(min_length=1, description="what the reply means; at least one says `ready`")
+    progress: ProgressSpec | None = Field(
+        default=None, description="how far the remote job is, for people and for `stall_s`"
     )
-    handle: Picks = ()
+    retry_after: OneOrMore[RetryAfterSpec] = Field(
+        default=(),
+        description="the wait that the reply asks for, in the forms of a Retry-After; replaces the header "
+        "Retry-After. The poll comes at the later of it and our own schedule",
+    )
+    handle: Picks = Field(
+        default=(),
+        description="a new handle, if the reply has one. The next poll uses it; from the reply that says "
+        "ready, so do `results` and `cleanup`",
+    )
 
 
 class AdoptSpec(PageSpec, SpecVariant):
@@ -132,15 +153,26 @@ class AdoptSpec(PageSpec, SpecVariant):
     ``where`` is true. A template of ``match`` without a value is ignored.
     """
 
-    items: Expression
+    items: Expression = Field(description="JMESPath to the array of items")
     match: Mapping[Expression, Scalar] = Field(
-        default={}, description="JMESPath on an item, and the text that it must find"
+        default={}, description="JMESPath on an item, and the text that it must find; scalars count as text, trimmed"
     )
-    where: Expression | None = Field(default=None, description="JMESPath that is true on the item")
+    where: Expression | None = Field(
+        default=None, description="JMESPath that is true on the item; at least one of `match` and `where`"
+    )
     handle: Expression = Field(description="JMESPath on the item: the remote job's handle")
-    lag_s: float = Field(default=120.0, ge=0, description="how long the list may lag behind a submit")
-    absent: Literal["repeat", "park"] = Field(default="repeat", description="what to do if there is no match")
-    match_all: bool = Field(default=False, description="a job without a value for all of match is left to a person")
+    lag_s: float = Field(
+        default=120.0, ge=0, description="for how many seconds after a submit the list may lack its remote job"
+    )
+    absent: Literal["repeat", "park"] = Field(
+        default="repeat",
+        description="what to do if it is not in the list after that: `repeat` submits again, `park` parks the job",
+    )
+    match_all: bool = Field(
+        default=False,
+        description="a job without a value for all of `match`, such as an optional title, is parked; by "
+        "default only the values that it has are compared",
+    )
 
     @model_validator(mode="after")
     def _has_criteria(self) -> Self:
@@ -153,8 +185,8 @@ class CancelSpec(RequestSpec, SpecVariant):
     """The request that stops the remote job. 2xx, 404, 410 and the codes of ``done`` mean that it has stopped."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "DELETE"
-    done: Items[Code] = ()
-    rules: Items[EndingRule] = ()
+    done: Items[Code] = Field(default=(), description="more status codes that mean that the remote job has ended")
+    rules: Items[EndingRule] = Field(default=(), description="what the reply means")
 
 
 class CleanupSpec(CancelSpec):

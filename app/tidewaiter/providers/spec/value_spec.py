@@ -107,23 +107,29 @@ Problems: TypeAlias = list[tuple[str, str]]
 
 
 class ValueSpec(SpecVariant):
-    """The common keys of settings and parameters. A default makes a value optional, and so does ``required = false``.
+    """The common keys of settings, ``[account]``, and of parameters, ``[operations.NAME.params]``: tables by name.
 
-    ``when`` names siblings: the value is used only if they have the given values.
+    A name has lower-case letters, digits and ``_``; a field of an object has the API's own name, without spaces, dots
+    and square brackets. A default makes a value optional, and so does ``required = false``. ``enum``, ``pattern``,
+    ``excludes``, ``max_length``, ``counted`` and ``contains`` are for strings.
     """
 
-    type: Literal["string", "integer", "boolean", "url", "private_key", "object", "array"] = "string"
-    help: Text = Field(description="one line for the help of the command line")
-    required: bool = True
-    default: Scalar | None = None
+    type: Literal["string", "integer", "boolean", "url", "private_key", "object", "array"] = Field(
+        default="string", description="what the value is"
+    )
+    help: Text = Field(description="one line for people")
+    required: bool = Field(default=True, description="whether a value is required if there is no default")
+    default: Scalar | None = Field(default=None, description="the value if none is given")
     example: Scalar | None = Field(default=None, description="the value in the spec's own examples")
-    enum: Items[Text] = Field(default=(), description="the permitted values of a string, matched in any case")
-    pattern: Regex | None = Field(default=None, description="a regex that the whole of a string matches")
-    excludes: Regex | None = Field(default=None, description="a regex that the whole of a string must not match")
+    enum: Items[Text] = Field(default=(), description="the permitted texts, in any case")
+    pattern: Regex | None = Field(default=None, description="a regex that the whole text matches")
+    excludes: Regex | None = Field(default=None, description="a regex that the whole text must not match")
     max_length: int | None = Field(default=None, ge=1, description="in characters")
-    counted: Mapping[Text, int] = Field(default={}, description="texts that count as this many characters each")
-    contains: OneOrMore[Text] = Field(default=(), description="texts that a string must contain")
-    any_case: bool = Field(default=False, description="contains and counted ignore upper and lower case")
+    counted: Mapping[Text, int] = Field(
+        default={}, description='texts that count as this number of characters: `{ "{LINK}" = 22 }`'
+    )
+    contains: OneOrMore[Text] = Field(default=(), description="texts that it must contain")
+    any_case: bool = Field(default=False, description="`contains` and `counted` ignore case")
 
     @property
     def other_names(self) -> tuple[str, ...]:
@@ -221,8 +227,10 @@ class SettingSpec(ValueSpec):
     A ``private_key`` is PEM text or a JSON Web Key, and may have several lines.
     """
 
-    type: Literal["string", "integer", "boolean", "url", "private_key"] = "string"
-    secret: bool = False
+    type: Literal["string", "integer", "boolean", "url", "private_key"] = Field(
+        default="string", description="`url` is the address of an API, `private_key` is PEM text or a JSON Web Key"
+    )
+    secret: bool = Field(default=False, description="never shown, and for `auth` only")
 
     def _shown(self, text: str) -> str:
         return "the secret" if self.secret else super()._shown(text)

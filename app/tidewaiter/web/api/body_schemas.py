@@ -262,12 +262,19 @@ class OperationShape(Outgoing):
     parameters: Annotated[dict[str, Any], Field(description="the JSON Schema (2020-12) of `params`")]
 
 
+Verified: TypeAlias = Annotated[
+    Literal["documentation", "emulator", "server"] | None,
+    Field(description="how its spec was verified; null: not said"),
+]
+
+
 class ProviderShape(Outgoing):
     """A remote API with its operations."""
 
     name: str
     title: str
     documentation: list[str]
+    verified: Verified
     operations: dict[str, OperationShape]
 
 
@@ -276,6 +283,7 @@ class ProviderLine(Outgoing):
 
     name: str
     title: str
+    verified: Verified
     operations: list[str]
     accounts: Annotated[list[str], Field(description="the accounts that are configured for it")]
     location: str

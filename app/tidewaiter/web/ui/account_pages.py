@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
+from yarl import URL
 
 from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.job_list import JobFilter, JobList
@@ -78,6 +79,7 @@ class AccountPages:
             title=f"Account {name}",
             view=view,
             account=account,
+            server=str(URL(account.origin).origin()),
             lanes=_lanes_of(view, name),
             pause=await service.pause_of(name),
             settings=_settings(account),

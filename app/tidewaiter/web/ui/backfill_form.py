@@ -1,5 +1,6 @@
 """The form for a backfill: the plan, and the parameters of its jobs, which may hold templates of the window."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -17,6 +18,8 @@ WINDOWS: Final = ("1d", "1w", "1mo", "6h", "1h")
 """What the field for the window suggests."""
 NEWEST: Final = "newest"
 _FILLABLE: Final = frozenset({FieldKind.DATE, FieldKind.NUMBER, FieldKind.TEXT, FieldKind.SUGGESTED})
+_DATE: Final = re.compile(r"(?<![\w.:/-])\d{4}-\d{2}-\d{2}(?![\w.:/-])")
+_MOST_DATES: Final = 2
 _PLAN: Final = ("from", "to", "window", "timezone", "at_once", "name")
 
 
@@ -75,7 +78,8 @@ def fields_with_templates(
 def with_templates(spec: OperationSpec, texts: Mapping[str, str]) -> dict[str, str]:
     """The texts of a job's parameters with the window in place of its dates: the first, and the last if there are more.
 
-    Dates that are optional stay as they are, unless the job has them or there are no others.
+    Dates that are optional stay as they are, unless the job has them or there are no others. Where no parameter takes
+    dates only, the dates that stand in texts and in nested values are replaced, if they can only be one window.
     """
     dates = [one for one in job_form.form_fields(spec, {}) if one.kind is FieldKind.DATE]
     names = [one.name for one in dates if one.is_required or one.name in texts] or [one.name for one in dates]
@@ -84,7 +88,22 @@ def with_templates(spec: OperationSpec, texts: Mapping[str, str]) -> dict[str, s
         found[names[0]] = TEMPLATES[0]
     if len(names) > 1:
         found[names[-1]] = TEMPLATES[1]
-    return found
+    return found if names else _with_dates_replaced(spec, found)
+
+
+def _with_dates_replaced(spec: OperationSpec, texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts with the window in place of one date, or of two: the earlier is the first day, the later the last."""
+    names = [
+        one.name
+        for one in job_form.form_fields(spec, texts)
+        if one.kind is FieldKind.JSON or (one.kind is FieldKind.TEXT and _DATE.fullmatch(one.text))
+    ]
+    dates = [date for name in names for date in _DATE.findall(texts.get(name, ""))]
+    if not 1 <= len(dates) <= _MOST_DATES:
+        return dict(texts)
+    templates = iter(TEMPLATES[:_MOST_DATES] if dates == sorted(dates) else TEMPLATES[1::-1])
+    replaced = {name: _DATE.sub(lambda _: next(templates), texts.get(name, "")) for name in names}
+    return {name: replaced.get(name, text) for name, text in texts.items()}
 
 
 def own_faults(form: Mapping[str, str], plan: PlanTexts) -> BackfillFaults:

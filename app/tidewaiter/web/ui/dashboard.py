@@ -9,6 +9,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.dashboard_store import MOST_DUE, Dashboard, DashboardSnapshot, LaneBacklog
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.backoff_and_limits import Limits
+from tidewaiter.domain.job import LIVE, Job
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import AccountService
 from tidewaiter.services.wait_reasons import LaneCondition, lane_report, limit_opens_at
@@ -94,11 +95,12 @@ class DashboardView:
     lanes: list[LaneView]
     trouble: str | None
 
-    @property
-    def used_up(self) -> dict[int, float]:
-        """The open lanes whose limit is used up, by number: when it permits the next request."""
-        open_lanes = (lane for lane in self.lanes if lane.condition is LaneCondition.OPEN)
-        return {lane.id: lane.until for lane in open_lanes if lane.until is not None}
+    def limit_opens_at(self, job: Job, now: float) -> float | None:
+        """When the used-up limit of its lane permits the next request; ``None`` if this job does not wait for that."""
+        if job.state not in LIVE or job.due_at is None or job.due_at > now:
+            return None
+        lane = next((one for one in self.lanes if one.id == job.lane), None)
+        return lane.until if lane is not None and lane.condition is LaneCondition.OPEN else None
 
 
 class DashboardReader:

@@ -90,6 +90,7 @@ class TrendPage:
             sizes=charts.stacked_columns([(one.at, {State.SUCCEEDED: one.sums.bytes}) for one in periods], 1000.0),
             durations=_curves([one.sums.duration for one in periods]),
             delays=_curves([one.sums.delay for one in periods]),
+            outcomes=_all_outcomes(periods),
             total=_total(periods),
         )
 
@@ -116,6 +117,13 @@ def _outcomes(sums: Trend) -> dict[State, int]:
         State.EXPIRED: sums.expired,
         State.CANCELLED: sums.cancelled,
     }
+
+
+def _all_outcomes(periods: Sequence[TrendPeriod]) -> dict[State, int]:
+    """How many jobs ended in each way in all periods, for those ways in which some did."""
+    counts = [_outcomes(one.sums) for one in periods]
+    sums = {state: sum(one[state] for one in counts) for state in _outcomes(periods[0].sums)}
+    return {state: count for state, count in sums.items() if count}
 
 
 def _total(periods: Sequence[TrendPeriod]) -> str:

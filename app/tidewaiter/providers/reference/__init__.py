@@ -1,0 +1,1 @@
+"""The page ``docs/providers/reference.md``, made from the tables of the spec language."""

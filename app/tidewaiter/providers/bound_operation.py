@@ -26,6 +26,7 @@ from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.step_replies import by_sender, ended, file_reply
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
+_JOINED_AS: Final = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +255,17 @@ class BoundOperation:
         results, account = self.parts.steps.results.of(job), self.parts.account
         if results is None or not isinstance(results.source, JoinedPages):
             return None
-        pages, csv = results.source.pages, results.source.csv
-        media_type = self.media_type or ("text/csv" if csv else "application/json")
-        label = results.label(job) or self.name
-        return PageReader(pages, account.messages, account.origin, label, media_type, csv, account.bounds)
+        pages, join = results.source.pages, results.source.join
+        return PageReader(
+            pages,
+            account.messages,
+            account.origin,
+            results.label(job) or self.name,
+            self.media_type or _JOINED_AS[join],
+            csv=join == "csv",
+            lines=join == "jsonl",
+            bounds=account.bounds,
+        )
 
     def adoption(self, job: Job) -> RemoteJobSearch | None:
         """Finds the remote job of a submit with an unknown outcome; ``None`` if the spec has no ``adopt``."""

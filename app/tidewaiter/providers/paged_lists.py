@@ -234,7 +234,8 @@ def _with_lists_for_nulls(tree: Json) -> Json:
 class PageReader:
     """Builds the requests for the pages of a list, and reads the replies.
 
-    ``label`` and ``media_type`` are those of the joined file. ``csv``: the pages are CSV, else JSON.
+    ``label`` and ``media_type`` are those of the joined file. ``csv``: the pages are CSV, else JSON. ``lines``: the
+    joined file has one item a line.
     """
 
     paged: PagedList
@@ -243,6 +244,7 @@ class PageReader:
     label: str = ""
     media_type: str | None = None
     csv: bool = False
+    lines: bool = False
     bounds: Bounds = USUAL_BOUNDS
 
     def request(self, job: Job, page: PagePosition) -> WireRequest:

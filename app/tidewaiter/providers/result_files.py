@@ -155,10 +155,10 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class JoinedPages:
-    """The file is a list over several pages, joined; with ``csv`` the pages are CSV, else JSON."""
+    """The file is a list over several pages, joined into CSV, an array of JSON, or JSON with one item a line."""
 
     pages: PagedList
-    csv: bool
+    join: Literal["json", "jsonl", "csv"]
 
 
 ResultSource: TypeAlias = InlineFile | FixedUrl | FileLists | LinkRequest | JoinedPages
@@ -236,7 +236,7 @@ def _compile_source(
         return _compile_link_request(spec.resolve, base_url, settings, send_auth=spec.send_auth)
     if spec.pages is not None:
         pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages", reply)
-        return JoinedPages(pages, csv=spec.pages.join == "csv")
+        return JoinedPages(pages, spec.pages.join)
     if spec.files:
         return FileLists(_compile_listed(spec, base_url))
     return InlineFile(head=spec.inline == "head")

@@ -129,7 +129,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed(REQUEST, REQUEST + "\nform = {}\njson = {}"),
-            "operations.report.submit: a request has either json or form",
+            "operations.report.submit: a request has one of json, form, text and multipart",
             id="two bodies",
         ),
         pytest.param(
@@ -274,7 +274,7 @@ def test_a_sound_spec_has_no_fault() -> None:
                 'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
             ),
             "operations.report.results.resolve.when: unknown key (there are: form, gzip, headers, json, link, method, "
-            "query, reply, send_auth_if, url)",
+            "multipart, query, reply, send_auth_if, text, url)",
             id="when inside a variant",
         ),
         pytest.param(

@@ -24,6 +24,7 @@ from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.shared_results import SharedResults
 from tidewaiter.worker.storage_gate import StorageGate
+from tidewaiter.worker.uploads import Uploads
 
 _BODY_LIMIT = 8 * 1_048_576
 
@@ -100,7 +101,20 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
             on_reply=observer.headers_received,
         )
         signed = AuthenticatedClient(
-            client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
+            client,
+            account.auth.session,
+            budget=budget,
+            observer=observer,
+            clock=clock,
+            rand=rand,
+            log=log,
+            uploads=Uploads(
+                account.name,
+                settings.uploads,
+                shared.jobs,
+                shared.seams.storage,
+                settings.bounds.largest_upload_bytes,
+            ),
         )
         return Lane(
             row,

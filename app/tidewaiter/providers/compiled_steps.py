@@ -225,7 +225,7 @@ def _compile_handle_fault(pick: Pick, base_url: str, *, is_url: bool) -> ReadHan
 
 
 def _names_callback(spec: SubmitSpec) -> bool:
-    return any(names_callback(texts) for texts in (spec.query, spec.headers, spec.body, spec.form))
+    return any(map(names_callback, spec.templates()))
 
 
 def _compile_progress(spec: ProgressSpec | None) -> ReadProgress:

@@ -178,7 +178,7 @@ def _kind_of(spec: PageSpec) -> NextPage:
         return NextPage.BY_URL
     if spec.next:
         return NextPage.BY_CURSOR
-    texts = (spec.url, spec.query, spec.headers, spec.body, spec.form)
+    texts = (spec.url, *spec.templates())
     return NextPage.BY_COUNT if any(refers_to(text, PAGE_COUNTERS) for text in texts) else NextPage.NEVER
 
 

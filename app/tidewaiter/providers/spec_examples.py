@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from tidewaiter.domain.http_values import HeaderFields, Json, Link, WireReply, WireRequest
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.multipart import FileSource, Part
 from tidewaiter.domain.outcome import Refused
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
@@ -169,8 +170,16 @@ def _body_problems(expected: ExampleRequest, built: WireRequest) -> Iterator[str
     sent = dict(parse_qsl(text, keep_blank_values=True)) if expected.form else {}
     for name, value in expected.form.items():
         yield from _compare(f"request.form.{name}", value, sent.get(name))
+    parts = {} if built.multipart is None else {part.name: _shown_part(part) for part in built.multipart.parts}
+    for name, value in expected.multipart.items():
+        yield from _compare(f"request.multipart.{name}", value, parts.get(name))
     if expected.text is not None:
         yield from _compare("request.text", expected.text, text)
+
+
+def _shown_part(part: Part) -> str:
+    """The text of a part, or the path or job of its file, which is not read here."""
+    return part.content.name if isinstance(part.content, FileSource) else part.content.decode()
 
 
 def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest | None:

@@ -21,7 +21,7 @@ Tree: TypeAlias = Mapping[str, Any]
 
 _AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
 _ASSERTION_TEXTS = ("key", "algorithm")
-_REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
+_REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart", "label", "match")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
 _WITHOUT_HANDLE = ("submit", "adopt")
 _STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
@@ -88,6 +88,7 @@ def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
         yield from _template(assertion.get(name), place)
     at = f"{key}.login"
     yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, required=True))
+    yield from _template(login.get("text"), _Place(f"{at}.text", settings, when=when, secrets=True, required=True))
     trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
     trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
     trees += [(f"{key}.assertion.{name}", assertion.get(name)) for name in ("key_id", "audience")]
@@ -112,7 +113,8 @@ def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
     probe = _table(raw.get("probe"))
-    yield from _template(probe.get("url"), _Place("probe.url", settings, required=True))
+    for name in ("url", "text"):
+        yield from _template(probe.get(name), _Place(f"probe.{name}", settings, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(probe.get(name), f"probe.{name}"):
             yield from _template(text, _Place(inner, settings))
@@ -159,6 +161,7 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
 def _request(table: Tree, key: str, place: _Place) -> Found:
     place = replace(place, sized="size" in table)
     yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
+    yield from _template(table.get("text"), replace(place, key=f"{key}.text", required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
             nested = name == "json" or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
@@ -196,6 +199,8 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             reason = "refers to ${handle}, but here there is none, because no submit has named one"
             return None if place.handle else reason
         case "callback_url":
+            if place.callback and place.required:
+                return "refers to ${callback_url}, which is missing without callbacks; here it must not be"
             reason = "refers to ${callback_url}, which only the query, headers and body of a submit may"
             return None if place.callback else reason
         case "job.id" | "intent.key":

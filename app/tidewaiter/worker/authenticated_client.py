@@ -18,12 +18,14 @@ from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
+from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, Token
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.wire import OnSend, TlsError, TransportError
 from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.uploads import Uploads
 
 T = TypeVar("T")
 _LARGE_BYTES = 65_536
@@ -60,6 +62,7 @@ class AuthenticatedClient:
         clock: the time.
         rand: makes the nonces of logins.
         log: redacts every token, from before its first use.
+        uploads: reads the files that requests send; without it none are sent.
     """
 
     def __init__(
@@ -72,8 +75,10 @@ class AuthenticatedClient:
         clock: Clock,
         rand: Random,
         log: EventLog,
+        uploads: Uploads | None = None,
     ) -> None:
         self.observer = observer
+        self.uploads = uploads
         self._client = client
         self._session = session
         self._budget = budget
@@ -84,6 +89,14 @@ class AuthenticatedClient:
         self._renew_at = 0.0
         self._last_value = ""
         self._login: _Login | None = None
+
+    async def filled(self, request: WireRequest) -> WireRequest:
+        """The request with its whole body: the files that it sends are read. Raises ``UnsendableError``."""
+        if request.multipart is None or request.body is not None:
+            return request
+        if self.uploads is None:
+            raise UnsendableError("no files are sent here")
+        return await self.uploads.filled(request)
 
     async def exchange(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure

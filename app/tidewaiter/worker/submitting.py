@@ -72,7 +72,7 @@ class Submitter:
         key = step.job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
         callback_url, callback_hash = self._callback(operation, step.job)
         intent = step.update(o.Intended(key, callback_hash), self._clock.now(), self._rand)
-        request = operation.submit(intent.job, callback_url)
+        request = await step.session.filled(operation.submit(intent.job, callback_url))
         job = await step.commit(intent, self._committer)
         async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as beginning:
             if not isinstance(beginning, ReplyBeginning):

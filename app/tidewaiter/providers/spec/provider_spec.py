@@ -229,6 +229,11 @@ class ExampleRequest(SpecTable):
     headers: Mapping[str, str] = Field(default={}, description="header fields")
     body: JsonValue = Field(default=None, alias="json", description="the body as JSON")
     form: Mapping[str, str] = Field(default={}, description="fields of the form that is sent; others are not compared")
+    multipart: Mapping[str, str] = Field(
+        default={},
+        description="parts of the body that is sent: the text of each by its name, for `from_file` and `from_job` "
+        "its path or job; others are not compared",
+    )
     text: str | None = Field(default=None, description="the body as text")
 
 

@@ -223,7 +223,7 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
         return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
     if verdict.effect in POLL_ENDS:
         reason = verdict.reason_with(messages.job_failure(reading, verdict.word))
-        return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+        return POLL_ENDS[verdict.effect](reason, step.waits.of(reading, now).seconds)
     if verdict.effect == "empty":
         return Empty(verdict.word, parts.handle(job, step, reading))
     if verdict.effect in READY:

@@ -30,7 +30,8 @@ next = "n"
         pytest.param(
             changed(REQUEST, 'url = "/reports/${parms.x}"'),
             "operations.report.submit.url: refers to ${parms.x}, which does not exist (use params.NAME, "
-            "account.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, page.offset, page.size)",
+            "account.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, page.offset, page.size, "
+            "null)",
             id="unknown reference",
         ),
         pytest.param(

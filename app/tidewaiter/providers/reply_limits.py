@@ -26,7 +26,7 @@ class ReplyWait(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WaitRules:
-    """The values that a spec names, each with its ``unit`` and ``exact``; and whether the header Retry-After is exact."""
+    """The values that a spec names, each with ``unit`` and ``exact``; and whether the header Retry-After is exact."""
 
     picks: Sequence[tuple[Pick, WaitUnit, bool]]
     header_is_exact: bool

@@ -15,7 +15,16 @@ from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.reply import resolve_url
 from tidewaiter.providers.spec.body_spec import MultipartSpec, UploadSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec
-from tidewaiter.providers.template import Fixed, always, compile_text, compile_tree, query_part, references_in, url_part
+from tidewaiter.providers.template import (
+    NULL,
+    Fixed,
+    always,
+    compile_text,
+    compile_tree,
+    query_part,
+    references_in,
+    url_part,
+)
 
 Build: TypeAlias = Callable[[Job, str | None], WireRequest]
 """Builds a request for a job and its callback URL; raises ``UnsendableError`` if the job lacks a value."""
@@ -221,7 +230,13 @@ def _compile_optional(template: str | None, settings: Mapping[str, Json]) -> Cal
 
 
 def _json_bytes(tree: Json) -> bytes:
-    return json.dumps(tree, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return json.dumps(tree, separators=(",", ":"), allow_nan=False, default=_null).encode("ascii")
+
+
+def _null(value: object) -> None:
+    """What JSON has for the one value of a template that is no JSON: null."""
+    if value is not NULL:
+        raise TypeError(f"{value!r} is not JSON")
 
 
 def _compile_pairs(

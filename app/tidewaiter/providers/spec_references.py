@@ -199,14 +199,20 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             reason = "refers to ${handle}, but here there is none, because no submit has named one"
             return None if place.handle else reason
         case "callback_url":
-            if place.callback and place.required:
-                return "refers to ${callback_url}, which is missing without callbacks; here it must not be"
-            reason = "refers to ${callback_url}, which only the query, headers and body of a submit may"
-            return None if place.callback else reason
+            return _callback_reason(place)
         case "job.id" | "intent.key":
             return None
+        case "null":
+            return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
         case "page.next" | "page.number" | "page.offset" | "page.size":
             return _page_reason(reference, place)
+
+
+def _callback_reason(place: _Place) -> str | None:
+    if not place.callback:
+        return "refers to ${callback_url}, which only the query, headers and body of a submit may"
+    missing = "refers to ${callback_url}, which is missing without callbacks; here it must not be"
+    return missing if place.required else None
 
 
 def _page_reason(reference: Reference, place: _Place) -> str | None:

@@ -3,13 +3,14 @@
 A text that consists of one reference keeps the type of its value; in other texts values are written as in JSON. If a
 value is missing, the whole text has no value, and its key is left out. Of alternatives, as in
 ``${params.x|account.x}``, the first with a value counts. Values are never pasted into JSON text, and are
-percent-encoded in a URL.
+percent-encoded in a URL. ``${null}`` is null in JSON; as an alternative, as in ``${params.x|null}``, it sends null
+where a value is missing.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import quote
 
 from tidewaiter.domain.http_values import Json
@@ -24,13 +25,21 @@ _OR = "|"
 
 NamedScope: TypeAlias = Literal["params", "account"]
 PlainScope: TypeAlias = Literal[
-    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size"
+    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size", "null"
 ]
 _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
 KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
+
+
+class _Null:
+    """JSON null: a value, while ``None`` is no value."""
+
+
+NULL: Final = cast(Json, _Null())
+"""The value of ``${null}``."""
 
 
 class TemplateError(ValueError):
@@ -261,6 +270,8 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda job, _: job.id
         case "intent.key":
             return lambda job, _: job.intent_key
+        case "null":
+            return Fixed(NULL)
         case "page.next" | "page.number" | "page.offset" | "page.size" as page:
             # The values of a page are passed as parameters, with names that no parameter can have.
             return lambda job, _: job.params.get(page)

@@ -105,7 +105,8 @@ class RetryAfterSpec(PickSpec):
     unit: Literal["s", "ms", "text"] = Field(
         default="s",
         description="of the value: `s`, seconds, an HTTP-date or a date of ISO 8601; `ms`, milliseconds; `text`, a "
-        'text with a duration, such as "try again in 5 minutes" or "PT5M". Numbers from a billion on are points in time',
+        'text with a duration, such as "try again in 5 minutes" or "PT5M". Numbers from a billion on are points in '
+        "time",
     )
 
     @property

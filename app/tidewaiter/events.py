@@ -72,6 +72,9 @@ _EVENTS = (
     Event("account.vanished", "warning", "An account is no longer configured; its jobs wait until it is.", {
         "account": "account name", "jobs": "number of its jobs that have not ended",
     }),
+    Event("account.faulty", "error", "An account is not served, because the spec of its provider has a fault.", {
+        "account": "account name", "provider": "name of the provider", "reason": "file, key and fault",
+    }),
     Event("heartbeat", "info", "The status of the daemon, by default once a minute.", {
         "jobs": "number of jobs by state", "oldest_due_s": "seconds by which the most overdue job is late",
         "loop_lag_s": "longest delay of the event loop since the last heartbeat", "lanes": "lanes owned",
@@ -117,7 +120,7 @@ _EVENTS = (
     Event("schedule.refused", "error", "A schedule's job was refused; the schedule continues.", {
         "schedule": "name of the schedule", "account": "account name", **_REASON,
     }),
-    Event("session.renewed", "info", "The account has logged in and has a new token.", {
+    Event("session.renewed", "info", "The account has a new token, from a login or signed by itself.", {
         **_LANE, "expires_in_s": "seconds for which the token is valid",
     }),
     Event("callback.received", "debug", "A provider has called back; the job is polled now. The content is ignored.", {

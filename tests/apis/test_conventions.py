@@ -77,7 +77,7 @@ async def test_ogc_api_processes(tmp_path: Path) -> None:
         landed = await run(tmp_path, "ogc-processes", {"server": f"{origin}/ogcapi"}, "execute", _BUFFER, clean=True)
     assert landed.job.state is State.SUCCEEDED
     assert landed.job.handle == "job-7"
-    assert json.loads(landed.files["buffer"]) == {"area": {"value": 7.5}}
+    assert json.loads(landed.files["buffer.json"]) == {"area": {"value": 7.5}}
     assert landed.artifacts[0].media_type.startswith("application/json")
     assert processes.asked[0] == "execute"
     assert processes.asked[-2:] == ["results", "dismiss"]

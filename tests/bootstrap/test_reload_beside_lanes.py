@@ -141,10 +141,6 @@ async def test_a_spec_that_changed(setup: DaemonSetup) -> None:
         (setup.folder / "specs" / "own.toml").write_text(own.replace("Symplify statistics export", "Our own"))
         told = await setup.reload()
         assert (told["changed"], told["specs"], told["lanes"]) == ([], ["own"], 1)
-        (setup.folder / "specs" / "own.toml").write_text(own.replace("[operations.statistics]", "[operations]"))
-        assert str((await setup.reload())["file"]).endswith("own.toml")
-        (job,) = await setup.until(await setup.submit("shop"))
-        assert job.state is State.SUCCEEDED
 
 
 async def test_a_public_address_of_the_page(setup: DaemonSetup) -> None:

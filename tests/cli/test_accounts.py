@@ -31,6 +31,7 @@ def test_an_open_account(shell: CommandShell) -> None:
         "pause": None,
         "closed": [],
         "jobs": {"queued": 2},
+        "fault": None,
     }
     assert shell.json("accounts", "list") == {"accounts": [shop]}
     text = shell("accounts", "list").stdout
@@ -98,7 +99,7 @@ def test_an_account_that_has_left_the_configuration(shell: CommandShell) -> None
     assert "not configured" in text
     assert "put [accounts.shop] back" in text
     left: dict[str, object] = {"account": "shop", "provider": None, "pause": None, "closed": []}
-    left["jobs"] = {"queued": 1}
+    left |= {"jobs": {"queued": 1}, "fault": None}
     assert left in shell.json("accounts", "list")["accounts"]
     execute(shell, "UPDATE jobs SET state = 'cancelled', due_at = NULL WHERE id = ?", number)
     assert [one["account"] for one in shell.json("accounts", "list")["accounts"]] == ["store"]
@@ -204,3 +205,20 @@ def test_26_a_restart_with_another_key_resumes(emulated: CommandShell) -> None:
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(30) == 0
     assert emulated.json("jobs", "show", number)["state"] == "succeeded"
+
+
+def test_an_account_with_a_faulty_spec(shell: CommandShell) -> None:
+    """It is listed with the fault, its jobs are refused with it, and other accounts work; check-config tells it."""
+    (shell.folder / "specs").mkdir()
+    (shell.folder / "specs" / "mine.toml").write_text('name = "mine"\ntitle = 5\n')
+    text = shell.config.read_text()
+    shell.config.write_text(text + '[accounts.own]\nprovider = "mine"\n[providers]\nfolders = ["specs"]\n')
+    assert submit(shell) == 1
+    own = shell.json("accounts", "list")["accounts"][0]
+    assert (own["account"], own["provider"]) == ("own", None)
+    assert own["fault"].endswith("mine.toml: base_url: is missing; and 2 more, which `tidewaiter providers lint` shows")
+    assert "faulty" in shell("accounts", "list").stdout
+    refused = shell("submit", "own", "report", code=ExitCode.USAGE).stderr
+    assert "account 'own' is not served: the spec of its provider has a fault" in refused
+    assert "no jobs" in shell("jobs", "list", "--account", "own").stdout
+    assert "title: must be text" in shell("check-config", code=ExitCode.CONFIG).stderr

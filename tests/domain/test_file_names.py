@@ -58,6 +58,24 @@ def test_letters_of_every_script_stay(label: str, expected: str) -> None:
     assert file_name(label, 0, 1, "application/fhir+ndjson", "export") == expected
 
 
+@pytest.mark.parametrize(
+    ("media_type", "name"),
+    [
+        ("application/json; charset=utf-8", "report.json"),
+        ("Application/Geo+JSON", "report.json"),
+        ("application/vnd.sdmx.data+xml", "report.xml"),
+        ("text/json", "report.json"),
+        ("application/octet-stream", "report"),
+        ("json", "report"),
+        ("x+other", "report"),
+        (None, "report"),
+    ],
+)
+def test_the_media_type_gives_the_extension(media_type: str | None, name: str) -> None:
+    """Also by its suffix after the plus."""
+    assert file_name("report", 0, 1, media_type, "export") == name
+
+
 @pytest.mark.parametrize("label", ["con", "NUL.csv", "lpt1.tar.gz", "com\u00b9.csv", "aux.h.txt"])
 def test_names_of_devices(label: str) -> None:
     """Windows opens a device instead of a file of that name, in any folder."""

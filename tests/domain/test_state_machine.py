@@ -19,11 +19,15 @@ from tidewaiter.domain.state_machine import TABLE, IllegalOutcomeError, advance
 # The contract of design.md, written out: state, then outcome -> next state. What is not here is illegal.
 CONTRACT = {
     "queued": "Intended>submitting Ready>fetching Retry>queued Throttled>queued Unauthorized>queued Interrupted>queued "
-    "Refused>failed Crashed>queued DeadlinePassed>expired CancelAsked>cancelled Stored>succeeded StorageFull>queued",
+    "Refused>failed Crashed>queued DeadlinePassed>expired CancelAsked>cancelled Stored>succeeded StorageFull>queued "
+    "StepDone>queued NotYet>queued",
     "submitting": "Accepted>polling Ready>fetching Stored>succeeded Duplicate>polling Unsent>queued "
-    "Unknown>reconciling Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed Crashed>reconciling",
+    "Unknown>reconciling Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed Crashed>reconciling "
+    "StepDone>polling Gone>queued",
     "reconciling": "Adopted>polling Absent>queued Undecidable>parked Retry>reconciling Throttled>reconciling "
     "Unauthorized>reconciling Interrupted>reconciling Refused>failed Crashed>reconciling DeadlinePassed>expired",
+    "starting": "Intended>submitting Retry>starting Throttled>starting Unauthorized>starting Interrupted>starting "
+    "Refused>failed Crashed>starting DeadlinePassed>expired CancelAsked>cancelled",
     "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued Unmapped>polling Retry>polling "
     "StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed Crashed>polling "
     "DeadlinePassed>expired CancelAsked>cancelled",

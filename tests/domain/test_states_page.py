@@ -12,6 +12,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain import states_page
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.stages import Stages
 from tidewaiter.domain.state_machine import BY_STATE, TABLE, IllegalOutcomeError, TableRow, Transition, advance
 
 _COUNTERS: list[dict[str, object]] = [
@@ -19,8 +20,19 @@ _COUNTERS: list[dict[str, object]] = [
     {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50},
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
 ]
-_JOBS = [{"handle": handle, **counters} for handle in (None, "h") for counters in _COUNTERS]
-_POLICIES = (OperationPolicy(), OperationPolicy(repeatable=True, cancels=True, cleans=True))
+_STAGES = Stages(("upload", "submit", "enqueue", "run"))
+_JOBS = [
+    {"handle": handle, "stage": stage, **counters}
+    for handle in (None, "h")
+    for stage in (None, "submit", "enqueue", "run")
+    for counters in _COUNTERS
+]
+_POLICIES = (
+    OperationPolicy(),
+    OperationPolicy(repeatable=True, cancels=True, cleans=True),
+    OperationPolicy(stages=_STAGES),
+    OperationPolicy(stages=_STAGES, repeatable=True),
+)
 _MORE_SAMPLES = (o.Duplicate(None), o.Crashed("r", sent=False), o.Retry("r", progressed=True))
 
 

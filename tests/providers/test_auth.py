@@ -87,7 +87,7 @@ def account_of(auth: str, **settings: Json) -> BoundAccount:
 def session_of(auth: str = LOGIN, **settings: Json) -> LoginSession:
     """Its session."""
     session = account_of(auth, **settings).auth.session
-    assert session is not None
+    assert isinstance(session, LoginSession)
     return session
 
 
@@ -137,7 +137,7 @@ def test_an_account_with_a_login_has_no_credentials_of_its_own() -> None:
 def test_a_client_with_a_secret() -> None:
     """By HTTP Basic both are form-encoded first (RFC 6749, 2.3.1); an optional scope that is not there is left out."""
     account = account_of(CLIENT)
-    assert account.auth.session is not None
+    assert isinstance(account.auth.session, LoginSession)
     request = account.auth.session.login(NOW, "n")
     assert (request.method, request.url) == ("POST", "https://login.example.com/eu/a%2Fb/token")
     credential = base64.b64encode(b"cli%3Aent:p%26ss+w%C3%B6rd").decode()

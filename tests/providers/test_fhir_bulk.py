@@ -24,7 +24,7 @@ from tidewaiter.domain.outcome import (
 )
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import ParameterError, SettingsError
-from tidewaiter.providers.login_replies import Token
+from tidewaiter.providers.login_replies import LoginSession, Token
 from tidewaiter.providers.provider_registry import Registry
 
 FHIR = "https://fhir.example.com/r4"
@@ -236,7 +236,7 @@ def test_smart_backend_services() -> None:
         "private_key": pem,
     }
     account = Registry.load().get("fhir-bulk").bind("lab", settings)
-    assert account.auth.session is not None
+    assert isinstance(account.auth.session, LoginSession)
     assert account.auth.credentials == Credentials()
     assert account.auth.secrets == {pem}
     request = account.auth.session.login(NOW, "nonce-1")

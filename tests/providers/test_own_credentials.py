@@ -108,7 +108,9 @@ def test_a_token_of_a_header_is_known_by_its_value() -> None:
     bound = provider_of(HEAD + SECRET + SESSION.replace('query = "sid"', 'header = "X-S"') + STEPS + LISTED.replace(
         "SEND", "")).bind("shop", {"key": KEY})  # fmt: skip
     assert bound.auth.session is not None
-    own = OwnCredentials.of(bound.origin, bound.auth.session.credentials(Token("", 0, 0)), bound.auth.session, redactor)
+    own = OwnCredentials.of(
+        bound.origins, (bound.auth.session.credentials(Token("", 0, 0)),), bound.auth.session, redactor
+    )
     assert own.without(f"{OWN}/1?access_token=fresh-token&n=1") == f"{OWN}/1?access_token=fresh-token&n=1"
     redactor.add_temporary("session 1", {"", "fresh-token"})
     assert own.without(f"{OWN}/1?access_token=fresh-token&n=1") == f"{OWN}/1?n=1"

@@ -208,7 +208,7 @@ outcome = { is = "Page", items = 2, next = "x" }
     assert result.ok, str(result)
 
 
-@pytest.mark.parametrize("end", [None, False, "", "  ", [], {}, 0, 0.0])
+@pytest.mark.parametrize("end", [None, False, "", "  ", [], {}, 0, 0.0, "false", " NULL"])
 def test_what_is_no_cursor(end: object) -> None:
     """Seen: `"next": false` was asked for as a cursor. The text "0" may be one, the number is the first page."""
     assert read(CURSOR, PagePosition(), items(1, next=end)) == ListedItems((1,), None)

@@ -68,3 +68,22 @@ def test_every_fault_of_every_file_comes_at_once(tmp_path: Path) -> None:
     assert f"{tmp_path}/none: is not a folder" in lines
     assert any(line.startswith(f"{tmp_path}/e.toml: is not UTF-8 text: ") for line in lines)
     assert len(raised.value.faults) == len(lines)
+
+
+def test_a_faulty_file_breaks_its_own_provider_only(tmp_path: Path) -> None:
+    """It is known by the name in its text, else by that of the file; of two with one name none is used."""
+    (tmp_path / "a.toml").write_text("name = 'one'\n[")
+    (tmp_path / "two.toml").write_bytes(b"\xff")
+    (tmp_path / "b.toml").write_text(WHOLE)
+    (tmp_path / "c.toml").write_text(WHOLE)
+    (tmp_path / "d.toml").write_text(WHOLE.replace('"demo"', '"symplify"'))
+    (tmp_path / "e.toml").write_text(WHOLE.replace('"demo"', '"sound"'))
+    registry = Registry.load_usable([tmp_path])
+    assert list(registry.broken) == ["demo", "one", "symplify", "two"]
+    assert "sound" in registry.names()
+    for name in registry.broken:
+        assert name not in registry.names()
+        with pytest.raises(SpecError):
+            registry.get(name)
+    with pytest.raises(SpecError, match="is not a folder"):
+        Registry.load_usable([tmp_path / "none"])

@@ -82,7 +82,7 @@ def test_ogc_results_at_once() -> None:
     operation = _ogc()
     job = job_with(None, _made(operation, process="buffer"))
     outcome = operation.read_submit(job, reply_of(200, {"type": "Feature", "id": "feature-7"}), NOW)
-    assert outcome == Inline("buffer", None, None, None)
+    assert outcome == Inline("buffer.json", "application/json", None, None)
 
 
 def test_ogc_inputs_are_sent_as_they_are() -> None:
@@ -113,7 +113,7 @@ def test_ogc_results_that_lag_and_results_that_failed() -> None:
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
-        (reply_of(200, {"status": " succeeded "}), Inline("export", None, "succeeded", None)),
+        (reply_of(200, {"status": " succeeded "}), Inline("export", "application/json", "succeeded", None)),
         (reply_of(200, {"status": "Deploying"}, retry_after="7"), Pending(None, None, 7.0, exact=True)),
         (reply_of(202, {"status": "Running", "percentComplete": 12.5}), Pending("Running", "12.5")),
         (reply_of(503, b"", retry_after="9"), Throttled("HTTP 503", 9.0)),
@@ -169,8 +169,8 @@ def test_aip_151_names_are_paths_below_the_version(name: str) -> None:
     ("body", "outcome"),
     [
         ({"name": "operations/7", "done": False}, Pending()),
-        ({"name": "operations/7", "done": True, "response": {}}, Inline("books", None, None, None)),
-        ({"name": "operations/7", "done": True}, Inline("books", None, None, None)),
+        ({"name": "operations/7", "done": True, "response": {}}, Inline("books", "application/json", None, None)),
+        ({"name": "operations/7", "done": True}, Inline("books", "application/json", None, None)),
         ({"name": "operations/7", "metadata": {"progressPercent": 0}}, Pending(None, "0")),
     ],
 )

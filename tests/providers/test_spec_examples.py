@@ -27,7 +27,7 @@ def test_the_examples_of_the_catalogue_cover_it(name: str) -> None:
     ("name", "most"),
     [
         ("symplify", 67),
-        ("ogc-processes", 41),
+        ("ogc-processes", 48),
         ("google-aip-151", 41),
         ("azure-async", 57),
         ("salesforce-bulk2", 57),
@@ -72,7 +72,7 @@ def _told(example: str) -> str:
             'step = "poll"\nhandle = "1"\nreply = { status = 200, json = { status = "done" } }\n'
             'outcome = { is = "Pending" }',
             "examples[0] (e):\n  outcome.is\n    expected: Pending\n    got:      Ready\n"
-            "    actual outcome: Ready(links=(), status='done', handle=None)",
+            "    actual outcome: Ready(links=(), status='done', handle=None, kept={})",
         ),
         (
             'step = "poll"\nhandle = "1"\nreply = { status = 200, json = { status = "pending" } }\n'
@@ -80,7 +80,7 @@ def _told(example: str) -> str:
             "examples[0] (e):\n"
             "  outcome.status\n    expected: waiting\n    got:      pending\n"
             "  outcome.colour\n    expected: red\n"
-            "    got:      nothing: Pending has status, progress, retry_after_s, handle, exact",
+            "    got:      nothing: Pending has status, progress, retry_after_s, handle, exact, kept",
         ),
         (
             'step = "poll"\nhandle = "1"\nreply = { status = 400, text = "no" }\n'

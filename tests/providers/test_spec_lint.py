@@ -49,8 +49,8 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed("title = ", "titel = 1\ntitle = "),
-            "titel: unknown key (there are: account, auth, base_url, documentation, error, examples, limits, name, "
-            "operations, probe, reply, title, verified)",
+            "titel: unknown key (there are: account, auth, auths, base_url, documentation, error, examples, limits, "
+            "name, operations, origins, probe, reply, title, verified)",
             id="unknown key",
         ),
         pytest.param(changed('title = "Demo"\n', ""), "title: is missing", id="missing key"),
@@ -273,8 +273,8 @@ def test_a_sound_spec_has_no_fault() -> None:
                 'url = "/reports/${handle}/file"',
                 'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
             ),
-            "operations.report.results.resolve.when: unknown key (there are: form, gzip, headers, json, link, method, "
-            "multipart, query, reply, send_auth_if, text, url)",
+            "operations.report.results.resolve.when: unknown key (there are: auth, base, form, gzip, headers, json, "
+            "link, method, multipart, query, reply, send_auth_if, text, url)",
             id="when inside a variant",
         ),
         pytest.param(

@@ -3,7 +3,7 @@
 import pytest
 from multidict import CIMultiDict
 
-from tidewaiter.transport.request_urls import UrlOrigin, headers_for_other_origin, leads_on, location_of, next_address
+from tidewaiter.transport.request_urls import UrlOrigins, headers_for_other_origin, leads_on, location_of, next_address
 from tidewaiter.transport.wire import RedirectRefusedError
 
 ASKED = "https://api.example.com:8443/rest/7/result?token=s3cret"
@@ -122,13 +122,13 @@ def test_a_refusal_names_its_cause() -> None:
 def test_what_lies_within_an_origin(url: str, within: bool) -> None:
     """Scheme, host and port decide (RFC 6454), not how an address begins."""
     for written in ("https://api.example.com", "https://API.example.com:443/"):
-        assert UrlOrigin(written).covers(url) is within
+        assert UrlOrigins(written).covers(url) is within
 
 
 def test_what_is_no_origin() -> None:
     """A wrong configuration is noticed when it is read."""
     with pytest.raises(ValueError, match="origin"):
-        UrlOrigin("api.example.com")
+        UrlOrigins("api.example.com")
 
 
 def test_which_headers_may_cross() -> None:

@@ -36,7 +36,9 @@ class ClientSetup:
         origin: str,
         clock: Clock,
         limits: Limits | None = None,
+        *,
         login: str = LOGIN,
+        base_url: str = "${account.server}/v1",
         **more: str,
     ) -> None:
         self.clock = clock
@@ -44,13 +46,16 @@ class ClientSetup:
         self.log: EventLog = configure(
             "json", "debug", ["canary-password"], clock=clock, stream=self.output, strict=True
         )
-        account = provider_of(spec_with(login)).bind("shop", {"server": origin, "password": "canary-password", **more})
+        text = spec_with(login).replace("${account.server}/v1", base_url, 1)
+        account = provider_of(text).bind("shop", {"server": origin, "password": "canary-password", **more})
+        self.redactor = account.auth.redactor
         self.budget = Budget(clock, Random(1), limits or Limits())
         client = AccountClient(
             wire,
-            ClientSettings(account.origin, True, 65_536),
+            ClientSettings(account.origin, True, 65_536, declared=account.origins.declared),
             account.auth.credentials,
             self.budget,
+            named=account.auth.named,
         )
         self.client = AuthenticatedClient(
             client,

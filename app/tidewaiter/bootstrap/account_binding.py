@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.domain.backoff_and_limits import Bounds
+from tidewaiter.providers.bound_accounts import BoundAccounts
 from tidewaiter.providers.errors import ParameterError, SettingsError, SpecError, UnknownProviderError
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
@@ -25,8 +26,20 @@ def load_providers(config: Config) -> Registry:
         raise ConfigError.of([ConfigFault(str(one.file), one.key, one.reason) for one in error.faults]) from error
 
 
-def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str, BoundAccount]:
-    """Every configured account, bound to its provider's spec; the registry is loaded if none is given.
+def usable_providers(config: Config) -> Registry:
+    """The same as :func:`load_providers`, but a broken spec in a folder only makes its own provider unusable.
+
+    Raises:
+        ConfigError: a folder cannot be read, or a provider that is built in or of a package cannot be loaded.
+    """
+    try:
+        return Registry.load_usable(config.providers.folders)
+    except SpecError as error:
+        raise ConfigError.of([ConfigFault(str(one.file), one.key, one.reason) for one in error.faults]) from error
+
+
+def bind_accounts(config: Config, registry: Registry | None = None) -> BoundAccounts:
+    """Every configured account, bound to its provider's spec; without a registry no spec may be broken.
 
     Raises:
         ConfigError: broken specs, unknown providers, bad settings: all of them at once.
@@ -37,16 +50,16 @@ def bind_accounts(config: Config, registry: Registry | None = None) -> dict[str,
     return bound
 
 
-def bind_valid_accounts(
-    config: Config, registry: Registry | None = None
-) -> tuple[dict[str, BoundAccount], list[ConfigFault]]:
+def bind_valid_accounts(config: Config, registry: Registry | None = None) -> tuple[BoundAccounts, list[ConfigFault]]:
     """Every valid account, bound to its provider's spec, and the faults of the others.
 
+    An account whose spec is broken in the ``registry`` is among the faulty accounts, and is no fault.
+
     Raises:
-        ConfigError: broken specs.
+        ConfigError: broken specs, if no registry is given.
     """
     registry = registry or load_providers(config)
-    bound: dict[str, BoundAccount] = {}
+    bound = BoundAccounts()
     faults: list[ConfigFault] = []
     for name, account in config.accounts.items():
         try:
@@ -59,6 +72,10 @@ def bind_valid_accounts(
                 clean=account.clean,
                 bounds=Bounds(**account.bounds.model_dump()),
             )
+        except SpecError as error:
+            left = len(error.faults) - 1
+            more = f"; and {left} more, which `tidewaiter providers lint` shows" if left else ""
+            bound.faulty[name] = f"the spec of its provider has a fault: {error.faults[0]}{more}"
         except UnknownProviderError as error:
             faults.append(config.fault_at("accounts", name, "provider", reason=str(error)))
         except SettingsError as error:

@@ -191,7 +191,7 @@ def _of_account(
     private_ok = config.accounts[account.name].private_ok
     checked = CheckedAccount(
         account.name,
-        account.base_url,
+        account.first_url,
         private_ok,
         account.probe,
         _asker(account, [] if known is None else known.requests, tools, private_ok=private_ok),
@@ -210,9 +210,10 @@ def _asker(account: BoundAccount, requests: Sequence[float], tools: _Tools, *, p
     budget = Budget(clock, rand, account.limits, requests)
     client = AccountClient(
         tools.wire,
-        ClientSettings(account.origin, private_ok, _BODY_LIMIT, _TIMEOUTS),
+        ClientSettings(account.origin, private_ok, _BODY_LIMIT, _TIMEOUTS, account.origins.declared),
         account.auth.credentials,
         budget,
+        named=account.auth.named,
         clock=clock,
     )
     observer = AccountObserver(account.name, Lease(0, 0, clock, math.inf), budget, clock=clock, log=tools.log)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from tidewaiter.bootstrap.account_binding import bind_accounts, load_providers, read_schedules
+from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, usable_providers
 from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications, read_connections
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.domain.reconfigurable import Reconfigurable
+from tidewaiter.log import EventLog
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.transport.connection_settings import ConnectionSettings
@@ -54,7 +56,13 @@ class BoundConfig:
         """The providers with another spec there, as far as accounts of both configurations use them."""
         both = [name for name in self.accounts if name in other.accounts]
         pairs = [(self.accounts[name].provider, other.accounts[name].provider) for name in both]
-        return tuple(sorted({new.name for old, new in pairs if old.name == new.name and old.source != new.source}))
+        changed = {new.name for old, new in pairs if old.name == new.name and old.source != new.source}
+        repaired_or_broken = self._faults_of_specs().items() ^ other._faults_of_specs().items()
+        return tuple(sorted({*changed, *(name for name, _ in repaired_or_broken)}))
+
+    def _faults_of_specs(self) -> dict[str, str]:
+        """What is wrong with the specs that accounts use, by the names of the providers."""
+        return {self.config.accounts[name].provider: reason for name, reason in faulty_among(self.accounts).items()}
 
     def _settings_of_lane(self, name: str) -> tuple[object, ...] | None:
         if name not in self.accounts:
@@ -66,12 +74,13 @@ def bind(config: Config) -> BoundConfig:
     """A configuration with its accounts bound, after a check that a daemon can use all of it.
 
     Raises:
-        ConfigError: every fault of accounts, specs, schedules, listeners, tokens and notifications.
+        ConfigError: every fault of accounts, schedules, listeners, tokens and notifications. A faulty spec in a folder
+            is none: its accounts are not served.
     """
     connections, faults = read_connections(config)
     faults = (*faults, *faults_of_access(config), *faults_of_notifications(config))
     try:
-        providers = load_providers(config)
+        providers = usable_providers(config)
         accounts = bind_accounts(config, providers)
         read_schedules(config, accounts)
     except ConfigError as error:
@@ -79,6 +88,12 @@ def bind(config: Config) -> BoundConfig:
     if faults:
         raise ConfigError.of(faults)
     return BoundConfig(config, accounts, providers, _certificate_in(config), connections)
+
+
+def log_faulty_accounts(bound: BoundConfig, log: EventLog) -> None:
+    """Write to the log which accounts are not served, because of a faulty spec."""
+    for name, reason in sorted(faulty_among(bound.accounts).items()):
+        log.emit("account.faulty", account=name, provider=bound.config.accounts[name].provider, reason=reason)
 
 
 def _certificate_in(config: Config) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from random import Random, SystemRandom
 
-from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, secrets_of
+from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, secrets_of, usable_providers
 from tidewaiter.bootstrap.webhooks import subscriptions_of
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config
@@ -33,7 +33,7 @@ async def open_job_service(config: Config, log: EventLog, clock: Clock | None = 
         SchemaError: its schema is missing, old, or newer than this program.
     """
     clock = clock or SystemClock()
-    accounts = bind_accounts(config)
+    accounts = bind_accounts(config, usable_providers(config))
     log.add_secrets(secrets_of(accounts))
     await prepare_database(config)
     database = Database.open(config.database.url, clock)

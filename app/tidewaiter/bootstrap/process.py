@@ -16,7 +16,7 @@ from typing import Literal
 from tidewaiter import __version__
 from tidewaiter.bootstrap.account_binding import read_schedules, secrets_of
 from tidewaiter.bootstrap.daemon_assembly import assemble
-from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind
+from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind, log_faulty_accounts
 from tidewaiter.bootstrap.open_services import prepare_database
 from tidewaiter.bootstrap.reload import Reloader
 from tidewaiter.bootstrap.seams import Seams
@@ -154,6 +154,7 @@ async def serve(
     stop, reload = stop or asyncio.Event(), asyncio.Event()
     running = LiveConfig(bind(config))
     log.add_secrets(secrets_of(running.bound.accounts))
+    log_faulty_accounts(running.bound, log)
 
     def stopping(number: signal.Signals) -> None:
         log.emit("daemon.stopping", signal=number.name, grace_s=running.bound.config.worker.drain_s)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from tidewaiter.bootstrap.account_binding import secrets_of
 from tidewaiter.bootstrap.daemon_assembly import Assembled
-from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, bind
+from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, bind, log_faulty_accounts
 from tidewaiter.bootstrap.start_checks import faults_of
 from tidewaiter.clock import Clock
 from tidewaiter.config import ConfigError, load
@@ -21,6 +21,7 @@ from tidewaiter.config.changes import changes_between
 from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.log import EventLog
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.worker.lane_ownership import LanePlan
 
 _STORE_RETRY_S = 1.0
@@ -136,6 +137,7 @@ class Reloader:
             lanes=lanes,
             took_s=round(self._clock.monotonic() - began_at, 3),
         )
+        log_faulty_accounts(new, self._log)
         await self._log_removed(old, new)
 
     async def _replace_everywhere(self, old: BoundConfig, new: BoundConfig) -> int:
@@ -169,7 +171,7 @@ class Reloader:
                 await self._clock.sleep(_STORE_RETRY_S)
 
     async def _log_removed(self, old: BoundConfig, new: BoundConfig) -> None:
-        removed = sorted(old.accounts.keys() - new.accounts.keys())
+        removed = sorted(old.accounts.keys() - new.accounts.keys() - faulty_among(new.accounts).keys())
         if not removed:
             return
         try:

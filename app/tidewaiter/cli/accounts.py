@@ -129,12 +129,14 @@ async def _ask(invocation: Invocation, request: "Callable[[AccountService], Awai
 def _rows(status: "AccountStatus") -> Iterator[tuple[str, str, Text, str, str, str]]:
     """One line, or one for each closed lane of an account that is not paused."""
     jobs = _counts(status.jobs)
-    name, provider = status.account, status.provider
-    if (by := status.pause) is not None:
+    name, provider = status.account, status.provider or ""
+    if status.fault is not None:
+        yield name, provider, Text("faulty", style="bold red"), "", status.fault, jobs
+    elif (by := status.pause) is not None:
         yield name, provider, Text(_BY[by.by.value], style="bold red"), date_and_time(by.at), by.reason, jobs
     elif not status.closed:
         yield name, provider, Text("open", style="green"), "", "", jobs
-    for lane in () if status.pause else status.closed:
+    for lane in () if status.pause or status.fault else status.closed:
         yield name, provider, Text(_until(lane), style="yellow"), "", lane.closed_reason or "", jobs
         name = provider = jobs = ""
 

@@ -92,7 +92,10 @@ async def check_account(service: "JobService", name: str | None, operation: str 
     Raises:
         CommandError: the account or the operation is neither in the configuration nor has jobs.
     """
-    if name is not None and name not in service.accounts and not await service.jobs.find(account=name, limit=1):
+    from tidewaiter.providers.bound_accounts import faulty_among  # noqa: PLC0415  # help and completion do without
+
+    known_names = {*service.accounts, *faulty_among(service.accounts)}
+    if name is not None and name not in known_names and not await service.jobs.find(account=name, limit=1):
         known = ", ".join(sorted(service.accounts)) or "none is configured"
         raise CommandError(ExitCode.USAGE, f"unknown account {name!r}; configured: {known}")
     offered = {one for names in service.offered.values() for one in names}

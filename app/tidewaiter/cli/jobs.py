@@ -309,6 +309,8 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
         ("handled", f"{moment(job.handled_at)} by {printable(job.handled_by or '')}" if job.handled_at else ""),
         ("intent key", job.intent_key if job.state in (State.RECONCILING, State.PARKED) and job.intent_key else ""),
         ("remote job", printable(JobView.of(job).handle or "")),
+        ("stage", job.stage or ""),
+        ("kept", printable(parameters(job.shown_kept))),
         ("remote status", remote_text(job)),
         ("details", printable(job.reason or "")),
         ("waits", wait),
@@ -321,10 +323,10 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
             facts.add_row(name, value if isinstance(value, Text) else Text(value, overflow="fold"))
     show_table(facts)
     if job.state is State.PARKED:
-        from tidewaiter.services.parked_decisions import DECISIONS  # noqa: PLC0415  # help and completion do without
+        from tidewaiter.services.parked_decisions import decisions_about  # noqa: PLC0415  # help does without
 
         console().print()
-        for decision in DECISIONS:
+        for decision in decisions_about(job):
             click.echo(f"{decision.name}: `{decision.command.format(job.id)}`")
             click.echo(f"  {decision.effect} {decision.risk}")
     console().print()

@@ -14,6 +14,7 @@ from tidewaiter.cli.invocation import Invocation, config_option, debug_option, e
 from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.domain.formatting import counted
 from tidewaiter.providers.errors import SpecError, SpecFault
+from tidewaiter.providers.example_expressions import never_true
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec
@@ -92,7 +93,8 @@ def show(invocation: Invocation, /, *, name: str, as_toml: bool, as_json: bool) 
 def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
     """Check specs: every fault at once, with file, key and reason.
 
-    The exit code is 78 if there is one.
+    Faults are also parts that are permitted, but cannot mean what they seem to, such as a rule that never decides. The
+    exit code is 78 if there is one.
     """
     faults = [fault for path in file for fault in lint(path)]
     if as_json:
@@ -115,6 +117,7 @@ def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
 def test(invocation: Invocation, /, *, what: tuple[str, ...], as_json: bool) -> None:
     """Run the examples inside specs: recorded replies, and their expected outcomes.
 
+    It also names the steps and rules that no example uses, and the expressions that find nothing in any example.
     The exit code is 1 if an outcome differs.
     """
     providers = [_provider(invocation, one) for one in what]
@@ -170,12 +173,15 @@ def _run(provider: Provider) -> int:
     click.echo(f"{provider.name}: {len(results) - failed} of {len(results)} examples as expected")
     for key in uncovered_rules(provider):
         click.echo(f"{provider.name}: {key} is shown by no example")
+    for key in never_true(provider):
+        click.echo(f"{provider.name}: {key} finds nothing in any example: is it what the API sends?")
     return failed
 
 
 def _run_as_json(provider: Provider) -> dict[str, Any]:
     results = [{"key": one.key, "name": one.name, "problems": list(one.problems)} for one in run_examples(provider)]
-    return {"provider": provider.name, "examples": results, "uncovered": uncovered_rules(provider)}
+    unused = {"uncovered": uncovered_rules(provider), "never_true": never_true(provider)}
+    return {"provider": provider.name, "examples": results, **unused}
 
 
 def _show(provider: Provider) -> None:

@@ -41,9 +41,10 @@ _CONDITION_STYLES: Final = {
     "paused": "bold red",
     "breaker open": "bold red",
     "not configured": "dim",
+    "faulty": "bold red",
 }
 
-_WITH_REASON: Final = frozenset({"throttled", "paused", "breaker open"})
+_WITH_REASON: Final = frozenset({"throttled", "paused", "breaker open", "faulty"})
 
 
 @dataclass(frozen=True, slots=True)

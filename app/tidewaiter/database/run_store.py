@@ -12,7 +12,7 @@ from tidewaiter.database.tables import jobs, schedules
 from tidewaiter.domain.job import Job, State
 
 _AT_ONCE: Final = 500
-_RUNNING: Final = (State.SUBMITTING, State.RECONCILING, State.POLLING, State.FETCHING)
+_RUNNING: Final = (State.SUBMITTING, State.RECONCILING, State.STARTING, State.POLLING, State.FETCHING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class WakeUpStore:
 
 # In PARKED no step uses it, but the person who decides sees that there is a remote job.
 _USING_WAKE_UPS: Final = sorted(
-    state.value for state in (State.SUBMITTING, State.RECONCILING, State.POLLING, State.PARKED)
+    state.value for state in (State.SUBMITTING, State.RECONCILING, State.STARTING, State.POLLING, State.PARKED)
 )
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _FIND: Final = select(jobs.c.id, jobs.c.lane, jobs.c.account, jobs.c.operation, jobs.c.state, jobs.c.hinted).where(

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from random import Random
 
+from tidewaiter.domain.stages import ONLY_SUBMIT, Stages
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -55,7 +57,8 @@ class OperationPolicy:
     counts as lag. ``links_expire_s``: how long links may be refused in a row before the job fails. ``unknown``: the
     delays before a submit with an unknown outcome is repeated; ``most_unknown`` of them in a row park the job.
     ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After. ``called_first_delay_s`` and
-    ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
+    ``called_poll`` are the slower schedule of a job whose submit sent a callback URL. ``stages`` are the requests that
+    make and start a remote job.
     """
 
     first_delay_s: float = 5.0
@@ -79,6 +82,7 @@ class OperationPolicy:
     most_cleanups: int = 8
     most_crashes: int = 5
     most_unknown: int = 5
+    stages: Stages = ONLY_SUBMIT
 
     def clamp(self, retry_after_s: float) -> float:
         """A server's Retry-After within floor and cap, in seconds."""

@@ -78,6 +78,7 @@ def _event_of(update: JobUpdate) -> str:
             State.QUEUED
             | State.SUBMITTING
             | State.RECONCILING
+            | State.STARTING
             | State.POLLING
             | State.FETCHING
             | State.CLEANING
@@ -91,6 +92,13 @@ def _live_event_of(update: JobUpdate) -> str:
         return "job.unmapped"
     if isinstance(update.outcome, o.Pending):
         return "job.stalled"
-    if update.job.state is State.QUEUED and update.state_from is State.RECONCILING:
+    if update.job.state in (State.QUEUED, State.STARTING) and _was_unknown(update):
         return "job.repeated"
+    if isinstance(update.outcome, o.StepDone):
+        return "job.advanced"
     return "job.troubled" if update.job.state is update.state_from else "job.advanced"
+
+
+def _was_unknown(update: JobUpdate) -> bool:
+    """Whether a job sends its request again; an adopted remote job is started for the first time."""
+    return update.state_from is State.RECONCILING and not isinstance(update.outcome, o.Adopted)

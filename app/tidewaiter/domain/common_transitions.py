@@ -31,6 +31,11 @@ class RuleContext:
     rand: Random
     version: int
 
+    @property
+    def waiting_state(self) -> State:
+        """The state in which the job waits for the request of its stage."""
+        return self.policy.stages.waits_in(self.job)
+
     def becomes(self, **changes: Any) -> Job:
         """The job with these changes, at its next version."""
         return self.job.but(version=self.version, **changes)

@@ -144,8 +144,11 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
     if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
         summary = f"no link to the files worked for {lasted_s:.0f} s, {expiries} times in a row: {reason}"
         return finish(context, State.FAILED, summary)
+    anew = job.handle is None
     return context.becomes(
-        state=State.QUEUED if job.handle is None else State.POLLING,
+        state=State.QUEUED if anew else State.POLLING,
+        stage=None,
+        kept={} if anew else job.kept,
         due_at=context.now + context.retry_in(job.expiries),
         fetches=max(0, job.fetches - 1),
         failures=0,

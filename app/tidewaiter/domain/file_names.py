@@ -25,10 +25,9 @@ _INVISIBLE_ONES: Final = re.compile(
 _DEVICE: Final = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|$)", re.IGNORECASE)
 _EXTENSIONS: Final = {
     "application/json": ".json",
-    "application/fhir+json": ".json",
+    "text/json": ".json",
     "application/ndjson": ".ndjson",
     "application/x-ndjson": ".ndjson",
-    "application/fhir+ndjson": ".ndjson",
     "text/csv": ".csv",
     "text/plain": ".txt",
     "text/html": ".html",
@@ -37,6 +36,8 @@ _EXTENSIONS: Final = {
     "application/zip": ".zip",
     "application/gzip": ".gz",
 }
+# Structured syntax suffixes (RFC 6839, and the registry of IANA): what is after the + says how to read it.
+_BY_SUFFIX: Final = {"json": ".json", "ndjson": ".ndjson", "xml": ".xml", "zip": ".zip", "gzip": ".gz"}
 
 
 def file_name(label: str, number: int, total: int, media_type: str | None, fallback: str) -> str:
@@ -58,7 +59,9 @@ def file_name(label: str, number: int, total: int, media_type: str | None, fallb
     if not (stem and dot and _EXTENSION.fullmatch(extension)):
         stem, extension = f"{stem}{dot}{extension}", ""
     kind = (media_type or "").split(";", 1)[0].strip().lower()
-    suffix = f".{extension.lower()}" if extension else _EXTENSIONS.get(kind, "")
+    suffix = (
+        f".{extension.lower()}" if extension else _EXTENSIONS.get(kind) or _BY_SUFFIX.get(kind.partition("+")[2], "")
+    )
     stem = _cut(_plain(stem) or fallback, _LONGEST_NAME - len(suffix) - _PREFIX_BYTES)
     prefix = f"{number + 1:03d}-" if total > 1 else ""
     name = f"{prefix}{stem}{suffix}"

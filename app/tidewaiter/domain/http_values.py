@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tidewaiter.domain.multipart import Multipart
+from tidewaiter.domain.own_origins import AuthChoice
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
 JsonObject: TypeAlias = Mapping[str, Json]
@@ -18,6 +19,8 @@ class WireRequest:
     ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` requests a new
     connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
     ``multipart`` has the parts of the body; ``body`` is ``None`` until the files among them are read.
+    ``secrets`` were made for this request, such as a signature; they must be redacted before it is sent. ``auth`` says
+    which credentials it gets at the provider's own origins.
     """
 
     method: str
@@ -26,6 +29,8 @@ class WireRequest:
     body: bytes | None = None
     fresh: bool = False
     multipart: Multipart | None = None
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    auth: AuthChoice = True
 
     def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
         """The request with more header fields. Fields that it already has, in upper or lower case, stay."""
@@ -93,6 +98,10 @@ class Credentials:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
+
+    def joined(self, other: "Credentials") -> "Credentials":
+        """These and others, all on the same request."""
+        return Credentials({**self.headers, **other.headers}, self.query + other.query, self.body + other.body)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,13 @@ class State(StrEnum):
     """The progress of a job. The daemon that works on it is not part of the state: it depends on the lane."""
 
     QUEUED = "queued"
-    """Nothing has been sent."""
+    """No submit has been sent; requests before it may have been."""
     SUBMITTING = "submitting"
-    """The intent to submit is durable; the POST may or may not have been sent."""
+    """The intent to submit, or to start the remote job, is durable; the request may or may not have been sent."""
     RECONCILING = "reconciling"
-    """A submit's outcome is unknown and is being found out."""
+    """The outcome of such a request is unknown and is being found out."""
+    STARTING = "starting"
+    """The remote job's handle is durable; another request has to start it."""
     POLLING = "polling"
     """The remote job's handle is durable; the provider is asked when the job is due."""
     FETCHING = "fetching"
@@ -61,10 +63,10 @@ FAILURES = frozenset({State.FAILED, State.EXPIRED})
 LIVE = frozenset(State) - TERMINAL - {State.PARKED}
 
 
-REMOTE = frozenset({State.SUBMITTING, State.RECONCILING, State.POLLING, State.CANCELLING})
+REMOTE = frozenset({State.SUBMITTING, State.RECONCILING, State.STARTING, State.POLLING, State.CANCELLING})
 """The states in which a remote job is in progress, or may be."""
 
-CANCELLED_AT_ONCE = frozenset({State.QUEUED, State.POLLING, State.FETCHING})
+CANCELLED_AT_ONCE = frozenset({State.QUEUED, State.STARTING, State.POLLING, State.FETCHING})
 """The states in which the next step applies a cancel request. In SUBMITTING and RECONCILING the next step must first
 find the remote job; in CLEANING and CANCELLING the job is about to end."""
 
@@ -160,6 +162,16 @@ class Job:
     def shown_handle(self) -> str | None:
         """The handle as it is shown to people: whole, unless it may be a signed address."""
         return None if self.handle is None else shown_handle(self.handle)
+
+    @property
+    def shown_kept(self) -> dict[str, str]:
+        """The kept values as they are shown to people: like the handle, because they may be signed addresses."""
+        return {name: shown_handle(str(value)) for name, value in self.kept.items()}
+
+    @property
+    def starts(self) -> bool:
+        """Whether the job's request starts a remote job that is known, so that its outcome does not name one."""
+        return self.stage is not None and self.handle is not None and self.ready_at is None
 
     def but(self, **changes: Any) -> "Job":
         """The job with these members changed: ``dataclasses.replace`` in half the time, because every poll calls it."""

@@ -63,6 +63,8 @@ class JobView(NamedTuple):
     batch: str | None
     labels: Mapping[str, str]
     traceparent: str | None
+    stage: str | None
+    kept: Mapping[str, str]
 
     @classmethod
     def of(cls, job: Job) -> "JobView":
@@ -85,7 +87,8 @@ class JobView(NamedTuple):
         return shown
 
 
-_WHERE: Final = {"handle": "shown_handle"} | {name: f"context.{name}" for name in JobContext.__slots__}
+_SHOWN: Final = {"handle": "shown_handle", "kept": "shown_kept"}
+_WHERE: Final = _SHOWN | {name: f"context.{name}" for name in JobContext.__slots__}
 _members_of: Final = attrgetter(*(_WHERE.get(name, name) for name in JobView._fields))
 _TIMES: Final = (*(name for name in JobView._fields if name.endswith("_at")), "scheduled_for")
 

@@ -1,5 +1,9 @@
-"""Outcomes: what one step learned. Expected replies are values here, never exceptions."""
+"""Outcomes: what one step learned. Expected replies are values here, never exceptions.
 
+``kept`` of an outcome are the values of the reply that the spec keeps, by name; they are added to those of the job.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -25,6 +29,7 @@ class Accepted:
     handle: str
     retry_after_s: float | None = None
     exact: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,20 @@ class Duplicate:
     """The provider says that the same remote job exists already. ``handle`` is ``None`` if it does not name it."""
 
     handle: str | None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    """A request before the submit, or one that starts the remote job, is done.
+
+    ``stage`` is its name; ``retry_after_s`` and ``exact`` are as in ``Pending``.
+    """
+
+    stage: str
+    retry_after_s: float | None = None
+    exact: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +72,7 @@ class Adopted:
     """The remote job of an unknown submit was found."""
 
     handle: str
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +101,7 @@ class Pending:
     retry_after_s: float | None = None
     handle: str | None = None
     exact: bool = False
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,7 @@ class Ready:
     links: tuple[Link, ...] = ()
     status: str | None = None
     handle: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +131,7 @@ class Inline:
     handle: str | None = None
     content: bytes | None = None
     certain: bool = field(default=False, compare=False)
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +140,7 @@ class Empty:
 
     status: str | None = None
     handle: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +160,7 @@ class Stored:
     status: str | None = None
     shared_from: int | None = None
     handle: str | None = None
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +310,7 @@ Outcome: TypeAlias = (
     Intended
     | Accepted
     | Duplicate
+    | StepDone
     | Unsent
     | Unknown
     | Adopted

@@ -45,6 +45,7 @@ def ready(context: RuleContext, outcome: o.Ready) -> Job:
     """The remote job has finished, or none is needed: land the files. The progress of earlier polls is out of date."""
     return context.becomes(
         state=State.FETCHING,
+        stage=None,
         due_at=context.now,
         failures=0,
         crashes=0,
@@ -74,6 +75,8 @@ def gone(context: RuleContext, outcome: o.Gone) -> Job:
         shared=False,
         intent_key=None,
         callback_hash=None,
+        stage=None,
+        kept={},
         resubmits=job.resubmits + 1,
         reason=f"submitting again, because the remote job is gone: {reason}",
         links=(),

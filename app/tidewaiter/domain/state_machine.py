@@ -9,7 +9,8 @@ Three principles keep the table small:
 
 * Waiting is not an attempt. ``Pending`` clears the failures; ``Throttled``, ``Unauthorized``, ``StorageFull`` and
   ``Interrupted`` concern the account or the daemon and charge the job nothing.
-* SUBMITTING has no ``Retry``: a submit was either provably not sent (``Unsent``, and every reply by which a provider
+* SUBMITTING is for every request that must not be sent twice: the submit, and those that start its remote job. It has
+  no ``Retry``: such a request was either provably not sent (``Unsent``, and every reply by which a provider
   refuses to look at a request) or its outcome is ``Unknown``. As long as an unknown remote job may exist, in
   SUBMITTING and RECONCILING, a cancel request waits.
 * Files that have landed are never lost to a failure of the deletion after it: in CLEANING every end is SUCCEEDED, and
@@ -25,6 +26,7 @@ from tidewaiter.domain import common_transitions as common
 from tidewaiter.domain import download_transitions as download
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain import poll_transitions as poll
+from tidewaiter.domain import stage_transitions as stage
 from tidewaiter.domain import submit_transitions as submit
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.common_transitions import RuleContext
@@ -83,7 +85,9 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
     transition = TABLE.get((job.state, type(outcome)))
     if transition is None:
         raise IllegalOutcomeError(f"{type(outcome).__name__} cannot happen to a job that is {job.state}")
-    after = transition.rule(RuleContext(job, policy, now, rand, job.version + 1), outcome)
+    kept = outcome.kept if isinstance(outcome, _KEEPS) else None
+    before = job.but(kept={**job.kept, **kept}) if kept else job
+    after = transition.rule(RuleContext(before, policy, now, rand, job.version + 1), outcome)
     if after.state not in transition.targets:
         raise IllegalOutcomeError(f"{type(outcome).__name__} led from {job.state} to {after.state}, against the table")
     artifacts = outcome.artifacts if isinstance(outcome, o.Stored) else ()
@@ -92,20 +96,28 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
 
 def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry | None:
     """The history row: one for every change of state, and one for every new reason."""
-    if after.state is job.state and (after.reason is None or after.reason == job.reason):
+    same_reason = after.reason is None or after.reason == job.reason
+    if after.state is job.state and same_reason and not isinstance(outcome, o.StepDone):
         return None
-    detail = after.reason or _detail(outcome)
+    detail = after.reason or _detail(after, outcome)
     return HistoryEntry(job.id, after.version, now, job.state, after.state, type(outcome).__name__, detail)
 
 
+_KEEPS = (o.Accepted, o.Duplicate, o.StepDone, o.Adopted, o.Pending, o.Ready, o.Stored)
 _NAMES_REMOTE_JOB = (o.Accepted, o.Duplicate, o.Adopted, o.AdoptDecided, o.Pending, o.Ready, o.Stored)
 
 
-def _detail(outcome: o.Outcome) -> str | None:
+def _detail(after: Job, outcome: o.Outcome) -> str | None:
     """The history's detail for an outcome without a reason."""
+    if isinstance(outcome, o.StepDone):
+        return f"{outcome.stage} is done"
+    if isinstance(outcome, o.Intended) and after.stage is not None:
+        return after.stage
     if isinstance(outcome, o.Stored) and outcome.shared_from is not None:
         return f"the result of job {outcome.shared_from}"
     handle = outcome.handle if isinstance(outcome, _NAMES_REMOTE_JOB) else None
+    if isinstance(outcome, o.AdoptDecided):
+        handle = after.handle
     return None if handle is None else f"handle {shown_handle(handle)}"
 
 
@@ -150,32 +162,37 @@ ANY_LIVE: tuple[TableRow, ...] = (
 
 BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.QUEUED: (
+        _on(o.StepDone, stage.done_before, SAME),
+        _on(o.NotYet, stage.not_yet_before, SAME),
         _on(o.Intended, submit.intend, State.SUBMITTING),
         _on(o.Ready, poll.ready, State.FETCHING),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
         _on(o.StorageFull, common.storage_full, SAME),
     ),
     State.SUBMITTING: (
-        _on(o.Accepted, submit.accepted, State.POLLING),
+        _on(o.Accepted, submit.accepted, State.POLLING, State.STARTING),
+        _on(o.StepDone, stage.started, State.POLLING, State.STARTING),
         _on(o.Stored, download.stored_by_submit, State.CLEANING, State.SUCCEEDED),
         _on(o.Ready, poll.ready, State.FETCHING),
-        _on(o.Duplicate, submit.duplicate, State.POLLING, State.RECONCILING),
-        _on(o.Unsent, submit.unsent, State.QUEUED),
+        _on(o.Duplicate, submit.duplicate, State.POLLING, State.STARTING, State.RECONCILING),
+        _on(o.Unsent, submit.unsent, State.QUEUED, State.STARTING),
         _on(o.Unknown, submit.unknown, State.RECONCILING),
-        _on(o.Throttled, submit.submit_not_read, State.QUEUED),
-        _on(o.Unauthorized, submit.submit_not_read, State.QUEUED),
-        _on(o.Interrupted, submit.submit_interrupted, State.QUEUED),
-        _on(o.Crashed, submit.submit_crashed, State.QUEUED, State.RECONCILING, State.FAILED),
+        _on(o.Gone, stage.gone_at_start, State.STARTING, State.QUEUED, State.FAILED),
+        _on(o.Throttled, submit.submit_not_read, State.QUEUED, State.STARTING),
+        _on(o.Unauthorized, submit.submit_not_read, State.QUEUED, State.STARTING),
+        _on(o.Interrupted, submit.submit_interrupted, State.QUEUED, State.STARTING),
+        _on(o.Crashed, submit.submit_crashed, State.QUEUED, State.STARTING, State.RECONCILING, State.FAILED),
         _never(o.Retry),
         _never(o.CancelAsked),
         _never(o.DeadlinePassed),
     ),
     State.RECONCILING: (
-        _on(o.Adopted, submit.adopted, State.POLLING),
-        _on(o.Absent, submit.absent, State.QUEUED, State.PARKED),
-        _on(o.Undecidable, submit.undecidable, State.QUEUED, State.PARKED),
+        _on(o.Adopted, submit.adopted, State.POLLING, State.STARTING),
+        _on(o.Absent, submit.absent, State.QUEUED, State.STARTING, State.PARKED),
+        _on(o.Undecidable, submit.undecidable, State.QUEUED, State.STARTING, State.PARKED),
         _never(o.CancelAsked),
     ),
+    State.STARTING: (_on(o.Intended, stage.intend_start, State.SUBMITTING),),
     State.POLLING: (
         _on(o.Pending, poll.pending, SAME),
         _on(o.Ready, poll.poll_ready, State.FETCHING),
@@ -216,8 +233,8 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _never(o.CancelAsked),
     ),
     State.PARKED: (
-        _on(o.RetryDecided, submit.retry_decided, State.QUEUED),
-        _on(o.AdoptDecided, submit.adopt_decided, State.POLLING),
+        _on(o.RetryDecided, submit.retry_decided, State.QUEUED, State.STARTING),
+        _on(o.AdoptDecided, submit.adopt_decided, State.POLLING, State.STARTING),
         _on(o.CancelAsked, common.cancelled, State.CANCELLED),
     ),
 }

@@ -9,14 +9,15 @@ from tidewaiter.domain.job import LIVE, State
 from tidewaiter.domain.state_machine import ANY_LIVE, BY_STATE, SAME, TABLE, TableRow
 
 MEANING: Final[Mapping[State, str]] = {
-    State.QUEUED: "Nothing has been sent.",
-    State.SUBMITTING: "The intent to submit is stored; the request may or may not have been sent.",
-    State.RECONCILING: "The outcome of a submit is unknown and is being found out.",
+    State.QUEUED: "No submit has been sent; requests before it may have been.",
+    State.SUBMITTING: "The intent to submit, or to start the remote job, is stored; the request may have been sent.",
+    State.RECONCILING: "The outcome of such a request is unknown and is being found out.",
+    State.STARTING: "The handle of the remote job is stored; another request has to start it.",
     State.POLLING: "The handle of the remote job is stored; the provider is asked when the job is due.",
     State.FETCHING: "The remote job has finished; its files are landing.",
     State.CLEANING: "Every file is durable; the remote job is being deleted.",
     State.CANCELLING: "A cancel request was made; the provider is being asked to cancel the remote job.",
-    State.PARKED: "A person must decide what happened to the submit.",
+    State.PARKED: "A person must decide what happened to the submit, or to the request that starts the remote job.",
     State.SUCCEEDED: "Every file has landed.",
     State.FAILED: "The job cannot succeed any more; the reason says why.",
     State.CANCELLED: "A cancel request ended the job.",
@@ -34,6 +35,20 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.FetchStarted, State.FETCHING),
         (o.Stored, State.CLEANING),
         (o.Cleaned, State.SUCCEEDED),
+    ),
+    "with a request before the submit, and one that starts the remote job": (
+        (o.StepDone, State.QUEUED),
+        (o.Intended, State.SUBMITTING),
+        (o.Accepted, State.STARTING),
+        (o.Intended, State.SUBMITTING),
+        (o.StepDone, State.POLLING),
+        (o.Ready, State.FETCHING),
+    ),
+    "it is unknown whether the remote job was started": (
+        (o.Intended, State.SUBMITTING),
+        (o.Unknown, State.RECONCILING),
+        (o.Undecidable, State.PARKED),
+        (o.AdoptDecided, State.POLLING),
     ),
     "the reply to the submit is the file": (
         (o.Intended, State.SUBMITTING),
@@ -68,7 +83,11 @@ WAYS: Final[Mapping[str, _Way]] = {
 }
 """Paths through the table, each from the state in which its first outcome can happen. A test checks every step."""
 
-_STARTS = {"the links have expired": State.POLLING, "a cancel request": State.POLLING}
+_STARTS = {
+    "it is unknown whether the remote job was started": State.STARTING,
+    "the links have expired": State.POLLING,
+    "a cancel request": State.POLLING,
+}
 
 _HEAD = """\
 # States of a job

@@ -1,12 +1,18 @@
 """The rules for a job before, during and after its submit, and for the decisions of a person about it.
 
+The same rules hold for a request that starts a remote job after the submit: the job waits in the state of its stage.
+
 A submit with an unknown outcome is sent again only if the operation is repeatable, after a growing delay, and a limited
 number of times in a row.
 """
 
+from dataclasses import replace
+
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.common_transitions import RuleContext, account_closed, crashed, cut, finish
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.stage_transitions import go_on
+from tidewaiter.domain.stages import ONLY_SUBMIT, SUBMIT
 
 
 def intend(context: RuleContext, outcome: o.Intended) -> Job:
@@ -15,8 +21,10 @@ def intend(context: RuleContext, outcome: o.Intended) -> Job:
     The failures are kept: a submit that cannot be sent is tried again after a growing delay. The status of an earlier
     remote job is cleared.
     """
+    has_others = len(context.policy.stages.names) > 1
     return context.becomes(
         state=State.SUBMITTING,
+        stage=SUBMIT if has_others else None,
         due_at=context.now,
         intent_key=outcome.key,
         intent_at=context.now,
@@ -32,51 +40,46 @@ def intend(context: RuleContext, outcome: o.Intended) -> Job:
 
 
 def accepted(context: RuleContext, outcome: o.Accepted) -> Job:
-    """The submit made a remote job. The first poll comes after the spec's delay, or later on request."""
-    return _poll_from_now(context, outcome.handle, outcome.retry_after_s, shared=False, exact=outcome.exact)
+    """The submit made a remote job. It is started, or polled after the spec's delay, or later on request."""
+    return _follow(context, outcome.handle, outcome.retry_after_s, shared=False, exact=outcome.exact)
 
 
 def adopted(context: RuleContext, outcome: o.Adopted | o.AdoptDecided) -> Job:
-    """The remote job of a submit with an unknown outcome was found."""
-    return _poll_from_now(context, outcome.handle, shared=context.job.shared)
+    """The remote job of a submit with an unknown outcome was found; one that is to be started is known already."""
+    known = context.job.handle if context.policy.stages.starts(context.job) else None
+    return _follow(context, known or outcome.handle, shared=context.job.shared)
 
 
 def duplicate(context: RuleContext, outcome: o.Duplicate) -> Job:
     """Follow the remote job that exists already; if the provider did not name it, find it first."""
     if outcome.handle is not None:
-        return _poll_from_now(context, outcome.handle, shared=True)
+        return _follow(context, outcome.handle, shared=True)
     reason = "the provider has such a remote job already, and does not name it"
     return _reconcile(context, reason).but(shared=True)
 
 
-def _poll_from_now(
+def _follow(
     context: RuleContext, handle: str, retry_after_s: float | None = None, *, shared: bool, exact: bool = False
 ) -> Job:
-    """The first poll comes at once if the callback arrived before our own commit.
+    """Follow a remote job: start it, or poll it.
 
     A remote job that existed before does not call us: it was made with another callback URL.
     """
-    polling = context.becomes(
-        state=State.POLLING,
+    job = context.job
+    followed = job.but(
         handle=handle,
         shared=shared,
-        submitted_at=context.now,
-        moved_at=context.now,
-        failures=0,
-        unknowns=0,
-        polls_at_submit=context.job.polls,
-        reason=None,
-        callback_hash=None if shared else context.job.callback_hash,
+        submitted_at=job.submitted_at if context.policy.stages.starts(job) else context.now,
+        callback_hash=None if shared else job.callback_hash,
     )
-    first_s = context.not_before(context.first_poll_in(polling), retry_after_s, exact=exact)
-    return polling.but(due_at=context.now + (0.0 if context.job.hinted else first_s))
+    return go_on(context.of(followed), retry_after_s, exact=exact)
 
 
 def unsent(context: RuleContext, outcome: o.Unsent) -> Job:
     """The submit was not sent; try again after a growing delay."""
     failures = context.job.failures + 1
     return context.becomes(
-        state=State.QUEUED,
+        state=context.waiting_state,
         due_at=context.now + context.retry_in(failures - 1),
         failures=failures,
         reason=cut(outcome.reason) or None,
@@ -93,7 +96,7 @@ def _reconcile(context: RuleContext, reason: str) -> Job:
     return context.becomes(
         state=State.RECONCILING,
         due_at=context.now,
-        submitted_at=context.now,
+        submitted_at=context.job.submitted_at if context.policy.stages.starts(context.job) else context.now,
         failures=0,
         unknowns=context.job.unknowns + 1,
         reason=reason,
@@ -104,7 +107,9 @@ def undecidable(context: RuleContext, outcome: o.Undecidable) -> Job:
     """Submit again if the operation is repeatable; else a person decides."""
     reason = cut(outcome.reason)
     if context.policy.repeatable:
-        return _submit_again(context, f"submitting again, because the operation is repeatable: {reason}", reason)
+        return _submit_again(
+            context, f"{_again(context.job)}, because {_what(context.job)} is repeatable: {reason}", reason
+        )
     callback = "; its callback has arrived, so a remote job exists" if context.job.hinted else ""
     return _park(context, f"{reason}{callback}")
 
@@ -124,7 +129,15 @@ def _submit_again(context: RuleContext, reason: str, cause: str) -> Job:
     if unknowns >= context.policy.most_unknown:
         return _park(context, f"{unknowns} submits in a row had no clear outcome: {cause}")
     delay = context.policy.unknown.delay(unknowns - 1, context.rand)
-    return context.becomes(state=State.QUEUED, due_at=context.now + delay, failures=0, reason=reason)
+    return context.becomes(state=context.waiting_state, due_at=context.now + delay, failures=0, reason=reason)
+
+
+def _again(job: Job) -> str:
+    return "submitting again" if job.stage in (None, SUBMIT) else f"sending {job.stage} again"
+
+
+def _what(job: Job) -> str:
+    return "the operation" if job.stage in (None, SUBMIT) else "it"
 
 
 def _park(context: RuleContext, reason: str) -> Job:
@@ -133,12 +146,12 @@ def _park(context: RuleContext, reason: str) -> Job:
 
 def submit_not_read(context: RuleContext, outcome: o.Throttled | o.Unauthorized) -> Job:
     """The provider refused the request before it looked at the submit."""
-    return account_closed(context, outcome).but(state=State.QUEUED)
+    return account_closed(context, outcome).but(state=context.waiting_state)
 
 
 def submit_interrupted(context: RuleContext, _outcome: o.Interrupted) -> Job:
     """The submit was interrupted before anything was sent."""
-    return context.becomes(state=State.QUEUED, due_at=context.now)
+    return context.becomes(state=context.waiting_state, due_at=context.now)
 
 
 def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
@@ -146,7 +159,7 @@ def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
     crashes = context.job.crashes + 1
     if not outcome.sent:
         after = crashed(context, outcome)
-        return after if after.state is State.FAILED else after.but(state=State.QUEUED)
+        return after if after.state is State.FAILED else after.but(state=context.waiting_state)
     reason = cut(outcome.reason)
     if crashes >= context.policy.most_crashes:
         return finish(context, State.FAILED, f"{crashes} steps crashed, a remote job may exist: {reason}")
@@ -157,9 +170,14 @@ def submit_crashed(context: RuleContext, outcome: o.Crashed) -> Job:
 
 
 def retry_decided(context: RuleContext, _outcome: o.RetryDecided) -> Job:
-    """A person decided to submit again, with a new deadline."""
+    """A person decided to submit again, with a new deadline.
+
+    If the links of a finished remote job were lost, nothing that was kept of it is of use.
+    """
+    was_finished = context.job.ready_at is not None
     return context.becomes(
-        state=State.QUEUED,
+        state=context.waiting_state,
+        kept={} if was_finished else context.job.kept,
         due_at=context.now,
         deadline_at=context.now + context.policy.deadline_s,
         failures=0,
@@ -167,13 +185,18 @@ def retry_decided(context: RuleContext, _outcome: o.RetryDecided) -> Job:
         cancel_requested=False,
         links=(),
         ready_at=None,
-        reason="submit again was requested",
+        reason=f"{context.job.stage or 'submit'} again was requested",
     )
 
 
 def adopt_decided(context: RuleContext, outcome: o.AdoptDecided) -> Job:
-    """A person has found the remote job."""
+    """A person has found the remote job, and so the request of the job's stage was done.
+
+    If the links of a finished remote job were lost, nothing has to be started.
+    """
     deadline_at = context.now + context.policy.deadline_s
+    if context.job.ready_at is not None:
+        context = replace(context, policy=replace(context.policy, stages=ONLY_SUBMIT))
     return adopted(context, outcome).but(
         due_at=context.now, deadline_at=deadline_at, cancel_requested=False, hinted=False
     )

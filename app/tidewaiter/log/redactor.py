@@ -86,6 +86,10 @@ class Redactor:
             return self._shared.is_temporary(value)
         return bool(value) and any(value in tokens for tokens in list(self._temporary.values()))
 
+    def has_secret_in(self, text: str) -> bool:
+        """Whether a permanent secret of this redactor occurs in a text as it is, if it has at least four characters."""
+        return any(len(secret) >= _SHORTEST_SECRET and secret in text for secret in self._permanent)
+
     def join(self, shared: "Redactor") -> None:
         """Share secrets with ``shared`` in both directions: an account's redactor joins the one of the process."""
         if shared is not self:

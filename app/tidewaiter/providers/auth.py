@@ -2,115 +2,59 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import quote_plus
 
 from tidewaiter.domain.http_values import Credentials, Json, WireRequest
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.errors import SpecFault, UnsendableError
 from tidewaiter.providers.extract import as_text, compile_pick
-from tidewaiter.providers.login_replies import LoginReplyRules, LoginSession, compile_expiry, compile_place
+from tidewaiter.providers.login_replies import (
+    LoginReplyRules,
+    LoginSession,
+    SignedSession,
+    compile_expiry,
+    compile_place,
+)
+from tidewaiter.providers.login_values import LoginValues
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
-from tidewaiter.providers.reply_rules import Rules, compile_conditions
+from tidewaiter.providers.reply_rules import Condition, Rules, compile_conditions
 from tidewaiter.providers.request_building import NO_JOB, compile_request
+from tidewaiter.providers.signed_tokens import SigningKey, TokenSigner, UnusableKeyError, secrets_in
+from tidewaiter.providers.spec.all_auth_spec import Auth, SeveralAuth, parts_of
 from tidewaiter.providers.spec.auth_spec import (
-    ASSERTION_ALGORITHMS,
     BEARER,
     AssertionSpec,
     BasicAuth,
+    BasicSpec,
     BearerAuth,
     BodyAuth,
     HeaderAuth,
+    JwtAuth,
+    Keep,
     LoginSpec,
     NoAuth,
     OAuth2Auth,
     PlaceSpec,
     QueryAuth,
     SessionAuth,
+    TokenAuth,
 )
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
-from tidewaiter.providers.template import Fixed, Reference, compile_text, parse_template, query_part, url_part
+from tidewaiter.providers.template import (
+    KEY_SHA256,
+    Fixed,
+    Reference,
+    compile_text,
+    compile_tree,
+    parse_template,
+    query_part,
+    url_part,
+)
 from tidewaiter.providers.xml_replies import xml_form
-
-# --- signed assertions ------------------------------------------------------------------------------------------------
-
-
-class UnusableKeyError(Exception):
-    """A private key cannot be read, or is not for the algorithm; the message completes a sentence about it."""
-
-
-@dataclass(frozen=True, slots=True)
-class AssertionSigner:
-    """Signs assertions of one client. Source: RFC 7523, section 3."""
-
-    client_id: str
-    audience: str
-    algorithm: str
-    key_id: str | None
-    lasts_s: float
-    key: Any = field(repr=False)
-
-    @classmethod
-    def make(
-        cls, *, client_id: str, audience: str, algorithm: str, key_id: str | None, key: str, lasts_s: float
-    ) -> "AssertionSigner":
-        """A signer whose key was tried with its algorithm.
-
-        Args:
-            client_id: the client.
-            audience: the server that checks it.
-            algorithm: one of ``ASSERTION_ALGORITHMS``.
-            key_id: which of the client's keys it is.
-            key: the private key, as PEM or as JSON Web Key.
-            lasts_s: seconds that an assertion is valid.
-
-        Raises:
-            UnusableKeyError: it cannot sign.
-        """
-        if algorithm not in ASSERTION_ALGORITHMS:
-            raise UnusableKeyError(f"{algorithm!r} is none of the algorithms {', '.join(ASSERTION_ALGORITHMS)}")
-        signer = cls(client_id, audience, algorithm, key_id, lasts_s, _loaded(key, algorithm))
-        try:
-            signer.sign(0.0, "trial")
-        except Exception:  # noqa: BLE001  # the library passes on any exception of its backend
-            raise UnusableKeyError(f"is no private key for {algorithm}") from None
-        return signer
-
-    def sign(self, now: float, nonce: str) -> str:
-        """An assertion that is valid from ``now`` on (epoch seconds); ``nonce`` makes it unique."""
-        claims = {
-            "iss": self.client_id,
-            "sub": self.client_id,
-            "aud": self.audience,
-            "jti": nonce,
-            "exp": int(now + self.lasts_s),
-        }
-        headers = {} if self.key_id is None else {"kid": self.key_id}
-        return str(_jwt().encode(claims, self.key, algorithm=self.algorithm, headers=headers))
-
-
-def _loaded(key: str, algorithm: str) -> Any:
-    """The key in the form that the library needs; a PEM stays text."""
-    text = key.strip()
-    if not text.startswith("{"):
-        return text
-    try:
-        return _jwt().PyJWK.from_json(text, algorithm).key
-    except Exception:  # noqa: BLE001  # as above
-        raise UnusableKeyError(f"is no JSON Web Key for {algorithm}") from None
-
-
-def _jwt() -> Any:
-    # Imported late: few accounts sign, and cryptography needs 8 MB and 50 ms.
-    import jwt  # noqa: PLC0415
-
-    return jwt
-
-
-# --- authentication ---------------------------------------------------------------------------------------------------
-
 
 BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
 """Builds a login request from the time in epoch seconds and a nonce."""
@@ -119,11 +63,14 @@ BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
 _OAUTH2_REPLY: Final = LoginSpec.model_validate({"url": "/", "token": "access_token", "expires_in": "expires_in"})
 _OAUTH2_ERROR: Final = PickSpec.model_validate("error_description || error")
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 @dataclass(frozen=True, slots=True)
 class AccountAuth:
-    """How an account authenticates: with fixed ``credentials``, or with a ``session`` that gets a token by a login.
+    """How an account authenticates: with fixed ``credentials``, or with a ``session`` and its tokens.
+
+    ``named`` are other credentials, for the requests and origins that name them.
 
     ``secrets`` are all values that no output may show: those of secret settings, and those that were made from them.
     ``redactor`` removes them from texts.
@@ -131,51 +78,9 @@ class AccountAuth:
 
     redactor: Redactor = field(repr=False, compare=False)
     credentials: Credentials = field(default_factory=Credentials, repr=False)
-    session: LoginSession | None = field(default=None, repr=False)
+    session: LoginSession | SignedSession | None = field(default=None, repr=False)
+    named: Mapping[str, Credentials] = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
-
-
-def compile_auth(
-    spec: ProviderSpec, base_url: str, values: Mapping[str, Json], secrets: frozenset[str], faults: list[SpecFault]
-) -> AccountAuth:
-    """How an account with these settings authenticates.
-
-    Args:
-        spec: the provider.
-        base_url: the base of a login URL that begins with ``/``.
-        values: the settings.
-        secrets: the values of secret settings.
-        faults: faults of the settings are added to this list.
-    """
-    auth = AccountAuth(Redactor(secrets), secrets=secrets)
-    variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
-    number, chosen = next(variants, (0, None))
-    text = _Texts(spec, values, base_url)
-    match chosen:
-        case BasicAuth():
-            credential = basic_credential(text.of(chosen.username), text.of(chosen.password))
-            return _with_secret(
-                replace(auth, credentials=Credentials({"Authorization": f"Basic {credential}"})), credential
-            )
-        case BearerAuth():
-            return replace(auth, credentials=Credentials({"Authorization": f"Bearer {text.of(chosen.token)}"}))
-        case HeaderAuth():
-            return replace(auth, credentials=Credentials({chosen.name: text.of(chosen.value)}))
-        case QueryAuth():
-            return replace(auth, credentials=Credentials(query=((chosen.name, text.of(chosen.value)),)))
-        case BodyAuth():
-            return replace(auth, credentials=Credentials(body=((chosen.name, text.of(chosen.value)),)))
-        case SessionAuth() | OAuth2Auth():
-            key = f"auth[{number}]" if len(spec.auth) > 1 else "auth"
-            return _compile_session(auth, chosen, key, text, faults)
-        case NoAuth() | None:
-            return auth
-
-
-def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
-    """The same, with secrets that were made from settings."""
-    auth.redactor.add(made)
-    return replace(auth, secrets=auth.secrets.union(made))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +90,17 @@ class _Texts:
     spec: ProviderSpec
     values: Mapping[str, Json]
     base_url: str
+    origins: OwnOrigins
 
     def of(self, template: str | None) -> str:
         """The value of a template; empty if a setting is missing."""
         node = compile_text(template or "", self.values)
         return str(node.value) if isinstance(node, Fixed) and node.value is not None else ""
+
+    def tree(self, tree: Mapping[str, Json], key: SigningKey) -> Mapping[str, Json]:
+        """A tree of templates that may also refer to a key; members without a value are left out."""
+        node = compile_tree(tree, {**self.values, KEY_SHA256: key.sha256})
+        return node.value if isinstance(node, Fixed) and isinstance(node.value, Mapping) else {}
 
     def address(self, template: str) -> tuple[str, str]:
         """The base of a login's URL (the base URL, or a setting of type ``url``), and the template of the rest."""
@@ -209,6 +120,83 @@ class _Texts:
         return url
 
 
+def compile_auth(
+    spec: ProviderSpec,
+    base_url: str,
+    values: Mapping[str, Json],
+    secrets: frozenset[str],
+    faults: list[SpecFault],
+    *,
+    origins: OwnOrigins,
+) -> AccountAuth:
+    """How an account with these settings authenticates.
+
+    Args:
+        spec: the provider.
+        base_url: the base of a login URL that begins with ``/``.
+        values: the settings.
+        secrets: the values of secret settings.
+        faults: faults of the settings are added to this list.
+        origins: those of the provider.
+    """
+    auth = AccountAuth(Redactor(secrets), secrets=secrets)
+    variants = ((number, one) for number, one in enumerate(spec.auth) if holds(one.when, values))
+    number, chosen = next(variants, (0, None))
+    text = _Texts(spec, values, base_url, origins)
+    if chosen is not None:
+        for key, one in parts_of(chosen, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
+            if holds(one.when, values):
+                auth = _with(auth, one, key, text, faults)
+    if auth.session is not None:
+        auth = replace(auth, session=replace(auth.session, beside=auth.credentials))
+    for name, other in spec.auths.items():
+        auth = _with_named(auth, name, other, text, faults)
+    return auth
+
+
+def _with_named(auth: AccountAuth, name: str, spec: Auth, text: _Texts, faults: list[SpecFault]) -> AccountAuth:
+    """The same, with credentials for the requests and origins that name them."""
+    named = AccountAuth(auth.redactor)
+    for key, one in parts_of(spec, f"auths.{name}"):
+        if holds(spec.when, text.values) and holds(one.when, text.values):
+            named = _with(named, one, key, text, faults)
+    return replace(auth, named={**auth.named, name: named.credentials}, secrets=auth.secrets | named.secrets)
+
+
+def _with(auth: AccountAuth, one: Auth, key: str, text: _Texts, faults: list[SpecFault]) -> AccountAuth:
+    """The same, with one more kind of credential."""
+    match one:
+        case BasicAuth():
+            credential = _basic(one, text)
+            return _with_fixed(_with_secret(auth, credential), Credentials({"Authorization": f"Basic {credential}"}))
+        case BearerAuth():
+            return _with_fixed(auth, Credentials({"Authorization": f"Bearer {text.of(one.token)}"}))
+        case HeaderAuth():
+            return _with_fixed(auth, Credentials({one.name: text.of(one.value)}))
+        case QueryAuth():
+            return _with_fixed(auth, Credentials(query=((one.name, text.of(one.value)),)))
+        case BodyAuth():
+            return _with_fixed(auth, Credentials(body=((one.name, text.of(one.value)),)))
+        case SessionAuth() | OAuth2Auth() | JwtAuth():
+            return _compile_session(auth, one, key, text, faults)
+        case NoAuth() | SeveralAuth():  # several never contain several
+            return auth
+
+
+def _basic(one: BasicAuth | BasicSpec, text: _Texts) -> str:
+    return basic_credential(text.of(one.username), text.of(one.password))
+
+
+def _with_fixed(auth: AccountAuth, fixed: Credentials) -> AccountAuth:
+    return replace(auth, credentials=auth.credentials.joined(fixed))
+
+
+def _with_secret(auth: AccountAuth, *made: str) -> AccountAuth:
+    """The same, with secrets that were made from settings."""
+    auth.redactor.add(made)
+    return replace(auth, secrets=auth.secrets.union(made))
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """The differences of the two kinds of logins: the request, the reading of its reply, the place of the token."""
@@ -218,12 +206,15 @@ class _Plan:
     place: PlaceSpec
     errors: tuple[PickSpec, ...]
     secrets: frozenset[str] = frozenset()
+    keep: Keep = field(default_factory=dict)
 
 
 def _compile_session(
-    auth: AccountAuth, spec: SessionAuth | OAuth2Auth, key: str, text: _Texts, faults: list[SpecFault]
+    auth: AccountAuth, spec: SessionAuth | OAuth2Auth | JwtAuth, key: str, text: _Texts, faults: list[SpecFault]
 ) -> AccountAuth:
     try:
+        if isinstance(spec, JwtAuth):
+            return replace(auth, session=_signed_session(auth, spec, key, text))
         plan = _plan_token_request(spec, text) if isinstance(spec, OAuth2Auth) else _plan_login(spec, text)
     except UnusableKeyError as error:
         faults.append(SpecFault("", _setting_in(spec) or key, str(error)))
@@ -231,7 +222,6 @@ def _compile_session(
     except UnsendableError as error:
         faults.append(SpecFault("", key, str(error)))
         return auth
-    renew = tuple((f"{key}.renew[{number}]", compile_conditions(one)) for number, one in enumerate(spec.renew))
     reply = LoginReplyRules(
         key=f"{key}.login",
         rules=Rules(plan.reply.rules, f"{key}.login.rules"),
@@ -240,65 +230,105 @@ def _compile_session(
         lifetime_s=spec.lifetime_s,
         renew_ahead_s=spec.renew_ahead_s,
         xml=xml_form(plan.reply.reply, text.spec.reply if isinstance(spec, SessionAuth) else None),
+        keep={name: compile_pick(picks) for name, picks in plan.keep.items()},
     )
     messages = Messages(compile_pick(plan.errors), auth.redactor)
-    session = LoginSession(plan.build, reply, renew, compile_place(plan.place), messages, origin_of(text.base_url))
+    session = LoginSession(
+        _renew=_renewals(spec, key),
+        _place=compile_place(plan.place),
+        _messages=messages,
+        _origins=text.origins,
+        login=plan.build,
+        values=LoginValues(tuple(plan.keep), text.base_url, text.origins),
+        _reply=reply,
+    )
     return replace(_with_secret(auth, *plan.secrets), session=session)
+
+
+def _renewals(spec: TokenAuth, key: str) -> tuple[tuple[str, Condition], ...]:
+    return tuple((f"{key}.renew[{number}]", compile_conditions(one)) for number, one in enumerate(spec.renew))
+
+
+def _signed_session(auth: AccountAuth, spec: JwtAuth, key: str, text: _Texts) -> SignedSession:
+    signing = SigningKey.load(text.of(spec.key), text.of(spec.algorithm), text.of(spec.key_id) or None)
+    claims = text.tree({**spec.claims}, signing)
+    return SignedSession(
+        _renew=_renewals(spec, key),
+        _place=compile_place(spec.place),
+        _messages=Messages(compile_pick(text.spec.error), auth.redactor),
+        _origins=text.origins,
+        key=f"{key}.claims",
+        signer=TokenSigner(signing, claims, spec.lifetime_s, dated=True, numbered=False),
+        renew_ahead_s=spec.renew_ahead_s,
+    )
 
 
 def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
     before, rest = text.address(auth.login.url)
     spec = auth.login.model_copy(update={"url": rest})
     request = compile_request(spec, before, text.values, fresh=True)(NO_JOB, None)
-    return _Plan(lambda _now, _nonce: request, auth.login, auth.place, text.spec.error)
+    secrets = frozenset[str]()
+    if (basic := auth.login.basic) is not None and holds(basic.when, text.values):
+        credential = _basic(basic, text)
+        request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
+    return _Plan(lambda _now, _nonce: request, auth.login, auth.place, text.spec.error, secrets, auth.login.keep)
 
 
 # --- OAuth 2.0 --------------------------------------------------------------------------------------------------------
 
 
 def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
-    """A request to a token endpoint. Source: RFC 6749, section 4.4.2."""
-    fields: dict[str, str] = {"grant_type": "client_credentials", "scope": text.of(auth.scope)}
-    fields |= {name: text.of(as_text(value)) for name, value in auth.form.items()}
+    """A request to a token endpoint. Sources: RFC 6749, section 4.4.2; RFC 7523, section 2."""
+    bears = auth.grant == "jwt_bearer"
+    fields: dict[str, str] = {"grant_type": _JWT_BEARER if bears else "client_credentials"}
+    fields |= {"scope": text.of(auth.scope)} | {name: text.of(as_text(value)) for name, value in auth.form.items()}
     headers = {"Accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
     request = WireRequest("POST", text.url(auth.token_url), headers, fresh=True)
-    plan = _Plan(lambda _now, _nonce: request, _OAUTH2_REPLY, BEARER, (_OAUTH2_ERROR, *text.spec.error))
     client_id, secret = text.of(auth.client_id), text.of(auth.client_secret)
-    if auth.assertion is not None:
-        return replace(plan, build=_signed(request, fields, _signer(auth.assertion, client_id, request.url, text)))
-    if auth.send == "form":
-        whole = replace(request, body=_form({**fields, "client_id": client_id, "client_secret": secret}))
-        return replace(plan, build=lambda _now, _nonce: whole)
-    # Encoded first, because a colon in the id would end it: RFC 6749, section 2.3.1.
-    credential = basic_credential(quote_plus(client_id), quote_plus(secret))
-    authenticated = replace(request, headers={**headers, "Authorization": f"Basic {credential}"}, body=_form(fields))
-    return replace(plan, build=lambda _now, _nonce: authenticated, secrets=frozenset({credential}))
+    secrets = frozenset[str]()
+    if secret and auth.send == "basic":
+        # Encoded first, because a colon in the id would end it: RFC 6749, section 2.3.1.
+        credential = basic_credential(quote_plus(client_id), quote_plus(secret))
+        request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
+    elif secret or bears:
+        fields |= {"client_id": client_id, "client_secret": secret}
+    errors = (_OAUTH2_ERROR, *text.spec.error)
+    plan = _Plan(_unsigned(request, fields), _OAUTH2_REPLY, BEARER, errors, secrets, auth.keep)
+    if auth.assertion is None:
+        return plan
+    return replace(plan, build=_signed(request, fields, _signer(auth, auth.assertion, request.url, text), bears=bears))
 
 
-def _signed(request: WireRequest, fields: Mapping[str, str], signer: AssertionSigner) -> BuildLogin:
-    """A login with a new signature each time. Source: RFC 7523, section 2.2."""
+def _unsigned(request: WireRequest, fields: Mapping[str, str]) -> BuildLogin:
+    whole = replace(request, body=_form(fields))
+    return lambda _now, _nonce: whole
+
+
+def _signed(request: WireRequest, fields: Mapping[str, str], signer: TokenSigner, *, bears: bool) -> BuildLogin:
+    """A login with a new signature each time."""
 
     def build(now: float, nonce: str) -> WireRequest:
-        assertion = {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": signer.sign(now, nonce)}
-        return replace(request, body=_form({**fields, **assertion}))
+        token = signer.sign(now, nonce)
+        sent = {"assertion": token} if bears else {"client_assertion_type": _ASSERTION_TYPE, "client_assertion": token}
+        return replace(request, body=_form({**fields, **sent}), secrets=secrets_in(token))
 
     return build
 
 
-def _signer(spec: AssertionSpec, client_id: str, url: str, text: _Texts) -> AssertionSigner:
-    return AssertionSigner.make(
-        client_id=client_id,
-        audience=text.of(spec.audience) or url,
-        algorithm=text.of(spec.algorithm),
-        key_id=text.of(spec.key_id) or None,
-        key=text.of(spec.key),
-        lasts_s=spec.lifetime_s,
-    )
+def _signer(auth: OAuth2Auth, spec: AssertionSpec, url: str, text: _Texts) -> TokenSigner:
+    """Signs the assertions of a client; only a client is its own issuer and subject. Source: RFC 7523, section 3."""
+    key = SigningKey.load(text.of(spec.key), text.of(spec.algorithm), text.of(spec.key_id) or None)
+    bears, client_id = auth.grant == "jwt_bearer", text.of(auth.client_id)
+    usual: Mapping[str, Json] = {} if bears else {"iss": client_id, "sub": client_id}
+    claims = {**usual, "aud": text.of(spec.audience) or url, **text.tree({**spec.claims}, key)}
+    return TokenSigner(key, claims, spec.lifetime_s, dated=bears, numbered=True)
 
 
-def _setting_in(auth: SessionAuth | OAuth2Auth) -> str | None:
+def _setting_in(auth: SessionAuth | OAuth2Auth | JwtAuth) -> str | None:
     """The setting that holds the private key."""
-    key = auth.assertion.key if isinstance(auth, OAuth2Auth) and auth.assertion is not None else ""
+    key = auth.key if isinstance(auth, JwtAuth) else ""
+    if isinstance(auth, OAuth2Auth) and auth.assertion is not None:
+        key = auth.assertion.key
     return next((part.name for part in parse_template(key) if isinstance(part, Reference)), None)
 
 

@@ -13,7 +13,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Cancelled, Cleaned
 from tidewaiter.providers import step_replies
 from tidewaiter.providers.compiled_operation import CompiledOperation
-from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps, StepVariants
+from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps
 from tidewaiter.providers.download_replies import Decision, DownloadRequest, FileHead, decide
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.own_credentials import OwnCredentials
@@ -23,7 +23,10 @@ from tidewaiter.providers.remote_job_search import RemoteJobSearch
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
 from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
 from tidewaiter.providers.result_sharing import Sharing
+from tidewaiter.providers.stage_replies import read_before, read_start
+from tidewaiter.providers.stage_steps import Prepared, Started, needed_stage, with_own_key
 from tidewaiter.providers.step_replies import by_sender, ended, file_reply
+from tidewaiter.providers.step_variants import StepVariants
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
 _JOINED_AS: Final = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
@@ -69,6 +72,34 @@ class BoundOperation:
             ``Unauthorized``, and ``Unknown`` for every unclear reply.
         """
         return step_replies.read_submit(self.parts, job, reply, now)
+
+    # --- before the submit and after it -------------------------------------------------------------------------------
+
+    def before(self, job: Job) -> WireRequest:
+        """The request of the job's stage, which comes before the submit. It may be sent any number of times.
+
+        Raises:
+            UnsendableError: the job lacks a value for the request, or the spec does not have this stage any more.
+        """
+        stage = self.policy.stages.at(job)
+        return needed_stage(self.parts.steps.before, job, stage).build(job, None)
+
+    def read_before(self, job: Job, reply: WireReply, now: float) -> Prepared:
+        """The outcome of a request before the submit: ``StepDone``, ``NotYet``, or why it failed."""
+        return read_before(self.parts, job, reply, now)
+
+    def start(self, job: Job) -> WireRequest:
+        """The request of the job's stage, which starts the remote job. An intent is committed first, as for a submit.
+
+        Raises:
+            UnsendableError: the job lacks a value for the request, or the spec does not have this stage any more.
+        """
+        stage = self.policy.stages.at(job)
+        return needed_stage(self.parts.steps.start, job, stage).build(with_own_key(job, stage), None)
+
+    def read_start(self, job: Job, reply: WireReply, now: float) -> Started:
+        """The outcome of a request that starts the remote job: ``StepDone``, or as for a submit; ``Gone``."""
+        return read_start(self.parts, job, reply, now)
 
     # --- poll ---------------------------------------------------------------------------------------------------------
 
@@ -219,7 +250,11 @@ class BoundOperation:
         return unlisted_values(self.parts.spec, params)
 
     def policy_of(self, job: Job) -> OperationPolicy:
-        """The policy for this job: its variant of the submit may have its own ``repeatable``."""
+        """The policy for this job: its variant of the submit, or its stage, may have its own ``repeatable``."""
+        if self.policy.stages.starts(job):
+            variants = self.parts.steps.start.get(self.policy.stages.at(job))
+            starting = None if variants is None else variants.of(job)
+            return replace(self.policy, repeatable=starting is not None and starting.repeatable)
         step = self.parts.steps.submit.of(job)
         if step is None or step.repeatable is None:
             return self.policy
@@ -228,6 +263,10 @@ class BoundOperation:
     def submits(self, job: Job) -> bool:
         """Whether the job needs a remote job; without one its results can be requested at once."""
         return self.parts.steps.submit.of(job) is not None
+
+    def prepares(self, job: Job) -> bool:
+        """Whether the next request of a job that waits for its submit comes before the submit."""
+        return self.policy.stages.at(job) in self.parts.steps.before
 
     def calls_back(self, job: Job) -> bool:
         """Whether the submit of this job sends the callback URL, and not an address in the job's parameters.

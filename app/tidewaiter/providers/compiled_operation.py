@@ -1,13 +1,16 @@
 """The compiled operation: everything that the interpreter needs of a spec and an account for one operation."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, field_values
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Inline
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.compiled_steps import PollStep, Steps, SubmitStep
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.own_credentials import OwnCredentials
@@ -17,6 +20,8 @@ from tidewaiter.providers.result_files import Results
 from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.xml_replies import XmlForm
+
+_JSON: Final = "application/json"
 
 
 def head_of(reading: Reading) -> bytes:
@@ -47,11 +52,11 @@ class ReadsReply(Protocol):
 class AccountParts:
     """The common parts of all operations of an account.
 
-    ``origin`` is the provider's own; ``messages`` writes reasons for people; ``bounds`` limits what is read from the
+    ``origin`` has the provider's own; ``messages`` writes reasons for people; ``bounds`` limits what is read from the
     provider; ``own`` removes the account's credentials from addresses.
     """
 
-    origin: str
+    origin: OwnOrigins
     messages: Messages = field(repr=False)
     bounds: Bounds = USUAL_BOUNDS
     own: OwnCredentials = field(default_factory=OwnCredentials, repr=False)
@@ -92,11 +97,24 @@ class CompiledOperation:
         return None if kept == job.handle else kept
 
     def inline(
-        self, job: Job, results: Results, reading: Reading, word: str | None, handle: str | None, *, certain: bool
+        self,
+        job: Job,
+        results: Results,
+        reading: Reading,
+        word: str | None,
+        handle: str | None,
+        *,
+        certain: bool,
+        kept: Mapping[str, str] = MappingProxyType({}),
     ) -> Inline:
         """The outcome of a reply that is the file itself, or whose head is the file."""
         label = results.label(job) or self.name
         if results.is_head:
-            return Inline(label, "application/json", word, handle, head_of(reading), certain)
-        media_type = reading.headers.get("content-type") or self.spec.media_type
-        return Inline(label, media_type, word, handle, certain=certain)
+            return Inline(label, _JSON, word, handle, head_of(reading), certain, kept)
+        media_type = reading.headers.get("content-type") or self.spec.media_type or _kind_of(reading)
+        return Inline(label, media_type, word, handle, certain=certain, kept=kept)
+
+
+def _kind_of(reading: Reading) -> str | None:
+    """The media type of a reply that does not name it, if it is JSON."""
+    return _JSON if isinstance(reading.document(), dict | list) and not reading.malformed else None

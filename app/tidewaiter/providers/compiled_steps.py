@@ -4,74 +4,40 @@ The account's settings select the variants of a step once; the job's parameters 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
-from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.domain.stages import ONLY_SUBMIT, SUBMIT, Stages
 from tidewaiter.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
 from tidewaiter.providers.jmespath_expressions import compile_expression, is_true
+from tidewaiter.providers.kept_values import NOTHING_KEPT, KeptValues, compile_keep
 from tidewaiter.providers.remote_job_search import Adopt, compile_adopt
 from tidewaiter.providers.reply import Reading, url_fault
 from tidewaiter.providers.reply_limits import WaitRules, compile_waits
 from tidewaiter.providers.reply_rules import Rules, expand
 from tidewaiter.providers.request_building import HANDLE, Build, compile_request
 from tidewaiter.providers.result_files import Results, compile_results
-from tidewaiter.providers.spec.field_types import PARAMS, SpecVariant, holds
+from tidewaiter.providers.spec.field_types import SpecVariant
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, SubmitSpec
-from tidewaiter.providers.template import names_callback
+from tidewaiter.providers.stage_steps import StageSteps, compile_stages
+from tidewaiter.providers.step_variants import StepVariants, variants_for
+from tidewaiter.providers.template import always, compile_text, names_callback
 from tidewaiter.providers.xml_replies import XmlForm, xml_form
-
-# --- the search for a remote job --------------------------------------------------------------------------------------
-
-
-# --- all steps --------------------------------------------------------------------------------------------------------
-
 
 V = TypeVar("V", bound=SpecVariant)
 S = TypeVar("S")
 
 ReadHandle: TypeAlias = Callable[[Reading], str | None]
+HandleFrom: TypeAlias = Callable[[Job], str | None]
+"""Makes the handle of a job from its parameters and kept values; ``None`` if one is missing or it is no handle."""
 ReadProgress: TypeAlias = Callable[[Reading], str | None]
 
 _DONE_ALREADY = (404, 410)
-
-
-@dataclass(frozen=True, slots=True)
-class StepVariants(Generic[S]):
-    """The variants of a step that an account has; a job's parameters choose among them.
-
-    ``variants`` has the conditions on the parameters, the key in the spec, and the compiled step. ``defaults`` are used
-    for parameters that the job does not have, because they were added to the spec after it was made.
-    """
-
-    variants: tuple[tuple[Mapping[str, Json], str, S], ...]
-    defaults: Mapping[str, Json]
-
-    def of(self, job: Job) -> S | None:
-        """The first variant whose conditions the job meets; ``None`` if there is none."""
-        return self.with_key(job)[1]
-
-    def with_key(self, job: Job) -> tuple[str, S | None]:
-        """The key in the spec, and the variant."""
-        for conditions, key, step in self.variants:
-            if not conditions or all(self._is(job, name, value) for name, value in conditions.items()):
-                return key, step
-        return "", None
-
-    def needed(self, job: Job, step: str) -> S:
-        """As :meth:`of`; raises ``UnsendableError``, with the name of the step, if there is none."""
-        chosen = self.of(job)
-        if chosen is None:
-            raise UnsendableError(f"operation {job.operation!r} has no {step} for this job")
-        return chosen
-
-    def _is(self, job: Job, name: str, value: Json) -> bool:
-        return (job.params[name] if name in job.params else self.defaults.get(name)) == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +45,7 @@ class SubmitStep:
     """How a remote job is made, and how the reply is read.
 
     ``handle_fault`` reads why a value cannot be a handle; ``None`` if there is no value. ``repeatable`` is ``None`` if
-    that of the operation applies.
+    that of the operation applies. ``handle_from`` makes the handle if it is not in the reply.
     """
 
     build: Build
@@ -89,6 +55,8 @@ class SubmitStep:
     names_callback: bool
     repeatable: bool | None
     xml: XmlForm | None
+    keep: KeptValues = NOTHING_KEPT
+    handle_from: HandleFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +69,7 @@ class PollStep:
     progress: ReadProgress
     waits: WaitRules
     xml: XmlForm | None
+    keep: KeptValues = NOTHING_KEPT
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +95,16 @@ class Steps:
     results: StepVariants[Results]
     cancel: StepVariants[RemoteJobEndStep]
     cleanup: StepVariants[RemoteJobEndStep]
+    before: StageSteps = field(default_factory=dict)
+    start: StageSteps = field(default_factory=dict)
+
+    def stages(self) -> Stages:
+        """The requests that make and start a remote job, in order, and which of them a job needs."""
+        return Stages((*self.before, SUBMIT, *self.start), self._needs) if self.before or self.start else ONLY_SUBMIT
+
+    def _needs(self, job: Job, stage: str) -> bool:
+        steps = self.before.get(stage) or self.start.get(stage)
+        return steps is None or steps.of(job) is not None
 
 
 def compile_steps(
@@ -149,7 +128,9 @@ def compile_steps(
         handle = _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url)
         fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
         rules = Rules(one.rules, f"{at}.rules")
-        return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable, xml_form(one.reply, reply))
+        made = _compile_handle_from(one.handle_from, base_url, settings, is_url=handle_is_url)
+        keep, xml = compile_keep(one.keep), xml_form(one.reply, reply)
+        return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable, xml, keep, made)
 
     def poll(one: PollSpec, at: str) -> PollStep:
         return PollStep(
@@ -159,6 +140,7 @@ def compile_steps(
             _compile_progress(one.progress),
             compile_waits(one.retry_after),
             xml_form(one.reply, reply),
+            compile_keep(one.keep),
         )
 
     def ending(one: CancelSpec, at: str) -> RemoteJobEndStep:
@@ -174,7 +156,8 @@ def compile_steps(
         return compile_adopt(one, base_url, settings, at, as_name, reply=reply)
 
     def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> StepVariants[S]:
-        return StepVariants(tuple(_variants(specs, settings, f"{key}.{step}", compile_one)), defaults)
+        found = variants_for(specs, settings, f"{key}.{step}")
+        return StepVariants(tuple((when, at, compile_one(one, at)) for when, at, one in found), defaults)
 
     return Steps(
         submit=choose(spec.submit, "submit", submit),
@@ -183,25 +166,18 @@ def compile_steps(
         results=choose(spec.results, "results", results),
         cancel=choose(spec.cancel, "cancel", ending),
         cleanup=choose(spec.cleanup, "cleanup", ending),
+        before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults, reply=reply),
+        start=compile_stages(spec.start, base_url, settings, f"{key}.start", defaults, reply=reply),
     )
 
 
 def urls_of(spec: OperationSpec) -> Iterator[str]:
     """The templates of all URLs of an operation."""
-    for request in (*spec.submit, *spec.adopt, *spec.poll, *spec.cancel, *spec.cleanup):
+    for request in (*spec.before, *spec.submit, *spec.adopt, *spec.start, *spec.poll, *spec.cancel, *spec.cleanup):
         yield request.url
     for results in spec.results:
         asked = (results.resolve, results.pages)
         yield from (url for url in (results.url, *(one and one.url for one in asked)) if url)
-
-
-def _variants(
-    specs: Sequence[V], settings: Mapping[str, Json], key: str, compile_one: Callable[[V, str], S]
-) -> Iterator[tuple[Mapping[str, Json], str, S]]:
-    for number, spec in enumerate(specs):
-        if holds(spec.when, settings):
-            at = f"{key}[{number}]" if len(specs) > 1 else key
-            yield spec.when.get(PARAMS, {}), at, compile_one(spec, at)
 
 
 def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
@@ -209,6 +185,18 @@ def _compile_handle(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:
     if not is_url:
         return lambda reading: as_handle(pick(reading))
     return lambda reading: as_url(pick(reading), reading.url or f"{base_url}/")
+
+
+def _compile_handle_from(
+    template: str | None, base_url: str, settings: Mapping[str, Json], *, is_url: bool
+) -> HandleFrom | None:
+    """Makes a handle from a template."""
+    if template is None:
+        return None
+    render = always(compile_text(template, settings))
+    if is_url:
+        return lambda job: as_url(render(job, None), f"{base_url}/")
+    return lambda job: as_handle(render(job, None))
 
 
 def _compile_handle_fault(pick: Pick, base_url: str, *, is_url: bool) -> ReadHandle:

@@ -8,7 +8,8 @@ from tidewaiter.providers.compiled_steps import Steps
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_rules import READY, Rules
 from tidewaiter.providers.result_files import JoinedPages
-from tidewaiter.providers.spec.auth_spec import OAuth2Auth, SessionAuth
+from tidewaiter.providers.spec.all_auth_spec import parts_of
+from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.xml_replies import XmlForm
 
@@ -17,20 +18,12 @@ _NAMES_RESULTS = ("submit", "poll")
 
 def keys_of(spec: ProviderSpec) -> Iterator[str]:
     """The keys of everything in a spec that an example should use: variants of steps, rules, words."""
-    for number, auth in enumerate(spec.auth):
-        if isinstance(auth, SessionAuth | OAuth2Auth):
-            at = (f"auth[{number}]" if len(spec.auth) > 1 else "auth") + ".login"
-            yield at
-            yield from (
-                f"{at.removesuffix('.login')}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth)
-            )
-            if isinstance(auth, SessionAuth):
-                yield from Rules(auth.login.rules, f"{at}.rules").keys()
+    yield from _keys_of_auth(spec)
     if spec.probe is not None:
         yield "probe"
         yield from Rules(spec.probe.rules, "probe.rules").keys()
     for name, operation in spec.operations.items():
-        for step in ("submit", "adopt", "poll", "results", "cancel", "cleanup"):
+        for step in ("before", "submit", "adopt", "start", "poll", "results", "cancel", "cleanup"):
             variants = getattr(operation, step)
             if operation.like is not None and variants == getattr(spec.operations[operation.like], step):
                 continue  # the examples of that operation are enough
@@ -42,7 +35,17 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
                     yield from Rules(pages.rules, f"{at}.pages.rules").keys()
 
 
-def _is_documented(auth: SessionAuth | OAuth2Auth) -> bool:
+def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
+    for number, variant in enumerate(spec.auth):
+        for key, auth in parts_of(variant, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
+            if isinstance(auth, SessionAuth | OAuth2Auth | JwtAuth):
+                yield f"{key}.claims" if isinstance(auth, JwtAuth) else f"{key}.login"
+                yield from (f"{key}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth))
+            if isinstance(auth, SessionAuth):
+                yield from Rules(auth.login.rules, f"{key}.login.rules").keys()
+
+
+def _is_documented(auth: SessionAuth | OAuth2Auth | JwtAuth) -> bool:
     """Whether the spec itself says which reply means that a token is not valid any more."""
     return "renew" in auth.model_fields_set
 
@@ -68,6 +71,10 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None, Xml
     if step in ("cancel", "cleanup"):
         key, ending = (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)
         return (key, None, None) if ending is None else (key, ending.rules, ending.xml)
+    if step in ("before", "start"):
+        stages = (steps.before if step == "before" else steps.start).get(job.stage or "")
+        key, stage = ("", None) if stages is None else stages.with_key(job)
+        return (key, None, None) if stage is None else (key, stage.rules, stage.xml)
     if step == "adopt":
         key, adopt = steps.adopt.with_key(job)
         return (key, None, None) if adopt is None else (key, adopt.paged.rules, adopt.paged.xml)

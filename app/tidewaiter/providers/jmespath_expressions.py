@@ -7,6 +7,9 @@ not an error.
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import IntEnum
 from typing import Any
 
 import jmespath
@@ -28,12 +31,50 @@ class ExpressionError(ValueError):
     """An expression is not JMESPath, or calls a function that JMESPath does not have."""
 
 
+Finds = dict[str, "Find"]
+"""What expressions have found at best."""
+_FINDS: ContextVar[Finds | None] = ContextVar("finds", default=None)
+
+
+class Find(IntEnum):
+    """What an expression has found at best: nothing, a value, or one that is true."""
+
+    NOTHING = 0
+    VALUE = 1
+    TRUE = 2
+
+
+@contextmanager
+def watched() -> Iterator[Finds]:
+    """Note what the expressions find that are compiled within the block, by their text."""
+    finds: Finds = {}
+    token = _FINDS.set(finds)
+    try:
+        yield finds
+    finally:
+        _FINDS.reset(token)
+
+
 def compile_expression(source: str) -> Search:
     """The function that evaluates a JMESPath expression on parsed JSON.
 
     Raises:
         ExpressionError: the message says what is wrong, and where.
     """
+    search, finds = _compiled(source), _FINDS.get()
+    if finds is None:
+        return search
+
+    def noting(document: Json) -> Json:
+        value = search(document)
+        found = Find.NOTHING if value is None else Find.TRUE if is_true(value) else Find.VALUE
+        finds[source] = max(finds.get(source, Find.NOTHING), found)
+        return value
+
+    return noting
+
+
+def _compiled(source: str) -> Search:
     tree = _parse(source)
     names = _path(tree)
     if names is not None:
@@ -63,6 +104,32 @@ def lookup(document: Json, name: str) -> Json:
         return found
     folded = name.strip().casefold()
     return next((value for key, value in document.items() if key.strip().casefold() == folded), None)
+
+
+_STEPS_INTO = frozenset({"subexpression", "index_expression", "projection", "value_projection", "filter_projection"})
+_COMPARED = "comparator"
+_NEGATION = "not_expression"
+_LITERAL = "literal"
+
+
+def negation_fault(source: str) -> str | None:
+    """Why a ``!`` in an expression negates less than it seems to; ``None`` if it does not.
+
+    ``!`` binds closer than a dot and a comparison, so ``!a.b`` is ``(!a).b``, which is always null.
+    """
+    for node in _nodes(_parse(source)):
+        first = node["children"][0] if node["children"] else None
+        if not isinstance(first, dict) or first["type"] != _NEGATION:
+            continue
+        if node["type"] in _STEPS_INTO:
+            return "is always null: ! binds closer than the dot, so that !a.b is (!a).b; write !(a.b)"
+        if node["type"] == _COMPARED and _is_no_boolean(node["children"][1]):
+            return "compares true or false: ! binds closer than the comparison; write !(a == b), or a != b"
+    return None
+
+
+def _is_no_boolean(node: Any) -> bool:
+    return node["type"] == _LITERAL and not isinstance(node["value"], bool)
 
 
 class _Tolerant(TreeInterpreter):

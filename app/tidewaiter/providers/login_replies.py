@@ -3,19 +3,22 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
 from tidewaiter.domain.http_values import Credentials, Json, WireReply, WireRequest
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.extract import Pick, as_text, compile_pick
+from tidewaiter.providers.login_values import LoginValues
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import Reading, origin_of
 from tidewaiter.providers.reply_defaults import is_success
 from tidewaiter.providers.reply_headers import parse_http_date, retry_after
 from tidewaiter.providers.reply_rules import Condition, Rules
+from tidewaiter.providers.signed_tokens import TokenSigner
 from tidewaiter.providers.spec.auth_spec import LoginSpec, PlaceSpec
 from tidewaiter.providers.spec.field_types import PickSpec
 from tidewaiter.providers.xml_replies import XmlForm
@@ -34,18 +37,23 @@ _TOKEN: Final = re.compile(r"[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token from a login: valid until ``expires_at``, renewed from ``renew_at`` on; both in epoch seconds."""
+    """A token from a login: valid until ``expires_at``, renewed from ``renew_at`` on; both in epoch seconds.
+
+    ``kept`` are more values of the login's reply.
+    """
 
     value: str = field(repr=False)
     expires_at: float
     renew_at: float
+    kept: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LoginReplyRules:
     """How the reply to a login is read; ``key`` is the place of the login in the spec.
 
-    ``lifetime_s`` is for a token without an expiry; a token is renewed ``renew_ahead_s`` before its expiry.
+    ``lifetime_s`` is for a token without an expiry; a token is renewed ``renew_ahead_s`` before its expiry. ``keep``
+    reads the values that later requests need.
     """
 
     key: str
@@ -55,10 +63,68 @@ class LoginReplyRules:
     lifetime_s: float
     renew_ahead_s: float
     xml: XmlForm | None = None
+    keep: Mapping[str, Pick] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class LoginSession:
+class TokenSession:
+    """How the token of an account is used, and which replies say that it is not valid any more.
+
+    ``beside`` are fixed credentials that go along with the token.
+    """
+
+    beside: Credentials = field(default_factory=Credentials, repr=False, kw_only=True)
+    _renew: Sequence[tuple[str, Condition]]
+    _place: Callable[[str], Credentials]
+    _messages: Messages
+    _origins: OwnOrigins
+
+    def completed(self, request: WireRequest, token: Token) -> WireRequest:  # noqa: ARG002  # for sessions with a login
+        """A request as it is sent with a token."""
+        return request
+
+    def is_needed_by(self, request: WireRequest) -> bool:  # noqa: ARG002  # as above
+        """Whether a request needs a token for more than its credentials."""
+        return False
+
+    def credentials(self, token: Token) -> Credentials:
+        """The credentials for every request to the provider's origins."""
+        return self.beside.joined(self._place(token.value))
+
+    def rejects_token(self, reply: WireReply) -> bool:
+        """Whether a reply from one of the provider's own origins says that the token of the request is not valid."""
+        return self.renew_rule_of(reply) is not None
+
+    def renew_rule_of(self, reply: WireReply) -> str | None:
+        """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
+        if reply.foreign or not self._origins.has(origin_of(reply.url)):
+            return None
+        reading = Reading(reply)
+        return next((key for key, holds in self._renew if holds(reading)), None)
+
+    def refused(self, reply: WireReply) -> Unauthorized:
+        """The outcome if a new token is not valid either."""
+        return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
+
+
+@dataclass(frozen=True, slots=True)
+class SignedSession(TokenSession):
+    """Tokens that the account signs itself, without a request; ``key`` is the place of the claims in the spec.
+
+    A token is signed anew ``renew_ahead_s`` before its expiry.
+    """
+
+    key: str
+    signer: TokenSigner
+    renew_ahead_s: float
+
+    def token(self, now: float, nonce: str) -> Token:
+        """A new token; it takes the time in epoch seconds and a nonce."""
+        return dated(self.signer.sign(now, nonce), now, now + self.signer.lasts_s, self.renew_ahead_s)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession(TokenSession):
     """How an account signs in.
 
     ``login`` builds the request; it takes the time in epoch seconds and a nonce. The request contains all credentials
@@ -66,11 +132,8 @@ class LoginSession:
     """
 
     login: Callable[[float, str], WireRequest]
+    values: LoginValues
     _reply: LoginReplyRules
-    _renew: Sequence[tuple[str, Condition]]
-    _place: Callable[[str], Credentials]
-    _messages: Messages
-    _origin: str
 
     def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
         """The token, or why there is none.
@@ -91,7 +154,15 @@ class LoginSession:
         if not is_success(reading.status):
             return Retry(reason, wait_s)
         token = self._token_in(reading)
-        return self._no_token(reading, reason) if token is None else self._dated(token, reading, now)
+        return self._no_token(reading, reason) if token is None else self._with_values(token, reading, now)
+
+    def completed(self, request: WireRequest, token: Token) -> WireRequest:
+        """A request with the values of the login."""
+        return self.values.completed(request, token.kept)
+
+    def is_needed_by(self, request: WireRequest) -> bool:
+        """Whether a request has places for values of the login."""
+        return bool(self.values.names) and self.values.needed_by(request)
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """The keys of the spec that an exchange uses: the login, and the rule that its reply matches."""
@@ -99,25 +170,6 @@ class LoginSession:
         verdict = None if reply is None else self._reply.rules.judge(self._reading(reply))
         if verdict is not None:
             yield verdict.key
-
-    def credentials(self, token: Token) -> Credentials:
-        """The credentials for every request to the provider's origin."""
-        return self._place(token.value)
-
-    def rejects_token(self, reply: WireReply) -> bool:
-        """Whether a reply from the provider's own origin says that the token of the request is not valid."""
-        return self.renew_rule_of(reply) is not None
-
-    def renew_rule_of(self, reply: WireReply) -> str | None:
-        """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
-        if reply.foreign or origin_of(reply.url) != self._origin:
-            return None
-        reading = self._reading(reply)
-        return next((key for key, holds in self._renew if holds(reading)), None)
-
-    def refused(self, reply: WireReply) -> Unauthorized:
-        """The outcome if a new token is not valid either."""
-        return Unauthorized(f"a new token was refused as well: {self._messages.reason(self._reading(reply))}")
 
     def _reading(self, reply: WireReply) -> Reading:
         return Reading(reply, xml=self._reply.xml)
@@ -133,12 +185,24 @@ class LoginSession:
         reason = f"{reason}, without a token"
         return Retry(reason) if reading.malformed else Unauthorized(reason)
 
+    def _with_values(self, token: str, reading: Reading, now: float) -> Token | Unauthorized:
+        kept = {name: as_text(pick(reading)) or "" for name, pick in self._reply.keep.items()}
+        missing = [name for name, value in kept.items() if not value]
+        fault = f"has no {', '.join(missing)}" if missing else self.values.fault_of(kept)
+        if fault is not None:
+            return Unauthorized(self._messages.note(f"the login failed: its reply {fault}", 200) or "the login failed")
+        return replace(self._dated(token, reading, now), kept=kept)
+
     def _dated(self, token: str, reading: Reading, now: float) -> Token:
         end = self._reply.expiry(reading, token, now)
         expires_at = now + self._reply.lifetime_s if end is None else end
-        # A token with a short life must not be renewed before every request.
-        ahead_s = min(self._reply.renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now))
-        return Token(token, expires_at, expires_at - ahead_s)
+        return dated(token, now, expires_at, self._reply.renew_ahead_s)
+
+
+def dated(token: str, now: float, expires_at: float, renew_ahead_s: float) -> Token:
+    """A token that is renewed so long before its expiry."""
+    # A token with a short life must not be renewed before every request.
+    return Token(token, expires_at, expires_at - min(renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now)))
 
 
 # --- the expiry of a token --------------------------------------------------------------------------------------------

@@ -1,14 +1,15 @@
 """The account's own credentials in the addresses that a provider names: removed before an address is kept."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
 from tidewaiter.domain.http_values import Credentials, Link
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.login_replies import LoginSession, Token
+from tidewaiter.providers.login_replies import Token, TokenSession
 from tidewaiter.providers.reply import basic_credential, origin_of
 
 _SUSPECT: Final = re.compile(r"[?#@]")
@@ -17,6 +18,8 @@ _SUSPECT: Final = re.compile(r"[?#@]")
 _USER_INFO: Final = re.compile(r"(https?://)([^/?#]*)@", re.IGNORECASE)
 
 
+_SHORTEST_WHOLE: Final = 4
+"""A whole value of this length is recognized as a credential."""
 _SHORTEST_ALONE: Final = 8
 """A value of this length is recognized as a credential under any name in the query."""
 
@@ -29,7 +32,7 @@ class OwnCredentials:
     ``authorizes``: a header ``Authorization`` is sent.
     """
 
-    origin: str = ""
+    origins: OwnOrigins = field(default_factory=OwnOrigins)
     names: frozenset[str] = frozenset()
     values: frozenset[str] = field(default=frozenset(), repr=False)
     authorizes: bool = False
@@ -37,17 +40,17 @@ class OwnCredentials:
 
     @classmethod
     def of(
-        cls, origin: str, credentials: Credentials, session: LoginSession | None, redactor: Redactor
+        cls, origins: OwnOrigins, fixed: Iterable[Credentials], session: TokenSession | None, redactor: Redactor
     ) -> "OwnCredentials":
         """The fixed credentials of an account, and the place of its session token."""
         placed = Credentials() if session is None else session.credentials(Token("", 0.0, 0.0))
-        every = (credentials, placed)
+        every = (*fixed, placed)
         headers = {name.lower(): value for one in every for name, value in one.headers.items()}
         pairs = [pair for one in every for pair in (*one.query, *one.body)]
         # A header contains only the credential, or a scheme before it (RFC 9110, section 11.4).
         values = {value for _, value in pairs} | {part for one in headers.values() for part in (one, _last_word(one))}
         names = frozenset(name for name, _ in pairs)
-        return cls(origin, names, frozenset(values - {""}), "authorization" in headers, redactor)
+        return cls(origins, names, frozenset(values - {""}), "authorization" in headers, redactor)
 
     def without(self, address: str) -> str:
         """An address or another handle, without the credentials.
@@ -66,7 +69,15 @@ class OwnCredentials:
         url = self._stripped(link.url, named=link.send_auth)
         if url == link.url:
             return link
-        return replace(link, url=url, send_auth=link.send_auth or origin_of(url) == self.origin)
+        return replace(link, url=url, send_auth=link.send_auth or self.origins.has(origin_of(url)))
+
+    def occur_in(self, text: str) -> bool:
+        """Whether a text is a credential, or contains one that is long enough to be recognized."""
+        return (
+            self._is_credential(text, _SHORTEST_WHOLE)
+            or self.redactor.has_secret_in(text)
+            or any(len(one) >= _SHORTEST_ALONE and one in text for one in self.values)
+        )
 
     def _stripped(self, address: str, *, named: bool) -> str:
         if not _SUSPECT.search(address):
@@ -85,9 +96,9 @@ class OwnCredentials:
     def _is_own(self, pair: str, origin: str, *, named: bool) -> bool:
         name, _, value = pair.partition("=")
         has_name = not self.names.isdisjoint(_read(name))
-        if has_name and (self._is_credential(value, 1) or (named and origin == self.origin)):
+        if has_name and (self._is_credential(value, 1) or (named and self.origins.has(origin))):
             return True
-        return origin in ("", self.origin) and self._is_credential(value, _SHORTEST_ALONE)
+        return (not origin or self.origins.has(origin)) and self._is_credential(value, _SHORTEST_ALONE)
 
     def _without_user(self, address: str, origin: str, *, named: bool) -> str:
         """An address without the user name and password before its host, if they are the account's."""
@@ -97,7 +108,7 @@ class OwnCredentials:
         user, _, password = found[2].partition(":")
         credential = basic_credential(unquote(user), unquote(password))
         is_own = credential in self.values or self._is_credential(password, _SHORTEST_ALONE)
-        if is_own or (named and self.authorizes and origin == self.origin):
+        if is_own or (named and self.authorizes and self.origins.has(origin)):
             return found[1] + address[found.end() :]
         return address
 

@@ -9,6 +9,7 @@ from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Refused, Retry
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.download_replies import is_html
 from tidewaiter.providers.extract import as_text, as_url, compile_pick
 from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
@@ -39,6 +40,8 @@ class Unusable:
     reason: str
 
 
+_NO_CURSORS = frozenset({"", "false", "null"})
+"""Texts that mean that there is no next page, as a header or a regex gives them."""
 ReadNext: TypeAlias = Callable[[Reading], str | Unusable | None]
 
 
@@ -199,7 +202,7 @@ def _compile_next(spec: PageSpec, base_url: str) -> ReadNext:
         text = None if value is True else as_text(value)
         if text is None:
             return Unusable("what is neither text nor a number")
-        return None if not text.strip() or text.strip() in ends else text.strip()
+        return None if text.strip() in ends else text.strip()
 
     def url(reading: Reading) -> str | Unusable | None:
         value, base = pick(reading), reading.url or f"{base_url}/"
@@ -218,6 +221,8 @@ def _is_none(value: Json) -> bool:
 
     No page that follows another has the number or the offset 0. The text "0" is a cursor.
     """
+    if isinstance(value, str):
+        return value.strip().casefold() in _NO_CURSORS
     return not is_true(value) or (isinstance(value, int | float) and value == 0)
 
 
@@ -240,7 +245,7 @@ class PageReader:
 
     paged: PagedList
     messages: Messages = field(repr=False)
-    origin: str
+    origin: OwnOrigins
     label: str = ""
     media_type: str | None = None
     csv: bool = False

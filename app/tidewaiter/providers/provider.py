@@ -1,14 +1,16 @@
 """A provider, and an account that is bound to it, with compiled operations and a probe."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Backoff, Bounds, Limits, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.outcome import Refused, Unauthorized
+from tidewaiter.domain.own_origins import ANY_LABEL, DeclaredOrigin, OwnOrigins
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
@@ -18,6 +20,7 @@ from tidewaiter.providers.compiled_operation import AccountParts, CompiledOperat
 from tidewaiter.providers.compiled_steps import Steps, compile_steps
 from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
 from tidewaiter.providers.extract import compile_pick
+from tidewaiter.providers.login_replies import LoginSession
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.parameters import check_settings, names_as_written
@@ -26,13 +29,16 @@ from tidewaiter.providers.reply_defaults import Trouble, is_success, provider_tr
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_limits import LimitHeaders, limit_headers
 from tidewaiter.providers.reply_rules import Rules
-from tidewaiter.providers.request_building import NO_JOB, compile_request
+from tidewaiter.providers.request_building import NO_JOB, ORIGINS, compile_request
 from tidewaiter.providers.result_sharing import sharing_of
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.provider_spec import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
 from tidewaiter.providers.spec_lint import read_spec
-from tidewaiter.providers.template import Fixed, compile_text, url_part
+from tidewaiter.providers.template import STAND_IN_DOMAIN, Fixed, compile_text, stand_in, url_part
 from tidewaiter.providers.xml_replies import XmlForm, xml_form
+
+_LOGIN_BASE: Final = re.compile(r"\$\{login\.([a-z][a-z0-9_]*)\}")
+"""A base URL that a login names begins with such a reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +145,25 @@ class Provider:
         # A setting that other settings rule out counts as absent, for texts that list alternatives.
         values = {name: value for name, value in values.items() if holds(spec.account[name].when, values)}
         base_url = self._base_url(values, faults)
-        origin = origin_of(base_url)
-        steps = self._steps(base_url, values, faults)
-        auth = compile_auth(spec, base_url, values, secrets, faults) if origin else AccountAuth(Redactor(secrets))
+        origins, bases = self._origins(base_url, values, faults)
+        compiled = {**values, **bases}
+        steps = self._steps(base_url, compiled, faults)
+        auth = (
+            compile_auth(spec, base_url, values, secrets, faults, origins=origins)
+            if origins.main
+            else AccountAuth(Redactor(secrets))
+        )
         messages = Messages(compile_pick(spec.error), auth.redactor)
-        probe = _probe(spec, base_url, values, messages, faults)
+        probe = _probe(spec, base_url, compiled, messages, faults)
         if faults:
             raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)
-        own = OwnCredentials.of(origin, auth.credentials, auth.session, auth.redactor)
-        shared = AccountParts(origin, messages, bounds or USUAL_BOUNDS, own)
+        own = OwnCredentials.of(origins, (auth.credentials, *auth.named.values()), auth.session, auth.redactor)
+        shared = AccountParts(origins, messages, bounds or USUAL_BOUNDS, own)
         operations = {
             name: self.operation(
                 CompiledOperation(
                     name,
-                    policy=_policy(one, schedule or ScheduleOverride(), clean),
+                    policy=replace(_policy(one, schedule or ScheduleOverride(), clean), stages=steps[name].stages()),
                     spec=names_as_written(one, values),
                     steps=steps[name],
                     account=shared,
@@ -166,6 +177,7 @@ class Provider:
             name=account,
             provider=self,
             base_url=base_url,
+            origins=origins,
             auth=auth,
             limits=(permitted := _limits(spec.limits, limits or LimitsOverride())),
             limit_headers=limit_headers(spec.limits.headers, permitted),
@@ -199,9 +211,28 @@ class Provider:
             faults.append(SpecFault("", "base_url", f"{url!r} is not an http or https address"))
         return url
 
+    def _origins(
+        self, base_url: str, values: Mapping[str, Json], faults: list[SpecFault]
+    ) -> tuple[OwnOrigins, dict[str, Json]]:
+        """The origins of the account, and their URLs as bases of requests, by their names in the settings."""
+        declared, bases = list[DeclaredOrigin](), dict[str, Json]()
+        for name, one in self.spec.origins.items():
+            if one.url.startswith(ANY_LABEL):
+                sample = origin_of(one.url.replace(ANY_LABEL, "https://x.", 1))
+                declared.append(DeclaredOrigin(sample.replace("https://x.", ANY_LABEL, 1), one.auth))
+                continue
+            url = self._filled(one.url, values)
+            if not origin_of(url) or "*" in url:
+                faults.append(SpecFault("", f"origins.{name}", f"{url!r} is not the address of one host"))
+            declared.append(DeclaredOrigin(origin_of(url), one.auth))
+            bases[f"{ORIGINS}{name}"] = url
+        return OwnOrigins(origin_of(base_url), tuple(declared)), bases
+
     def _filled(self, template: str, values: Mapping[str, Json]) -> str:
         """A base URL with its settings, empty if one is missing; a setting of type ``url`` is not encoded."""
         before = ""
+        if (found := _LOGIN_BASE.match(template)) is not None:
+            before, template = f"https://{stand_in(found[1])}", template[found.end() :]
         for name, one in self.spec.account.items():
             start = f"${{account.{name}}}"
             if one.type == "url" and template.startswith(start):
@@ -232,6 +263,7 @@ class BoundAccount:
     name: str
     provider: Provider = field(repr=False)
     base_url: str
+    origins: OwnOrigins
     auth: AccountAuth = field(repr=False)
     limits: Limits
     limit_headers: LimitHeaders | None
@@ -241,8 +273,16 @@ class BoundAccount:
 
     @property
     def origin(self) -> str:
-        """The provider's origin as ``https://host:port``, the only one that receives the credentials."""
-        return origin_of(self.base_url)
+        """The origin of the base URL as ``https://host:port``."""
+        return self.origins.main
+
+    @property
+    def first_url(self) -> str:
+        """An address that can be asked before a login: the base URL, or that of the login which names the base."""
+        session = self.auth.session
+        if STAND_IN_DOMAIN in self.origin and isinstance(session, LoginSession):
+            return session.login(0.0, "").url
+        return self.base_url
 
 
 def _probe(

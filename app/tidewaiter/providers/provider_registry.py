@@ -4,6 +4,7 @@ A package offers a provider in Python by an entry point of the group ``tidewaite
 arguments that returns a :class:`Provider`.
 """
 
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -19,10 +20,18 @@ _CATALOG = "catalog"
 
 
 class Registry:
-    """Every provider, by name."""
+    """Every provider, by name.
 
-    def __init__(self, providers: Mapping[str, Provider]) -> None:
+    Args:
+        providers: those that can be used.
+        broken: the faults of the operator's own specs that cannot be used, by the names of their providers.
+    """
+
+    def __init__(
+        self, providers: Mapping[str, Provider], broken: Mapping[str, Sequence[SpecFault]] | None = None
+    ) -> None:
         self._providers = dict(sorted(providers.items()))
+        self.broken = dict(sorted((broken or {}).items()))
 
     @classmethod
     def load(cls, folders: Sequence[Path] = ()) -> "Registry":
@@ -32,17 +41,31 @@ class Registry:
             SpecError: a file is no spec, a folder cannot be read, a package's provider cannot be loaded, or a name is
                 taken; it lists every fault of all files.
         """
+        found = cls.load_usable(folders)
+        if found.broken:
+            raise SpecError(fault for faults in found.broken.values() for fault in faults)
+        return found
+
+    @classmethod
+    def load_usable(cls, folders: Sequence[Path] = ()) -> "Registry":
+        """The same without the files in the folders that are no specs, or whose name is taken; see ``broken``.
+
+        Raises:
+            SpecError: a folder cannot be read, or a provider that is built in or of a package cannot be loaded.
+        """
         faults: list[SpecFault] = []
+        broken: dict[str, list[SpecFault]] = {}
         providers: dict[str, Provider] = {}
-        for found in (*_of_files(folders, faults), *_of_packages(faults)):
+        for found in (*_of_files(folders, faults, broken), *_of_packages(faults)):
             if (taken := providers.get(found.name)) is not None:
                 reason = f"{found.name!r} is the name of the provider in {taken.file} already"
-                faults.append(SpecFault(found.file, "name", reason))
+                broken.setdefault(found.name, []).append(SpecFault(found.file, "name", reason))
             else:
                 providers[found.name] = found
         if faults:
-            raise SpecError(faults)
-        return cls(providers)
+            raise SpecError([*faults, *(fault for ones in broken.values() for fault in ones)])
+        # Nobody can tell which of two providers of one name an account means.
+        return cls({name: one for name, one in providers.items() if name not in broken}, broken)
 
     def names(self) -> tuple[str, ...]:
         """The names of all providers, sorted."""
@@ -52,8 +75,11 @@ class Registry:
         """The provider of that name.
 
         Raises:
+            SpecError: its spec has faults.
             UnknownProviderError: there is no such provider; it names the known ones.
         """
+        if name in self.broken:
+            raise SpecError(self.broken[name])
         if name not in self._providers:
             raise UnknownProviderError(name, self._providers)
         return self._providers[name]
@@ -67,12 +93,28 @@ class Registry:
         return self.get(name).source
 
 
-def _of_files(folders: Sequence[Path], faults: list[SpecFault]) -> Iterator[Provider]:
-    for file, text in (*_built_in(), *_operators(folders, faults)):
+_NAME = re.compile(r'^name[ \t]*=[ \t]*["\']([a-z][a-z0-9-]*)["\']', re.MULTILINE)
+
+
+def _of_files(
+    folders: Sequence[Path], faults: list[SpecFault], broken: dict[str, list[SpecFault]]
+) -> Iterator[Provider]:
+    """The providers of all files; the faults of operators' files are collected by the name of the provider."""
+    for file, text in _built_in():
         try:
             yield _read(text, file)
         except SpecError as error:
             faults += error.faults
+    for path in _operators(folders, faults):
+        name = path.stem  # until the text says another one
+        try:
+            text = read_text(path)
+            name = named[1] if (named := _NAME.search(text)) else name
+            yield _read(text, str(path))
+        except SpecError as error:
+            broken.setdefault(name, []).extend(error.faults)
+        except TomlError as error:
+            broken.setdefault(name, []).append(SpecFault(str(path), error.place, error.reason))
 
 
 @lru_cache(maxsize=64)
@@ -117,12 +159,8 @@ def _built_in() -> Iterator[tuple[str, str]]:
             yield f"{_CATALOG}/{entry.name}", entry.read_text("utf-8")
 
 
-def _operators(folders: Sequence[Path], faults: list[SpecFault]) -> Iterator[tuple[str, str]]:
+def _operators(folders: Sequence[Path], faults: list[SpecFault]) -> Iterator[Path]:
     for folder in folders:
         if not folder.is_dir():
             faults.append(SpecFault(str(folder), "", "is not a folder"))
-        for path in sorted(folder.glob("*.toml")):
-            try:
-                yield str(path), read_text(path)
-            except TomlError as error:
-                faults.append(SpecFault(str(path), error.place, error.reason))
+        yield from sorted(folder.glob("*.toml"))

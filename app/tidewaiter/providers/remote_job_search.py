@@ -8,6 +8,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Refused
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.jmespath_expressions import Search, compile_expression, is_true
+from tidewaiter.providers.kept_values import read_values
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import ListedItems, PagedList, PagePosition, PageReader, compile_pages
 from tidewaiter.providers.reply_defaults import FileTrouble
@@ -22,6 +23,12 @@ class Matches:
 
     handles: tuple[str, ...]
     listed: ListedItems
+    kept: tuple[Mapping[str, str], ...] = ()
+    """The values that are kept of each item."""
+
+    def named(self) -> Mapping[str, Mapping[str, str]]:
+        """The handles, each with the values that are kept of its item."""
+        return dict(zip(self.handles, self.kept, strict=True)) if self.kept else {one: {} for one in self.handles}
 
     @property
     def items(self) -> tuple[Json, ...]:
@@ -54,6 +61,7 @@ class Adopt:
     lag_s: float
     parks: bool
     match_all: bool
+    keep: tuple[tuple[str, Search], ...] = ()
 
 
 def compile_adopt(
@@ -87,6 +95,7 @@ def compile_adopt(
         lag_s=spec.lag_s,
         parks=spec.absent == "park",
         match_all=spec.match_all,
+        keep=tuple((name, compile_expression(where)) for name, where in spec.keep.items()),
     )
 
 
@@ -126,7 +135,19 @@ class RemoteJobSearch:
         handles = [self.adopt.handle(item, reply.url) for item in matching]
         if None in handles:
             return Refused("an item of the list matches the job, but has no handle")
-        return Matches(tuple(self.own.without(handle) for handle in handles if handle is not None), listed)
+        kept: list[Mapping[str, str]] = []
+        for item in matching if self.adopt.keep else ():
+            read = self._kept_of(job, item)
+            if isinstance(read, str):
+                return Refused(f"an item of the list matches the job, but {read}")
+            kept.append(read)
+        named = tuple(self.own.without(handle) for handle in handles if handle is not None)
+        return Matches(named, listed, tuple(kept))
+
+    def _kept_of(self, job: Job, item: Json) -> Mapping[str, str] | str:
+        """The values that are kept of an item, or why one of them cannot be."""
+        found = read_values(job, [(name, search(item), False) for name, search in self.adopt.keep], self.own)
+        return found.problem or found.values
 
     def _match_values(self, job: Job) -> list[tuple[Search, str]]:
         rendered = ((search, as_text(render(job, None))) for search, render in self.adopt.match)

@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS
 from tidewaiter.domain.http_values import Json, WireReply
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.domain.url import AddressError, ascii_host, resolve
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.xml_replies import XmlError, XmlForm, XmlLimitError, read_xml
@@ -201,15 +202,15 @@ class Reading:
         return self.body[:LONGEST_TEXT].decode("utf-8", "replace")
 
 
-def is_own(reply: WireReply | Reading, own: str) -> bool:
-    """Whether a reply comes from the provider's origin ``own``, at an address that no other host chose."""
+def is_own(reply: WireReply | Reading, own: OwnOrigins) -> bool:
+    """Whether a reply comes from one of the provider's origins ``own``, at an address that no other host chose."""
     return not reply.foreign and host_of(reply, own) is None
 
 
-def host_of(reply: WireReply | Reading, own: str) -> str | None:
+def host_of(reply: WireReply | Reading, own: OwnOrigins) -> str | None:
     """The origin of the host that replied instead of ``own``; ``None`` if it was the provider itself."""
-    origin = origin_of(reply.url) if reply.url else own
-    return None if origin == own else origin
+    origin = origin_of(reply.url) if reply.url else own.main
+    return None if own.has(origin) else origin
 
 
 # --- quotes for people ------------------------------------------------------------------------------------------------

@@ -32,6 +32,8 @@ BuildUrl: TypeAlias = Callable[[Job, str | None], str]
 BuildHeaders: TypeAlias = Callable[[Job, str | None], Mapping[str, str]]
 
 HANDLE = "${handle}"
+ORIGINS: Final = "origins."
+"""Before the name of an origin in the settings, where no setting can have such a name: its URL."""
 SPREAD = "*"
 """The key of a query or form whose value is an object; each member of the object becomes a field."""
 
@@ -49,11 +51,13 @@ def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Jso
 
     Args:
         spec: the request's table.
-        base_url: the base of URLs that begin with ``/``.
-        settings: the account's values.
+        base_url: the base of URLs that begin with ``/``, unless the spec names another one.
+        settings: the account's values, and the other bases; see ``ORIGINS``.
         fresh: whether the request needs a new connection.
     """
     method = spec.method
+    auth = True if spec.auth is None else spec.auth
+    base_url = base_url if spec.base is None else str(settings[f"{ORIGINS}{spec.base}"])
     url = compile_url(spec.url, base_url, settings, spec.query)
     body = _compile_body(spec, settings)
     kind = _kind_of(spec)
@@ -64,11 +68,10 @@ def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Jso
 
     def build(job: Job, callback_url: str | None) -> WireRequest:
         content = body(job, callback_url)
-        if isinstance(content, Multipart):
-            return _with_parts(
-                WireRequest(method, url(job, callback_url), headers(job, callback_url), None, fresh), content
-            )
-        return WireRequest(method, url(job, callback_url), headers(job, callback_url), content, fresh)
+        parts = content if isinstance(content, Multipart) else None
+        whole = None if isinstance(content, Multipart) else content
+        request = WireRequest(method, url(job, callback_url), headers(job, callback_url), whole, fresh, auth=auth)
+        return request if parts is None else _with_parts(request, parts)
 
     return build
 

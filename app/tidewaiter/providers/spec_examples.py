@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,16 +15,24 @@ from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
+from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
+from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
 
 _NOW = 1_700_000_000.0
+_NONCE = "example-nonce"
 _PARTIAL = ("reason", "excerpt")
-_STATES = {"submit": State.SUBMITTING, "adopt": State.RECONCILING}
+_STATES = {
+    "before": State.QUEUED,
+    "submit": State.SUBMITTING,
+    "adopt": State.RECONCILING,
+    "start": State.SUBMITTING,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,7 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
             return _run_account(account, example, key)
         operation = account.operations[example.operation]
         job = _job(provider, operation, example)
-        problems = [*_request_problems(operation, job, example), *_outcome_problems(operation, job, example)]
+        problems = [*_request_problems(account, operation, job, example), *_outcome_problems(operation, job, example)]
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
     reply = None if example.reply is None else _reply(example)
@@ -88,17 +96,44 @@ def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleRe
     if example.step == "renew":
         return _run_renew(account, example, key)
     exchange = account.auth.session if example.step == "login" else account.probe
+    if isinstance(exchange, SignedSession):
+        return _run_signing(exchange, example, key)
     if exchange is None:
         return ExampleResult(key, example.name, (f"  this account has no {example.step}",), frozenset())
     problems: list[str] = []
+    built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, _NONCE)
     if example.request is not None:
-        built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, "example-nonce")
-        problems += _differences(example.request, built)
+        problems += _differences(example.request, _completed(account, built, example))
+    if example.claims:
+        problems += _claim_differences(example, _signed_in(built))
     reply = None if example.reply is None else _reply(example)
     if example.outcome is not None and reply is not None:
         read = exchange.read if isinstance(exchange, Probe) else exchange.read_login
         problems += _outcome_differences(example.outcome, read(reply, _NOW))
     return ExampleResult(key, example.name, tuple(problems), frozenset(exchange.keys_hit(reply)))
+
+
+def _run_signing(session: SignedSession, example: Example, key: str) -> ExampleResult:
+    """The claims of a token that the account signs itself, which no login is sent for."""
+    problems = [*_claim_differences(example, session.token(_NOW, _NONCE).value)]
+    if example.request is not None or example.reply is not None:
+        problems.append("  this account signs its token itself, so there is no login: compare only its claims")
+    return ExampleResult(key, example.name, tuple(problems), frozenset({session.key}))
+
+
+def _claim_differences(example: Example, token: str | None) -> Iterator[str]:
+    if token is None:
+        yield "  this login has no signed token, so there are no claims"
+        return
+    claims = claims_of(token)
+    for name, value in example.claims.items():
+        yield from _compare(f"claims.{name}", value, claims.get(name))
+
+
+def _signed_in(login: WireRequest) -> str | None:
+    """The token in the form of a login."""
+    sent = dict(parse_qsl((login.body or b"").decode()))
+    return next((sent[name] for name in ("assertion", "client_assertion") if name in sent), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,17 +175,25 @@ def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job
         deadline_at=_NOW,
         intent_key="example-intent",
         handle=example.handle,
+        kept=dict(example.kept),
+        stage=example.stage,
     )
 
 
-def _request_problems(operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
+def _request_problems(account: BoundAccount, operation: BoundOperation, job: Job, example: Example) -> Iterator[str]:
     if example.request is None:
         return
     built = _build(operation, job, example)
     if built is None:
         yield _difference("request", example.request.url, "no request")
         return
-    yield from _differences(example.request, built)
+    yield from _differences(example.request, _completed(account, built, example))
+
+
+def _completed(account: BoundAccount, request: WireRequest, example: Example) -> WireRequest:
+    """A request with the values of a login, if the example has some."""
+    session = account.auth.session
+    return session.completed(request, Token("", _NOW, _NOW, example.login)) if session and example.login else request
 
 
 def _differences(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
@@ -182,25 +225,38 @@ def _shown_part(part: Part) -> str:
     return part.content.name if isinstance(part.content, FileSource) else part.content.decode()
 
 
+_BUILD: Mapping[str, Callable[[BoundOperation, Job], WireRequest | None]] = {
+    "before": lambda operation, job: operation.before(job),
+    "start": lambda operation, job: operation.start(job),
+    "poll": lambda operation, job: operation.poll(job),
+    "resolve": lambda operation, job: operation.resolve(job),
+    "cancel": lambda operation, job: operation.cancel(job),
+    "cleanup": lambda operation, job: operation.clean(job),
+}
+_READ: Mapping[str, Callable[[BoundOperation, Job, WireReply], object]] = {
+    "before": lambda operation, job, reply: operation.read_before(job, reply, _NOW),
+    "submit": lambda operation, job, reply: operation.read_submit(job, reply, _NOW),
+    "start": lambda operation, job, reply: operation.read_start(job, reply, _NOW),
+    "poll": lambda operation, job, reply: operation.read_poll(job, reply, _NOW),
+    "resolve": lambda operation, job, reply: operation.read_resolve(job, reply, _NOW),
+    "cancel": lambda operation, job, reply: operation.read_cancel(job, reply, _NOW),
+    "cleanup": lambda operation, job, reply: operation.read_clean(job, reply, _NOW),
+}
+
+
 def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest | None:
+    if example.step in _BUILD:
+        return _BUILD[example.step](operation, job)
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
         case "adopt" | "page":
             pages = _pages(operation, job, example)
             return None if pages is None else pages.request(job, _page(example))
-        case "poll":
-            return operation.poll(job)
-        case "resolve":
-            return operation.resolve(job)
-        case "cancel":
-            return operation.cancel(job)
-        case "cleanup":
-            return operation.clean(job)
         case "file":
             links = operation.links(job)
             return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
-        case "login" | "renew" | "probe":
+        case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
@@ -229,27 +285,19 @@ def _outcome_differences(outcome: Mapping[str, Json], got: object) -> Iterator[s
 
 def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     reply = _reply(example)
+    if example.step in _READ:
+        return _READ[example.step](operation, job, reply)
     match example.step:
-        case "submit":
-            return operation.read_submit(job, reply, _NOW)
         case "adopt" | "page":
             pages = _pages(operation, job, example)
             if isinstance(pages, PageReader) and pages.csv:
                 return _csv_page(pages, job, example, reply)
             return None if pages is None else pages.read(job, _page(example), reply, _NOW)
-        case "poll":
-            return operation.read_poll(job, reply, _NOW)
-        case "resolve":
-            return operation.read_resolve(job, reply, _NOW)
-        case "cancel":
-            return operation.read_cancel(job, reply, _NOW)
-        case "cleanup":
-            return operation.read_clean(job, reply, _NOW)
         case "file":
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
             read = operation.read_download(job, link, DownloadRequest(), reply, now=_NOW, largest_bytes=sys.maxsize)
             return None if isinstance(read, FileBody) else read
-        case "login" | "renew" | "probe":
+        case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.spec_references import check_references
+from tidewaiter.providers.spec_traps import find_traps
 from tidewaiter.providers.xml_lint import check_xml_lists
 from tidewaiter.toml_file import TomlError, parse, read_text
 
@@ -116,12 +117,13 @@ _REASONS = {
 
 
 def lint(path: Path) -> list[SpecFault]:
-    """Every fault of a spec file, in the order of its keys; an empty list if it can be used."""
+    """Every fault and trap of a spec file, in the order of its keys; an empty list if there is none."""
     try:
         text = read_text(path)
     except TomlError as error:
         return [SpecFault(str(path), error.place, error.reason)]
-    return read_spec(str(path), text)[1]
+    spec, faults = read_spec(str(path), text)
+    return faults if spec is None else find_traps(str(path), spec, expand_like(parse(text)))
 
 
 def read_spec(file: str, text: str) -> tuple[ProviderSpec | None, list[SpecFault]]:

@@ -4,27 +4,29 @@ The checks use the parsed TOML, not the models, so that they find faults in vali
 invalid.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.auth_references import auth_conditions, auth_templates, login_value_faults, setting_faults
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
+from tidewaiter.providers.origin_references import origin_faults, url_settings
 from tidewaiter.providers.request_building import SPREAD
-from tidewaiter.providers.spec.field_types import PARAMS
+from tidewaiter.providers.spec.field_types import HANDLE_IS, KEPT, PARAMS
+from tidewaiter.providers.spec_kept import NOTHING, KeptBefore, adopt_faults, kept_before, name_faults
+from tidewaiter.providers.spec_trees import Tree
+from tidewaiter.providers.spec_trees import table_of as _table
+from tidewaiter.providers.spec_trees import tables_of as _tables
+from tidewaiter.providers.spec_trees import texts_in as _texts
+from tidewaiter.providers.spec_trees import variants_of as _variants
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
-Tree: TypeAlias = Mapping[str, Any]
-
-_AUTH_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
-_ASSERTION_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart", "label", "match")
-_LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
-_WITHOUT_HANDLE = ("submit", "adopt")
-_STEPS = ("submit", "adopt", "poll", "results", "cancel", "cleanup")
+_WITHOUT_HANDLE = ("before", "submit", "adopt")
+_STEPS = ("before", "submit", "adopt", "start", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
 
 
@@ -32,6 +34,7 @@ def check_references(file: str, raw: Tree) -> list[SpecFault]:
     """The faults of all templates, of every ``when``, and of the operations of examples."""
     settings = _tables(raw.get("account"))
     every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings), *_probe(raw, settings)]
+    every += [*_origins(raw, settings), *origin_faults(raw), *login_value_faults(raw)]
     operations = _tables(raw.get("operations"))
     for name, operation in operations.items():
         every += _operation(operation, f"operations.{name}", settings)
@@ -51,11 +54,15 @@ class _Place:
     params: Mapping[str, Tree] | None = None
     when: Tree | None = None
     secrets: bool = False
+    signs: bool = False
+    """Whether there is a key whose fingerprint a template may refer to."""
     handle: bool = False
     callback: bool = False
     page: bool = False
     sized: bool = False
     required: bool = False
+    kept: KeptBefore = NOTHING
+    intent: bool = True
     nested: bool = False
     """Whether a template that is one reference may refer to an object or array."""
 
@@ -68,47 +75,27 @@ def _base_url(raw: Tree, settings: Mapping[str, Tree]) -> Found:
         yield from _template(text, _Place("base_url", settings, required=is_last))
 
 
+def _origins(raw: Tree, settings: Mapping[str, Tree]) -> Found:
+    for name, origin in _tables(raw.get("origins")).items():
+        yield from _template(origin.get("url"), _Place(f"origins.{name}.url", settings, required=True))
+    yield from url_settings(raw, settings)
+
+
 def _auth(raw: Tree, settings: Mapping[str, Tree]) -> Found:
-    variants = list(_variants(raw.get("auth"), "auth"))
-    for key, auth in variants:
-        yield from _when(_table(auth.get("when")), f"{key}.when", settings, None)
-        for name in _AUTH_TEXTS:
-            when = _table(auth.get("when"))
-            place = _Place(f"{key}.{name}", settings, when=when, secrets=True, required=True)
-            yield from _template(auth.get(name), place)
-        yield from _login(auth, key, settings)
-    yield from _exhaustive([auth for _, auth in variants], "auth", settings, {})
+    yield from _credentials(raw.get("auth"), "auth", settings)
+    for name, auth in _tables(raw.get("auths")).items():
+        yield from _credentials(auth, f"auths.{name}", settings)
 
 
-def _login(auth: Tree, key: str, settings: Mapping[str, Tree]) -> Found:
-    """The texts of a login. They may contain secrets, because it is sent to its own URL only."""
-    when, login, assertion = _table(auth.get("when")), _table(auth.get("login")), _table(auth.get("assertion"))
-    for name in _ASSERTION_TEXTS:
-        place = _Place(f"{key}.assertion.{name}", settings, when=when, secrets=True, required=True)
-        yield from _template(assertion.get(name), place)
-    at = f"{key}.login"
-    yield from _template(login.get("url"), _Place(f"{at}.url", settings, when=when, secrets=True, required=True))
-    yield from _template(login.get("text"), _Place(f"{at}.text", settings, when=when, secrets=True, required=True))
-    trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
-    trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
-    trees += [(f"{key}.assertion.{name}", assertion.get(name)) for name in ("key_id", "audience")]
-    for where, tree in trees:
-        for inner, text in _texts(tree, where):
-            yield from _template(text, _Place(inner, settings, when=when, secrets=True))
-    addresses = ((f"{key}.token_url", auth.get("token_url")), (f"{at}.url", login.get("url")))
-    for where, template in addresses:
-        if isinstance(template, str) and (found := _LEADING.match(template)) is not None:
-            spec = settings.get(found[1])
-            if spec is not None and spec.get("type") != "url":
-                yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
-    yield from _private_key(assertion.get("key"), f"{key}.assertion.key", settings)
-
-
-def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Found:
-    found = _LEADING.fullmatch(text) if isinstance(text, str) else None
-    known = found is not None and settings.get(found[1], {"type": "private_key"}).get("type") == "private_key"
-    if isinstance(text, str) and not known:
-        yield key, "must be ${account.NAME}, a setting of type private_key, and nothing else"
+def _credentials(auth: object, at: str, settings: Mapping[str, Tree]) -> Found:
+    for key, when in auth_conditions(auth, at):
+        yield from _when(when, key, settings, None)
+    for text in auth_templates(auth, at):
+        place = _Place(text.key, settings, when=text.when, secrets=True, required=text.required, signs=text.signs)
+        yield from _template(text.text, place)
+    yield from setting_faults(auth, at, settings)
+    if at == "auth":
+        yield from _exhaustive([one for _, one in _variants(auth, at)], at, settings, {})
 
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
@@ -126,12 +113,17 @@ def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found
     yield from _as_written(params, f"{key}.params", settings)
     yield from _page_params(operation, key, params)
     yield from _callback(operation, key)
+    yield from adopt_faults(operation, key)
+    yield from name_faults(operation, key)
     for step in _STEPS:
         variants = list(_variants(operation.get(step), f"{key}.{step}"))
-        for at, variant in variants:
-            yield from _when(_table(variant.get("when")), f"{at}.when", settings, params)
-            named = step not in _WITHOUT_HANDLE and bool(operation.get("submit"))
-            yield from _requests(variant, at, step, _Place("", settings, params, handle=named))
+        named = step not in _WITHOUT_HANDLE and bool(operation.get("submit"))
+        for number, (at, variant) in enumerate(variants):
+            when = _table(variant.get("when"))
+            kept = kept_before(operation, step, number)
+            yield from _when(when, f"{at}.when", settings, params, kept=kept, handle=named)
+            place = _Place("", settings, params, when=when, handle=named, kept=kept.where(when))
+            yield from _requests(variant, at, step, place)
         if step in _REQUIRED_STEPS:
             yield from _exhaustive([one for _, one in variants], f"{key}.{step}", settings, params)
 
@@ -152,8 +144,10 @@ def _callback(operation: Tree, key: str) -> Found:
 
 def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     """The templates of a variant and of the requests within it; ``place`` limits what they may refer to."""
-    place = replace(place, when=_table(variant.get("when")), callback=step == "submit", page=step == "adopt")
+    place = replace(place, callback=step == "submit", page=step == "adopt", intent=step != "before")
     yield from _request(variant, key, place)
+    made = replace(place, key=f"{key}.handle_from", callback=False, required=True, kept=place.kept.with_own(variant))
+    yield from _template(variant.get("handle_from"), made)
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
 
@@ -188,6 +182,8 @@ def _template(text: object, place: _Place) -> Found:
 
 def _reason_against(reference: Reference, place: _Place) -> str | None:
     """Why a reference is not permitted in a place; ``None`` if it is."""
+    if reference.scope == "key.sha256" or reference.scope == "login":  # noqa: PLR1714  # narrows the type
+        return _reason_of_auth(reference, place)
     if reference.scope == "account":
         return _named(reference, place.settings, place.when or {}, place, "setting")
     if place.params is None:
@@ -195,24 +191,32 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
     match reference.scope:
         case "params":
             return _named(reference, place.params, _table((place.when or {}).get(PARAMS)), place, "parameter")
-        case "handle":
-            reason = "refers to ${handle}, but here there is none, because no submit has named one"
-            return None if place.handle else reason
-        case "callback_url":
-            return _callback_reason(place)
-        case "job.id" | "intent.key":
-            return None
+        case "kept":
+            return place.kept.reason_against(reference.name, required=place.required)
+        case "handle" | "callback_url" | "job.id" | "intent.key":
+            return _reason_of_submit(reference, place)
         case "null":
             return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
         case "page.next" | "page.number" | "page.offset" | "page.size":
             return _page_reason(reference, place)
 
 
-def _callback_reason(place: _Place) -> str | None:
-    if not place.callback:
+def _reason_of_submit(reference: Reference, place: _Place) -> str | None:
+    if reference.scope == "handle" and not place.handle:
+        return "refers to ${handle}, but here there is none, because no submit has named one"
+    if reference.scope == "callback_url" and not place.callback:
         return "refers to ${callback_url}, which only the query, headers and body of a submit may"
-    missing = "refers to ${callback_url}, which is missing without callbacks; here it must not be"
-    return missing if place.required else None
+    if reference.scope == "callback_url" and place.required:
+        return "refers to ${callback_url}, which is missing without callbacks; here it must not be"
+    if reference.scope == "intent.key" and not place.intent:
+        return f"refers to {reference}, but before the submit there is none: use ${{job.id}}"
+    return None
+
+
+def _reason_of_auth(reference: Reference, place: _Place) -> str | None:
+    if reference.scope == "key.sha256":
+        return None if place.signs else "refers to ${key.sha256}, which only claims may"
+    return "refers to a value of the login, which was not sent yet" if place.secrets else None
 
 
 def _page_reason(reference: Reference, place: _Place) -> str | None:
@@ -245,6 +249,8 @@ def _whens(values: Mapping[str, Tree], key: str, *, nested: bool = False) -> Fou
     for name, value in values.items():
         if name == PARAMS and not nested:
             yield f"{key}.{name}", "is no possible name, because it has a meaning in when"
+        elif name in (KEPT, HANDLE_IS) and key == "account" and _permitted(value):
+            yield f"{key}.{name}", "is no possible name of a setting that decides, because it has a meaning in when"
         if when := _table(value.get("when")):
             siblings = {other: spec for other, spec in values.items() if other not in (name, PARAMS)}
             yield from _when(when, f"{key}.{name}.when", siblings, None)
@@ -278,11 +284,21 @@ def _nested_whens(value: Tree, key: str) -> Found:
         yield from _nested_whens(items, f"{key}.items")
 
 
-def _when(when: Tree, key: str, settings: Mapping[str, Tree], params: Mapping[str, Tree] | None) -> Found:
+def _when(
+    when: Tree,
+    key: str,
+    settings: Mapping[str, Tree],
+    params: Mapping[str, Tree] | None,
+    *,
+    kept: KeptBefore | None = None,
+    handle: bool = False,
+) -> Found:
     for name, value in when.items():
         if name == PARAMS and params is not None:
             for inner, expected in _table(value).items():
                 yield from _condition(inner, expected, f"{key}.{PARAMS}.{inner}", params)
+        elif name in (KEPT, HANDLE_IS) and kept is not None:
+            yield from ((f"{key}.{at}", reason) for at, reason in kept.condition_faults(name, value, handle=handle))
         else:
             yield from _condition(name, value, f"{key}.{name}", settings)
 
@@ -303,7 +319,11 @@ def _condition(name: str, expected: object, key: str, known: Mapping[str, Tree])
 
 def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], params: Mapping[str, Tree]) -> Found:
     """Whether there is a variant for every account and every job, and no variant is unused."""
-    whens = [_flat(_table(variant.get("when"))) for variant in variants]
+    tables = [_table(variant.get("when")) for variant in variants]
+    # Kept values and handles can be anything, so a variant with a condition on them covers no case for certain.
+    whens = [_flat(when) for when in tables if KEPT not in when and HANDLE_IS not in when]
+    if variants and not whens:
+        yield key, "there is none for the case that no condition on kept or handle holds: add one without them"
     if not whens:
         return
     if {} in whens[:-1]:
@@ -321,6 +341,7 @@ def _exhaustive(variants: list[Tree], key: str, settings: Mapping[str, Tree], pa
 
 
 def _flat(when: Tree) -> dict[tuple[str, str], object]:
+    """The conditions of a variant on settings and parameters."""
     own = {("", name): value for name, value in when.items() if name != PARAMS}
     return own | {(PARAMS, name): value for name, value in _table(when.get(PARAMS)).items()}
 
@@ -341,30 +362,3 @@ def _permitted(spec: Tree) -> list[Json]:
         return [True, False]
     enum = spec.get("enum")
     return list(enum) if isinstance(enum, list) else []
-
-
-def _texts(tree: object, key: str) -> Found:
-    """Every text in a tree, with its key."""
-    if isinstance(tree, str):
-        yield key, tree
-    elif isinstance(tree, Mapping):
-        for name, value in tree.items():
-            yield from _texts(value, f"{key}.{name}")
-    elif isinstance(tree, list):
-        for number, item in enumerate(tree):
-            yield from _texts(item, f"{key}[{number}]")
-
-
-def _table(value: object) -> Tree:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _tables(value: object) -> dict[str, Tree]:
-    return {name: one for name, one in _table(value).items() if isinstance(one, Mapping)}
-
-
-def _variants(value: object, key: str) -> Iterator[tuple[str, Tree]]:
-    if isinstance(value, list):
-        yield from ((f"{key}[{number}]", one) for number, one in enumerate(value) if isinstance(one, Mapping))
-    elif isinstance(value, Mapping):
-        yield key, value

@@ -11,6 +11,7 @@ every provider:
   refuse the account, or say that the remote job is gone.
 """
 
+from collections.abc import Mapping
 from typing import Final, TypeVar
 
 from tidewaiter.domain.http_values import Link, WireReply
@@ -32,6 +33,7 @@ from tidewaiter.domain.outcome import (
     Unmapped,
     Unsent,
 )
+from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.compiled_steps import PollStep, RemoteJobEndStep, SubmitStep
 from tidewaiter.providers.messages import Messages
@@ -62,12 +64,12 @@ from tidewaiter.providers.result_files import FileLists, LinkRequest, TooManyFil
 T = TypeVar("T")
 
 
-def by_sender(outcome: T, reply: WireReply, own: str) -> T | Retry:
+def by_sender(outcome: T, reply: WireReply, own: OwnOrigins) -> T | Retry:
     """The outcome of a step that may be repeated, limited to what the sender of the reply may decide."""
     return outcome if is_own(reply, own) else from_other_host(outcome, host_of(reply, own))
 
 
-def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) -> Trouble:
+def trouble_of(reading: Reading, messages: Messages, *, own: OwnOrigins, now: float) -> Trouble:
     """The outcome of an error reply by its status, for a step that may be repeated."""
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     if is_own(reading, own):
@@ -79,7 +81,7 @@ def trouble_of(reading: Reading, messages: Messages, *, own: str, now: float) ->
 
 
 def polled_by_default(
-    reading: Reading, verdict: RuleVerdict | None, messages: Messages, *, own: str, now: float
+    reading: Reading, verdict: RuleVerdict | None, messages: Messages, *, own: OwnOrigins, now: float
 ) -> Gone | Unmapped | Trouble:
     """The outcome of a poll if no rule matches its reply; ``verdict`` may have a word that no rule knows."""
     if reading.malformed and is_success(reading.status):
@@ -98,7 +100,7 @@ def unreadable(reading: Reading, messages: Messages) -> Retry | Refused:
 
 
 def ended(
-    step: RemoteJobEndStep | None, reading: Reading, messages: Messages, *, own: str, now: float
+    step: RemoteJobEndStep | None, reading: Reading, messages: Messages, *, own: OwnOrigins, now: float
 ) -> Trouble | None:
     """Why a request to end the remote job failed; ``None`` if the remote job has ended."""
     verdict = None if step is None else step.rules.judge(reading)
@@ -112,7 +114,14 @@ def ended(
 
 
 def file_reply(
-    reading: Reading, link: Link, rules: Rules | None, messages: Messages, *, own: str, has_handle: bool, now: float
+    reading: Reading,
+    link: Link,
+    rules: Rules | None,
+    messages: Messages,
+    *,
+    own: OwnOrigins,
+    has_handle: bool,
+    now: float,
 ) -> FileTrouble | None:
     """Why a reply does not bring the file; ``None`` if it does.
 
@@ -121,13 +130,13 @@ def file_reply(
         link: the file.
         rules: of the spec, for replies in place of a file.
         messages: writes the reasons.
-        own: the provider's own origin. Another host can only pause its own downloads, not the account.
+        own: the provider's own origins. Another host can only pause its own downloads, not the account.
         has_handle: whether there is a remote job that can be asked for new links.
         now: epoch seconds.
     """
     origin = origin_of(reading.url or link.url)
     # The provider's own origin is never paused as a file host, because its own links would wait, too.
-    host = None if origin == own else origin
+    host = None if own.has(origin) else origin
     is_own_reply = host is None and not reading.foreign
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     verdict = None if rules is None else rules.judge(reading)
@@ -178,16 +187,39 @@ def _submitted(parts: CompiledOperation, job: Job, reading: Reading, now: float)
         return _file_in_submit(parts, job, step, reading, verdict)
     if effect is None and not is_success(reading.status):
         return unaccepted_submit(reading.status, messages.of_submit(reading), wait_s)
+    return _named(parts, job, step, reading, is_new=effect != "duplicate", now=now)
+
+
+def _named(
+    parts: CompiledOperation, job: Job, step: SubmitStep, reading: Reading, *, is_new: bool, now: float
+) -> Accepted | Duplicate | Unknown:
+    """The remote job that a reply names, new or not, with the values that are kept of the reply.
+
+    A reply without one of them cannot be used, although a remote job may exist.
+    """
+    messages = parts.account.messages
+    kept = step.keep.read(job, reading, parts.account.own)
+    if kept.problem is not None:
+        return Unknown(_unusable(messages, reading, kept.problem))
     handle = parts.handle(job, step, reading)
-    if effect == "duplicate":
-        return Duplicate(handle)
+    if step.handle_from is not None:
+        handle = step.handle_from(job.but(kept={**job.kept, **kept.values}))
+        if handle is None:
+            return Unknown(_unusable(messages, reading, "handle_from makes no handle of the values of this job"))
+    if not is_new:
+        return Duplicate(handle, kept.values)
     if handle is None:
         fault = step.handle_fault(reading)
         named = "" if fault is None else f"the remote job is named by {fault}: "
         return Unknown(f"{named}{messages.no_handle(reading)}")
     poll = parts.steps.poll.of(job)
     wait = (NOT_BEFORE if poll is None else poll.waits).in_header(reading, now)
-    return Accepted(handle, wait.seconds, wait.exact)
+    return Accepted(handle, wait.seconds, wait.exact, kept.values)
+
+
+def _unusable(messages: Messages, reading: Reading, problem: str) -> str:
+    """Why a reply cannot be used: it cannot be read, or it has this problem."""
+    return messages.unreadable(reading) if reading.malformed else f"{problem}: {messages.unmapped(reading)}"
 
 
 def _is_large_file(parts: CompiledOperation, job: Job, reading: Reading) -> bool:
@@ -203,7 +235,8 @@ def _file_in_submit(
     if results is None:
         return Unknown(parts.account.messages.unmapped(reading))
     word, certain = (None, False) if verdict is None else (verdict.word, verdict.certain)
-    return parts.inline(job, results, reading, word, parts.handle(job, step, reading), certain=certain)
+    kept = step.keep.read(job, reading, parts.account.own).values
+    return parts.inline(job, results, reading, word, parts.handle(job, step, reading), certain=certain, kept=kept)
 
 
 def read_poll(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Polled:
@@ -224,17 +257,46 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
     if verdict.effect in POLL_ENDS:
         reason = verdict.reason_with(messages.job_failure(reading, verdict.word))
         return POLL_ENDS[verdict.effect](reason, step.waits.of(reading, now).seconds)
+    kept = _kept_of_poll(parts, job, step, reading, verdict)
+    if not isinstance(kept, Mapping):
+        return kept
+    handle = parts.handle(job, step, reading)
     if verdict.effect == "empty":
-        return Empty(verdict.word, parts.handle(job, step, reading))
+        return Empty(verdict.word, handle, kept)
     if verdict.effect in READY:
-        return _ready(parts, job, step, reading, verdict)
+        # The values that this reply names decide, too, where the results are.
+        job = job.but(kept={**job.kept, **kept}) if kept else job
+        return _ready(parts, job, reading, verdict, handle=handle, kept=kept)
     wait = step.waits.of(reading, now)
     progress = messages.note(step.progress(reading))
-    return Pending(verdict.word, progress, wait.seconds, parts.handle(job, step, reading), wait.exact)
+    return Pending(verdict.word, progress, wait.seconds, handle, wait.exact, kept)
 
 
-def _ready(parts: CompiledOperation, job: Job, step: PollStep, reading: Reading, verdict: RuleVerdict) -> Polled:
-    results, handle = parts.steps.results.of(job), parts.handle(job, step, reading)
+def _kept_of_poll(
+    parts: CompiledOperation, job: Job, step: PollStep, reading: Reading, verdict: RuleVerdict
+) -> Mapping[str, str] | Refused | Retry | Unmapped:
+    """The values that are kept of a reply to a poll, or why it cannot be used; only ``ready`` needs all of them."""
+    messages = parts.account.messages
+    kept = step.keep.read(job, reading, parts.account.own)
+    if kept.fault is not None:
+        return Refused(f"{kept.fault}: {messages.unmapped(reading, verdict.word)}")
+    if kept.lacking is None or verdict.effect not in READY:
+        return kept.values
+    if reading.document() is None and reading.malformed:
+        return unreadable(reading, messages)
+    return Unmapped(f"{kept.lacking}: {messages.unmapped(reading, verdict.word)}")
+
+
+def _ready(
+    parts: CompiledOperation,
+    job: Job,
+    reading: Reading,
+    verdict: RuleVerdict,
+    *,
+    handle: str | None,
+    kept: Mapping[str, str],
+) -> Polled:
+    results = parts.steps.results.of(job)
     messages, most_files = parts.account.messages, parts.account.bounds.most_files
     # A rule that says "partial" without a word gives that as the status.
     status = verdict.word or ("partial" if verdict.effect == "partial" else None)
@@ -246,9 +308,9 @@ def _ready(parts: CompiledOperation, job: Job, step: PollStep, reading: Reading,
         # and so for XML.
         return unreadable(reading, messages)
     if results.is_inline:
-        return parts.inline(job, results, reading, status, handle, certain=verdict.certain)
+        return parts.inline(job, results, reading, status, handle, certain=verdict.certain, kept=kept)
     if not isinstance(results.source, FileLists):
-        return Ready(status=status, handle=handle)
+        return Ready(status=status, handle=handle, kept=kept)
     links = results.source.read(reading, most_files)
     if isinstance(links, TooManyFiles):
         return Refused(
@@ -256,7 +318,8 @@ def _ready(parts: CompiledOperation, job: Job, step: PollStep, reading: Reading,
             f"raise accounts.{job.account}.bounds.most_files, or request fewer"
         )
     if isinstance(links, tuple):
-        return Ready(messages.redact_labels(tuple(map(parts.account.own.link, links))), status, handle)
+        named = messages.redact_labels(tuple(map(parts.account.own.link, links)))
+        return Ready(named, status, handle, kept)
     if links is None:
         return unreadable(reading, messages)
     return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")

@@ -23,15 +23,27 @@ _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
 _PATH = ":path"
 _OR = "|"
 
-NamedScope: TypeAlias = Literal["params", "account"]
+NamedScope: TypeAlias = Literal["params", "account", "kept", "login"]
 PlainScope: TypeAlias = Literal[
-    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size", "null"
-]
+    "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size",
+    "key.sha256", "null",
+]  # fmt: skip
 _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
-KNOWN = f"params.NAME, account.NAME, {', '.join(_PLAIN)}"
+KEY_SHA256: Final = "key.sha256"
+"""The scope of the fingerprint of a public key; the settings hold it under a name that no setting can have."""
+KNOWN = f"params.NAME, account.NAME, kept.NAME, {', '.join(one for one in _PLAIN if one != KEY_SHA256)}"
+
+
+STAND_IN_DOMAIN: Final = ".login.invalid"
+"""The end of what stands for a value of a login until the login has brought it."""
+
+
+def stand_in(name: str) -> str:
+    """What stands for a value of a login in a request that was built before it; no host has such a name."""
+    return f"{name.replace('_', '-')}{STAND_IN_DOMAIN}"
 
 
 class _Null:
@@ -48,7 +60,7 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The text between ``${`` and ``}``: a scope, and for ``params`` and ``account`` a name.
+    """The text between ``${`` and ``}``: a scope, and for ``params``, ``account`` and ``kept`` a name.
 
     ``as_path`` (``:path`` at the end): in a URL the value is several segments, and its slashes stay.
     ``otherwise`` is the reference after the ``|``, which is used if this one has no value.
@@ -258,10 +270,12 @@ def _value_of(reference: Reference, settings: Mapping[str, Json]) -> Node:
 def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
     name = reference.name
     match reference.scope:
-        case "account":
-            return Fixed(settings.get(name))
+        case "account" | "login" | "key.sha256" | "null":
+            return Fixed(_value_of_account(reference, settings))
         case "params":
             return lambda job, _: job.params.get(name)
+        case "kept":
+            return lambda job, _: job.kept.get(name)
         case "handle":
             return lambda job, _: job.handle
         case "callback_url":
@@ -270,11 +284,17 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda job, _: job.id
         case "intent.key":
             return lambda job, _: job.intent_key
-        case "null":
-            return Fixed(NULL)
         case "page.next" | "page.number" | "page.offset" | "page.size" as page:
             # The values of a page are passed as parameters, with names that no parameter can have.
             return lambda job, _: job.params.get(page)
+
+
+def _value_of_account(reference: Reference, settings: Mapping[str, Json]) -> Json:
+    if reference.scope == "null":
+        return NULL
+    if reference.scope == "login":
+        return stand_in(reference.name)
+    return settings.get(KEY_SHA256 if reference.scope == "key.sha256" else reference.name)
 
 
 def _text_of(node: Node, escape: Callable[[str], str] | None) -> Node:

@@ -11,6 +11,7 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import State
+from tidewaiter.providers.bound_accounts import accounts_within, faulty_among
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services.account_status import AccountStatus, Resumed, is_closed
 from tidewaiter.services.actors import Actor
@@ -38,7 +39,7 @@ class AccountService:
     def limited_to(self, scope: Scope) -> "AccountService":
         """The same for a caller who may see these accounts only: other accounts do not exist for it."""
         limited = copy(self)
-        limited.accounts = {name: account for name, account in self.accounts.items() if name in scope}
+        limited.accounts = accounts_within(self.accounts, scope)
         limited._scope = scope
         return limited
 
@@ -75,21 +76,24 @@ class AccountService:
         """The status of every configured account, by name."""
         pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.all_lanes()
         now = self._clock.now()
+        faulty = faulty_among(self.accounts)
         return [
             AccountStatus(
                 name,
-                bound.provider.name,
+                None if name in faulty else self.accounts[name].provider.name,
                 pauses.get(name),
                 tuple(lane for lane in lanes if lane.account == name and is_closed(lane, now)),
                 jobs.get(name, {}),
+                faulty.get(name),
             )
-            for name, bound in sorted(self.accounts.items())
+            for name in sorted({*self.accounts, *faulty})
         ]
 
     async def orphans(self) -> dict[str, Mapping[State, int]]:
         """The live jobs by state of accounts that are not configured any more: no daemon serves them."""
         found = await self._pauses.live_jobs()
-        gone = (name for name in sorted(found) if name not in self.accounts and name in self._scope)
+        known = {*self.accounts, *faulty_among(self.accounts)}
+        gone = (name for name in sorted(found) if name not in known and name in self._scope)
         return {name: found[name] for name in gone}
 
     async def pause_of(self, account: str) -> Pause | None:
@@ -101,6 +105,6 @@ class AccountService:
 
     def _check_known(self, account: str) -> None:
         """Raise ``NotFoundError`` if the account is not configured."""
-        if account not in self.accounts:
+        if account not in self.accounts and account not in faulty_among(self.accounts):
             known = ", ".join(sorted(self.accounts)) or "none is configured"
             raise NotFoundError(f"unknown account {account!r}; configured: {known}")

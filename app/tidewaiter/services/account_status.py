@@ -13,13 +13,17 @@ from tidewaiter.domain.job import State
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state."""
+    """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state.
+
+    ``fault`` is why no daemon can serve it; then nobody knows its ``provider``.
+    """
 
     account: str
-    provider: str
+    provider: str | None
     pause: Pause | None
     closed: tuple[LaneStatus, ...]
     jobs: Mapping[State, int]
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from tidewaiter.domain.http_values import Json, JsonObject
 from tidewaiter.domain.job import NewJob
 from tidewaiter.domain.job_context import NO_CONTEXT, JobContext
 from tidewaiter.domain.job_labels import label_faults
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import ParameterError
 from tidewaiter.providers.provider import BoundAccount
@@ -76,6 +77,9 @@ def new_job_of(accounts: Mapping[str, BoundAccount], request: JobRequest, place:
         RefusedError: unknown account, operation or parameter, or a value that is not permitted.
     """
     account = accounts.get(request.account)
+    if (fault := faulty_among(accounts).get(request.account)) is not None:
+        reason = f"account {request.account!r} is not served: {fault}"
+        raise RefusedError([JobRequestFault(place, "account", "", reason)])
     if account is None:
         known = ", ".join(sorted(accounts)) or "none is configured"
         reason = f"unknown account {request.account!r}; configured: {known}"

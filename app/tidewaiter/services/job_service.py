@@ -27,6 +27,7 @@ from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.state_machine import advance
 from tidewaiter.domain.url import HIDDEN, shown_handle
 from tidewaiter.log import EventLog
+from tidewaiter.providers.bound_accounts import accounts_within, faulty_among
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_handle
@@ -82,7 +83,7 @@ class JobService:
     def limited_to(self, scope: Scope) -> "JobService":
         """The same for a caller who may see these accounts only: other accounts and their jobs do not exist for it."""
         limited = copy(self)
-        limited.accounts = {name: account for name, account in self.accounts.items() if name in scope}
+        limited.accounts = accounts_within(self.accounts, scope)
         limited._scope = scope
         return limited
 
@@ -293,7 +294,8 @@ class JobService:
         """Whether the lane of a job sends requests."""
         pause = (await self._pauses.paused()).get(job.account)
         lane = None if pause else await self._lanes.lane(job.lane)
-        return lane_report(lane, is_configured=job.account in self.accounts, pause=pause, now=self._clock.now())
+        known, fault = job.account in self.accounts, faulty_among(self.accounts).get(job.account)
+        return lane_report(lane, is_configured=known, pause=pause, now=self._clock.now(), fault=fault)
 
     async def used_up_limits(self, jobs: Iterable[Job]) -> dict[int, float]:
         """The lanes of these jobs whose request limit is used up, by number: when it permits the next request.
@@ -389,6 +391,8 @@ class JobService:
     def _operation(self, account: str, operation: str) -> BoundOperation:
         """The operation of an existing job, which may have left the configuration since."""
         bound = self.accounts.get(account)
+        if (fault := faulty_among(self.accounts).get(account)) is not None:
+            raise ConflictError(f"account {account!r} is not served: {fault}")
         if bound is None or operation not in bound.operations:
             raise ConflictError(f"account {account!r} with operation {operation!r} is not configured any more")
         return bound.operations[operation]

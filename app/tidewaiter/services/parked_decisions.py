@@ -1,4 +1,4 @@
-"""The three decisions about a parked job: what each does, and what may go wrong."""
+"""The decisions about a parked job: what each does, and what may go wrong."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -37,9 +37,36 @@ CANCEL: Final = Decision(
     "The job ends as cancelled. Nothing is sent to the provider unless the remote job is known.",
     "If the first submit arrived, its remote job continues at the provider, and its files are not stored.",
 )
-DECISIONS: Final = (ADOPT, SUBMIT_AGAIN, CANCEL)
+
+_STARTED: Final = Decision(
+    "It was started",
+    "tidewaiter jobs adopt {} HANDLE",
+    "The job goes on as if the request had arrived. HANDLE is that of the remote job.",
+    "If the request did not arrive, the remote job never becomes ready.",
+)
+_START_AGAIN: Final = Decision(
+    "Start again",
+    "tidewaiter jobs retry {}",
+    "The request that starts the remote job is sent once more.",
+    "If the first one arrived, the provider may run the export twice.",
+)
+_CANCEL_STARTED: Final = Decision(
+    "Cancel",
+    "tidewaiter jobs cancel {}",
+    "The job ends as cancelled. Nothing is sent to the provider.",
+    "If the request arrived, the remote job continues at the provider, and its files are not stored.",
+)
+
+
+def decisions_about(job: Job) -> tuple[Decision, Decision, Decision]:
+    """What can be decided about a parked job: go on, repeat, or cancel."""
+    if job.starts:
+        return _STARTED, _START_AGAIN, _CANCEL_STARTED
+    return ADOPT, SUBMIT_AGAIN, CANCEL
 
 
 def parked_sentence(job: Job) -> str:
     """Why a parked job waits, and what can be decided."""
+    if job.starts:
+        return f"The outcome of {job.stage} is unknown. Say that it was done (adopt), send it again, or cancel."
     return UNKNOWN_SUBMIT if job.ready_at is None else LOST_LINKS

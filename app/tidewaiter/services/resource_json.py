@@ -31,13 +31,14 @@ def account_json(status: AccountStatus) -> dict[str, Any]:
         "pause": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": rfc3339(pause.at)},
         "closed": [closed_json(lane) for lane in status.closed],
         "jobs": {state.value: number for state, number in status.jobs.items()},
+        "fault": status.fault,
     }
 
 
 def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
     """An account that is no longer configured, but has live jobs."""
     counts = {state.value: number for state, number in jobs.items()}
-    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts}
+    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts, "fault": None}
 
 
 def closed_json(lane: LaneStatus) -> dict[str, Any]:

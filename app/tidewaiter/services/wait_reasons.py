@@ -15,6 +15,7 @@ _NEXT: Final = {
     State.QUEUED: "Next submit",
     State.SUBMITTING: "Next check of the submit",
     State.RECONCILING: "Next search for the remote job",
+    State.STARTING: "Next start of the remote job",
     State.POLLING: "Next poll",
     State.FETCHING: "Next download",
     State.CLEANING: "Next attempt to delete the remote job",
@@ -26,6 +27,7 @@ _NOW: Final = {
     State.QUEUED: "The submit is due",
     State.SUBMITTING: "The check of the submit is due",
     State.RECONCILING: "The search for the remote job is due",
+    State.STARTING: "The start of the remote job is due",
     State.POLLING: "The poll is due",
     State.FETCHING: "The download is running or due",
     State.CLEANING: "The deletion of the remote job is due",
@@ -46,6 +48,7 @@ class LaneCondition(StrEnum):
     PAUSED = "paused"
     UNSERVED = "unserved"
     UNKNOWN = "not configured"
+    FAULTY = "faulty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,9 @@ class WaitReason:
     """What a person has to do; until then the job waits."""
 
 
-def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float) -> LaneReport:
+def lane_report(
+    lane: LaneStatus | None, *, is_configured: bool, pause: Pause | None, now: float, fault: str | None = None
+) -> LaneReport:
     """The condition of a lane.
 
     Args:
@@ -82,7 +87,10 @@ def lane_report(lane: LaneStatus | None, *, is_configured: bool, pause: Pause | 
         is_configured: whether its account is.
         pause: of its account.
         now: epoch seconds.
+        fault: why its account cannot be served, although it is configured.
     """
+    if fault is not None:
+        return LaneReport(LaneCondition.FAULTY, fault)
     if not is_configured:
         return LaneReport(LaneCondition.UNKNOWN, "its account is in no configuration that this daemon has read")
     if pause is not None:
@@ -152,6 +160,9 @@ def _blocking_reason(job: Job, report: LaneReport, phase: str | None) -> WaitRea
             return WaitReason(
                 sentence, blocked=True, remedy=f"put [accounts.{job.account}] back into the configuration"
             )
+        case LaneCondition.FAULTY:
+            remedy = "correct the file, then send SIGHUP to the daemon"
+            return WaitReason(f"The account is not served: {report.reason}", blocked=True, remedy=remedy)
         case LaneCondition.UNSERVED:
             where = "No daemon serves the lane of this job." if phase is None else (
                 f"This daemon is {phase}; the job waits until one serves."

@@ -1,22 +1,23 @@
 """Sends an account's requests: asks the budget first, follows redirects, gives credentials to the provider only."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, TypeAlias
 
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
+from tidewaiter.domain.own_origins import AuthChoice, DeclaredOrigin
 from tidewaiter.transport.cookies import Cookies
 from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
 from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.request_credentials import AccountCredentials
 from tidewaiter.transport.request_urls import (
     MOST_HOPS,
-    UrlOrigin,
+    UrlOrigins,
     headers_for_other_origin,
     leads_on,
     location_of,
@@ -56,23 +57,26 @@ def any_host(_url: str) -> None:
 class ClientSettings:
     """Where the requests of an account go, and the bounds of each.
 
-    ``origin`` is the provider's scheme, host and port. ``private_ok`` says which private addresses may be reached.
-    ``body_limit`` is the most bytes of a reply that are buffered. ``timeouts`` are those of each hop.
+    ``origin`` is the provider's scheme, host and port; ``declared`` are more of its origins. ``private_ok`` says which
+    private addresses may be reached. ``body_limit`` is the most bytes of a reply that are buffered. ``timeouts`` are
+    those of each hop.
     """
 
     origin: str
     private_ok: PermittedNetworks
     body_limit: int
     timeouts: Timeouts = field(default_factory=Timeouts)
+    declared: Sequence[DeclaredOrigin] = ()
 
 
 class AccountClient:
     """Exchanges of one account with its provider, and downloads from any host that the provider names.
 
     GET and HEAD follow at most five redirects, never from https to http; a redirect of any other method is the reply.
-    Credentials are added on each hop to the provider's origin, until the chain has left it: a hop that comes back was
-    chosen by another host. On any other hop only headers without account data are sent. Every hop to the provider's
-    origin takes a permit.
+    Credentials are added on each hop to one of the provider's origins, until the chain has left them: a hop that comes
+    back was chosen by another host. Which credentials, the request and the origin say; a chain that began without the
+    account's own never gets them. On any other hop only headers without account data are sent. Every hop to the
+    provider's origins takes a permit.
 
     Cookies live until the chain ends or leaves the origin; those of a login, as long as its credentials are used.
 
@@ -80,6 +84,7 @@ class AccountClient:
         wire: carries one hop.
         settings: where requests go, and their bounds.
         credentials: of the account; see :meth:`use`.
+        named: other credentials, for requests and origins that name them.
         budget: of this account.
         on_reply: called with status and headers of each reply of the provider's origin, unless another host led there.
         may_send: called before every request to any host: ``False`` if the account may belong to another daemon by
@@ -94,13 +99,15 @@ class AccountClient:
         credentials: Credentials,
         budget: Budget,
         *,
+        named: Mapping[str, Credentials] = MappingProxyType({}),
         on_reply: OnReply = _ignore,
         may_send: Callable[[], bool] = _always,
         clock: Clock | None = None,
     ) -> None:
         self._wire = wire
         self._settings = settings
-        self._origin = UrlOrigin(settings.origin)
+        self._origins = UrlOrigins(settings.origin, settings.declared)
+        self._named = {name: AccountCredentials(one) for name, one in named.items()}
         self._budget = budget
         self._on_reply = on_reply
         self._may_send: Final = may_send
@@ -115,8 +122,13 @@ class AccountClient:
         self._credentials = AccountCredentials(credentials)
 
     def owns(self, url: str) -> bool:
-        """Whether an address lies within the provider's origin, so that credentials go there."""
-        return self._origin.covers(url)
+        """Whether an address lies within one of the provider's origins."""
+        return self._origins.covers(url)
+
+    def auth_of(self, request: WireRequest) -> AuthChoice:
+        """Which credentials a request gets: what its origin says, else what the request itself says."""
+        there = self._origins.auth_for(request.url)
+        return request.auth if there is True or request.auth is False else there
 
     async def exchange(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure
@@ -223,19 +235,23 @@ class AccountClient:
         async with hops as raw:
             yield StreamReply(raw.status, raw.headers, hops.url, hops.own, raw)
 
-    def _prepared(self, request: WireRequest, *, own: bool, send_auth: bool, cookies: Cookies) -> WireRequest:
+    def _prepared(self, request: WireRequest, *, own: bool, auth: AuthChoice, cookies: Cookies) -> WireRequest:
         """``request`` as it is sent: with credentials to the provider (``own``), else without data of the account.
 
         Cookies go to the origin that set them.
         """
-        return _with_cookies(self._with_credentials(request, own=own, send_auth=send_auth), cookies)
+        return _with_cookies(self._with_credentials(request, own=own, auth=auth), cookies)
 
-    def _with_credentials(self, request: WireRequest, *, own: bool, send_auth: bool) -> WireRequest:
+    def _with_credentials(self, request: WireRequest, *, own: bool, auth: AuthChoice) -> WireRequest:
         if own:
-            return self._credentials.added_to(request) if send_auth else request
-        if not self.owns(request.url) and self._credentials.appear_in(request.url):
+            chosen = self._credentials if auth is True else self._named.get(str(auth))
+            return request if chosen is None else chosen.added_to(request)
+        if not self.owns(request.url) and self._carries_credentials(request.url):
             raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
         return replace(request, headers=headers_for_other_origin(request.headers))
+
+    def _carries_credentials(self, url: str) -> bool:
+        return any(one.appear_in(url) for one in (self._credentials, *self._named.values()))
 
 
 def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
@@ -249,11 +265,11 @@ def _with_cookies(request: WireRequest, cookies: Cookies) -> WireRequest:
 
 
 class _Hops:
-    """A request and its redirects; entering gives the last reply. ``own``: every hop went to the provider's origin."""
+    """A request and its redirects; entering gives the last reply. ``own``: every hop went to the provider's origins."""
 
     __slots__ = (
-        "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth", "_stream",
-        "own", "url",
+        "_auth", "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth",
+        "_stream", "own", "url",
     )  # fmt: skip
 
     def __init__(
@@ -274,7 +290,9 @@ class _Hops:
         self._send_auth = send_auth
         self._stream = stream
         self._on_send = on_send
-        self._cookies = Cookies(client._clock, client._cookies if send_auth else None)
+        self._auth = client.auth_of(request) if send_auth else False
+        # The cookies of a login are credentials of the account.
+        self._cookies = Cookies(client._clock, client._cookies if self._auth is True else None)
         self.own = True
         self.url = request.url
 
@@ -298,14 +316,14 @@ class _Hops:
 
     async def _ask(self) -> RawReply:
         client = self._client
-        to_provider = client._origin.covers(self.url)
+        to_provider = client.owns(self.url)
         if self.own and not to_provider:
             self.own, self._cookies = False, Cookies(client._clock)  # another host chooses what follows
         if not to_provider:
             self._may_ask(self.url)
         elif self._permit is None:
             self._permit = await client._budget.admit()
-        request = client._prepared(self._request, own=self.own, send_auth=self._send_auth, cookies=self._cookies)
+        request = client._prepared(self._request, own=self.own, auth=self._auth_here(), cookies=self._cookies)
         self._opened = client._open(request, self._on_send, stream=self._stream)
         try:
             raw = await self._opened.__aenter__()
@@ -315,12 +333,19 @@ class _Hops:
                 self._permit = None
         self._cookies.take(self.url, raw.headers)
         if self.own:
-            if self._send_auth:
+            if self._auth is True:
                 client._cookies.take(self.url, raw.headers, known_only=True)
             client._on_reply(raw.status, raw.headers)
         return raw
 
+    def _auth_here(self) -> AuthChoice:
+        """Which credentials this hop gets: a chain that began without the account's own never gets them later."""
+        if not self._send_auth:
+            return False
+        here = self._client.auth_of(self._request)
+        return False if here is True and self._auth is not True else here
+
     def _go_to(self, location: str) -> None:
         self.url = next_address(self.url, location)
-        body = self._request.body if self._client._origin.covers(self.url) else None
+        body = self._request.body if self._client.owns(self.url) else None
         self._request = replace(self._request, url=self.url, body=body)

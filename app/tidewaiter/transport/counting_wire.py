@@ -1,5 +1,6 @@
 """A wire that counts how each request of an account ended, and how long its reply took."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final
@@ -7,8 +8,9 @@ from typing import Final
 from tidewaiter.clock import Clock
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
+from tidewaiter.domain.own_origins import DeclaredOrigin
 from tidewaiter.metrics.readings import RequestCounter
-from tidewaiter.transport.request_urls import UrlOrigin
+from tidewaiter.transport.request_urls import UrlOrigins
 from tidewaiter.transport.wire import LostReplyError, NotSentError, OnSend, RawReply, Timeouts, Wire, at_departure
 
 
@@ -21,13 +23,20 @@ class CountingWire:
         provider: counts the requests that go there.
         elsewhere: counts those that go to other hosts, such as one for files.
         clock: measures the replies.
+        declared: more origins of the provider.
     """
 
-    def __init__(
-        self, wire: Wire, origin: str, provider: RequestCounter, elsewhere: RequestCounter, clock: Clock
+    def __init__(  # noqa: PLR0917  # built in one place
+        self,
+        wire: Wire,
+        origin: str,
+        provider: RequestCounter,
+        elsewhere: RequestCounter,
+        clock: Clock,
+        declared: Sequence[DeclaredOrigin] = (),
     ) -> None:
         self._wire = wire
-        self._origin: Final = UrlOrigin(origin)
+        self._origins: Final = UrlOrigins(origin, declared)
         self._provider = provider
         self._elsewhere = elsewhere
         self._clock = clock
@@ -37,7 +46,7 @@ class CountingWire:
     ) -> AbstractAsyncContextManager[RawReply]:
         """Send ``request``; see :meth:`tidewaiter.transport.wire.Wire.open`."""
         opened = self._wire.open(request, private_ok=private_ok, timeouts=timeouts, stream=stream)
-        counter = self._provider if self._origin.covers(request.url) else self._elsewhere
+        counter = self._provider if self._origins.covers(request.url) else self._elsewhere
         return _CountedExchange(opened, counter, self._clock)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote, unquote, unquote_plus
 
 from tidewaiter.domain.http_values import Credentials, WireRequest
@@ -32,7 +33,7 @@ class AccountCredentials:
         body = _with_members(request, self._members)
         pairs = self._pairs if body is not None or not self._members else self._every_pair()
         url = _with_pairs(request.url, pairs)
-        return WireRequest(request.method, url, headers, request.body if body is None else body, request.fresh)
+        return replace(request, url=url, headers=headers, body=request.body if body is None else body)
 
     def appear_in(self, url: str) -> bool:
         """Whether the query of an address has one of the credentials."""

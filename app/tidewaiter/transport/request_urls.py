@@ -1,11 +1,12 @@
 """Addresses of requests: their origin, how they are sent, and where a redirect leads. Nothing here does IO."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from yarl import URL
 
 from tidewaiter.domain.http_values import field_values
+from tidewaiter.domain.own_origins import AuthChoice, DeclaredOrigin, OwnOrigins
 from tidewaiter.domain.url import AddressError, request_target, resolve, sendable, sendable_authority
 from tidewaiter.transport.wire import NotSentError, RedirectRefusedError
 
@@ -17,20 +18,38 @@ _UNSENDABLE = re.compile(r"[^\x21-\x5b\x5d-\x7e]")  # a backslash too: some serv
 _NOT_OF_ACCOUNT = frozenset({"accept", "accept-encoding", "content-type", "if-range", "range", "user-agent"})
 
 
-class UrlOrigin:
-    """One scheme, host and port (RFC 6454), for asking whether an address lies within it."""
+class UrlOrigins:
+    """The provider's own origins (RFC 6454), for asking whether an address lies within one of them.
 
-    __slots__ = ("_prefix", "_whole")
+    Args:
+        url: an address within the main one.
+        declared: the others.
+    """
 
-    def __init__(self, url: str) -> None:
-        self._whole = _origin_of(url)
-        if self._whole is None:
+    __slots__ = ("_own", "_prefix")
+
+    def __init__(self, url: str, declared: Sequence[DeclaredOrigin] = ()) -> None:
+        main = _written(_origin_of(url))
+        if not main:
             raise ValueError("an origin is a scheme, a host and perhaps a port")
+        self._own = OwnOrigins(main, declared)
         self._prefix = str(URL(sendable(url), encoded=True).origin()) + "/"
 
     def covers(self, url: str) -> bool:
         """Whether ``url`` lies within; an address that cannot be read lies nowhere."""
-        return url.startswith(self._prefix) or _origin_of(url) == self._whole
+        return url.startswith(self._prefix) or self._own.has(_written(_origin_of(url)))
+
+    def auth_for(self, url: str) -> AuthChoice:
+        """Which credentials may go to ``url``."""
+        return url.startswith(self._prefix) or self._own.auth_for(_written(_origin_of(url)))
+
+
+def _written(origin: tuple[str, str, int] | None) -> str:
+    """An origin as ``https://host:port``; empty if there is none."""
+    if origin is None:
+        return ""
+    scheme, host, port = origin
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _origin_of(url: str) -> tuple[str, str, int] | None:

@@ -150,6 +150,10 @@ class AccountObserver:
     def signed_in(self, expires_in_s: float) -> None:
         """There is a new token. The login may have been the probe of a half-open breaker: requests need not wait."""
         self._budget.succeeded()
+        self.token_signed(expires_in_s)
+
+    def token_signed(self, expires_in_s: float) -> None:
+        """There is a new token, which the account has signed itself: the provider has not seen it yet."""
         expires_in_s = round(expires_in_s, 1)
         self._log.emit("session.renewed", lane=self.lane, account=self._account, expires_in_s=expires_in_s)
 

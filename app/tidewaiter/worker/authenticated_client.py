@@ -19,7 +19,8 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, Token
+from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, SignedSession, Token, TokenSession
+from tidewaiter.providers.login_values import secret_values
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit
@@ -56,7 +57,7 @@ class AuthenticatedClient:
 
     Args:
         client: sends the requests.
-        session: how the account signs in; ``None`` if its credentials are enough.
+        session: how the account signs in, or signs its own tokens; ``None`` if its credentials are enough.
         budget: admits requests and logins.
         observer: gets the results of logins; steps report their replies to the same observer.
         clock: the time.
@@ -68,7 +69,7 @@ class AuthenticatedClient:
     def __init__(
         self,
         client: AccountClient,
-        session: LoginSession | None,
+        session: LoginSession | SignedSession | None,
         *,
         budget: Budget,
         observer: AccountObserver,
@@ -115,16 +116,16 @@ class AuthenticatedClient:
             SignInError: there is no token to send it with.
         """
         session = self._session
-        if session is None or not self._client.owns(request.url):
+        if session is None or not self._needs_token(request):
             return await self._client.exchange(request, permit, on_send)
         permit, token = await self._signed(session, permit)
-        reply = await self._client.exchange(request, permit, on_send)
+        reply = await self._client.exchange(session.completed(request, token), permit, on_send)
         if not await read_off_loop(len(reply.body), partial(session.rejects_token, reply)):
             return reply
         on_send(False)
         self._forget(token)
-        permit, _ = await self._signed(session, None)
-        reply = await self._client.exchange(request, permit, on_send)
+        permit, token = await self._signed(session, None)
+        reply = await self._client.exchange(session.completed(request, token), permit, on_send)
         if await read_off_loop(len(reply.body), partial(session.rejects_token, reply)):
             on_send(False)
             raise SignInError(session.refused(reply))
@@ -139,19 +140,19 @@ class AuthenticatedClient:
         The rest is as for :meth:`exchange`.
         """
         session = self._session
-        if session is None or not self._client.owns(request.url):
+        if session is None or not self._needs_token(request):
             async with self._client.open_reply(request, permit, on_send) as beginning:
                 yield beginning
             return
         permit, token = await self._signed(session, permit)
-        async with self._client.open_reply(request, permit, on_send) as beginning:
+        async with self._client.open_reply(session.completed(request, token), permit, on_send) as beginning:
             if not session.rejects_token(beginning.reply):
                 yield beginning
                 return
         on_send(False)
         self._forget(token)
-        permit, _ = await self._signed(session, None)
-        async with self._client.open_reply(request, permit, on_send) as beginning:
+        permit, token = await self._signed(session, None)
+        async with self._client.open_reply(session.completed(request, token), permit, on_send) as beginning:
             if session.rejects_token(beginning.reply):
                 on_send(False)
                 raise SignInError(session.refused(beginning.reply))
@@ -166,8 +167,14 @@ class AuthenticatedClient:
         await self._budget.sleep_between_tries(delay_s)
 
     def owns(self, url: str) -> bool:
-        """Whether an address lies within the provider's own origin."""
+        """Whether an address lies within one of the provider's own origins."""
         return self._client.owns(url)
+
+    def _needs_token(self, request: WireRequest) -> bool:
+        """Whether the account's own credentials, or values of its login, go with a request."""
+        if self._session is not None and self._session.is_needed_by(request):
+            return True
+        return self._client.owns(request.url) and self._client.auth_of(request) is True
 
     def stream(
         self, request: WireRequest, *, send_auth: bool, may_ask: Callable[[str], None] = any_host
@@ -176,23 +183,31 @@ class AuthenticatedClient:
 
         ``may_ask`` is as for :meth:`AccountClient.stream`.
         """
-        if self._session is None or not send_auth or not self._client.owns(request.url):
+        session = self._session
+        if session is None or not (session.is_needed_by(request) or (send_auth and self._needs_token(request))):
             return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
-        return self._stream(self._session, request, may_ask)
+        return self._stream(session, request, may_ask, send_auth=send_auth)
 
     @asynccontextmanager
     async def _stream(
-        self, session: LoginSession, request: WireRequest, may_ask: Callable[[str], None]
+        self,
+        session: LoginSession | SignedSession,
+        request: WireRequest,
+        may_ask: Callable[[str], None],
+        *,
+        send_auth: bool,
     ) -> AsyncIterator[StreamReply]:
         permit, token = await self._signed(session, None)
-        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
+        whole = session.completed(request, token)
+        async with self._client.stream(whole, send_auth=send_auth, permit=permit, may_ask=may_ask) as raw:
             reply, refusal = await _examined(session, raw)
             if refusal is None:
                 yield reply
                 return
         self._forget(token)
-        permit, _ = await self._signed(session, None)
-        async with self._client.stream(request, send_auth=True, permit=permit, may_ask=may_ask) as raw:
+        permit, token = await self._signed(session, None)
+        whole = session.completed(request, token)
+        async with self._client.stream(whole, send_auth=send_auth, permit=permit, may_ask=may_ask) as raw:
             reply, refusal = await _examined(session, raw)
             if refusal is not None:
                 raise SignInError(session.refused(refusal))
@@ -200,13 +215,16 @@ class AuthenticatedClient:
 
     # --- the token ----------------------------------------------------------------------------------------------------
 
-    async def _signed(self, session: LoginSession, permit: Permit | None) -> tuple[Permit, Token]:
+    async def _signed(self, session: LoginSession | SignedSession, permit: Permit | None) -> tuple[Permit, Token]:
         """A permit, and a valid token; the request must be sent with both at once."""
         while True:
             permit = permit or await self._budget.admit()
             token = self._token
             if token is not None and self._clock.now() < self._renew_at:
                 return permit, token
+            if isinstance(session, SignedSession):
+                self._use(session, session.token(self._clock.now(), self._nonce()))
+                continue
             await self._sign_in(session, permit)
             permit = None
 
@@ -239,7 +257,9 @@ class AuthenticatedClient:
             login.ended.set()
 
     async def _log_in(self, session: LoginSession, permit: Permit) -> Token | SignInError:
-        request = session.login(self._clock.now(), f"{self._rand.getrandbits(_NONCE_BITS):032x}")
+        request = session.login(self._clock.now(), self._nonce())
+        # A server may quote what it was sent: the log redacts a signature until the next login.
+        self._log.add_temporary_secrets(f"login {self.observer.lane}", request.secrets)
         try:
             reply = await self._client.sign_in(request, permit)
         except TransportError as error:
@@ -251,6 +271,9 @@ class AuthenticatedClient:
         read = await read_off_loop(len(reply.body), partial(session.read_login, reply, self._clock.now()))
         self.observer.login_read(reply.status, signed_in=isinstance(read, Token))
         return read if isinstance(read, Token) else SignInError(read)
+
+    def _nonce(self) -> str:
+        return f"{self._rand.getrandbits(_NONCE_BITS):032x}"
 
     def _keeps_token(self, failure: NotSignedIn) -> bool:
         """Whether the token is still good after a login failed that came early; then the login is tried again later.
@@ -264,15 +287,20 @@ class AuthenticatedClient:
         self._renew_at = self._clock.now() + left_s / 2
         return True
 
-    def _use(self, session: LoginSession, token: Token) -> None:
+    def _use(self, session: TokenSession, token: Token) -> None:
         # Requests with the old token may still be under way and fail: the log redacts it until the next login.
-        self._log.add_temporary_secrets(f"session {self.observer.lane}", {self._last_value, token.value})
+        secrets = {self._last_value, token.value, *secret_values(token.kept)}
+        self._log.add_temporary_secrets(f"session {self.observer.lane}", secrets)
         self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
         self._client.use(session.credentials(token))
-        self.observer.signed_in(token.expires_at - self._clock.now())
+        lasts_s = token.expires_at - self._clock.now()
+        if isinstance(session, SignedSession):
+            self.observer.token_signed(lasts_s)
+        else:
+            self.observer.signed_in(lasts_s)
 
 
-async def _examined(session: LoginSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
+async def _examined(session: TokenSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:
     """The reply, which can still be read, and the refusal if it says that the token has ended."""
     if not reply.own or reply.status < _FIRST_ERROR:
         return reply, None

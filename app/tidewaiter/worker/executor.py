@@ -78,10 +78,10 @@ class Executor:
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             return False
         if job.state is State.QUEUED:
-            return operation.submits(job)
+            return operation.submits(job) or operation.prepares(job)
         if job.state is State.RECONCILING:
-            return operation.adoption(job) is not None
-        return job.state in (State.POLLING, State.CLEANING, State.CANCELLING)
+            return operation.adoption(job) is not None and not operation.policy.stages.starts(job)
+        return job.state in (State.STARTING, State.POLLING, State.CLEANING, State.CANCELLING)
 
     async def take(self, step: StepContext) -> o.Outcome:
         """Take the step that is due and return its outcome.
@@ -139,11 +139,16 @@ class Executor:
     async def _begin(self, step: StepContext) -> o.Outcome:
         return await self._submitter.begin(step)
 
+    async def _start(self, step: StepContext) -> o.Outcome:
+        return await self._submitter.start(step)
+
     async def _interrupted_submit(self, _: StepContext) -> o.Outcome:
         return o.Unknown("the daemon ended between the intent and the reply")
 
     async def _reconcile(self, step: StepContext) -> o.Outcome:
         job, operation = step.job, step.operation
+        if operation.policy.stages.starts(job):
+            return o.Undecidable(job.reason or f"the outcome of {job.stage} is unknown")
         adoption = operation.adoption(job)
         if adoption is None:
             return o.Undecidable(job.reason or "the submit's outcome is unknown")
@@ -178,7 +183,7 @@ class Executor:
             landed = await self._fetcher.land_no_files(job, read)
         outcome = landed
         if isinstance(landed, o.Stored):
-            outcome = replace(landed, handle=read.handle)
+            outcome = replace(landed, handle=read.handle, kept=read.kept)
         elif isinstance(landed, o.NotYet):
             outcome = o.Pending(retry_after_s=landed.retry_after_s)
         elif isinstance(landed, o.LinksExpired):
@@ -244,6 +249,7 @@ _STEPS: Mapping[State, Callable[[Executor, StepContext], Awaitable[o.Outcome]]] 
     State.QUEUED: Executor._begin,
     State.SUBMITTING: Executor._interrupted_submit,
     State.RECONCILING: Executor._reconcile,
+    State.STARTING: Executor._start,
     State.POLLING: Executor._poll,
     State.FETCHING: Executor._fetch,
     State.CLEANING: Executor._clean_up,
@@ -351,7 +357,8 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
         ):  # fmt: skip
             return replace(outcome, reason=clean(outcome.reason))
         case (
-            o.Intended() | o.Accepted() | o.Duplicate() | o.Adopted() | o.FetchStarted() | o.Cleaned() | o.Cancelled()
-            | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided() | o.AdoptDecided()
+            o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Adopted() | o.FetchStarted() | o.Cleaned()
+            | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
+            | o.AdoptDecided()
         ):  # fmt: skip
             return outcome

@@ -1,7 +1,7 @@
 """Walking a list page by page: the budget admits each page, each is tried again by itself, and one is in memory."""
 
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from random import Random
 from tempfile import SpooledTemporaryFile
@@ -51,20 +51,22 @@ class ListWalk:
         self._rand = rand
         self._waits = waits
 
-    async def matches(self, adoption: RemoteJobSearch, most: int) -> set[str] | o.Outcome:
-        """The handles of all remote jobs in the list that match, or why they cannot be found.
+    async def matches(self, adoption: RemoteJobSearch, most: int) -> dict[str, Mapping[str, str]] | o.Outcome:
+        """The handles of all remote jobs in the list that match, with the values that are kept of each.
+
+        If they cannot be found, the outcome that says why.
 
         Args:
             adoption: the list, and what is looked for.
             most: with so many matches the rest of the list is not asked for.
         """
-        found: set[str] = set()
+        found: dict[str, Mapping[str, str]] = {}
 
         async def read_page(page: PagePosition) -> Matches | o.Outcome:
             return await self._session.send(adoption.request(self._job, page), partial(adoption.read, self._job, page))
 
         async def consume(matches: Matches) -> bool:
-            found.update(matches.handles)
+            found.update(matches.named())
             return len(found) < most
 
         broken = await self._each_page(read_page, consume, adoption.reader.bounds.most_pages)

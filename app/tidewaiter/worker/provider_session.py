@@ -122,7 +122,7 @@ class ProviderSession:
         return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)
 
     def owns(self, url: str) -> bool:
-        """Whether an address lies within the provider's own origin."""
+        """Whether an address lies within one of the provider's own origins."""
         return self._client.owns(url)
 
     def check_open(self) -> None:

@@ -4,6 +4,7 @@ The intent is made durable before the request is sent, and nothing is sent twice
 """
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -60,18 +61,39 @@ class Submitter:
         self._public_url = public_url
 
     async def begin(self, step: StepContext) -> o.Outcome:
-        """Share another job's result, go on to the download of an operation that needs no submit, or submit."""
+        """Share another job's result, send a request before the submit, submit, or go on to the download.
+
+        An operation that needs no submit goes on to the download at once.
+        """
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)
+        if step.operation.prepares(step.job):
+            request = step.operation.before(step.job)
+            return await step.session.send(request, partial(step.operation.read_before, step.job))
         return await self._submit(step) if step.operation.submits(step.job) else o.Ready()
+
+    async def start(self, step: StepContext) -> o.Outcome:
+        """Start the remote job: build the request, make the intent durable, and only then send it."""
+        intent = step.update(o.Intended(self._key_for(step.job)), self._clock.now(), self._rand)
+        request = await step.session.filled(step.operation.start(intent.job))
+        job = await step.commit(intent, self._committer)
+        async with step.session.submit(request, may_be_file=False) as beginning:
+            if not isinstance(beginning, ReplyBeginning):
+                return beginning
+            return await step.session.read(beginning.reply, partial(step.operation.read_start, job))
+
+    def _key_for(self, job: Job) -> str:
+        """The key of the job's intent.
+
+        It stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
+        """
+        return job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
 
     async def _submit(self, step: StepContext) -> o.Outcome:
         """Build the request, make the intent durable, and only then send it."""
         operation = step.operation
-        # The key stays when a submit's outcome was unknown: a provider that knows such keys makes no second remote job.
-        key = step.job.intent_key or f"{self._rand.getrandbits(_KEY_BITS):032x}"
         callback_url, callback_hash = self._callback(operation, step.job)
-        intent = step.update(o.Intended(key, callback_hash), self._clock.now(), self._rand)
+        intent = step.update(o.Intended(self._key_for(step.job), callback_hash), self._clock.now(), self._rand)
         request = await step.session.filled(operation.submit(intent.job, callback_url))
         job = await step.commit(intent, self._committer)
         async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as beginning:
@@ -91,7 +113,7 @@ class Submitter:
             step.session.sent = False
         landed = await self._fetcher.land_reply(step.job, step.operation, inline, beginning)
         if isinstance(landed, o.Stored):
-            return landed
+            return replace(landed, kept=inline.kept)
         reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
         return o.Unsent(reason) if repeatable else o.Unknown(reason)
 
@@ -133,11 +155,11 @@ class Reconciler:
             return o.Undecidable(f"the remote job cannot be looked up: {found.reason}")
         if isinstance(found, o.NotYet):
             return o.Retry(found.reason, found.retry_after_s)
-        if not isinstance(found, set):
+        if not isinstance(found, dict):
             return found
         possible = await self._possible(job, sorted(found), policy)
         if len(possible) == 1:
-            return o.Adopted(possible[0])
+            return o.Adopted(possible[0], found[possible[0]])
         if possible:
             named = ", ".join(map(shown_handle, possible[:_NAMED])) + (" ..." if len(possible) > _NAMED else "")
             return o.Undecidable(f"{len(possible)} remote jobs could be it: {named}")

@@ -13,7 +13,7 @@ from tests.web.ui.ui_server import ADMIN, READER, UiServer
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import NewJob, State
-from tidewaiter.services.parked_decisions import DECISIONS, UNKNOWN_SUBMIT
+from tidewaiter.services.parked_decisions import ADOPT, CANCEL, SUBMIT_AGAIN, UNKNOWN_SUBMIT
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.ui.forms import local_path
 
@@ -229,7 +229,7 @@ async def test_a_job_shows_why_it_waits(page_server: UiServer) -> None:
     parked = await page_server.sample.parked("loyalty", "statistics")
     _, text = await page_server.get(f"/jobs/{parked.id}")
     assert UNKNOWN_SUBMIT in text
-    for decision in DECISIONS:
+    for decision in (ADOPT, SUBMIT_AGAIN, CANCEL):
         assert f"<h3>{decision.name}</h3>" in text
         assert decision.effect in text
         assert decision.risk in text

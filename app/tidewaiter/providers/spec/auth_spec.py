@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from tidewaiter.providers.spec.field_types import (
     Codes,
     InvalidValueError,
     Items,
+    Name,
     Picks,
     Scalar,
     SentHeaderName,
@@ -19,6 +20,7 @@ from tidewaiter.providers.spec.field_types import (
 from tidewaiter.providers.spec.request_spec import ConditionsSpec, RequestSpec, RuleSpec, Words
 
 Seconds: TypeAlias = Annotated[float, Field(gt=0)]
+Keep: TypeAlias = Mapping[Name, Picks]
 
 ASSERTION_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """The algorithms of RFC 7518 and RFC 8037 that need no shared secret."""
@@ -30,12 +32,17 @@ class NoAuth(SpecVariant):
     type: Literal["none"]
 
 
-class BasicAuth(SpecVariant):
+class BasicSpec(SpecVariant):
+    """User name and password of HTTP Basic, for a login. Source: RFC 7617."""
+
+    username: Text = Field(description="the user name")
+    password: Text = Field(description="the password, a secret setting")
+
+
+class BasicAuth(BasicSpec):
     """HTTP Basic. Source: RFC 7617."""
 
     type: Literal["basic"]
-    username: Text = Field(description="the user name")
-    password: Text = Field(description="the password, a secret setting")
 
 
 class BearerAuth(SpecVariant):
@@ -130,8 +137,8 @@ class LoginSpec(RequestSpec):
     """The request that opens a session, and the place of the token in its reply.
 
     It may contain secrets, because it is sent to its ``url`` only, which may lead to another origin. No credentials are
-    added to it. There is one login at a time, and it counts against the limits. The first value of ``expires_at``,
-    ``expires_in`` and ``jwt`` that is present counts.
+    added to it but ``basic``; ``base`` and ``auth`` are not for a login. There is one login at a time, and it counts
+    against the limits. The first value of ``expires_at``, ``expires_in`` and ``jwt`` that is present counts.
     """
 
     method: Literal["GET", "POST", "PUT"] = "POST"
@@ -142,12 +149,25 @@ class LoginSpec(RequestSpec):
     )
     expires_in: Picks = Field(default=(), description="in how many seconds the token expires")
     jwt: bool = Field(default=False, description="the token is a JSON Web Token, and its `exp` is the expiry")
+    keep: Keep = Field(
+        default={},
+        description="values of the reply by their names, for later requests: `${login.NAME}`; each must be there",
+    )
+    basic: BasicSpec | None = Field(default=None, description="HTTP Basic; other secrets of a login are references")
     rules: Items[LoginRule] = Field(
         default=(),
         description="`refused` pauses the account, `throttled` makes it wait, `retry` tries again. Without a "
         "rule a 2xx with a token is success, and a 4xx, or a 2xx with JSON but no token, is "
         "`refused`",
     )
+
+    @model_validator(mode="after")
+    def _has_its_own_secrets(self) -> Self:
+        if self.base is not None or self.auth is not None:
+            raise ValueError("base and auth are not for a login, which has a url and secrets of its own")
+        if self.basic is not None and any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("basic sets the header Authorization, and headers have one, too: remove one of them")
+        return self
 
 
 class TokenAuth(SpecVariant):
@@ -175,8 +195,47 @@ class SessionAuth(TokenAuth):
     place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
 
 
+_SET_BY_US = frozenset({"exp", "iat", "nbf"})
+
+
+def _claims(value: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    found = sorted(_SET_BY_US & set(value))
+    if found:
+        raise InvalidValueError(f"may not have {' and '.join(found)}: lifetime_s says how long a token is valid")
+    return value
+
+
+Claims: TypeAlias = Annotated[Mapping[str, JsonValue], AfterValidator(_claims)]
+"""The claims of a JSON Web Token, with templates; ``${key.sha256}`` is the fingerprint of the public key."""
+
+
+class JwtAuth(TokenAuth):
+    """A JSON Web Token that we sign with the account's private key, as the token of every request.
+
+    It is signed anew before it expires, without a login. ``iat`` and ``exp`` are set by Tidewaiter. Source: RFC 7519.
+    """
+
+    type: Literal["jwt"]
+    key: Text = Field(description="`${account.NAME}` of a setting of type `private_key`, and nothing else")
+    algorithm: Algorithm = Field(
+        default="RS256", description="`RS`, `PS` or `ES` with `256`, `384` or `512`, or `EdDSA`; may be a setting"
+    )
+    key_id: Text | None = Field(default=None, description="`kid` in the header")
+    claims: Claims = Field(
+        min_length=1,
+        description="what the token says, with `${account.NAME}`; `${key.sha256}` is the SHA-256 of the public key, "
+        "in Base64",
+    )
+    lifetime_s: float = Field(default=600.0, ge=10, le=3600, description="seconds that a token is valid")
+    place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
+
+
 class AssertionSpec(SpecTable):
-    """A JSON Web Token, signed with the account's private key, instead of a secret. Source: RFC 7523, section 2.2."""
+    """A JSON Web Token, signed with the account's private key. Source: RFC 7523.
+
+    It proves who the client is (section 2.2), or is itself the grant (section 2.1): see ``grant``. ``exp`` and ``jti``
+    are set by Tidewaiter.
+    """
 
     key: Text = Field(description="`${account.NAME}` of a setting of type `private_key`, and nothing else")
     algorithm: Algorithm = Field(
@@ -184,19 +243,40 @@ class AssertionSpec(SpecTable):
     )
     key_id: Text | None = Field(default=None, description="`kid` in the header")
     audience: Text | None = Field(default=None, description="`aud`; without it the token URL")
+    claims: Claims = Field(
+        default={},
+        description="more claims, with `${account.NAME}`; for `client_credentials` `iss` and `sub` are the client's id "
+        "unless they are given here",
+    )
     # SMART servers accept at most five minutes; one minute is for clock differences.
     # https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html
     lifetime_s: float = Field(default=240.0, gt=0, le=3600, description="seconds that an assertion is valid")
 
+    @model_validator(mode="after")
+    def _own_claims(self) -> Self:
+        if "aud" in self.claims:
+            raise ValueError("claims may not have aud: the key audience says it")
+        if "jti" in self.claims:
+            raise ValueError("claims may not have jti: each assertion gets a number of its own")
+        return self
+
 
 class OAuth2Auth(TokenAuth):
-    """OAuth 2.0 client credentials: with a secret, or with a signed assertion. Source: RFC 6749, section 4.4."""
+    """OAuth 2.0: a token from a token endpoint.
+
+    ``grant = "client_credentials"`` proves the client with a secret or a signed assertion (RFC 6749, section 4.4).
+    ``grant = "jwt_bearer"`` sends a signed assertion that speaks for a user or a service account (RFC 7523, section
+    2.1); its claims need ``iss``.
+    """
 
     type: Literal["oauth2"]
+    grant: Literal["client_credentials", "jwt_bearer"] = Field(
+        default="client_credentials", description="what the token is given for"
+    )
     token_url: AddressTemplate = Field(
         description="the token endpoint; begins with `/` or with a setting of type `url`"
     )
-    client_id: Text = Field(description="the identifier of the client")
+    client_id: Text | None = Field(default=None, description="of the client; required unless grant is `jwt_bearer`")
     client_secret: Text | None = Field(default=None, description="its secret: either this ...")
     assertion: AssertionSpec | None = Field(default=None, description="... or a signed assertion")
     send: Literal["basic", "form"] = Field(
@@ -204,17 +284,27 @@ class OAuth2Auth(TokenAuth):
     )
     scope: Text | None = Field(default=None, description="the scope that is asked for")
     form: Mapping[str, Scalar] = Field(default={}, description="more fields of the form")
+    keep: Keep = Field(
+        default={},
+        description="values of the reply by their names, for later requests: `${login.NAME}`; each must be there",
+    )
 
     @model_validator(mode="after")
-    def _one_proof(self) -> Self:
-        if (self.client_secret is None) == (self.assertion is None):
+    def _has_what_the_grant_needs(self) -> Self:
+        if self.grant == "jwt_bearer":
+            self._check_jwt_bearer()
+        elif self.client_id is None:
+            raise ValueError("needs client_id")
+        elif (self.client_secret is None) == (self.assertion is None):
             raise ValueError("needs either client_secret or assertion")
-        if self.assertion is not None and "send" in self.model_fields_set:
+        if self.client_secret is None and "send" in self.model_fields_set:
             raise ValueError("send is for the client_secret, and there is none")
         return self
 
-
-Auth: TypeAlias = Annotated[
-    NoAuth | BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth,
-    Field(discriminator="type"),
-]
+    def _check_jwt_bearer(self) -> None:
+        if self.assertion is None:
+            raise ValueError('grant = "jwt_bearer" needs assertion, the signed token that is sent')
+        if "iss" not in self.assertion.claims:
+            raise ValueError("assertion.claims needs iss, who signs; no client_id takes its place for jwt_bearer")
+        if self.client_secret is not None and self.client_id is None:
+            raise ValueError("client_secret needs client_id")

@@ -32,7 +32,12 @@ _CONNECTION_HEADERS = frozenset(
 """Headers for the end and the target of a message (RFC 9110 and 9112): a wrong one could smuggle a request."""
 
 PARAMS = "params"
-"""The key of ``when`` for a job's parameters; the other keys are the account's settings."""
+"""The key of ``when`` for a job's parameters."""
+KEPT = "kept"
+"""The key of ``when`` for the values that a job keeps of replies."""
+HANDLE_IS = "handle"
+"""The key of ``when`` for a regex that is found in a job's handle; all other keys are the account's settings."""
+OF_THE_JOB = frozenset({PARAMS, KEPT, HANDLE_IS})
 
 
 class InvalidValueError(ValueError):
@@ -52,19 +57,20 @@ class SpecVariant(SpecTable):
 
     ``when`` can use settings and parameters that have an ``enum`` or are boolean, and always have a value (required, or
     with a default). Every possible case needs a variant, except where nothing is sent without one, as with adopt,
-    cancel and cleanup. In a setting or parameter ``when`` names others of its kind: the value is used only if it holds.
+    cancel and cleanup. Kept values and handles can be anything, so a variant with a condition on them covers no case
+    for certain. In a setting or parameter ``when`` names others of its kind: the value is used only if it holds.
     """
 
     when: When = Field(
         default={},
         description='which account, by its settings, and in steps which job, by `params`: `{ region = "eu", '
-        'params.kind = "orders" }`',
+        'params.kind = "orders" }`, by its `kept` values, or by `handle`, a regex that is found in its handle',
     )
 
 
 def holds(when: When, settings: Mapping[str, Any]) -> bool:
-    """Whether the settings have the values of ``when``; its ``params`` are ignored."""
-    return all(settings.get(name) == value for name, value in when.items() if name != PARAMS)
+    """Whether the settings have the values of ``when``; conditions on the job are ignored."""
+    return all(settings.get(name) == value for name, value in when.items() if name not in OF_THE_JOB)
 
 
 def _as_tuple(value: object) -> object:

@@ -9,11 +9,24 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_vali
 
 from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.providers.account_overrides import LimitsOverride
-from tidewaiter.providers.spec.auth_spec import Auth, Seconds
-from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
+from tidewaiter.providers.spec.all_auth_spec import Auth, NamedAuth
+from tidewaiter.providers.spec.auth_spec import Seconds
+from tidewaiter.providers.spec.field_types import (
+    HANDLE_IS,
+    KEPT,
+    HeaderName,
+    Items,
+    Name,
+    OneOrMore,
+    Picks,
+    SpecTable,
+    Text,
+)
+from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
+from tidewaiter.providers.spec.stage_specs import BeforeSpec, StartSpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
 from tidewaiter.providers.spec.value_spec import SettingSpec
 
@@ -148,6 +161,9 @@ class OperationSpec(SpecTable):
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), description="when to poll")
     callback: CallbackSpec | None = Field(default=None, description="when to poll if the API can call back")
     answers: AnswersSpec | None = Field(default=None, description="jobs with the same parameters share one result")
+    before: OneOrMore[BeforeSpec] = Field(
+        default=(), description="requests before the submit, which may be repeated, such as an upload"
+    )
     submit: OneOrMore[SubmitSpec] = Field(
         default=(),
         description="the request for the export; without any the results are requested at once, and nothing "
@@ -155,6 +171,9 @@ class OperationSpec(SpecTable):
     )
     adopt: OneOrMore[AdoptSpec] = Field(
         default=(), description="how to find the remote job of a submit without a clear answer"
+    )
+    start: OneOrMore[StartSpec] = Field(
+        default=(), description="requests after the submit that start the remote job, each sent once"
     )
     poll: OneOrMore[PollSpec] = Field(
         default=(), description="the request for the status; required if a submit has a handle"
@@ -185,6 +204,8 @@ class OperationSpec(SpecTable):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
             raise ValueError("answers need submits that may be ready at once, and results that are inline")
+        if self.before or self.start:
+            raise ValueError("answers are of one request, so there can be no before and no start")
         if answers.fresh_s >= self.schedule.deadline_s:
             raise ValueError("answers.fresh_s is not less than schedule.deadline_s, so a job would expire waiting")
         return self
@@ -200,24 +221,32 @@ class OperationSpec(SpecTable):
         inline = all(results.inline for results in self.results)
         for submit in self.submit:
             self._check_submit(submit, inline=inline)
-        for poll in self.poll:
-            if not any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules):
-                raise ValueError("poll needs a rule that says when the job is ready")
+        self._check_polls()
         return self
+
+    def _check_polls(self) -> None:
+        """Each poll says when the job is ready, unless its replies choose another one that does."""
+        ready = [any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules) for poll in self.poll]
+        chosen = [not {KEPT, HANDLE_IS}.isdisjoint(poll.when) for poll in self.poll]
+        leads_on = any(one and other for one, other in zip(ready, chosen, strict=True))
+        if not all(ready) and not leads_on:
+            raise ValueError("poll needs a rule that says when the job is ready")
 
     def _check_without_submit(self) -> None:
         if any(results.inline or results.files for results in self.results):
             raise ValueError("without submit, results need url, pages or resolve")
+        if self.start:
+            raise ValueError("without submit there is no remote job to start: make start a before, or add a submit")
         if self.adopt or self.poll or self.cancel or self.cleanup:
             raise ValueError("without submit there is no remote job to adopt, poll, cancel or clean up")
 
     def _check_submit(self, submit: SubmitSpec, *, inline: bool) -> None:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
-        if ready and not inline and not submit.handle:
+        if ready and not inline and not submit.names_handle:
             raise ValueError("a submit that is ready at once, and has no handle, needs results that are inline")
-        if not submit.handle and not ready:
+        if not submit.names_handle and not ready:
             raise ValueError("submit needs handle, or a rule that says when its reply is the result")
-        if submit.handle and not self.poll:
+        if submit.names_handle and not self.poll:
             raise ValueError("submit has a handle, so there must be a poll that uses it")
 
 
@@ -279,17 +308,26 @@ class Example(SpecTable):
         default=None, description="the name of one; required except for `login`, `renew` and `probe`"
     )
     step: Literal[
-        "submit", "adopt", "poll", "resolve", "page", "file", "cancel", "cleanup", "login", "renew", "probe"
-    ] = Field(description="which request and reply it is about")
+        "before", "submit", "adopt", "start", "poll", "resolve", "page", "file", "cancel", "cleanup",
+        "login", "renew", "probe",
+    ] = Field(description="which request and reply it is about")  # fmt: skip
+    stage: Name | None = Field(default=None, description="the name of the step, for `before` and `start`")
     account: Mapping[str, JsonValue] = Field(default={}, description="settings; they replace the `example` values")
     params: Mapping[str, JsonValue] = Field(default={}, description="parameters; they replace the `example` values")
     handle: Text | None = Field(
         default=None, description="the remote job's handle; every step after the submit needs one"
     )
+    kept: Mapping[str, str] = Field(default={}, description="the values that the job keeps already")
     callback_url: Text | None = Field(default=None, description="the value of `${callback_url}`")
     link: ExampleLink | None = Field(default=None, description="for the reply of a file: the link that was followed")
     page: ExamplePage = Field(default=ExamplePage(), description="for a page of `results.pages` or `adopt`: which one")
     request: ExampleRequest | None = Field(default=None, description="the expected request")
+    login: Mapping[Name, str] = Field(
+        default={}, description="values of the login, for `${login.NAME}` in the expected request"
+    )
+    claims: Mapping[str, JsonValue] = Field(
+        default={}, description="claims of the token that the step `login` signs; others are not compared"
+    )
     reply: ExampleReply | None = Field(default=None, description="the recorded reply")
     outcome: Mapping[str, JsonValue] | None = Field(
         default=None,
@@ -301,9 +339,13 @@ class Example(SpecTable):
     def _has_request_or_reply(self) -> Self:
         if (self.operation is None) != (self.step in ("login", "renew", "probe")):
             raise ValueError("needs an operation, unless its step is login, renew or probe, which belong to none")
+        if (self.stage is None) == (self.step in ("before", "start")):
+            raise ValueError("stage is the name of a step before or start, needed for them and for no other")
         if (self.reply is None) != (self.outcome is None):
             raise ValueError("reply and outcome belong together")
-        if self.request is None and self.reply is None:
+        if self.claims and self.step != "login":
+            raise ValueError("claims are those of the token that a login signs, so the step must be login")
+        if self.request is None and self.reply is None and not self.claims:
             raise ValueError("needs a request, or a reply and its outcome")
         if self.step == "file" and self.reply is not None and self.link is None:
             raise ValueError("a file's reply needs the link that was followed")
@@ -328,10 +370,16 @@ class ProviderSpec(SpecTable):
     base_url: OneOrMore[Text] = Field(
         min_length=1,
         description="the base of URLs that begin with `/`; the first whose settings all have a value counts. "
-        "The account's credentials are sent to its scheme, host and port only",
+        "The account's credentials are sent to its scheme, host and port, and to those of `origins`",
     )
     account: Mapping[Name, SettingSpec] = Field(default={}, description="the settings of an account")
     auth: OneOrMore[Auth] = Field(default=(), description="how to authenticate; without it there is no authentication")
+    auths: Mapping[Name, NamedAuth] = Field(
+        default={}, description="fixed credentials, for the requests and origins that name them"
+    )
+    origins: Mapping[Name, OriginSpec] = Field(
+        default={}, description="more origins of the provider; every other gets no credentials"
+    )
     probe: ProbeSpec | None = Field(default=None, description="a request that shows whether an account works")
     limits: LimitsSpec = Field(default=LimitsSpec(), description="what the API permits")
     reply: ReplySpec = Field(default=ReplySpec(), description="how the bodies of replies are read: JSON or XML")

@@ -12,6 +12,7 @@ from tidewaiter.providers.spec.field_types import (
     Expression,
     HeaderMatch,
     InvalidValueError,
+    Name,
     Picks,
     Regex,
     Scalar,
@@ -36,6 +37,12 @@ def _distinct(words: Mapping[str, str]) -> Mapping[str, str]:
     return words
 
 
+def _not_true(value: bool | str) -> bool | str:
+    if value is True:
+        raise InvalidValueError("must be false, or a name in the table auths; the account's own credentials are usual")
+    return value
+
+
 UrlTemplate: TypeAlias = Annotated[str, AfterValidator(_url_template)]
 Effect = TypeVar("Effect", bound=str)
 Words: TypeAlias = Annotated[Mapping[str, Effect], AfterValidator(_distinct)]
@@ -45,8 +52,9 @@ class RequestSpec(SpecTable):
     """One request. References ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
     A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
-    with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. A key of ``query``,
-    ``headers``, ``json`` or ``form`` is left out if its reference has no value.
+    with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. ``base`` sends it to another
+    origin of the provider, and ``auth`` with other credentials. A key of ``query``, ``headers``, ``json`` or ``form``
+    is left out if its reference has no value.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(
@@ -76,6 +84,11 @@ class RequestSpec(SpecTable):
     )
     reply: ReplySpec | None = Field(
         default=None, description="how the body of its reply is read, if other than elsewhere in the spec"
+    )
+    base: Name | None = Field(default=None, description="an origin of the table `origins`, in place of the base URL")
+    auth: Annotated[bool | Name, AfterValidator(_not_true)] | None = Field(
+        default=None,
+        description="credentials of the table `auths` by their name, or `false` for none; without it the account's",
     )
 
     @model_validator(mode="after")

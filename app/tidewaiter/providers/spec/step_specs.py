@@ -9,12 +9,15 @@ from tidewaiter.providers.spec.field_types import (
     Code,
     Expression,
     Items,
+    Name,
     OneOrMore,
     Picks,
     PickSpec,
     Scalar,
     SpecVariant,
+    Text,
 )
+from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import PageSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
@@ -122,7 +125,10 @@ class RetryAfterSpec(PickSpec):
 
 
 class SubmitSpec(RequestSpec, SpecVariant):
-    """The request that makes a remote job. Without ``handle`` a rule must say when the reply is the result itself."""
+    """The request that makes a remote job.
+
+    Without ``handle`` and ``handle_from`` a rule must say when the reply is the result itself.
+    """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     repeatable: bool | None = Field(
@@ -130,9 +136,26 @@ class SubmitSpec(RequestSpec, SpecVariant):
         description="for this variant, if it differs from the operation: see [repeatable](index.md#repeatable)",
     )
     handle: Picks = Field(default=(), description="the handle of the remote job, at most 2048 characters")
+    handle_from: Text | None = Field(
+        default=None, description="the handle as a template, for replies that do not name the remote job"
+    )
     rules: Items[SubmitRule] = Field(
         default=(), description="what the reply means; without any, a 2xx with a handle is `accepted`"
     )
+    keep: Keep = Field(
+        default={}, description="values of the reply that are kept with the job, for the requests after it"
+    )
+
+    @property
+    def names_handle(self) -> bool:
+        """Whether it says what the handle of the remote job is."""
+        return bool(self.handle) or self.handle_from is not None
+
+    @model_validator(mode="after")
+    def _one_handle(self) -> Self:
+        if self.handle and self.handle_from is not None:
+            raise ValueError("a submit has either handle or handle_from: remove one of them")
+        return self
 
 
 class PollSpec(RequestSpec, SpecVariant):
@@ -152,6 +175,11 @@ class PollSpec(RequestSpec, SpecVariant):
         description="a new handle, if the reply has one. The next poll uses it; from the reply that says "
         "ready, so do `results` and `cleanup`",
     )
+    keep: Keep = Field(
+        default={},
+        description="values of the reply that are kept with the job, for the requests after it. The reply that says "
+        "ready must have them, unless an earlier one had",
+    )
 
 
 class AdoptSpec(PageSpec, SpecVariant):
@@ -169,6 +197,9 @@ class AdoptSpec(PageSpec, SpecVariant):
         default=None, description="JMESPath that is true on the item; at least one of `match` and `where`"
     )
     handle: Expression = Field(description="JMESPath on the item: the remote job's handle")
+    keep: Mapping[Name, Expression] = Field(
+        default={}, description="JMESPath on the item: the values that the reply to the submit would have had"
+    )
     lag_s: float = Field(
         default=120.0, ge=0, description="for how many seconds after a submit the list may lack its remote job"
     )

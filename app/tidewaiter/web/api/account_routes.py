@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from tidewaiter.providers.errors import UnknownProviderError
+from tidewaiter.providers.errors import SpecError, UnknownProviderError
 from tidewaiter.services.resource_json import (
     account_json,
     provider_json,
@@ -48,7 +48,7 @@ class ProviderRoutes:
         """The operations of a remote API."""
         try:
             provider = self._context.providers().get(request.match_info["name"])
-        except UnknownProviderError as error:
+        except (SpecError, UnknownProviderError) as error:
             raise ProblemError(404, str(error)) from error
         return json_reply(provider_json(provider))
 

@@ -154,6 +154,11 @@ class JobShape(Outgoing):
     batch: Annotated[str | None, Field(description="the batch that it belongs to")]
     labels: dict[str, str]
     traceparent: Annotated[str | None, Field(description="the caller's trace (W3C Trace Context)")]
+    stage: Annotated[
+        str | None,
+        Field(description="the request that is next, or under way, of several that make and start the remote job"),
+    ]
+    kept: Annotated[dict[str, str], Field(description="values of the provider's replies that the requests after need")]
 
 
 class JobPage(Outgoing):
@@ -236,10 +241,11 @@ class AccountShape(Outgoing):
     """The status of an account."""
 
     account: str
-    provider: str
+    provider: Annotated[str | None, Field(description="null if its spec has a fault")]
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
+    fault: Annotated[str | None, Field(description="why no daemon serves it: a fault of its spec; null if it has none")]
 
 
 class AccountsShape(Outgoing):

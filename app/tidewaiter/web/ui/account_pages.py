@@ -11,8 +11,9 @@ from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.domain.formatting import duration, written
 from tidewaiter.domain.job import REMOTE
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services import AccountService, NotFoundError, ScheduleService
+from tidewaiter.services import AccountService, ConflictError, NotFoundError, ScheduleService
 from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
@@ -64,11 +65,16 @@ class AccountPages:
         accounts = self._accounts(request).accounts
         served = {lane.account for lane in view.lanes}
         idle = [account for name, account in sorted(accounts.items()) if name not in served]
-        return self._renderer.page(request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle)
+        faulty = {name: reason for name, reason in faulty_among(accounts).items() if name not in served}
+        return self._renderer.page(
+            request, "accounts.html", title="Accounts", view=view, accounts=accounts, idle=idle, faulty=faulty
+        )
 
     async def _show(self, request: web.Request) -> web.Response:
         name, service = request.match_info["name"], self._accounts(request)
         account = service.accounts.get(name)
+        if (fault := faulty_among(service.accounts).get(name)) is not None:
+            raise ConflictError(f"account {name} is not served: {fault}; correct the file, then send SIGHUP")
         if account is None:
             raise NotFoundError(f"there is no account {name[:64]!r} in the configuration")
         view = await self._dashboard.read(request)
@@ -79,7 +85,7 @@ class AccountPages:
             title=f"Account {name}",
             view=view,
             account=account,
-            server=str(URL(account.origin).origin()),
+            server=str(URL(account.first_url).origin()),
             lanes=_lanes_of(view, name),
             pause=await service.pause_of(name),
             settings=_settings(account),

@@ -10,6 +10,7 @@ from tidewaiter.database.dashboard_store import MOST_DUE, Dashboard, DashboardSn
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import LIVE, Job
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import AccountService
 from tidewaiter.services.wait_reasons import LaneCondition, lane_report, limit_opens_at
@@ -55,18 +56,20 @@ def lanes_of(
         shards: how many lanes each of them has.
         now: epoch seconds.
     """
-    found = []
+    found, faulty = [], faulty_among(accounts)
     live = [lane for lane in snapshot.lanes if lane.id in snapshot.backlogs and snapshot.backlogs[lane.id].live]
     sharing = {lane.account: lane.shard + 1 for lane in sorted(live, key=lambda lane: lane.shard)}
     for lane in snapshot.lanes:
         backlog = snapshot.backlogs.get(lane.id) or LaneBacklog(lane.id, 0, 0, None)
         account = accounts.get(lane.account)
         number = shards.get(lane.account, 1)
-        if (account is None or lane.shard >= number) and not backlog.live:
+        fault = faulty.get(lane.account)
+        if ((account is None and fault is None) or lane.shard >= number) and not backlog.live:
             continue
         limits = account.limits.share(max(number, sharing.get(lane.account, 1))) if account else Limits()
         since = now - limits.period_s
-        report = lane_report(lane, is_configured=account is not None, pause=snapshot.pauses.get(lane.account), now=now)
+        pause = snapshot.pauses.get(lane.account)
+        report = lane_report(lane, is_configured=account is not None, pause=pause, now=now, fault=fault)
         found.append(
             LaneView(
                 id=lane.id,

@@ -9,7 +9,7 @@ from aiohttp import web
 from tidewaiter.database.job_list import JobList
 from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
-from tidewaiter.services.parked_decisions import ADOPT, CANCEL, SUBMIT_AGAIN
+from tidewaiter.services.parked_decisions import decisions_about
 from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.request_reading import number_of
@@ -172,7 +172,7 @@ class JobDetailPage:
             all_files=len(files),
             size=sum(file.size for file in files),
             choices=JobChoices.of(job, now),
-            decisions={"adopt": ADOPT, "retry": SUBMIT_AGAIN, "cancel": CANCEL},
+            decisions=dict(zip(("adopt", "retry", "cancel"), decisions_about(job), strict=True)),
         )
 
 

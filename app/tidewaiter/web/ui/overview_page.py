@@ -233,6 +233,9 @@ def _of_lanes(lanes: Sequence[LaneView]) -> Iterator[AttentionItem]:
                 yield AttentionItem(
                     Urgency.URGENT, f"Account {lane.account} has jobs and is not configured", lane.reason or ""
                 )
+            case LaneCondition.FAULTY:
+                what = f"Account {lane.account} is not served: its spec has a fault"
+                yield AttentionItem(Urgency.URGENT, what, lane.reason or "", address)
             case LaneCondition.OPEN:
                 if lane.late_s > _LATE_S:
                     late = counted(round(lane.late_s / 60), "minute")

@@ -11,6 +11,7 @@ from tidewaiter.providers.result_files import JoinedPages
 from tidewaiter.providers.spec.all_auth_spec import parts_of
 from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 from tidewaiter.providers.xml_replies import XmlForm
 
 _NAMES_RESULTS = ("submit", "poll")
@@ -23,7 +24,7 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
         yield "probe"
         yield from Rules(spec.probe.rules, "probe.rules").keys()
     for name, operation in spec.operations.items():
-        for step in ("before", "submit", "adopt", "start", "poll", "results", "cancel", "cleanup"):
+        for step in ("before", "submit", "adopt", "reuse", "start", "poll", "results", "cancel", "cleanup"):
             variants = getattr(operation, step)
             if operation.like is not None and variants == getattr(spec.operations[operation.like], step):
                 continue  # the examples of that operation are enough
@@ -38,6 +39,8 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
 def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
     for number, variant in enumerate(spec.auth):
         for key, auth in parts_of(variant, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
+            if isinstance(auth, HmacAuth | Aws4Auth):
+                yield key
             if isinstance(auth, SessionAuth | OAuth2Auth | JwtAuth):
                 yield f"{key}.claims" if isinstance(auth, JwtAuth) else f"{key}.login"
                 yield from (f"{key}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth))
@@ -75,9 +78,9 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None, Xml
         stages = (steps.before if step == "before" else steps.start).get(job.stage or "")
         key, stage = ("", None) if stages is None else stages.with_key(job)
         return (key, None, None) if stage is None else (key, stage.rules, stage.xml)
-    if step == "adopt":
-        key, adopt = steps.adopt.with_key(job)
-        return (key, None, None) if adopt is None else (key, adopt.paged.rules, adopt.paged.xml)
+    if step in ("adopt", "reuse"):
+        key, search = (steps.adopt if step == "adopt" else steps.reuse).with_key(job)
+        return (key, None, None) if search is None else (key, search.paged.rules, search.paged.xml)
     key, results = steps.results.with_key(job)
     if results is not None and step == "page":
         pages = results.source.pages if isinstance(results.source, JoinedPages) else None

@@ -1,4 +1,4 @@
-"""Microsoft Advertising reports, end to end: two credentials, refresh tokens that are replaced, and the archive."""
+"""Microsoft Advertising reports, end to end: two credentials, refresh tokens that are replaced, a packed file."""
 
 import io
 import zipfile
@@ -112,9 +112,8 @@ async def test_two_reports(tmp_path: Path) -> None:
         for number in range(2):
             api._states = ["Pending", "Success", "Success"]
             job, files = await _run(tmp_path, api.origin)
-            assert (job.state, len(files)) == (State.SUCCEEDED, 1)
-            with zipfile.ZipFile(io.BytesIO(files[0])) as archive:
-                assert archive.read("30000001234.csv") == CSV
+            assert job.state is State.SUCCEEDED
+            assert files == [CSV]
             assert api.asked[0] == f"token canary-rt-{number}"
             assert api.asked[1:] == ["submit", "poll", "poll", "file", "poll", "file"]
             api.asked.clear()

@@ -9,11 +9,13 @@ wrong file. Only the SHA-256 of all this is kept, because a URL may hold a secre
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus, urlsplit
 
+from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.manifest import Artifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,26 @@ def pair_files(listed: Sequence[str], recorded: Sequence[str | None]) -> dict[in
     return found
 
 
+def landed_archives(links: Sequence[str], recorded: Iterable[Artifact]) -> Mapping[int, tuple[Artifact, ...]]:
+    """The archives of a list of which every member is recorded: their place in the list, and the members in order.
+
+    Args:
+        links: the identity of each file of the list. Of several archives of one identity the first counts.
+        recorded: the artifacts of the job.
+    """
+    archives: dict[tuple[str, int, str], dict[int, Artifact]] = {}
+    for artifact in recorded:
+        member = ArchiveMember.read(artifact.identity)
+        if member is not None:
+            archives.setdefault((member.link, member.of, member.sha256), {})[member.place] = artifact
+    places = {link: place for place, link in reversed(list(enumerate(links)))} if archives else {}
+    return {
+        places[link]: tuple(found[place] for place in sorted(found))
+        for (link, of, _), found in archives.items()
+        if len(found) == of and link in places
+    }
+
+
 def part_number(identity: str) -> int:
     """The number of a partial download, so that it is never continued as another file."""
     return int(identity[:15], 16)
@@ -120,10 +142,11 @@ def _text(link: Link, of: int, *, probably: bool) -> str:
     announced = (link.label, link.size, link.count, link.media_type, link.sha256, link.md5, link.gzip)
     if not link.url:
         announced = (link.label, None, None, None, link.sha256, link.md5, link.gzip)
-    # Of files with a plain GET nothing is added, so that the identities of earlier versions stay.
+    # Of plain files with a plain GET nothing is added, so that the identities of earlier versions stay.
+    archive = () if link.archive is None else (link.archive,)
     asked = (link.method, link.headers, link.body)
-    is_plain = asked == ("GET", (), None)
-    return json.dumps([of, _address(link.url, probably=probably), *announced, *(() if is_plain else asked)])
+    more = archive if asked == ("GET", (), None) else (*archive, *asked)
+    return json.dumps([of, _address(link.url, probably=probably), *announced, *more])
 
 
 def _address(url: str, *, probably: bool) -> list[object]:

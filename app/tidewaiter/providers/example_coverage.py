@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.compiled_steps import Steps
 from tidewaiter.providers.nested_lists import NestedLists
@@ -12,6 +13,8 @@ from tidewaiter.providers.spec.all_auth_spec import parts_of
 from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.list_spec import ListSpec
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
+from tidewaiter.providers.xml_replies import XmlForm
 
 _NAMES_RESULTS = ("submit", "poll")
 
@@ -46,6 +49,8 @@ def _keys_of_lists(lists: Sequence[ListSpec], key: str) -> Iterator[str]:
 def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
     for number, variant in enumerate(spec.auth):
         for key, auth in parts_of(variant, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
+            if isinstance(auth, HmacAuth | Aws4Auth):
+                yield key
             if isinstance(auth, SessionAuth | OAuth2Auth | JwtAuth):
                 yield f"{key}.claims" if isinstance(auth, JwtAuth) else f"{key}.login"
                 yield from (f"{key}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth))
@@ -58,14 +63,14 @@ def _is_documented(auth: SessionAuth | OAuth2Auth | JwtAuth) -> bool:
     return "renew" in auth.model_fields_set
 
 
-def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None, number: int = 1) -> Iterator[str]:
+def keys_hit(steps: Steps, step: str, job: Job, reply: WireReply | None, number: int = 1) -> Iterator[str]:
     """The keys that a step of a job uses, with the rule that its reply matches; ``number`` is that of a list."""
     results_key, results = steps.results.with_key(job)
     if step == "list":
         yield results_key
-    key, rules = _list_rules(results, number) if step == "list" else _rules_of(steps, step, job)
+    key, rules, xml = _list_rules(results, number) if step == "list" else _rules_of(steps, step, job)
     yield key
-    verdict = rules.judge(reading) if rules is not None and reading is not None else None
+    verdict = None if rules is None or reply is None else rules.judge(Reading(reply, xml=xml))
     if verdict is None:
         return
     yield verdict.key
@@ -73,29 +78,30 @@ def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None, number:
         yield results_key
 
 
-def _list_rules(results: Results | None, number: int) -> tuple[str, Rules | None]:
+def _list_rules(results: Results | None, number: int) -> tuple[str, Rules | None, XmlForm | None]:
     """The key of one of the lists that lead to the files, and the rules for its reply."""
     levels = results.source.levels if results is not None and isinstance(results.source, NestedLists) else ()
     one = levels[number - 1] if number <= len(levels) else None
-    return ("", None) if one is None else (one.key, one.paged.rules)
+    return ("", None, None) if one is None else (one.key, one.paged.rules, one.paged.xml)
 
 
-def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
-    """The key of the variant that a step of a job uses, and the rules for its reply."""
+def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None, XmlForm | None]:
+    """The key of the variant that a step of a job uses, the rules for its reply, and how XML is read."""
     if step in ("submit", "poll"):
         key, asked = (steps.submit if step == "submit" else steps.poll).with_key(job)
-        return key, None if asked is None else asked.rules
+        return (key, None, None) if asked is None else (key, asked.rules, asked.xml)
     if step in ("cancel", "cleanup"):
         key, ending = (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)
-        return key, None if ending is None else ending.rules
+        return (key, None, None) if ending is None else (key, ending.rules, ending.xml)
     if step in ("before", "start"):
         stages = (steps.before if step == "before" else steps.start).get(job.stage or "")
         key, stage = ("", None) if stages is None else stages.with_key(job)
-        return key, None if stage is None else stage.rules
+        return (key, None, None) if stage is None else (key, stage.rules, stage.xml)
     if step in ("adopt", "reuse"):
         key, search = (steps.adopt if step == "adopt" else steps.reuse).with_key(job)
-        return key, None if search is None else search.paged.rules
+        return (key, None, None) if search is None else (key, search.paged.rules, search.paged.xml)
     key, results = steps.results.with_key(job)
     if results is not None and step == "page":
-        return key, results.source.pages.rules if isinstance(results.source, JoinedPages) else None
-    return key, None if results is None else results.rules
+        pages = results.source.pages if isinstance(results.source, JoinedPages) else None
+        return (key, None, None) if pages is None else (key, pages.rules, pages.xml)
+    return (key, None, None) if results is None else (key, results.rules, results.xml)

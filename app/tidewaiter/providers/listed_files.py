@@ -41,6 +41,7 @@ class FileReader:
     lists: tuple["_Files", ...]
     send_auth: bool
     send_auth_if: Search | None
+    unpack: str | None
 
     def links(self, job: Job, document: Json, base: str, most: int) -> tuple[Link, ...] | TooManyFiles | str:
         """The links to the files, or the fault of one of them: a file without a usable URL is not skipped.
@@ -60,7 +61,7 @@ class FileReader:
             return TooManyFiles(count)
         links = [files.link(job, item, base, send_auth) for files, items in listed for item in items]
         fault = next((link for link in links if isinstance(link, str)), None)
-        return fault or tuple(link for link in links if isinstance(link, Link))
+        return fault or tuple(packed(link, self.unpack) for link in links if isinstance(link, Link))
 
     def finds(self, document: Json) -> bool:
         """Whether one of the lists is there, even if it is empty."""
@@ -82,6 +83,7 @@ def compile_file_reader(spec: ResultsSpec, base_url: str, settings: Mapping[str,
         tuple(_compile_files(files, base_url, settings) for files in spec.files),
         spec.send_auth,
         None if spec.send_auth_if is None else compile_expression(spec.send_auth_if),
+        spec.unpack,
     )
 
 
@@ -201,6 +203,13 @@ def compile_download(spec: DownloadSpec, base_url: str, settings: Mapping[str, J
         return replace(request, url=f"{link}{joint}{query}")
 
     return at_link
+
+
+def packed(link: Link, unpack: str | None) -> Link:
+    """A link to a file that is packed as ``results.unpack`` says."""
+    if unpack is None:
+        return link
+    return replace(link, gzip=True) if unpack == "gzip" else replace(link, archive=unpack)
 
 
 def as_requested(link: Link, request: WireRequest) -> Link:

@@ -8,6 +8,7 @@ from tidewaiter.providers.listed_files import FileReader, ReadValues, compile_va
 from tidewaiter.providers.paged_lists import PagedList, compile_pages
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.spec.list_spec import ListSpec
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 
 _WHOLE_REPLY = "[@]"
 
@@ -36,7 +37,13 @@ class NestedLists:
 
 
 def compile_levels(
-    specs: Sequence[ListSpec], base_url: str, settings: Mapping[str, Json], key: str, rules: Rules
+    specs: Sequence[ListSpec],
+    base_url: str,
+    settings: Mapping[str, Json],
+    key: str,
+    *,
+    rules: Rules,
+    reply: ReplySpec | None,
 ) -> tuple[ListLevel, ...]:
     """The compiled lists.
 
@@ -46,16 +53,13 @@ def compile_levels(
         settings: the account's values.
         key: the place of the lists in the spec.
         rules: of the results; they apply to a reply that no rule of its list matches.
+        reply: how replies are read, unless a list says otherwise.
     """
-    return tuple(
-        _compile_level(one, base_url, settings, f"{key}[{number}]" if len(specs) > 1 else key, rules)
-        for number, one in enumerate(specs)
-    )
 
+    def level(spec: ListSpec, at: str) -> ListLevel:
+        whole = spec if spec.items is not None else spec.model_copy(update={"items": _WHOLE_REPLY})
+        paged = compile_pages(whole, base_url, settings, at, reply)
+        paged = replace(paged, rules=paged.rules.before(rules))
+        return ListLevel(paged, compile_values(spec.values), spec.url, at, spec.items is None)
 
-def _compile_level(spec: ListSpec, base_url: str, settings: Mapping[str, Json], key: str, rules: Rules) -> ListLevel:
-    whole = spec if spec.items is not None else spec.model_copy(update={"items": _WHOLE_REPLY})
-    paged = compile_pages(whole, base_url, settings, key)
-    return ListLevel(
-        replace(paged, rules=paged.rules.before(rules)), compile_values(spec.values), spec.url, key, spec.items is None
-    )
+    return tuple(level(one, f"{key}[{at}]" if len(specs) > 1 else key) for at, one in enumerate(specs))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from tidewaiter.domain.http_values import Json, Link, WireRequest
 from tidewaiter.domain.job import Job
@@ -16,14 +16,17 @@ from tidewaiter.providers.listed_files import (
     compile_download,
     compile_file_reader,
     name_in,
+    packed,
 )
 from tidewaiter.providers.nested_lists import NestedLists, compile_levels
 from tidewaiter.providers.paged_lists import PagedList, compile_pages
 from tidewaiter.providers.reply import Reading, url_fault
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import Build, BuildHeaders, compile_headers, compile_request
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import DownloadSpec, ResolveSpec, ResultsSpec
 from tidewaiter.providers.template import always, compile_text
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 ReadUrl: TypeAlias = Callable[[Reading], str | None]
 
@@ -75,10 +78,10 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class JoinedPages:
-    """The file is a list over several pages, joined; with ``csv`` the pages are CSV, else JSON."""
+    """The file is a list over several pages, joined into CSV, an array of JSON, or JSON with one item a line."""
 
     pages: PagedList
-    csv: bool
+    join: Literal["json", "jsonl", "csv"]
 
 
 ResultSource: TypeAlias = InlineFile | OneFile | FileLists | NestedLists | LinkRequest | JoinedPages
@@ -98,6 +101,10 @@ class Results:
     headers: BuildHeaders
     rules: Rules
     while_running: Search | None = None
+    unpack: str | None = None
+    """How every file is packed: gzip, or a kind of archive."""
+    xml: XmlForm | None = None
+    """How the replies of ``resolve``, and those in place of a file, are read."""
 
     @property
     def is_inline(self) -> bool:
@@ -121,34 +128,41 @@ class Results:
 
     def link(self, job: Job, url: str, *, send_auth: bool, gzip: bool = False) -> Link:
         """A link to the job's one file."""
-        return Link(url, self.label(job) or name_in(url), send_auth, gzip=gzip)
+        return packed(Link(url, self.label(job) or name_in(url), send_auth, gzip=gzip), self.unpack)
 
     def requested(self, job: Job, request: WireRequest, *, send_auth: bool) -> Link:
         """A link to the job's one file, with the method, headers and body of its request."""
         return as_requested(self.link(job, request.url, send_auth=send_auth), request)
 
 
-def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
-    """The compiled form of a ``results`` table; ``key`` is its place in the spec."""
+def compile_results(
+    spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None = None
+) -> Results:
+    """The compiled form of a ``results`` table; ``key`` is its place in the spec, ``reply`` how replies are read."""
     return Results(
-        source=_compile_source(spec, base_url, settings, key),
+        source=_compile_source(spec, base_url, settings, key, reply),
         label=_compile_label(spec, settings),
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
         while_running=None if spec.while_running is None else compile_expression(spec.while_running),
+        unpack=spec.unpack,
+        xml=xml_form(None if spec.resolve is None else spec.resolve.reply, reply),
     )
 
 
-def _compile_source(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> ResultSource:
+def _compile_source(
+    spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None
+) -> ResultSource:
     if (download := _download_of(spec)) is not None:
         return OneFile(compile_download(download, base_url, settings), spec.send_auth)
     if spec.resolve is not None:
         return _compile_link_request(spec.resolve, base_url, settings, send_auth=spec.send_auth)
     if spec.pages is not None:
-        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages")
-        return JoinedPages(pages, csv=spec.pages.join == "csv")
+        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages", reply)
+        return JoinedPages(pages, spec.pages.join)
     if spec.lists:
-        levels = compile_levels(spec.lists, base_url, settings, f"{key}.lists", Rules(spec.rules, f"{key}.rules"))
+        rules = Rules(spec.rules, f"{key}.rules")
+        levels = compile_levels(spec.lists, base_url, settings, f"{key}.lists", rules=rules, reply=reply)
         return NestedLists(levels, compile_file_reader(spec, base_url, settings), base_url)
     if spec.files:
         return FileLists(compile_file_reader(spec, base_url, settings), base_url)

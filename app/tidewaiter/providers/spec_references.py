@@ -13,6 +13,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.auth_references import auth_conditions, auth_templates, login_value_faults, setting_faults
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
+from tidewaiter.providers.item_references import downloads_of, item_reason, lists_of, same_lists
 from tidewaiter.providers.origin_references import origin_faults, url_settings
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.reuse_checks import reuse_faults
@@ -23,9 +24,9 @@ from tidewaiter.providers.spec_trees import table_of as _table
 from tidewaiter.providers.spec_trees import tables_of as _tables
 from tidewaiter.providers.spec_trees import texts_in as _texts
 from tidewaiter.providers.spec_trees import variants_of as _variants
-from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template, refers_to
+from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
-_REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
+_REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart", "label", "match")
 _WITHOUT_HANDLE = ("before", "submit", "adopt", "reuse")
 _WITHOUT_INTENT = ("before", "reuse")
 _SEARCHES = ("adopt", "reuse")
@@ -106,7 +107,8 @@ def _credentials(auth: object, at: str, settings: Mapping[str, Tree]) -> Found:
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
     probe = _table(raw.get("probe"))
-    yield from _template(probe.get("url"), _Place("probe.url", settings, required=True))
+    for name in ("url", "text"):
+        yield from _template(probe.get(name), _Place(f"probe.{name}", settings, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(probe.get(name), f"probe.{name}"):
             yield from _template(text, _Place(inner, settings))
@@ -158,26 +160,15 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
     yield from _request(_table(variant.get("download")), f"{key}.download", place)
-    if step == "results":
-        yield from _lists(variant, key, place)
-
-
-def _lists(variant: Tree, key: str, place: _Place) -> Found:
-    """The lists that lead to files, and the requests for the files: each may refer to the items above it."""
-    above: frozenset[str] = frozenset()
-    for number, (at, one) in enumerate(_variants(variant.get("lists"), f"{key}.lists")):
-        yield from _request(one, at, replace(place, items=above, page=True))
-        if number and not any(refers_to(one.get(name), {"item"}) for name in ("url", *_REQUEST_TEXTS)):
-            yield at, "is the same request for every item of the list above: refer to ${item.NAME}, a value of the item"
-        above |= frozenset(_table(one.get("values")))
-    for at, files in _variants(variant.get("files"), f"{key}.files"):
-        items = above | frozenset(_table(files.get("values")))
-        yield from _request(_table(files.get("download")), f"{at}.download", replace(place, items=items))
+    for at, table, items in (*lists_of(variant, key), *downloads_of(variant, key)):
+        yield from _request(table, at, replace(place, items=items, page=not at.endswith(".download")))
+    yield from same_lists(variant, key)
 
 
 def _request(table: Tree, key: str, place: _Place) -> Found:
     place = replace(place, sized="size" in table)
     yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
+    yield from _template(table.get("text"), replace(place, key=f"{key}.text", required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
             nested = (
@@ -221,19 +212,16 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return place.kept.reason_against(reference.name, required=place.required)
         case "handle" | "callback_url" | "job.id" | "intent.key":
             return _reason_of_submit(reference, place)
-        case "item":
-            return _item_reason(reference, place)
+        case "item" | "null":
+            return _reason_of_value(reference, place)
         case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since":
             return _page_reason(reference, place)
 
 
-def _item_reason(reference: Reference, place: _Place) -> str | None:
-    if place.items is None:
-        return f"refers to {reference}, but here is no item of a list"
-    if reference.name in place.items:
-        return None
-    there = ", ".join(sorted(place.items)) or "none"
-    return f"refers to {reference}, but values picks no such value from the items above (there are: {there})"
+def _reason_of_value(reference: Reference, place: _Place) -> str | None:
+    if reference.scope == "item":
+        return item_reason(reference, place.items)
+    return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
 
 
 def _reason_of_submit(reference: Reference, place: _Place) -> str | None:
@@ -241,6 +229,8 @@ def _reason_of_submit(reference: Reference, place: _Place) -> str | None:
         return "refers to ${handle}, but here there is none, because no submit has named one"
     if reference.scope == "callback_url" and not place.callback:
         return "refers to ${callback_url}, which only the query, headers and body of a submit may"
+    if reference.scope == "callback_url" and place.required:
+        return "refers to ${callback_url}, which is missing without callbacks; here it must not be"
     if reference.scope == "intent.key" and not place.intent:
         return f"refers to {reference}, but before the submit there is none: use ${{job.id}}"
     return None

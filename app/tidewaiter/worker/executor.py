@@ -35,6 +35,7 @@ from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.reusing import Reuser
 from tidewaiter.worker.step_context import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
+from tidewaiter.worker.uploads import UploadError
 
 _UNREADABLE: Final = (
     "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
@@ -225,9 +226,6 @@ class Executor:
         job = await step.commit(started, self._committer)
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)
-        if job.fetches_early:
-            links = await self._known_links(step)
-            return await self._fetcher.land_early(step, links) if isinstance(links, tuple) else links
         pages = step.operation.pages(job)
         try:
             if pages is not None:
@@ -236,12 +234,13 @@ class Executor:
             links = await self._links(step)
         except AccountClosedError as error:
             return not_open(error)
-        return await self._fetcher.land_files(step, links) if isinstance(links, tuple) else links
+        land = self._fetcher.land_early if job.fetches_early else self._fetcher.land_files
+        return await land(step, links) if isinstance(links, tuple) else links
 
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
-        """The links of a finished remote job: known since the poll, or requested now."""
+        """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
-        listing = operation.listing(job)
+        listing = None if job.fetches_early else operation.listing(job)
         if listing is not None:
             first, following = self._walk(step, waits=False), self._walk(step)
             return await FileWalk(job, listing, step.session, first, following).links()
@@ -358,6 +357,8 @@ def _not_built(job: Job, error: UnsendableError) -> o.Outcome:
 
     Before the submit the job ends. Later a remote job or files exist, so the job waits for a corrected spec.
     """
+    if isinstance(error, UploadError):
+        return o.Refused(str(error)) if job.state is State.QUEUED else o.Retry(str(error))
     if job.state is State.QUEUED:
         return o.Refused(f"the submit cannot be built from the provider's spec as it is now: {error}")
     return o.Retry(f"the request cannot be built from the provider's spec as it is now; correct the spec: {error}")

@@ -48,6 +48,19 @@ class KeptValues:
             return _NOTHING
         return read_values(job, [(name, pick(reading), optional) for name, pick, optional in self.picks], own)
 
+    def given(self, job: Job, values: Mapping[str, str], own: OwnCredentials) -> dict[str, str] | str:
+        """The values that a person gives in place of a lost reply, or why they cannot be used."""
+        known = [name for name, _, _ in self.picks]
+        others = sorted(set(values) - set(known))
+        if others:
+            return f"no reply would have had {', '.join(others)} (it would have: {', '.join(known) or 'none'})"
+        found = [(name, values.get(name), optional) for name, _, optional in self.picks]
+        kept = read_values(job, found, own)
+        lacking = [name for name, value, optional in found if value is None and not optional and name not in job.kept]
+        if lacking:
+            return f"the lost reply would have had {', '.join(lacking)}, which later requests need: give the values"
+        return kept.fault or kept.values
+
 
 def read_values(job: Job, found: Iterable[tuple[str, Json, bool]], own: OwnCredentials) -> Kept:
     """Values that were found, checked: for each its name, the value or ``None``, and whether it may be missing."""

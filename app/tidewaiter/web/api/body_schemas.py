@@ -88,6 +88,7 @@ class AdoptionBody(Incoming):
     handle: Annotated[
         str, StringConstraints(min_length=1, max_length=4096), Field(description="the provider's name for it")
     ]
+    kept: Annotated[dict[str, str], Field(description="values that the lost reply would have had")] = {}
 
 
 class PauseReason(Incoming):

@@ -56,6 +56,10 @@ class BoundsTable(TomlTable):
     largest_file_bytes: Count = Field(
         default=USUAL_BOUNDS.largest_file_bytes, description="most bytes of one file, unpacked; by default 1 TiB"
     )
+    largest_upload_bytes: Annotated[Count, Field(le=1 << 31)] = Field(
+        default=USUAL_BOUNDS.largest_upload_bytes,
+        description="most bytes of the files that one request sends, which are held in memory; by default 64 MiB",
+    )
 
 
 class AccountTable(TomlTable):
@@ -74,6 +78,12 @@ class AccountTable(TomlTable):
     )
     shards: Annotated[Count, Field(le=64)] = Field(
         default=1, description="lanes of the account, so that several daemons can share its work"
+    )
+    uploads: Paths = Field(
+        default=(),
+        description="folders whose files may be sent to the provider, if its spec sends a file that a job names; who "
+        "may submit jobs can send any of them",
+        examples=[["/srv/in"]],
     )
     settings: Mapping[str, Plain] = Field(
         default={}, repr=False, description="what the provider needs; `tidewaiter providers show NAME` lists them"
@@ -128,9 +138,9 @@ class DatabaseTable(TomlTable):
     key: SealingKeys | None = Field(
         default=None,
         repr=False,
-        description="encrypts stored links to files, which may be signed; best in key_file: one or more keys, "
-        "one per line, made by `tidewaiter db new-key`; the first encrypts, all decrypt; without it links are "
-        "stored as plain text",
+        description="encrypts stored links to files, which may be signed, and refresh tokens; best in key_file: one or "
+        "more keys, one per line, made by `tidewaiter db new-key`; the first encrypts, all decrypt; without it links "
+        "are stored as plain text, and accounts whose provider replaces refresh tokens are refused",
     )
 
     @property

@@ -13,6 +13,7 @@ from tidewaiter.providers.extract import as_text, compile_pick
 from tidewaiter.providers.login_replies import (
     LoginReplyRules,
     LoginSession,
+    RefreshGrant,
     SignedSession,
     compile_expiry,
     compile_place,
@@ -22,6 +23,7 @@ from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
 from tidewaiter.providers.reply_rules import Condition, Rules, compile_conditions
 from tidewaiter.providers.request_building import NO_JOB, compile_request
+from tidewaiter.providers.signature_auth import UnusableSignatureError, compile_signature
 from tidewaiter.providers.signed_tokens import SigningKey, TokenSigner, UnusableKeyError, secrets_in
 from tidewaiter.providers.spec.all_auth_spec import Auth, SeveralAuth, parts_of
 from tidewaiter.providers.spec.auth_spec import (
@@ -44,6 +46,7 @@ from tidewaiter.providers.spec.auth_spec import (
 )
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 from tidewaiter.providers.template import (
     KEY_SHA256,
     Fixed,
@@ -54,6 +57,7 @@ from tidewaiter.providers.template import (
     query_part,
     url_part,
 )
+from tidewaiter.providers.xml_replies import xml_form
 
 BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
 """Builds a login request from the time in epoch seconds and a nonce."""
@@ -176,10 +180,23 @@ def _with(auth: AccountAuth, one: Auth, key: str, text: _Texts, faults: list[Spe
             return _with_fixed(auth, Credentials(query=((one.name, text.of(one.value)),)))
         case BodyAuth():
             return _with_fixed(auth, Credentials(body=((one.name, text.of(one.value)),)))
+        case HmacAuth() | Aws4Auth():
+            return _with_signer(auth, one, key, text, faults)
         case SessionAuth() | OAuth2Auth() | JwtAuth():
             return _compile_session(auth, one, key, text, faults)
         case NoAuth() | SeveralAuth():  # several never contain several
             return auth
+
+
+def _with_signer(
+    auth: AccountAuth, spec: HmacAuth | Aws4Auth, key: str, text: _Texts, faults: list[SpecFault]
+) -> AccountAuth:
+    try:
+        signer, secrets = compile_signature(spec, key, text.of, text.values, auth.redactor)
+    except UnusableSignatureError as error:
+        faults.append(SpecFault("", error.place, str(error)))
+        return auth
+    return _with_fixed(_with_secret(auth, *secrets), Credentials(signer=signer))
 
 
 def _basic(one: BasicAuth | BasicSpec, text: _Texts) -> str:
@@ -206,6 +223,7 @@ class _Plan:
     errors: tuple[PickSpec, ...]
     secrets: frozenset[str] = frozenset()
     keep: Keep = field(default_factory=dict)
+    refresh: RefreshGrant | None = None
 
 
 def _compile_session(
@@ -228,6 +246,7 @@ def _compile_session(
         expiry=compile_expiry(plan.reply),
         lifetime_s=spec.lifetime_s,
         renew_ahead_s=spec.renew_ahead_s,
+        xml=xml_form(plan.reply.reply, text.spec.reply if isinstance(spec, SessionAuth) else None),
         keep={name: compile_pick(picks) for name, picks in plan.keep.items()},
     )
     messages = Messages(compile_pick(plan.errors), auth.redactor)
@@ -239,6 +258,7 @@ def _compile_session(
         login=plan.build,
         values=LoginValues(tuple(plan.keep), text.base_url, text.origins),
         _reply=reply,
+        refresh=plan.refresh,
     )
     return replace(_with_secret(auth, *plan.secrets), session=session)
 
@@ -276,10 +296,33 @@ def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
 
 
 def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
-    """A request to a token endpoint. Sources: RFC 6749, section 4.4.2; RFC 7523, section 2."""
+    """A request to a token endpoint. Sources: RFC 6749, sections 4.4.2 and 6; RFC 7523, section 2."""
+    refresh = _refresh_grant(auth, text) if auth.grant == "refresh_token" else None
+    grant = {"grant_type": _JWT_BEARER if auth.grant == "jwt_bearer" else auth.grant}
+    build, secrets = _token_request(auth, text, grant if refresh is None else _renewing(refresh.configured))
+    errors = (_OAUTH2_ERROR, *text.spec.error)
+    return _Plan(build, _OAUTH2_REPLY, BEARER, errors, secrets, auth.keep, refresh)
+
+
+def _refresh_grant(auth: OAuth2Auth, text: _Texts) -> RefreshGrant:
+    return RefreshGrant(
+        setting=_setting_of(auth.refresh_token or "") or "refresh_token",
+        configured=text.of(auth.refresh_token),
+        rotates=auth.rotates is True,
+        reuse=auth.reuse,
+        _login_with=lambda token: _token_request(auth, text, _renewing(token))[0],
+    )
+
+
+def _renewing(token: str) -> dict[str, str]:
+    return {"grant_type": "refresh_token", "refresh_token": token}
+
+
+def _token_request(auth: OAuth2Auth, text: _Texts, grant: Mapping[str, str]) -> tuple[BuildLogin, frozenset[str]]:
+    """The request for a grant with the client's proof, and the secrets that were made for it."""
     bears = auth.grant == "jwt_bearer"
-    fields: dict[str, str] = {"grant_type": _JWT_BEARER if bears else "client_credentials"}
-    fields |= {"scope": text.of(auth.scope)} | {name: text.of(as_text(value)) for name, value in auth.form.items()}
+    fields: dict[str, str] = {**grant, "scope": text.of(auth.scope)}
+    fields |= {name: text.of(as_text(value)) for name, value in auth.form.items()}
     headers = {"Accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
     request = WireRequest("POST", text.url(auth.token_url), headers, fresh=True)
     client_id, secret = text.of(auth.client_id), text.of(auth.client_secret)
@@ -288,13 +331,11 @@ def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
         # Encoded first, because a colon in the id would end it: RFC 6749, section 2.3.1.
         credential = basic_credential(quote_plus(client_id), quote_plus(secret))
         request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
-    elif secret or bears:
+    elif secret or bears or auth.assertion is None:
         fields |= {"client_id": client_id, "client_secret": secret}
-    errors = (_OAUTH2_ERROR, *text.spec.error)
-    plan = _Plan(_unsigned(request, fields), _OAUTH2_REPLY, BEARER, errors, secrets, auth.keep)
     if auth.assertion is None:
-        return plan
-    return replace(plan, build=_signed(request, fields, _signer(auth, auth.assertion, request.url, text), bears=bears))
+        return _unsigned(request, fields), secrets
+    return _signed(request, fields, _signer(auth, auth.assertion, request.url, text), bears=bears), secrets
 
 
 def _unsigned(request: WireRequest, fields: Mapping[str, str]) -> BuildLogin:
@@ -327,7 +368,11 @@ def _setting_in(auth: SessionAuth | OAuth2Auth | JwtAuth) -> str | None:
     key = auth.key if isinstance(auth, JwtAuth) else ""
     if isinstance(auth, OAuth2Auth) and auth.assertion is not None:
         key = auth.assertion.key
-    return next((part.name for part in parse_template(key) if isinstance(part, Reference)), None)
+    return _setting_of(key)
+
+
+def _setting_of(template: str) -> str | None:
+    return next((part.name for part in parse_template(template) if isinstance(part, Reference)), None)
 
 
 def _form(fields: Mapping[str, str]) -> bytes:

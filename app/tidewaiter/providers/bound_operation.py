@@ -20,7 +20,7 @@ from tidewaiter.providers.kept_values import NOTHING_KEPT
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
-from tidewaiter.providers.remote_job_search import RemoteJobSearch
+from tidewaiter.providers.remote_job_search import RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
 from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
 from tidewaiter.providers.result_sharing import Sharing
@@ -30,6 +30,7 @@ from tidewaiter.providers.step_replies import by_sender, ended, file_reply
 from tidewaiter.providers.step_variants import StepVariants
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
+_JOINED_AS: Final = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,7 @@ class BoundOperation:
         """
         results = self.parts.steps.results.of(job)
         rules = results.rules if results is not None else None
-        reading, account = self.parts.reading(reply), self.parts.account
+        reading, account = self.parts.reading(reply, results), self.parts.account
         return file_reply(
             reading, link, rules, account.messages, own=account.origin, has_handle=job.handle is not None, now=now
         )
@@ -306,10 +307,17 @@ class BoundOperation:
         results, account = self.parts.steps.results.of(job), self.parts.account
         if results is None or not isinstance(results.source, JoinedPages):
             return None
-        pages, csv = results.source.pages, results.source.csv
-        media_type = self.media_type or ("text/csv" if csv else "application/json")
-        label = results.label(job) or self.name
-        return PageReader(pages, account.messages, account.origin, label, media_type, csv, account.bounds)
+        pages, join = results.source.pages, results.source.join
+        return PageReader(
+            pages,
+            account.messages,
+            account.origin,
+            results.label(job) or self.name,
+            self.media_type or _JOINED_AS[join],
+            csv=join == "csv",
+            lines=join == "jsonl",
+            bounds=account.bounds,
+        )
 
     def adoption(self, job: Job) -> RemoteJobSearch | None:
         """Finds the remote job of a submit with an unknown outcome; ``None`` if the spec has no ``adopt``."""
@@ -319,6 +327,28 @@ class BoundOperation:
         return RemoteJobSearch(
             adopt, PageReader(adopt.paged, account.messages, account.origin, bounds=account.bounds), self.own
         )
+
+    def unpack(self, job: Job) -> str | None:
+        """How the file in a reply is packed: gzip, or a kind of archive; ``None`` if it lands as it comes."""
+        results = self.parts.steps.results.of(job)
+        return None if results is None else results.unpack
+
+    def reuse(self, job: Job, now: float) -> ReuseSearch | None:
+        """Finds a remote job that this one can use in place of its own; ``None`` if it must have its own.
+
+        Only before its first request: after a remote job that was reused and failed, the job makes its own.
+
+        Args:
+            job: the job.
+            now: epoch seconds, from which the age of remote jobs is counted.
+        """
+        reuse, account = self.parts.steps.reuse.of(job), self.parts.account
+        began = job.submits or job.polls or job.stage is not None
+        if reuse is None or began or (reuse.newer is not None and job.params.get(reuse.newer) is True):
+            return None
+        bounds = replace(account.bounds, most_pages=min(account.bounds.most_pages, reuse.most_pages))
+        reader = PageReader(reuse.paged, account.messages, account.origin, bounds=bounds)
+        return ReuseSearch(reuse, reader, now, self.own)
 
     def file_headers(self, job: Job) -> Mapping[str, str]:
         """The headers that the spec adds to every request for a file."""
@@ -353,7 +383,7 @@ class BoundOperation:
 
     def _ended(self, step: RemoteJobEndStep | None, reply: WireReply, now: float) -> Trouble | None:
         account = self.parts.account
-        reading = self.parts.reading(reply)
+        reading = self.parts.reading(reply, step)
         return by_sender(ended(step, reading, account.messages, own=account.origin, now=now), reply, account.origin)
 
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:

@@ -32,9 +32,15 @@ from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import NO_JOB, ORIGINS, compile_request
 from tidewaiter.providers.result_sharing import sharing_of
 from tidewaiter.providers.spec.field_types import holds
-from tidewaiter.providers.spec.provider_spec import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
+from tidewaiter.providers.spec.provider_spec import (
+    LimitsSpec,
+    OperationSpec,
+    ProviderSpec,
+)
+from tidewaiter.providers.spec.schedule_specs import AgainSpec, CallbackSpec, ScheduleSpec
 from tidewaiter.providers.spec_lint import read_spec
 from tidewaiter.providers.template import STAND_IN_DOMAIN, Fixed, compile_text, stand_in, url_part
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 _LOGIN_BASE: Final = re.compile(r"\$\{login\.([a-z][a-z0-9_]*)\}")
 """A base URL that a login names begins with such a reference."""
@@ -55,17 +61,18 @@ class Probe:
     request: WireRequest
     rules: Rules = field(repr=False)
     messages: Messages = field(repr=False)
+    xml: XmlForm | None = None
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """The keys of the spec that an exchange uses: the probe, and the rule that its reply matches."""
         yield "probe"
-        verdict = None if reply is None else self.rules.judge(Reading(reply))
+        verdict = None if reply is None else self.rules.judge(Reading(reply, xml=self.xml))
         if verdict is not None:
             yield verdict.key
 
     def read(self, reply: WireReply, now: float) -> Probed:
         """Whether the account works, or why not; ``now`` is epoch seconds."""
-        reading = Reading(reply)
+        reading = Reading(reply, xml=self.xml)
         verdict = self.rules.judge(reading)
         reason = self.messages.reason(reading)
         effect = None if verdict is None else verdict.effect
@@ -151,7 +158,7 @@ class Provider:
             if origins.main
             else AccountAuth(Redactor(secrets))
         )
-        messages = Messages(compile_pick(spec.error), auth.redactor)
+        messages = Messages(compile_pick(spec.error), auth.redactor, auth.credentials.signer)
         probe = _probe(spec, base_url, compiled, messages, faults)
         if faults:
             raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)
@@ -243,7 +250,7 @@ class Provider:
     def _steps(self, base_url: str, values: Mapping[str, Json], faults: list[SpecFault]) -> dict[str, Steps]:
         try:
             return {
-                name: compile_steps(one, base_url, values, f"operations.{name}")
+                name: compile_steps(one, base_url, values, f"operations.{name}", self.spec.reply)
                 for name, one in self.spec.operations.items()
             }
         except UnsendableError as error:
@@ -282,6 +289,13 @@ class BoundAccount:
             return session.login(0.0, "").url
         return self.base_url
 
+    @property
+    def replaced_token(self) -> str | None:
+        """The setting with a refresh token that a login replaces; ``None`` if it has none."""
+        session = self.auth.session
+        refresh = session.refresh if isinstance(session, LoginSession) else None
+        return refresh.setting if refresh is not None and refresh.rotates else None
+
 
 def _probe(
     spec: ProviderSpec, base_url: str, values: Mapping[str, Json], messages: Messages, faults: list[SpecFault]
@@ -293,7 +307,7 @@ def _probe(
     except UnsendableError as error:
         faults.append(SpecFault("", "probe", str(error)))
         return None
-    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages)
+    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages, xml_form(spec.probe.reply, spec.reply))
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
@@ -303,7 +317,7 @@ def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> OperationPolicy:
     schedule: ScheduleSpec = spec.schedule
-    called = spec.callback or CallbackSpec()
+    called, again = spec.callback or CallbackSpec(), spec.again or AgainSpec()
     interval_s = override.interval_s or schedule.interval_s
     cap_s = _longest_interval_s(schedule, override)
     floor_s = schedule.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
@@ -324,9 +338,12 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         # One of the two may come from the operator and the other from the spec.
         retry_after_cap_s=max(floor_s, override.retry_after_cap_s or schedule.retry_after_cap_s),
         most_unknown=override.most_unknown or schedule.most_unknown,
+        again=Backoff(again.wait_s, again.factor, again.cap_s, jitter=0.0),
+        most_agains=again.times,
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
+        reuses=bool(spec.reuse),
         cleans=any(one.by_default if clean is None else clean for one in spec.cleanup),
     )
 

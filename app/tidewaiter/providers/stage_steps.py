@@ -7,18 +7,30 @@ from typing import Final, TypeAlias, TypeVar
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.outcome import Gone, NotYet, Refused, StepDone, Throttled, Unauthorized, Unknown, Unsent
+from tidewaiter.domain.outcome import (
+    FailedForNow,
+    Gone,
+    NotYet,
+    Refused,
+    StepDone,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unsent,
+)
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.kept_values import KeptValues, compile_keep
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import Build, compile_request
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.stage_specs import BeforeSpec, StageSpec, StartSpec
 from tidewaiter.providers.step_variants import StepVariants, variants_for
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 Prepared: TypeAlias = StepDone | NotYet | Trouble
 """The outcome of a request before the submit."""
-Started: TypeAlias = StepDone | Gone | Refused | Throttled | Unauthorized | Unsent | Unknown
+Started: TypeAlias = StepDone | Gone | FailedForNow | Refused | Throttled | Unauthorized | Unsent | Unknown
 """The outcome of a request that starts the remote job."""
 
 _KEY_LENGTH: Final = 32
@@ -32,6 +44,7 @@ class StageStep:
     rules: Rules
     keep: KeptValues
     repeatable: bool
+    xml: XmlForm | None = None
 
 
 StageSteps: TypeAlias = Mapping[str, StepVariants[StageStep]]
@@ -41,16 +54,23 @@ Sp = TypeVar("Sp", BeforeSpec, StartSpec)
 
 
 def compile_stages(
-    specs: Sequence[Sp], base_url: str, settings: Mapping[str, Json], key: str, defaults: Mapping[str, Json]
+    specs: Sequence[Sp],
+    base_url: str,
+    settings: Mapping[str, Json],
+    key: str,
+    defaults: Mapping[str, Json],
+    *,
+    reply: ReplySpec | None = None,
 ) -> StageSteps:
-    """The compiled form of ``before`` or ``start``; ``key`` is its place in the spec."""
+    """The compiled form of ``before`` or ``start``, at ``key`` of the spec; ``reply`` says how replies are read."""
 
     def step(spec: StageSpec, at: str) -> StageStep:
         starts = isinstance(spec, StartSpec)
         build = compile_request(spec, base_url, settings, fresh=starts)
         rules = spec.rules if isinstance(spec, BeforeSpec | StartSpec) else ()
         repeatable = spec.repeatable if isinstance(spec, StartSpec) else True
-        return StageStep(build, Rules(rules, f"{at}.rules"), compile_keep(spec.keep), repeatable)
+        xml = xml_form(spec.reply, reply)
+        return StageStep(build, Rules(rules, f"{at}.rules"), compile_keep(spec.keep), repeatable, xml)
 
     found = variants_for(specs, settings, key)
     return {spec.name: StepVariants(((when, at, step(spec, at)),), defaults) for when, at, spec in found}

@@ -20,6 +20,7 @@ from tidewaiter.domain.outcome import (
     Accepted,
     Duplicate,
     Empty,
+    FailedForNow,
     Gone,
     LinksExpired,
     NotYet,
@@ -142,7 +143,9 @@ def file_reply(
     verdict = None if rules is None else rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
         outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
-        return outcome if is_own_reply else from_other_host(outcome, host)
+        # A file host knows whether its file is still there, and the spec says that only another submit brings it back.
+        decides = is_own_reply or isinstance(outcome, FailedForNow)
+        return outcome if decides else from_other_host(outcome, host)
     stored = storage_trouble(reading, reason, wait_s, own=is_own_reply)
     if stored is not None:
         return stored
@@ -165,7 +168,7 @@ _NOT_READY: Final = 202
 
 def read_submit(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Submitted:
     """The outcome of a submit."""
-    outcome = _submitted(parts, job, parts.reading(reply), now)
+    outcome = _submitted(parts, job, parts.reading(reply, parts.steps.submit.of(job)), now)
     if isinstance(outcome, Throttled | Unauthorized) and not is_own(reply, parts.account.origin):
         # A submit does not follow a redirect to another host, so that host has made no remote job.
         return Unsent(outcome.reason)
@@ -241,8 +244,8 @@ def _file_in_submit(
 
 def read_poll(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Polled:
     """The outcome of a poll."""
-    outcome = _polled(parts, job, parts.reading(reply), now)
-    if isinstance(outcome, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
+    outcome = _polled(parts, job, parts.reading(reply, parts.steps.poll.of(job)), now)
+    if isinstance(outcome, Gone | FailedForNow) and origin_of(reply.url) == origin_of(job.handle or ""):
         return outcome  # a handle that is a URL on another host: that host knows its remote jobs
     return by_sender(outcome, reply, parts.account.origin)
 
@@ -256,7 +259,7 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
         return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
     if verdict.effect in POLL_ENDS:
         reason = verdict.reason_with(messages.job_failure(reading, verdict.word))
-        return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+        return POLL_ENDS[verdict.effect](reason, step.waits.of(reading, now).seconds)
     kept = _kept_of_poll(parts, job, step, reading, verdict)
     if not isinstance(kept, Mapping):
         return kept
@@ -302,9 +305,10 @@ def _ready(
     status = verdict.word or ("partial" if verdict.effect == "partial" else None)
     if results is None:
         return Unmapped(messages.unmapped(reading, verdict.word))
-    in_full = results.is_body and not reading.truncated and "json" in (parts.spec.media_type or "")
+    in_full = results.is_body and not reading.truncated and reading.form.lower() in (parts.spec.media_type or "")
     if in_full and reading.document() is None and reading.malformed:
-        # If the file must be JSON, a body that is not JSON is a broken reply, whatever a rule has found in its text.
+        # If the file must be JSON, a body that is not JSON is a broken reply, whatever a rule has found in its text;
+        # and so for XML.
         return unreadable(reading, messages)
     if results.is_inline:
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain, kept=kept)
@@ -326,7 +330,8 @@ def _ready(
 
 def read_resolve(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
     """The link to the file, or why there is none."""
-    return by_sender(_resolved(parts, job, parts.reading(reply), now), reply, parts.account.origin)
+    reading = parts.reading(reply, parts.steps.results.of(job))
+    return by_sender(_resolved(parts, job, reading, now), reply, parts.account.origin)
 
 
 def _resolved(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> tuple[Link, ...] | FileTrouble:

@@ -9,7 +9,7 @@ from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
 BeforeEffect = Literal["done", "pending", "refused", "retry", "throttled", "unauthorized"]
-StartEffect = Literal["done", "refused", "throttled", "unauthorized", "unsent", "unknown", "gone"]
+StartEffect = Literal["done", "refused", "throttled", "unauthorized", "unsent", "unknown", "gone", "again"]
 
 
 class BeforeRule(RuleSpec):
@@ -25,7 +25,8 @@ class BeforeRule(RuleSpec):
 class StartRule(RuleSpec):
     """What a reply to a request that starts the remote job means. ``unsent``: it was not processed, and is sent again.
 
-    Without a rule, 2xx is ``done``, 404 and 410 are ``gone``, and every other reply means what it means for a submit.
+    ``again``: the whole job is submitted again, later. Without a rule, 2xx is ``done``, 404 and 410 are ``gone``, and
+    every other reply means what it means for a submit.
     """
 
     then: StartEffect | None = None

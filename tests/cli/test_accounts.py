@@ -31,6 +31,7 @@ def test_an_open_account(shell: CommandShell) -> None:
         "pause": None,
         "closed": [],
         "jobs": {"queued": 2},
+        "refresh_token_at": None,
         "fault": None,
     }
     assert shell.json("accounts", "list") == {"accounts": [shop]}
@@ -99,7 +100,7 @@ def test_an_account_that_has_left_the_configuration(shell: CommandShell) -> None
     assert "not configured" in text
     assert "put [accounts.shop] back" in text
     left: dict[str, object] = {"account": "shop", "provider": None, "pause": None, "closed": []}
-    left |= {"jobs": {"queued": 1}, "fault": None}
+    left |= {"jobs": {"queued": 1}, "fault": None, "refresh_token_at": None}
     assert left in shell.json("accounts", "list")["accounts"]
     execute(shell, "UPDATE jobs SET state = 'cancelled', due_at = NULL WHERE id = ?", number)
     assert [one["account"] for one in shell.json("accounts", "list")["accounts"]] == ["store"]
@@ -221,4 +222,9 @@ def test_an_account_with_a_faulty_spec(shell: CommandShell) -> None:
     refused = shell("submit", "own", "report", code=ExitCode.USAGE).stderr
     assert "account 'own' is not served: the spec of its provider has a fault" in refused
     assert "no jobs" in shell("jobs", "list", "--account", "own").stdout
+    shell.config.write_text(
+        shell.config.read_text() + '[schedules.daily]\naccount = "own"\noperation = "x"\ncron = "0 6 * * *"\n'
+    )
+    assert "schedule daily: account own is not served" in shell("schedules", "list").stderr
+    assert "account own is not served" in shell("schedules", "run", "daily", code=ExitCode.USAGE).stderr
     assert "title: must be text" in shell("check-config", code=ExitCode.CONFIG).stderr

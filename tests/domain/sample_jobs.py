@@ -34,11 +34,12 @@ ARTIFACT = Artifact(0, "a.json", "a", "x/a.json", 3, "00" * 32, "application/jso
 SAMPLES: dict[type[o.Outcome], o.Outcome] = {
     type(sample): sample
     for sample in (
-        o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.StepDone("s"), o.Unsent("r"), o.Unknown("r"),
+        o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.StepDone("s"), o.Reused("h", NOW),
+        o.Unsent("r"), o.Unknown("r"),
         o.Adopted("h"),
         o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),
-        o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.LinksLost("r"), o.Gone("r"), o.Unmapped("?"), o.Cleaned(),
-        o.Cancelled(), o.LeftAlone(),
+        o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.LinksLost("r"), o.Gone("r"), o.FailedForNow("r"),
+        o.Unmapped("?"), o.Cleaned(), o.Cancelled(), o.LeftAlone(),
         o.Retry("r"), o.NotYet("r"), o.Throttled("r"), o.Unauthorized("r"), o.StorageFull("r"), o.Interrupted(),
         o.Refused("r"), o.Crashed("r"), o.DeadlinePassed("r"), o.CancelAsked(), o.RetryDecided(), o.AdoptDecided("h"),
     )

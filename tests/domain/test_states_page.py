@@ -17,7 +17,8 @@ from tidewaiter.domain.state_machine import BY_STATE, TABLE, IllegalOutcomeError
 
 _COUNTERS: list[dict[str, object]] = [
     {},
-    {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50},
+    {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50, "agains": 50},
+    {"shared": True},
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
 ]
 _STAGES = Stages(("upload", "submit", "enqueue", "run"))

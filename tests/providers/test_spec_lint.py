@@ -155,7 +155,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         pytest.param(
             changed('pending = "pending"', 'pending = "waiting"'),
             "operations.report.poll.rules[0].words.pending: must be 'pending', 'running', 'ready', 'partial', "
-            "'empty', 'failed', 'cancelled', 'gone', 'retry', 'throttled' or 'unauthorized'",
+            "'empty', 'failed', 'again', 'cancelled', 'gone', 'retry', 'throttled' or 'unauthorized'",
             id="effect",
         ),
         pytest.param(
@@ -207,7 +207,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             WITHOUT_SUBMIT + POLL.replace("${handle}", "x") + RESULTS.replace("${handle}", "x"),
-            "operations.report: without submit there is no remote job to adopt, poll, cancel or clean up",
+            "operations.report: without submit there is no remote job to adopt, reuse, poll, cancel or clean up",
             id="poll without submit",
         ),
         pytest.param(
@@ -241,8 +241,8 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             PAGED + 'rules = [{ status = 404, then = "gone" }]\n',
-            "operations.report.results.pages.rules[0].then: must be 'empty', 'pending', 'expired', 'retry', 'refused', "
-            "'throttled' or 'unauthorized'",
+            "operations.report.results.pages.rules[0].then: must be 'empty', 'pending', 'expired', 'again', 'retry', "
+            "'refused', 'throttled' or 'unauthorized'",
             id="effect of a page",
         ),
         pytest.param(

@@ -31,7 +31,7 @@ next = "n"
             changed(REQUEST, 'url = "/reports/${parms.x}"'),
             "operations.report.submit.url: refers to ${parms.x}, which does not exist (use params.NAME, "
             "account.NAME, kept.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, page.offset, "
-            "page.size)",
+            "page.size, page.since)",
             id="unknown reference",
         ),
         pytest.param(

@@ -47,7 +47,8 @@ def _one_submit_per_intent(world: World, database: sqlite3.Connection) -> list[s
     for row in database.execute("SELECT id, submits FROM jobs WHERE submits > 1"):
         back = database.execute(
             "SELECT count(*) AS n FROM history WHERE job_id = ? AND state = 'queued' AND state_from IS NOT NULL"
-            " AND outcome IN ('Unsent','Undecidable','Absent','Gone','Throttled','Unauthorized','Interrupted')",
+            " AND outcome IN ('Unsent','Undecidable','Absent','Gone','FailedForNow','Throttled',"
+            "'Unauthorized','Interrupted')",
             (row["id"],),
         ).fetchone()["n"]
         if back < row["submits"] - 1:

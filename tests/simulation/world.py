@@ -26,6 +26,7 @@ from tidewaiter.domain.job import TERMINAL
 from tidewaiter.emulators.file_host import FileHost
 from tidewaiter.emulators.symplify import EXPORT_TYPES, ExportForm, SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tidewaiter.log import EventLog, configure
+from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.services import AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
 
@@ -53,11 +54,24 @@ class World:
     limits: dict[str, float] = field(default_factory=lambda: {"requests": 60, "period_s": 60.0})
     asked_for: list[int] = field(default_factory=list)
     notifications: dict[str, dict[str, object]] = field(default_factory=dict)
+    provider: str = "symplify"
 
     @property
     def database_path(self) -> Path:
         """The SQLite file."""
         return self.root / "tidewaiter.db"
+
+    @property
+    def specs(self) -> Path:
+        """The folder of the operator's own specs; there is none unless a test makes it."""
+        return self.root / "specs"
+
+    def use_spec(self, change: Callable[[str], str]) -> None:
+        """Let the accounts use a changed copy of the provider's spec."""
+        self.specs.mkdir(exist_ok=True)
+        text = Registry.load().get(self.provider).source
+        self.provider = "changed"
+        (self.specs / "changed.toml").write_text(change(text.replace('name = "symplify"', 'name = "changed"', 1)))
 
     def lines(self) -> list[dict[str, object]]:
         """What the daemons have logged."""
@@ -96,7 +110,7 @@ def config_of(world: World) -> Config:
     settings = {"server": world.emulator.origin, "customer_id": "5004", "token": CANARY}
     accounts = {
         name: {
-            "provider": "symplify",
+            "provider": world.provider,
             "allow_private": True,
             "settings": {**settings, "result": name.removeprefix("by-")},
             "limits": world.limits,
@@ -113,7 +127,7 @@ def config_of(world: World) -> Config:
             "notifications": world.notifications,
             "retention": {},
             "log": {},
-            "providers": {},
+            "providers": {"folders": [str(world.specs)]} if world.specs.exists() else {},
         }
     )
 

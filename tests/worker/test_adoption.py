@@ -1,17 +1,13 @@
 """Remote jobs that are found again: after a lost reply, after a kill, and when the provider reports a duplicate."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
+from tests.support.killable_daemon import serving_process, submitted_by_command
 from tests.support.scripted_provider import Answer, config_for, daemon_for, open_provider, serving
 from tidewaiter.domain.job import State
 from tidewaiter.services import DAEMON
@@ -318,8 +314,8 @@ async def test_a_kill_between_the_post_and_its_answer(tmp_path: Path, sqlite_url
     answers = {**remote.answers("r1"), "POST /jobs": stall}
     async with open_provider(answers) as shop:
         config = config_for(tmp_path, SPEC, shop.url, sqlite_url)
-        with _serve(tmp_path) as process:
-            await _submitted(tmp_path)
+        with serving_process(tmp_path) as process:
+            await submitted_by_command(tmp_path, kind="orders")
             async with asyncio.timeout(30):
                 await remote.arrived.wait()
             process.kill()
@@ -330,37 +326,3 @@ async def test_a_kill_between_the_post_and_its_answer(tmp_path: Path, sqlite_url
     assert (job.state, job.handle, job.submits) == (State.SUCCEEDED, "r1", 1)
     assert outcomes[1:4] == ["Intended", "Unknown", "Adopted"]
     assert shop.times("POST /jobs") == 1
-
-
-@contextmanager
-def _serve(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon as a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tidewaiter.cli.main", "serve"],
-        cwd=folder,
-        env=_environment(),
-        stdout=subprocess.DEVNULL,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-async def _submitted(folder: Path) -> None:
-    arguments = ("submit", "shop", "report", "-p", "kind=orders")
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tidewaiter.cli.main",
-        *arguments,
-        cwd=folder,
-        env=_environment(),
-        stdout=subprocess.DEVNULL,
-    )
-    assert await process.wait() == 0
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

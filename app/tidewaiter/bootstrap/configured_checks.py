@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
 
-from tidewaiter.bootstrap.account_binding import bind_accounts
+from tidewaiter.bootstrap.account_binding import bind_accounts, usable_providers
 from tidewaiter.bootstrap.start_checks import bucket_options, connections_of
 from tidewaiter.bootstrap.webhooks import configured_listeners
 from tidewaiter.clock import Clock, SystemClock
@@ -20,6 +20,8 @@ from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.errors import SchemaError
 from tidewaiter.database.lane_store import LaneStatus, LaneStore
+from tidewaiter.database.refresh_token_store import RefreshTokenStore, StoredToken
+from tidewaiter.database.sealing import Seal
 from tidewaiter.doctor.account_checks import Ask, CheckedAccount, check_account
 from tidewaiter.doctor.address_checks import (
     check_callbacks,
@@ -61,6 +63,7 @@ class _Known:
     pause: Pause | None
     closed: str | None
     requests: Sequence[float]
+    token_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,11 @@ async def run_checks(
         tools = _Tools(
             wire, await stack.enter_async_context(AiohttpWire(connections=connections)), clock, log, connections
         )
-        bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
+        bound = {
+            name: one
+            for name, one in bind_accounts(config, usable_providers(config)).items()
+            if not accounts or name in accounts
+        }
         checks = [
             *(_of_account(config, one, known.get(one.name), tools, tests_key=tests_keys) for one in bound.values()),
             *_of_addresses(config, tools),
@@ -168,14 +175,19 @@ async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, 
         await database.check_schema()
         paused = await AccountStore(database).paused()
         lanes, now = await LaneStore(database).all_lanes(), await database.now()
+        tokens = await RefreshTokenStore(database, Seal()).stored()
     except (SchemaError, StoreUnavailableError):
         return {}
-    return {name: _known_of([one for one in lanes if one.account == name], paused.get(name), now) for name in accounts}
+    return {
+        name: _known_of([one for one in lanes if one.account == name], paused.get(name), tokens.get(name), now)
+        for name in accounts
+    }
 
 
-def _known_of(lanes: Sequence[LaneStatus], pause: Pause | None, now: float) -> _Known:
+def _known_of(lanes: Sequence[LaneStatus], pause: Pause | None, token: StoredToken | None, now: float) -> _Known:
     closed = next((reason for lane in lanes if (reason := _closed(lane, now)) is not None), None)
-    return _Known(pause, closed, sorted(at for lane in lanes for at in lane.request_window))
+    requests = sorted(at for lane in lanes for at in lane.request_window)
+    return _Known(pause, closed, requests, None if token is None else token.stored_at)
 
 
 def _closed(lane: LaneStatus, now: float) -> str | None:
@@ -200,6 +212,8 @@ def _of_account(
         pause_known=known is not None,
         pause=None if known is None else known.pause,
         closed=None if known is None else known.closed,
+        spends_token=account.replaced_token is not None,
+        token_at=None if known is None else known.token_at,
     )
     return Check("login", account.name, lambda notes: check_account(notes, checked, tools.clock, tools.connections))
 

@@ -49,12 +49,14 @@ class OperationPolicy:
 
     ``repeatable``: a second submit does no harm. ``cancels``/``cleans``: the provider has such a request and the
     account uses it. ``shares``: the provider has one remote job for equal submits, so several jobs may follow it.
-    ``stall_s``: how long a remote job may report nothing new. ``gone_grace_s``: how long after the submit a "not found"
-    counts as lag. ``links_expire_s``: how long links may be refused in a row before the job fails. ``unknown``: the
-    delays before a submit with an unknown outcome is repeated; ``most_unknown`` of them in a row park the job.
-    ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After. ``called_first_delay_s`` and
-    ``called_poll`` are the slower schedule of a job whose submit sent a callback URL. ``stages`` are the requests that
-    make and start a remote job.
+    ``reuses``: a job may use a remote job that it finds in the provider's list. ``stall_s``: how long a remote job may
+    report nothing new. ``gone_grace_s``: how long after the submit a "not found" counts as lag. ``links_expire_s``: how
+    long links may be refused in a row before the job fails. ``unknown``: the delays before a submit with an unknown
+    outcome is repeated; ``most_unknown`` of them in a row park the job.
+    ``again``: the delays before another submit, if the remote job failed for a passing reason; at most ``most_agains``
+    such submits. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After.
+    ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
+    ``stages`` are the requests that make and start a remote job.
     """
 
     first_delay_s: float = 5.0
@@ -63,6 +65,7 @@ class OperationPolicy:
     called_poll: Backoff = Backoff(600.0, 1.5, 3600.0)
     retry: Backoff = Backoff(2.0, 2.0, 300.0, 0.5)
     unknown: Backoff = Backoff(2.0, 8.0, 3600.0, 0.5)
+    again: Backoff = Backoff(600.0, 2.0, 3600.0, 0.0)
     deadline_s: float = 86_400.0
     stall_s: float = math.inf
     gone_grace_s: float = 60.0
@@ -73,7 +76,9 @@ class OperationPolicy:
     cancels: bool = False
     cleans: bool = False
     shares: bool = False
+    reuses: bool = False
     most_resubmits: int = 1
+    most_agains: int = 3
     most_fetches: int = 20
     most_cleanups: int = 8
     most_crashes: int = 5

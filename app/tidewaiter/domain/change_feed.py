@@ -92,6 +92,8 @@ def _live_event_of(update: JobUpdate) -> str:
         return "job.unmapped"
     if isinstance(update.outcome, o.Pending):
         return "job.stalled"
+    if isinstance(update.outcome, o.FailedForNow):
+        return "job.postponed"
     if update.job.state in (State.QUEUED, State.STARTING) and _was_unknown(update):
         return "job.repeated"
     if isinstance(update.outcome, o.StepDone):

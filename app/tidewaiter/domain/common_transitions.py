@@ -16,6 +16,7 @@ from tidewaiter.domain.job import FAILURES, Job, State
 _LONGEST_REASON = 500
 _ON_REQUEST = "cancelled on request"
 _AFTER_PAUSE_S = 1.0
+_AGAIN_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,67 @@ def try_again(context: RuleContext, reason: str, retry_after_s: float | None = N
         failures=failures,
         reason=cut(reason),
     )
+
+
+# --- another submit ---------------------------------------------------------------------------------------------------
+
+
+def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
+    """The job as before its submit, due after a delay; nothing is left of the remote job that it had.
+
+    The unique key and the counters stay. An intent whose outcome is unknown keeps its key: a provider that knows such
+    keys makes no second remote job.
+    """
+    job = context.job
+    return context.becomes(
+        state=State.QUEUED,
+        due_at=context.now + wait_s,
+        handle=None,
+        shared=False,
+        intent_key=job.intent_key if job.unknowns and job.handle is None else None,
+        callback_hash=None,
+        stage=None,
+        kept={},
+        failures=0,
+        hinted=False,
+        progress=None,
+        links=(),
+        ready_at=None,
+        expiries=0,
+        expired_at=None,
+        reason=cut(reason),
+    )
+
+
+def failed_for_now(context: RuleContext, outcome: o.FailedForNow) -> Job:
+    """Submit again after a growing delay, a limited number of times, if the deadline leaves the time."""
+    job, policy, reason = context.job, context.policy, cut(outcome.reason)
+    if job.state is State.POLLING:
+        job = job.but(polls=job.polls + 1)
+        context = context.of(job)
+    if job.agains >= policy.most_agains:
+        return finish(context, State.FAILED, cut(f"submitted again {_times(job.agains)}, without success: {reason}"))
+    delay_s = policy.again.delay(job.agains, context.rand) * (1.0 + _AGAIN_SPREAD * context.rand.random())
+    wait_s = context.not_before(delay_s, outcome.retry_after_s)
+    if context.now + wait_s >= job.deadline_at:
+        return finish(context, State.FAILED, cut(f"the deadline leaves no time to submit again: {reason}"))
+    number = job.agains + 1
+    return submit_anew(context, wait_s, f"submitting again, {number} of {policy.most_agains}: {reason}").but(
+        agains=number
+    )
+
+
+def reused_failed(context: RuleContext, reason: str) -> Job:
+    """A remote job that was reused is of no use: make one, without another search.
+
+    That is no failure of the job and is not counted; only a job that was never polled looks for one to reuse.
+    """
+    polled = context.job.but(polls=max(1, context.job.polls + int(context.job.state is State.POLLING)))
+    return submit_anew(context.of(polled), 0.0, f"submitting, because the reused remote job is of no use: {reason}")
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
 
 
 # --- every live state -------------------------------------------------------------------------------------------------

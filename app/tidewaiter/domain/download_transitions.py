@@ -10,6 +10,7 @@ outcome               concerns                                        the other 
 ``Unauthorized``      the account                                     only from other origins      no
 ``Throttled``         the account                                     only from other origins      no
 ``Refused``           the job, which cannot succeed any more          are not requested            it ends
+``FailedForNow``      the remote job, which is made again     are not requested            by the state table
 ``LinksExpired``      the links, which must be requested again        are requested                by the state table
 ``Retry``             the file                                        are requested                yes, unless progress
 ``NotYet``            the file, which comes later                     are requested                no
@@ -22,7 +23,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_transitions import RuleContext, account_closed, cut, finish, try_again
+from tidewaiter.domain.common_transitions import (
+    RuleContext,
+    account_closed,
+    cut,
+    finish,
+    reused_failed,
+    try_again,
+)
+from tidewaiter.domain.common_transitions import refused as job_refused
 from tidewaiter.domain.job import Job, State
 
 _BY_SEVERITY: tuple[type[o.Outcome], ...] = (
@@ -30,11 +39,12 @@ _BY_SEVERITY: tuple[type[o.Outcome], ...] = (
     o.Unauthorized,
     o.Throttled,
     o.Refused,
+    o.FailedForNow,
     o.LinksExpired,
     o.Retry,
     o.NotYet,
 )
-_ENDS_DOWNLOAD = (o.StorageFull, o.Refused)
+_ENDS_DOWNLOAD = (o.StorageFull, o.Refused, o.FailedForNow)
 _OF_ACCOUNT = (o.Unauthorized, o.Throttled)
 _FEWEST_EXPIRIES = 3
 
@@ -143,6 +153,8 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
     expiries, lasted_s = job.expiries + 1, context.now - (job.expired_at or context.now)
     if lasted_s >= policy.links_expire_s and expiries >= _FEWEST_EXPIRIES:
         summary = f"no link to the files worked for {lasted_s:.0f} s, {expiries} times in a row: {reason}"
+        if job.is_reused:
+            return reused_failed(context, summary)
         return finish(context, State.FAILED, summary)
     anew = job.handle is None
     return context.becomes(
@@ -157,6 +169,13 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         links=(),
         reason=reason,
     )
+
+
+def refused(context: RuleContext, outcome: o.Refused) -> Job:
+    """The job cannot succeed. If its remote job was reused, another one may bring the files."""
+    if context.job.is_reused:
+        return reused_failed(context, outcome.reason)
+    return job_refused(context, outcome)
 
 
 def fetch_blocked(context: RuleContext, outcome: o.StorageFull) -> Job:

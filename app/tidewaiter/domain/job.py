@@ -159,6 +159,11 @@ class Job:
     agains: int = 0
 
     @property
+    def is_reused(self) -> bool:
+        """Whether its remote job was found in the provider's list before any submit. It is not one of ours, perhaps."""
+        return self.shared and not self.submits
+
+    @property
     def shown_handle(self) -> str | None:
         """The handle as it is shown to people: whole, unless it may be a signed address."""
         return None if self.handle is None else shown_handle(self.handle)

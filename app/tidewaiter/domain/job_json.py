@@ -42,6 +42,7 @@ class JobView(NamedTuple):
     crashes: int
     submits: int
     resubmits: int
+    agains: int
     fetches: int
     created_at: float
     due_at: float | None

@@ -54,6 +54,18 @@ class StepDone:
 
 
 @dataclass(frozen=True, slots=True)
+class Reused:
+    """The provider has a remote job of the same question, which is used in place of a new one.
+
+    ``made_at`` is when it was made, in epoch seconds, as the provider's list says.
+    """
+
+    handle: str
+    made_at: float
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Unsent:
     """The submit certainly never reached the provider."""
 
@@ -189,6 +201,18 @@ class Gone:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedForNow:
+    """The provider failed the remote job, or refused the submit, for a passing reason: submit again, later.
+
+    The provider has said that there is no result, so another submit makes no duplicate.
+    ``retry_after_s`` is the server's Retry-After, the least delay.
+    """
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Unmapped:
     """A reply that no rule of the spec matches; ``excerpt`` is its beginning, redacted."""
 
@@ -311,6 +335,7 @@ Outcome: TypeAlias = (
     | Accepted
     | Duplicate
     | StepDone
+    | Reused
     | Unsent
     | Unknown
     | Adopted
@@ -323,6 +348,7 @@ Outcome: TypeAlias = (
     | LinksExpired
     | LinksLost
     | Gone
+    | FailedForNow
     | Unmapped
     | Cleaned
     | Cancelled

@@ -1,7 +1,8 @@
 """The rules for a job whose remote job is being polled."""
 
+from tidewaiter.domain import common_transitions as common
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_transitions import RuleContext, cut, finish, try_again
+from tidewaiter.domain.common_transitions import RuleContext, cut, finish, submit_anew, try_again
 from tidewaiter.domain.job import Job, State
 
 _STALLED = "the provider has reported nothing new about the remote job for a long time"
@@ -61,6 +62,8 @@ def ready(context: RuleContext, outcome: o.Ready) -> Job:
 def gone(context: RuleContext, outcome: o.Gone) -> Job:
     """The remote job was not found. At first poll again, because the API may lag; then submit once more; then fail."""
     job, policy, reason = context.job, context.policy, cut(outcome.reason)
+    if job.is_reused:
+        return common.reused_failed(context, reason)
     asked = context.becomes(polls=job.polls + 1, hinted=False, failures=0)
     lagging = job.submitted_at is not None and context.now - job.submitted_at < policy.gone_grace_s
     if job.ready_at is None and lagging:
@@ -68,22 +71,15 @@ def gone(context: RuleContext, outcome: o.Gone) -> Job:
         return asked.but(due_at=context.now + delay, reason=f"not there yet: {reason}")
     if job.resubmits >= policy.most_resubmits:
         return finish(context, State.FAILED, f"the remote job is gone: {reason}")
-    return asked.but(
-        state=State.QUEUED,
-        due_at=context.now,
-        handle=None,
-        shared=False,
-        intent_key=None,
-        callback_hash=None,
-        stage=None,
-        kept={},
-        resubmits=job.resubmits + 1,
-        reason=f"submitting again, because the remote job is gone: {reason}",
-        links=(),
-        ready_at=None,
-        expiries=0,
-        expired_at=None,
-    )
+    anew = submit_anew(context.of(asked), 0.0, f"submitting again, because the remote job is gone: {reason}")
+    return anew.but(resubmits=job.resubmits + 1)
+
+
+def refused(context: RuleContext, outcome: o.Refused) -> Job:
+    """The remote job failed. One that was reused was not made for this job, which submits its own then."""
+    if context.job.is_reused:
+        return common.reused_failed(context, outcome.reason)
+    return common.refused(context, outcome)
 
 
 def unmapped(context: RuleContext, outcome: o.Unmapped) -> Job:

@@ -30,6 +30,7 @@ from tidewaiter.domain import stage_transitions as stage
 from tidewaiter.domain import submit_transitions as submit
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.common_transitions import RuleContext
+from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.url import shown_handle
@@ -103,7 +104,7 @@ def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry
     return HistoryEntry(job.id, after.version, now, job.state, after.state, type(outcome).__name__, detail)
 
 
-_KEEPS = (o.Accepted, o.Duplicate, o.StepDone, o.Adopted, o.Pending, o.Ready, o.Stored)
+_KEEPS = (o.Accepted, o.Duplicate, o.StepDone, o.Reused, o.Adopted, o.Pending, o.Ready, o.Stored)
 _NAMES_REMOTE_JOB = (o.Accepted, o.Duplicate, o.Adopted, o.AdoptDecided, o.Pending, o.Ready, o.Stored)
 
 
@@ -115,6 +116,8 @@ def _detail(after: Job, outcome: o.Outcome) -> str | None:
         return after.stage
     if isinstance(outcome, o.Stored) and outcome.shared_from is not None:
         return f"the result of job {outcome.shared_from}"
+    if isinstance(outcome, o.Reused):
+        return f"handle {shown_handle(outcome.handle)}, made at {rfc3339(outcome.made_at)}"
     handle = outcome.handle if isinstance(outcome, _NAMES_REMOTE_JOB) else None
     if isinstance(outcome, o.AdoptDecided):
         handle = after.handle
@@ -165,6 +168,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.StepDone, stage.done_before, SAME),
         _on(o.NotYet, stage.not_yet_before, SAME),
         _on(o.Intended, submit.intend, State.SUBMITTING),
+        _on(o.Reused, submit.reused, State.POLLING),
         _on(o.Ready, poll.ready, State.FETCHING),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
         _on(o.StorageFull, common.storage_full, SAME),
@@ -175,6 +179,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.Stored, download.stored_by_submit, State.CLEANING, State.SUCCEEDED),
         _on(o.Ready, poll.ready, State.FETCHING),
         _on(o.Duplicate, submit.duplicate, State.POLLING, State.STARTING, State.RECONCILING),
+        _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
         _on(o.Unsent, submit.unsent, State.QUEUED, State.STARTING),
         _on(o.Unknown, submit.unknown, State.RECONCILING),
         _on(o.Gone, stage.gone_at_start, State.STARTING, State.QUEUED, State.FAILED),
@@ -198,6 +203,8 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.Ready, poll.poll_ready, State.FETCHING),
         _on(o.Stored, download.stored_by_poll, State.CLEANING, State.SUCCEEDED),
         _on(o.Gone, poll.gone, SAME, State.QUEUED, State.FAILED),
+        _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
+        _on(o.Refused, poll.refused, State.QUEUED, State.FAILED),
         _on(o.Unmapped, poll.unmapped, SAME),
         _on(o.Retry, poll.poll_failed, SAME),
         _on(o.StorageFull, common.storage_full, SAME),
@@ -206,7 +213,9 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.FetchStarted, download.fetch_started, SAME),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
         _on(o.LinksExpired, download.links_expired, State.POLLING, State.QUEUED, State.FAILED),
+        _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
         _on(o.LinksLost, download.links_lost, State.POLLING, State.PARKED, State.FAILED),
+        _on(o.Refused, download.refused, State.QUEUED, State.FAILED),
         _on(o.Retry, download.fetch_failed, SAME, State.FAILED),
         _on(o.StorageFull, download.fetch_blocked, SAME),
         _on(o.NotYet, download.fetch_not_yet, SAME),

@@ -76,6 +76,17 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.LinksExpired, State.POLLING),
         (o.Ready, State.FETCHING),
     ),
+    "a remote job of the same question is reused": (
+        (o.Reused, State.POLLING),
+        (o.Ready, State.FETCHING),
+        (o.FetchStarted, State.FETCHING),
+        (o.Stored, State.SUCCEEDED),
+    ),
+    "the provider fails the remote job for a passing reason": (
+        (o.FailedForNow, State.QUEUED),
+        (o.Intended, State.SUBMITTING),
+        (o.Accepted, State.POLLING),
+    ),
     "a cancel request": (
         (o.CancelAsked, State.CANCELLING),
         (o.Cancelled, State.CANCELLED),
@@ -86,6 +97,7 @@ WAYS: Final[Mapping[str, _Way]] = {
 _STARTS = {
     "it is unknown whether the remote job was started": State.STARTING,
     "the links have expired": State.POLLING,
+    "the provider fails the remote job for a passing reason": State.POLLING,
     "a cancel request": State.POLLING,
 }
 

@@ -58,6 +58,23 @@ def duplicate(context: RuleContext, outcome: o.Duplicate) -> Job:
     return _reconcile(context, reason).but(shared=True)
 
 
+def reused(context: RuleContext, outcome: o.Reused) -> Job:
+    """The provider has a remote job of the same question. It runs, or has finished: it is polled at once."""
+    return context.becomes(
+        state=State.POLLING,
+        stage=None,
+        handle=outcome.handle,
+        shared=True,
+        submitted_at=context.now,
+        moved_at=context.now,
+        due_at=context.now,
+        failures=0,
+        polls_at_submit=context.job.polls,
+        reason=None,
+        callback_hash=None,
+    )
+
+
 def _follow(
     context: RuleContext, handle: str, retry_after_s: float | None = None, *, shared: bool, exact: bool = False
 ) -> Job:

@@ -20,7 +20,8 @@ from tidewaiter.log.redactor import Redactor
 
 _FOLDED_LEVELS: Final = frozenset({"warning", "error"})
 _NEVER_FOLDED: Final = frozenset(
-    {"job.advanced", "job.repeated", "job.finished", "job.failed", "job.parked", "config.refused", "config.kept"}
+    {"job.advanced", "job.repeated", "job.postponed", "job.finished", "job.failed", "job.parked"}
+    | {"config.refused", "config.kept"}
 )
 _SAME_FIELDS: Final = ("job", "account", "lane", "endpoint", "reason", "logger", "message")
 _OWN_SAME_FIELDS: Final = {"notification.troubled": ("endpoint", "reason")}  # folded whatever its level

@@ -19,7 +19,7 @@ from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
-from tidewaiter.providers.remote_job_search import RemoteJobSearch
+from tidewaiter.providers.remote_job_search import RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
 from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
 from tidewaiter.providers.result_sharing import Sharing
@@ -306,6 +306,23 @@ class BoundOperation:
         return RemoteJobSearch(
             adopt, PageReader(adopt.paged, account.messages, account.origin, bounds=account.bounds), self.own
         )
+
+    def reuse(self, job: Job, now: float) -> ReuseSearch | None:
+        """Finds a remote job that this one can use in place of its own; ``None`` if it must have its own.
+
+        Only before its first request: after a remote job that was reused and failed, the job makes its own.
+
+        Args:
+            job: the job.
+            now: epoch seconds, from which the age of remote jobs is counted.
+        """
+        reuse, account = self.parts.steps.reuse.of(job), self.parts.account
+        began = job.submits or job.polls or job.stage is not None
+        if reuse is None or began or (reuse.newer is not None and job.params.get(reuse.newer) is True):
+            return None
+        bounds = replace(account.bounds, most_pages=min(account.bounds.most_pages, reuse.most_pages))
+        reader = PageReader(reuse.paged, account.messages, account.origin, bounds=bounds)
+        return ReuseSearch(reuse, reader, now, self.own)
 
     def file_headers(self, job: Job) -> Mapping[str, str]:
         """The headers that the spec adds to every request for a file."""

@@ -13,7 +13,7 @@ from tidewaiter.domain.stages import ONLY_SUBMIT, SUBMIT, Stages
 from tidewaiter.providers.extract import Pick, as_handle, as_url, as_word, compile_pick
 from tidewaiter.providers.jmespath_expressions import compile_expression, is_true
 from tidewaiter.providers.kept_values import NOTHING_KEPT, KeptValues, compile_keep
-from tidewaiter.providers.remote_job_search import Adopt, compile_adopt
+from tidewaiter.providers.remote_job_search import Adopt, Reuse, compile_adopt, compile_reuse
 from tidewaiter.providers.reply import Reading, url_fault
 from tidewaiter.providers.reply_limits import WaitRules, compile_waits
 from tidewaiter.providers.reply_rules import Rules, expand
@@ -22,7 +22,14 @@ from tidewaiter.providers.result_files import Results, compile_results
 from tidewaiter.providers.spec.field_types import SpecVariant
 from tidewaiter.providers.spec.provider_spec import OperationSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
-from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, PollSpec, ProgressSpec, SubmitSpec
+from tidewaiter.providers.spec.step_specs import (
+    AdoptSpec,
+    CancelSpec,
+    PollSpec,
+    ProgressSpec,
+    ReuseSpec,
+    SubmitSpec,
+)
 from tidewaiter.providers.stage_steps import StageSteps, compile_stages
 from tidewaiter.providers.step_variants import StepVariants, variants_for
 from tidewaiter.providers.template import always, compile_text, names_callback
@@ -86,6 +93,7 @@ class Steps:
 
     submit: StepVariants[SubmitStep]
     adopt: StepVariants[Adopt]
+    reuse: StepVariants[Reuse]
     poll: StepVariants[PollStep]
     results: StepVariants[Results]
     cancel: StepVariants[RemoteJobEndStep]
@@ -133,9 +141,13 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     def results(one: ResultsSpec, at: str) -> Results:
         return compile_results(one, base_url, settings, at)
 
+    as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
+
     def adopt(one: AdoptSpec, at: str) -> Adopt:
-        as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
         return compile_adopt(one, base_url, settings, at, as_name)
+
+    def reuse(one: ReuseSpec, at: str) -> Reuse:
+        return compile_reuse(one, base_url, settings, at, as_name)
 
     def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> StepVariants[S]:
         found = variants_for(specs, settings, f"{key}.{step}")
@@ -144,6 +156,7 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
     return Steps(
         submit=choose(spec.submit, "submit", submit),
         adopt=choose(spec.adopt, "adopt", adopt),
+        reuse=choose(spec.reuse, "reuse", reuse),
         poll=choose(spec.poll, "poll", poll),
         results=choose(spec.results, "results", results),
         cancel=choose(spec.cancel, "cancel", ending),
@@ -155,7 +168,8 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
 
 def urls_of(spec: OperationSpec) -> Iterator[str]:
     """The templates of all URLs of an operation."""
-    for request in (*spec.before, *spec.submit, *spec.adopt, *spec.start, *spec.poll, *spec.cancel, *spec.cleanup):
+    searches = (*spec.adopt, *spec.reuse)
+    for request in (*spec.before, *spec.submit, *searches, *spec.start, *spec.poll, *spec.cancel, *spec.cleanup):
         yield request.url
     for results in spec.results:
         asked = (results.resolve, results.pages)

@@ -22,7 +22,7 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
         yield "probe"
         yield from Rules(spec.probe.rules, "probe.rules").keys()
     for name, operation in spec.operations.items():
-        for step in ("before", "submit", "adopt", "start", "poll", "results", "cancel", "cleanup"):
+        for step in ("before", "submit", "adopt", "reuse", "start", "poll", "results", "cancel", "cleanup"):
             variants = getattr(operation, step)
             if operation.like is not None and variants == getattr(spec.operations[operation.like], step):
                 continue  # the examples of that operation are enough
@@ -76,9 +76,9 @@ def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
         stages = (steps.before if step == "before" else steps.start).get(job.stage or "")
         key, stage = ("", None) if stages is None else stages.with_key(job)
         return key, None if stage is None else stage.rules
-    if step == "adopt":
-        key, adopt = steps.adopt.with_key(job)
-        return key, None if adopt is None else adopt.paged.rules
+    if step in ("adopt", "reuse"):
+        key, search = (steps.adopt if step == "adopt" else steps.reuse).with_key(job)
+        return key, None if search is None else search.paged.rules
     key, results = steps.results.with_key(job)
     if results is not None and step == "page":
         return key, results.source.pages.rules if isinstance(results.source, JoinedPages) else None

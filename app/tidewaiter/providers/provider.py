@@ -32,7 +32,12 @@ from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import NO_JOB, ORIGINS, compile_request
 from tidewaiter.providers.result_sharing import sharing_of
 from tidewaiter.providers.spec.field_types import holds
-from tidewaiter.providers.spec.provider_spec import CallbackSpec, LimitsSpec, OperationSpec, ProviderSpec, ScheduleSpec
+from tidewaiter.providers.spec.provider_spec import (
+    LimitsSpec,
+    OperationSpec,
+    ProviderSpec,
+)
+from tidewaiter.providers.spec.schedule_specs import AgainSpec, CallbackSpec, ScheduleSpec
 from tidewaiter.providers.spec_lint import read_spec
 from tidewaiter.providers.template import STAND_IN_DOMAIN, Fixed, compile_text, stand_in, url_part
 
@@ -282,6 +287,13 @@ class BoundAccount:
             return session.login(0.0, "").url
         return self.base_url
 
+    @property
+    def replaced_token(self) -> str | None:
+        """The setting with a refresh token that a login replaces; ``None`` if it has none."""
+        session = self.auth.session
+        refresh = session.refresh if isinstance(session, LoginSession) else None
+        return refresh.setting if refresh is not None and refresh.rotates else None
+
 
 def _probe(
     spec: ProviderSpec, base_url: str, values: Mapping[str, Json], messages: Messages, faults: list[SpecFault]
@@ -303,7 +315,7 @@ def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> OperationPolicy:
     schedule: ScheduleSpec = spec.schedule
-    called = spec.callback or CallbackSpec()
+    called, again = spec.callback or CallbackSpec(), spec.again or AgainSpec()
     interval_s = override.interval_s or schedule.interval_s
     cap_s = _longest_interval_s(schedule, override)
     floor_s = schedule.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
@@ -324,9 +336,12 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         # One of the two may come from the operator and the other from the spec.
         retry_after_cap_s=max(floor_s, override.retry_after_cap_s or schedule.retry_after_cap_s),
         most_unknown=override.most_unknown or schedule.most_unknown,
+        again=Backoff(again.wait_s, again.factor, again.cap_s, jitter=0.0),
+        most_agains=again.times,
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
+        reuses=bool(spec.reuse),
         cleans=any(one.by_default if clean is None else clean for one in spec.cleanup),
     )
 

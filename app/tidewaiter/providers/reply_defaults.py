@@ -11,6 +11,7 @@ from tidewaiter.domain.outcome import (
     Accepted,
     Duplicate,
     Empty,
+    FailedForNow,
     Gone,
     Inline,
     LinksExpired,
@@ -30,9 +31,10 @@ from tidewaiter.providers.reply import Reading
 T = TypeVar("T")
 
 Trouble: TypeAlias = Retry | Throttled | Unauthorized | Refused
-FileTrouble: TypeAlias = LinksExpired | NotYet | Trouble
+FileTrouble: TypeAlias = LinksExpired | NotYet | FailedForNow | Trouble
 
 FILE_ENDS: Mapping[str, Callable[[str, float | None], FileTrouble]] = {
+    "again": FailedForNow,
     "expired": lambda reason, _: LinksExpired(reason),
     "pending": NotYet,
     "retry": Retry,
@@ -108,7 +110,7 @@ def provider_trouble(status: int, reason: str, wait_s: float | None) -> Trouble:
 def from_other_host(outcome: T, host: str | None) -> T | Retry:
     """The outcome of a step that may be repeated, if another host has replied, or has chosen the address.
 
-    Such a host cannot pause the account, and does not know whether the remote job exists.
+    Such a host cannot pause the account, and does not know whether the remote job exists, or why it failed.
 
     Args:
         outcome: the outcome if the reply came from the provider itself.
@@ -116,7 +118,7 @@ def from_other_host(outcome: T, host: str | None) -> T | Retry:
     """
     if isinstance(outcome, Throttled):
         return Retry(outcome.reason, outcome.retry_after_s, host=host)
-    return Retry(outcome.reason) if isinstance(outcome, Unauthorized | Gone) else outcome
+    return Retry(outcome.reason) if isinstance(outcome, Unauthorized | Gone | FailedForNow) else outcome
 
 
 def provider_failure(status: int, outcome: object) -> str | None:
@@ -128,7 +130,7 @@ def provider_failure(status: int, outcome: object) -> str | None:
         status: the reply's.
         outcome: its outcome.
     """
-    if status >= 500 and not isinstance(outcome, Refused):
+    if status >= 500 and not isinstance(outcome, Refused | FailedForNow):
         return f"HTTP {status}"
     if isinstance(outcome, Unknown) or (isinstance(outcome, Retry) and outcome.unreadable):
         return outcome.reason
@@ -144,7 +146,7 @@ def host_trouble(status: int, reason: str, wait_s: float | None) -> Retry | Refu
 
 def file_trouble(
     status: int, reason: str, wait_s: float | None, *, own: bool, authenticated: bool, has_handle: bool
-) -> FileTrouble:
+) -> LinksExpired | NotYet | Trouble:
     """The outcome of a reply in place of a file or a page of a list that is no 2xx.
 
     Only the provider's own origin can throttle or refuse the account. If a link does not work, a new one is requested,
@@ -170,12 +172,15 @@ def file_trouble(
 
 
 Submitted: TypeAlias = (
-    Accepted | Duplicate | Inline | Empty | Ready | Throttled | Unauthorized | Refused | Unsent | Unknown
+    Accepted | Duplicate | Inline | Empty | Ready | FailedForNow | Throttled | Unauthorized | Refused | Unsent | Unknown
 )
-Polled: TypeAlias = Pending | Ready | Inline | Empty | Gone | Unmapped | Retry | Throttled | Unauthorized | Refused
+Polled: TypeAlias = (
+    Pending | Ready | Inline | Empty | Gone | FailedForNow | Unmapped | Retry | Throttled | Unauthorized | Refused
+)
 
 
 SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
+    "again": FailedForNow,
     "refused": lambda reason, _: Refused(reason),
     "throttled": Throttled,
     "unauthorized": lambda reason, _: Unauthorized(reason),
@@ -187,6 +192,7 @@ SUBMIT_ENDS: Mapping[str, Callable[[str, float | None], Submitted]] = {
 POLL_ENDS: Mapping[str, Callable[[str, float | None], Polled]] = {
     "failed": lambda reason, _: Refused(reason),
     "cancelled": lambda reason, _: Refused(reason),
+    "again": FailedForNow,
     "gone": lambda reason, _: Gone(reason),
     "retry": Retry,
     "throttled": Throttled,

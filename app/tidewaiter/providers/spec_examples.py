@@ -19,7 +19,7 @@ from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
-from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
@@ -32,6 +32,7 @@ _STATES = {
     "before": State.QUEUED,
     "submit": State.SUBMITTING,
     "adopt": State.RECONCILING,
+    "reuse": State.QUEUED,
     "start": State.SUBMITTING,
 }
 
@@ -254,7 +255,7 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
-        case "adopt" | "page":
+        case "adopt" | "reuse" | "page":
             pages = _pages(operation, job, example)
             return None if pages is None else pages.request(job, _page(example))
         case "file":
@@ -292,7 +293,7 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     if example.step in _READ:
         return _READ[example.step](operation, job, reply)
     match example.step:
-        case "adopt" | "page":
+        case "adopt" | "reuse" | "page":
             pages = _pages(operation, job, example)
             if isinstance(pages, PageReader) and pages.csv:
                 return _csv_page(pages, job, example, reply)
@@ -305,7 +306,9 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
-def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | None:
+def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | ReuseSearch | None:
+    if example.step == "reuse":
+        return operation.reuse(job, _NOW)
     return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
 
 

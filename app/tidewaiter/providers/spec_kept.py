@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from tidewaiter.patterns import compile_pattern
 from tidewaiter.providers.spec.field_types import HANDLE_IS, KEPT
+from tidewaiter.providers.template import references_in
 
 Tree: TypeAlias = Mapping[str, Any]
 
@@ -64,6 +65,7 @@ class KeptBefore:
 
 
 NOTHING: Final = KeptBefore()
+_ABOUT_REMOTE_JOB: Final = ("poll", "results", "cancel", "cleanup")
 
 
 def kept_before(operation: Tree, step: str, number: int = 0) -> KeptBefore:
@@ -79,6 +81,7 @@ def kept_before(operation: Tree, step: str, number: int = 0) -> KeptBefore:
     places = [(key, at) for key, at, _ in chain]
     sought = ("submit", 0) if step == "adopt" else wanted
     end = places.index(sought) if sought in places else len(chain)
+    end = 0 if step == "reuse" else end  # it comes before all of them
     known: dict[str, bool] = {}
     for key, _, kept in chain[:end]:
         # A job may be cancelled before its last poll, or between two requests that start the remote job.
@@ -102,6 +105,36 @@ def adopt_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:
                 f"{at}.keep",
                 f"must have {', '.join(lacking)}, which submit keeps: an adopted remote job has no reply to a submit",
             )
+
+
+def reuse_kept_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:
+    """The values that a reused remote job would lack, although requests about it refer to them."""
+    used = {name for step in _ABOUT_REMOTE_JOB for name in _used_in(operation.get(step))}
+    kept = {name for step, _, values in _chain(operation) if step != "poll" for name in values}
+    for at, reuse in tables(operation.get("reuse"), f"{key}.reuse"):
+        keep = reuse.get("keep")
+        lacking = sorted((used & kept) - set(keep if isinstance(keep, Mapping) else ()))
+        if lacking:
+            yield (
+                f"{at}.keep",
+                f"must have {', '.join(lacking)}, which requests about the remote job refer to: a job that reuses one "
+                "has sent none of the requests that keep it",
+            )
+
+
+def _used_in(tree: Any) -> Iterator[str]:
+    """The kept values to which templates and conditions in a tree refer."""
+    if isinstance(tree, str):
+        yield from (one.name for one in references_in(tree) if one.scope == "kept")
+    elif isinstance(tree, Mapping):
+        when = tree.get("when")
+        named = when.get(KEPT) if isinstance(when, Mapping) else None
+        yield from named if isinstance(named, Mapping) else ()
+        for one in tree.values():
+            yield from _used_in(one)
+    elif isinstance(tree, list):
+        for one in tree:
+            yield from _used_in(one)
 
 
 def name_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.origin_references import origin_faults, url_settings
 from tidewaiter.providers.request_building import SPREAD
+from tidewaiter.providers.reuse_checks import reuse_faults
 from tidewaiter.providers.spec.field_types import HANDLE_IS, KEPT, PARAMS
 from tidewaiter.providers.spec_kept import NOTHING, KeptBefore, adopt_faults, kept_before, name_faults
 from tidewaiter.providers.spec_trees import Tree
@@ -25,8 +26,10 @@ from tidewaiter.providers.spec_trees import variants_of as _variants
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
-_WITHOUT_HANDLE = ("before", "submit", "adopt")
-_STEPS = ("before", "submit", "adopt", "start", "poll", "results", "cancel", "cleanup")
+_WITHOUT_HANDLE = ("before", "submit", "adopt", "reuse")
+_WITHOUT_INTENT = ("before", "reuse")
+_SEARCHES = ("adopt", "reuse")
+_STEPS = ("before", "submit", "adopt", "reuse", "start", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
 
 
@@ -59,6 +62,7 @@ class _Place:
     handle: bool = False
     callback: bool = False
     page: bool = False
+    since: bool = False
     sized: bool = False
     required: bool = False
     kept: KeptBefore = NOTHING
@@ -112,6 +116,7 @@ def _operation(operation: Tree, key: str, settings: Mapping[str, Tree]) -> Found
     yield from _as_written(params, f"{key}.params", settings)
     yield from _page_params(operation, key, params)
     yield from _callback(operation, key)
+    yield from reuse_faults(operation, key)
     yield from adopt_faults(operation, key)
     yield from name_faults(operation, key)
     for step in _STEPS:
@@ -143,7 +148,8 @@ def _callback(operation: Tree, key: str) -> Found:
 
 def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     """The templates of a variant and of the requests within it; ``place`` limits what they may refer to."""
-    place = replace(place, callback=step == "submit", page=step == "adopt", intent=step != "before")
+    place = replace(place, callback=step == "submit", page=step in _SEARCHES, since=step == "reuse")
+    place = replace(place, intent=step not in _WITHOUT_INTENT)
     yield from _request(variant, key, place)
     made = replace(place, key=f"{key}.handle_from", callback=False, required=True, kept=place.kept.with_own(variant))
     yield from _template(variant.get("handle_from"), made)
@@ -156,7 +162,11 @@ def _request(table: Tree, key: str, place: _Place) -> Found:
     yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
-            nested = name == "json" or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
+            nested = (
+                name == "json"
+                or (place.since and name == "match")
+                or inner in (f"{key}.query.{SPREAD}", f"{key}.form.{SPREAD}")
+            )
             yield from _template(text, replace(place, key=inner, nested=nested))
 
 
@@ -193,7 +203,7 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return place.kept.reason_against(reference.name, required=place.required)
         case "handle" | "callback_url" | "job.id" | "intent.key":
             return _reason_of_submit(reference, place)
-        case "page.next" | "page.number" | "page.offset" | "page.size":
+        case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since":
             return _page_reason(reference, place)
 
 
@@ -218,6 +228,8 @@ def _page_reason(reference: Reference, place: _Place) -> str | None:
         return f"refers to {reference}, but here is no list with pages"
     if reference.scope == "page.size" and not place.sized:
         return f"refers to {reference}, but there is no size"
+    if reference.scope == "page.since" and not place.since:
+        return f"refers to {reference}, which only reuse has"
     if reference.scope == "page.next" and place.required:
         return f"refers to {reference}, which may be missing; here it must not be"
     return None
@@ -264,7 +276,8 @@ def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found
     pages = [
         (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
     ]
-    for at, table in (*pages, *_variants(operation.get("adopt"), f"{key}.adopt")):
+    searches = [one for step in _SEARCHES for one in _variants(operation.get(step), f"{key}.{step}")]
+    for at, table in (*pages, *searches):
         for what, name in _table(table.get("by_params")).items():
             if not isinstance(name, str) or params.get(name, {}).get("type") != "integer":
                 yield f"{at}.by_params.{what}", f"{name!r} is no parameter of type integer"

@@ -9,7 +9,18 @@ from typing import Final
 
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.outcome import Gone, NotYet, Refused, Retry, StepDone, Throttled, Unauthorized, Unknown, Unsent
+from tidewaiter.domain.outcome import (
+    FailedForNow,
+    Gone,
+    NotYet,
+    Refused,
+    Retry,
+    StepDone,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unsent,
+)
 from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import Reading, is_own
@@ -33,6 +44,7 @@ _START_ENDS: Final[Mapping[str | None, Callable[[str, float | None], Started]]] 
     "unsent": lambda reason, _: Unsent(reason),
     "unknown": lambda reason, _: Unknown(reason),
     "gone": lambda reason, _: Gone(reason),
+    "again": FailedForNow,
 }
 _GONE: Final = frozenset({404, 410})
 

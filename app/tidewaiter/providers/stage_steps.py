@@ -7,7 +7,17 @@ from typing import Final, TypeAlias, TypeVar
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.outcome import Gone, NotYet, Refused, StepDone, Throttled, Unauthorized, Unknown, Unsent
+from tidewaiter.domain.outcome import (
+    FailedForNow,
+    Gone,
+    NotYet,
+    Refused,
+    StepDone,
+    Throttled,
+    Unauthorized,
+    Unknown,
+    Unsent,
+)
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.kept_values import KeptValues, compile_keep
 from tidewaiter.providers.reply_defaults import Trouble
@@ -18,7 +28,7 @@ from tidewaiter.providers.step_variants import StepVariants, variants_for
 
 Prepared: TypeAlias = StepDone | NotYet | Trouble
 """The outcome of a request before the submit."""
-Started: TypeAlias = StepDone | Gone | Refused | Throttled | Unauthorized | Unsent | Unknown
+Started: TypeAlias = StepDone | Gone | FailedForNow | Refused | Throttled | Unauthorized | Unsent | Unknown
 """The outcome of a request that starts the remote job."""
 
 _KEY_LENGTH: Final = 32

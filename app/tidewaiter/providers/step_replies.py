@@ -20,6 +20,7 @@ from tidewaiter.domain.outcome import (
     Accepted,
     Duplicate,
     Empty,
+    FailedForNow,
     Gone,
     LinksExpired,
     NotYet,
@@ -142,7 +143,9 @@ def file_reply(
     verdict = None if rules is None else rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
         outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
-        return outcome if is_own_reply else from_other_host(outcome, host)
+        # A file host knows whether its file is still there, and the spec says that only another submit brings it back.
+        decides = is_own_reply or isinstance(outcome, FailedForNow)
+        return outcome if decides else from_other_host(outcome, host)
     stored = storage_trouble(reading, reason, wait_s, own=is_own_reply)
     if stored is not None:
         return stored
@@ -242,7 +245,7 @@ def _file_in_submit(
 def read_poll(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Polled:
     """The outcome of a poll."""
     outcome = _polled(parts, job, parts.reading(reply), now)
-    if isinstance(outcome, Gone) and origin_of(reply.url) == origin_of(job.handle or ""):
+    if isinstance(outcome, Gone | FailedForNow) and origin_of(reply.url) == origin_of(job.handle or ""):
         return outcome  # a handle that is a URL on another host: that host knows its remote jobs
     return by_sender(outcome, reply, parts.account.origin)
 
@@ -256,7 +259,9 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
         return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
     if verdict.effect in POLL_ENDS:
         reason = verdict.reason_with(messages.job_failure(reading, verdict.word))
-        return POLL_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
+        is_again = verdict.effect == "again"
+        wait_s = step.waits.of(reading, now).seconds if is_again else retry_after(reading.headers, now)
+        return POLL_ENDS[verdict.effect](reason, wait_s)
     kept = _kept_of_poll(parts, job, step, reading, verdict)
     if not isinstance(kept, Mapping):
         return kept

@@ -25,10 +25,12 @@ _OR = "|"
 NamedScope: TypeAlias = Literal["params", "account", "kept", "login"]
 PlainScope: TypeAlias = Literal[
     "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size",
-    "key.sha256",
+    "page.since", "key.sha256",
 ]  # fmt: skip
 _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
+SINCE: Final = "page.since"
+"""The scope of the oldest time that ``reuse`` accepts."""
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
 KEY_SHA256: Final = "key.sha256"
@@ -275,7 +277,7 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda job, _: job.id
         case "intent.key":
             return lambda job, _: job.intent_key
-        case "page.next" | "page.number" | "page.offset" | "page.size" as page:
+        case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since" as page:
             # The values of a page are passed as parameters, with names that no parameter can have.
             return lambda job, _: job.params.get(page)
 

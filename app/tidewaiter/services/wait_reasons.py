@@ -23,6 +23,9 @@ _NEXT: Final = {
 }
 
 
+_AFTER_FAILURE: Final = "The provider failed it for a passing reason. Next submit"
+
+
 _NOW: Final = {
     State.QUEUED: "The submit is due",
     State.SUBMITTING: "The check of the submit is due",
@@ -138,7 +141,8 @@ def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str |
     if job.due_at is None:
         return WaitReason("The cause is unknown.")
     if job.due_at > now:
-        return WaitReason(_NEXT[job.state], job.due_at)
+        failed = job.agains and job.state is State.QUEUED
+        return WaitReason(_AFTER_FAILURE if failed else _NEXT[job.state], job.due_at)
     if report is not None and report.is_open and report.until is not None and report.until > now:
         return WaitReason("The request limit of the account is used up. Next request", report.until, blocked=True)
     late = now - job.due_at > _LONG_S

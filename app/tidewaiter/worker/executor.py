@@ -30,12 +30,14 @@ from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.job_download import not_open
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
+from tidewaiter.worker.reusing import Reuser
 from tidewaiter.worker.step_context import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
 
 _UNREADABLE: Final = (
     "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
 )
+_REUSE_TRIES: Final = 2
 
 
 class Executor:
@@ -65,6 +67,7 @@ class Executor:
         self._fetcher = fetcher
         self._committer = committer
         self._submitter = Submitter(fetcher, committer, clock=clock, rand=rand, log=log, public_url=public_url)
+        self._reuser = Reuser(jobs, clock, log)
         self._reconciler = Reconciler(jobs, clock)
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
@@ -105,6 +108,9 @@ class Executor:
         except Exception as error:  # noqa: BLE001  # an error in a step must never end the lane
             reason = clean(f"{type(error).__name__}: {error} ({_place_of(error)})")
             return o.Crashed(reason, sent=step.session.sent)
+        anew = isinstance(outcome, o.FailedForNow) or (isinstance(outcome, o.Refused) and step.job.is_reused)
+        if anew and step.job.state is State.FETCHING:
+            await self.drop_parts(step.job)  # another remote job makes other files
         return _cleaned(outcome, clean)
 
     @staticmethod
@@ -136,6 +142,8 @@ class Executor:
     # --- submitting ---------------------------------------------------------------------------------------------------
 
     async def _begin(self, step: StepContext) -> o.Outcome:
+        if step.shared_result is None and (found := await self._reuse(step)) is not None:
+            return found
         return await self._submitter.begin(step)
 
     async def _start(self, step: StepContext) -> o.Outcome:
@@ -156,6 +164,14 @@ class Executor:
     def _walk(self, step: StepContext, *, waits: bool = True) -> ListWalk:
         return ListWalk(step.job, step.session, self._clock, self._rand, waits=waits)
 
+    async def _reuse(self, step: StepContext) -> o.Reused | o.Retry | None:
+        """The remote job that is used in place of a new one; ``None`` if the job is submitted."""
+        search = step.operation.reuse(step.job, self._clock.now())
+        if search is None or step.job.failures:
+            return None
+        walk = ListWalk(step.job, step.session, self._clock, self._rand, tries=_REUSE_TRIES)
+        return await self._reuser.find(step.job, search, walk)
+
     # --- polling ------------------------------------------------------------------------------------------------------
 
     async def _poll(self, step: StepContext) -> o.Outcome:
@@ -166,7 +182,9 @@ class Executor:
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
-            return await self._expire(step, f"for {still_s:.0f} s the provider reported nothing new about the job")
+            reason = f"for {still_s:.0f} s the provider reported nothing new about the job"
+            # A reused remote job that stands still is of no use, but this job has not been submitted yet.
+            return o.Refused(reason) if job.is_reused else await self._expire(step, reason)
         return outcome
 
     async def _land_polled(self, step: StepContext, read: o.Inline | o.Empty, beginning: ReplyBeginning) -> o.Outcome:
@@ -313,7 +331,7 @@ class RemoteJobEndings:
 
     async def _duty(self, job: Job, operation: BoundOperation) -> RemoteJobEndDecision:
         """What the job does about its remote job, which it no longer needs."""
-        if not (job.shared or operation.policy.shares):
+        if not (job.shared or operation.policy.shares or operation.policy.reuses):
             return RemoteJobEndDecision.ACT
         return remote_job_end_decision(job, await self._jobs.followers(job), self._clock.now())
 
@@ -349,12 +367,14 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
             return replace(outcome, status=None if status is None else clean(status))
         case (
             o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.LinksLost() | o.Gone()
+            | o.FailedForNow()
             | o.Retry() | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused()
             | o.DeadlinePassed()
         ):  # fmt: skip
             return replace(outcome, reason=clean(outcome.reason))
         case (
-            o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Adopted() | o.FetchStarted() | o.Cleaned()
+            o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.FetchStarted()
+            | o.Cleaned()
             | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
             | o.AdoptDecided()
         ):  # fmt: skip

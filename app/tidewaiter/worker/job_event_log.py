@@ -134,6 +134,8 @@ class JobLog:
                 self._log.emit(
                     event, **_step(job), reason=job.reason, unknowns=job.unknowns, due_in_s=self._due_in(job)
                 )
+            case "job.postponed":
+                self._log.emit(event, **_step(job), reason=job.reason, agains=job.agains, due_in_s=self._due_in(job))
             case "job.unmapped":
                 self._log.emit("job.unmapped", **_step(job), reason=job.reason, due_in_s=self._due_in(job))
             case "job.troubled":

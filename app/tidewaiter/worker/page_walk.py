@@ -15,7 +15,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.download_replies import SNIFFED_BYTES
 from tidewaiter.providers.page_joining import Csv, CsvPage, JoinError, json_items
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
-from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch
+from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.storage.base import Landing
 from tidewaiter.transport.reply_bodies import BombError, StreamReply, UnpackError, unpacking_of
 from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
@@ -42,14 +42,25 @@ class ListWalk:
         clock: the time.
         rand: spreads the delays between tries.
         waits: whether the first page waits while the account is closed; otherwise ``AccountClosedError`` is raised.
+        tries: how often a page is requested before the walk ends.
     """
 
-    def __init__(self, job: Job, session: ProviderSession, clock: Clock, rand: Random, *, waits: bool = True) -> None:
+    def __init__(
+        self,
+        job: Job,
+        session: ProviderSession,
+        clock: Clock,
+        rand: Random,
+        *,
+        waits: bool = True,
+        tries: int = _TRIES,
+    ) -> None:
         self._job = job
         self._session = session
         self._clock = clock
         self._rand = rand
         self._waits = waits
+        self._tries = tries
 
     async def matches(self, adoption: RemoteJobSearch, most: int) -> dict[str, Mapping[str, str]] | o.Outcome:
         """The handles of all remote jobs in the list that match, with the values that are kept of each.
@@ -71,6 +82,21 @@ class ListWalk:
 
         broken = await self._each_page(read_page, consume, adoption.reader.bounds.most_pages)
         return found if broken is None else broken
+
+    async def newest(self, search: ReuseSearch) -> Matches | o.Outcome | None:
+        """The matches on the first page that has one; ``None`` if the list has none, or why it could not be read."""
+        found: list[Matches] = []
+
+        async def read_page(page: PagePosition) -> Matches | o.Outcome:
+            return await self._session.send(search.request(self._job, page), partial(search.read, self._job, page))
+
+        async def consume(matches: Matches) -> bool:
+            if matches.handles:
+                found.append(matches)
+            return not found
+
+        broken = await self._each_page(read_page, consume, search.reader.bounds.most_pages)
+        return next(iter(found), None) if broken is None else broken
 
     async def land(self, pages: PageReader, landing: Landing, largest_bytes: int) -> int | o.Outcome:
         """Write the joined file of all pages; the caller ends the landing.
@@ -220,7 +246,7 @@ class ListWalk:
 
         If the provider asks for a long delay, the step ends and the job waits instead.
         """
-        for tried in range(_TRIES - 1):
+        for tried in range(self._tries - 1):
             if page.number == 1 and not self._waits:  # later the step waits, or a long list would never be complete
                 self._session.check_open()
             got = await read_page(page)

@@ -185,6 +185,9 @@ class Reconciler:
         unknown, followed, ended = [], [], []
         for handle in handles:
             followers = await self._jobs.followers_of(job, handle)
+            if not policy.shares:
+                # A job that reuses the remote job has not made it.
+                followers = [one for one in followers if not one.shared]
             if not followers:
                 unknown.append(handle)
             elif any(follower.state in LIVE for follower in followers):

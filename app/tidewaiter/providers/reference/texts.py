@@ -23,6 +23,7 @@ EFFECTS: Final[Mapping[str, str]] = {
     "running": "the same as `pending`",
     "refused": "the job fails; during an `adopt` it is parked; of a login: the account is paused",
     "failed": "the job fails; of a probe: the account does not work",
+    "again": "it failed for a passing reason: submit again, later, as [again](#again) says; not in `adopt` and `reuse`",
     "cancelled": "the job fails, because the remote job was cancelled",
     "gone": "there is no such remote job: see `Gone` in [the outcomes](index.md#what-replies-mean-by-themselves)",
     "throttled": "the account sends no requests for a while: see `Throttled` there",

@@ -14,7 +14,7 @@ from tidewaiter.providers.spec.field_types import (
 )
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
-PageEffect = Literal["empty", "pending", "expired", "retry", "refused", "throttled", "unauthorized"]
+PageEffect = Literal["empty", "pending", "expired", "again", "retry", "refused", "throttled", "unauthorized"]
 
 
 class PageRule(RuleSpec):

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
@@ -11,12 +11,32 @@ from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.providers.account_overrides import LimitsOverride
 from tidewaiter.providers.spec.all_auth_spec import Auth, NamedAuth
 from tidewaiter.providers.spec.auth_spec import Seconds
-from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
+from tidewaiter.providers.spec.field_types import (
+    HANDLE_IS,
+    KEPT,
+    HeaderName,
+    Items,
+    Name,
+    OneOrMore,
+    Picks,
+    SpecTable,
+    Text,
+)
 from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
+from tidewaiter.providers.spec.request_spec import RuleSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
+from tidewaiter.providers.spec.schedule_specs import AgainSpec, CallbackSpec, ScheduleSpec
 from tidewaiter.providers.spec.stage_specs import BeforeSpec, StartSpec
-from tidewaiter.providers.spec.step_specs import AdoptSpec, CancelSpec, CleanupSpec, PollSpec, ProbeSpec, SubmitSpec
+from tidewaiter.providers.spec.step_specs import (
+    AdoptSpec,
+    CancelSpec,
+    CleanupSpec,
+    PollSpec,
+    ProbeSpec,
+    ReuseSpec,
+    SubmitSpec,
+)
 from tidewaiter.providers.spec.value_spec import SettingSpec
 
 
@@ -48,70 +68,6 @@ class LimitsSpec(LimitsOverride):
     headers: LimitHeadersSpec | None = Field(
         default=None, description="the rest of the limit, on every reply of the API's own origin"
     )
-
-
-class ScheduleSpec(SpecTable):
-    """When a remote job is polled: seconds, except ``factor`` and ``most_unknown``.
-
-    An account may replace all but ``gone_grace_s`` in ``[accounts.NAME.schedule]``. Jitter shortens each wait by up to
-    a fifth. A Retry-After can delay every poll, also the first, but makes none earlier unless it is
-    [exact](#pollretry_after). After a new submit the interval starts again.
-    """
-
-    first_delay_s: float = Field(default=5.0, ge=0, description="from the submit to the first poll")
-    interval_s: Seconds = Field(default=10.0, description="from the first poll to the second")
-    factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=300.0, description="the longest interval; not less than `interval_s`")
-    deadline_s: Seconds = Field(default=86_400.0, description="after which the job expires, counted from its creation")
-    stall_s: Seconds | None = Field(
-        default=None,
-        description="after which a job expires if its status word and progress have not changed; more than "
-        "any `cap_s`. The log warns with `job.stalled` after half of it, or of the time to the "
-        "deadline. Choose twice the longest time in which you have seen a healthy remote job "
-        "report nothing new",
-    )
-    gone_grace_s: float = Field(default=60.0, ge=0, description="how long after the submit a 404 counts as lag")
-    links_expire_s: Seconds = Field(
-        default=3600.0,
-        description="after which a job fails if its links to the files never work, counted from the first failure",
-    )
-    retry_after_floor_s: float = Field(default=1.0, ge=0, description="the least that a Retry-After counts")
-    retry_after_cap_s: Seconds = Field(
-        default=3600.0, description="the most that it counts; not less than `retry_after_floor_s`"
-    )
-    most_unknown: int = Field(
-        default=5, ge=1, description="after so many submits in a row with an unknown outcome the job is parked"
-    )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.cap_s < self.interval_s:
-            raise ValueError("cap_s is less than interval_s")
-        if self.stall_s is not None and self.stall_s <= self.cap_s:
-            raise ValueError("stall_s is not more than cap_s, so one poll could look like a stall")
-        if self.retry_after_cap_s < self.retry_after_floor_s:
-            raise ValueError("retry_after_cap_s is less than retry_after_floor_s")
-        return self
-
-
-class CallbackSpec(SpecTable):
-    """The slower schedule of a job whose submit sent ``${callback_url}``, and required if one does.
-
-    The operator turns callbacks on in ``[callbacks]`` of the configuration; then this schedule replaces the other,
-    unless that is slower. No wait is longer than half of the time before the deadline, because callbacks get lost, and
-    polling must be enough. Seconds, except ``factor``.
-    """
-
-    first_delay_s: float = Field(default=300.0, ge=0, description="from the submit to the first poll")
-    interval_s: Seconds = Field(default=600.0, description="from the first poll to the second")
-    factor: float = Field(default=1.5, ge=1, description="by which the interval grows with every poll")
-    cap_s: Seconds = Field(default=3600.0, description="the longest interval; not less than `interval_s`")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.cap_s < self.interval_s:
-            raise ValueError("cap_s is less than interval_s")
-        return self
 
 
 class AnswersSpec(SpecTable):
@@ -149,6 +105,14 @@ class OperationSpec(SpecTable):
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), description="when to poll")
     callback: CallbackSpec | None = Field(default=None, description="when to poll if the API can call back")
     answers: AnswersSpec | None = Field(default=None, description="jobs with the same parameters share one result")
+    again: AgainSpec | None = Field(
+        default=None,
+        description="when a job is submitted again after a rule that says `again`; without it 3 times, after 10, 20 "
+        "and 40 minutes",
+    )
+    reuse: OneOrMore[ReuseSpec] = Field(
+        default=(), description="how to find a remote job of the same question, which is used in place of a new one"
+    )
     before: OneOrMore[BeforeSpec] = Field(
         default=(), description="requests before the submit, which may be repeated, such as an upload"
     )
@@ -187,8 +151,7 @@ class OperationSpec(SpecTable):
         answers = self.answers
         if answers is None:
             return self
-        newer = None if answers.newer is None else self.params.get(answers.newer)
-        if answers.newer is not None and (newer is None or newer.type != "boolean"):
+        if answers.newer is not None and not self._is_boolean(answers.newer):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
             raise ValueError("answers need submits that may be ready at once, and results that are inline")
@@ -198,9 +161,47 @@ class OperationSpec(SpecTable):
             raise ValueError("answers.fresh_s is not less than schedule.deadline_s, so a job would expire waiting")
         return self
 
+    @model_validator(mode="after")
+    def _reuse_knows_newer(self) -> Self:
+        for reuse in self.reuse:
+            if reuse.newer is not None and not self._is_boolean(reuse.newer):
+                raise ValueError(f"reuse.newer names {reuse.newer}, which is no boolean parameter")
+        return self
+
+    def _is_boolean(self, name: str) -> bool:
+        param = self.params.get(name)
+        return param is not None and param.type == "boolean"
+
     def _is_answered(self, submit: SubmitSpec) -> bool:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
         return ready and all(results.inline for results in self.results)
+
+    @model_validator(mode="after")
+    def _again_is_used(self) -> Self:
+        says = any("again" in (rule.then, *rule.words.values()) for rule in self._rules())
+        if says and not self.submit:
+            raise ValueError("without submit nothing can be submitted again: rules say pending or retry in its place")
+        if self.again is None:
+            return self
+        if not says:
+            raise ValueError('again is never used, because no rule of submit, poll or results says then = "again"')
+        if self.again.wait_s >= self.schedule.deadline_s:
+            raise ValueError(
+                f"again.wait_s ({self.again.wait_s:g}) is not less than schedule.deadline_s "
+                f"({self.schedule.deadline_s:g}), so no job would be submitted again: raise the deadline"
+            )
+        return self
+
+    def _rules(self) -> Iterator[RuleSpec]:
+        for submit in self.submit:
+            yield from submit.rules
+        for start in self.start:
+            yield from start.rules
+        for poll in self.poll:
+            yield from poll.rules
+        for results in self.results:
+            yield from results.rules
+            yield from () if results.pages is None else results.pages.rules
 
     @model_validator(mode="after")
     def _can_end(self) -> Self:
@@ -209,18 +210,26 @@ class OperationSpec(SpecTable):
         inline = all(results.inline for results in self.results)
         for submit in self.submit:
             self._check_submit(submit, inline=inline)
-        for poll in self.poll:
-            if not any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules):
-                raise ValueError("poll needs a rule that says when the job is ready")
+        self._check_polls()
+        if self.reuse and not self.poll:
+            raise ValueError("reuse finds a remote job, so there must be a poll that asks for it")
         return self
+
+    def _check_polls(self) -> None:
+        """Each poll says when the job is ready, unless its replies choose another one that does."""
+        ready = [any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules) for poll in self.poll]
+        chosen = [not {KEPT, HANDLE_IS}.isdisjoint(poll.when) for poll in self.poll]
+        leads_on = any(one and other for one, other in zip(ready, chosen, strict=True))
+        if not all(ready) and not leads_on:
+            raise ValueError("poll needs a rule that says when the job is ready")
 
     def _check_without_submit(self) -> None:
         if any(results.inline or results.files for results in self.results):
             raise ValueError("without submit, results need url, pages or resolve")
         if self.start:
             raise ValueError("without submit there is no remote job to start: make start a before, or add a submit")
-        if self.adopt or self.poll or self.cancel or self.cleanup:
-            raise ValueError("without submit there is no remote job to adopt, poll, cancel or clean up")
+        if self.adopt or self.reuse or self.poll or self.cancel or self.cleanup:
+            raise ValueError("without submit there is no remote job to adopt, reuse, poll, cancel or clean up")
 
     def _check_submit(self, submit: SubmitSpec, *, inline: bool) -> None:
         ready = any("ready" in (rule.then, *rule.words.values()) for rule in submit.rules)
@@ -280,7 +289,7 @@ class ExampleLink(SpecTable):
 
 
 class ExamplePage(SpecTable):
-    """The position of a page of a paged result, or of adopt."""
+    """The position of a page of a paged result, of adopt, or of reuse."""
 
     number: int = Field(default=1, ge=1, description="its number")
     offset: int = Field(default=0, ge=0, description="the number of items before it")
@@ -299,7 +308,7 @@ class Example(SpecTable):
         default=None, description="the name of one; required except for `login`, `renew` and `probe`"
     )
     step: Literal[
-        "before", "submit", "adopt", "start", "poll", "resolve", "page", "file", "cancel", "cleanup",
+        "before", "submit", "adopt", "reuse", "start", "poll", "resolve", "page", "file", "cancel", "cleanup",
         "login", "renew", "probe",
     ] = Field(description="which request and reply it is about")  # fmt: skip
     stage: Name | None = Field(default=None, description="the name of the step, for `before` and `start`")
@@ -311,7 +320,9 @@ class Example(SpecTable):
     kept: Mapping[str, str] = Field(default={}, description="the values that the job keeps already")
     callback_url: Text | None = Field(default=None, description="the value of `${callback_url}`")
     link: ExampleLink | None = Field(default=None, description="for the reply of a file: the link that was followed")
-    page: ExamplePage = Field(default=ExamplePage(), description="for a page of `results.pages` or `adopt`: which one")
+    page: ExamplePage = Field(
+        default=ExamplePage(), description="for a page of `results.pages`, `adopt` or `reuse`: which one"
+    )
     request: ExampleRequest | None = Field(default=None, description="the expected request")
     login: Mapping[Name, str] = Field(
         default={}, description="values of the login, for `${login.NAME}` in the expected request"

@@ -18,7 +18,7 @@ from tidewaiter.providers.spec.field_types import (
 from tidewaiter.providers.spec.list_spec import PagesSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, UrlTemplate, Words
 
-FileEffect = Literal["pending", "expired", "retry", "refused", "throttled", "unauthorized"]
+FileEffect = Literal["pending", "expired", "again", "retry", "refused", "throttled", "unauthorized"]
 
 
 class FileRule(RuleSpec):

@@ -9,7 +9,7 @@ from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
 BeforeEffect = Literal["done", "pending", "refused", "retry", "throttled", "unauthorized"]
-StartEffect = Literal["done", "refused", "throttled", "unauthorized", "unsent", "unknown", "gone"]
+StartEffect = Literal["done", "refused", "throttled", "unauthorized", "unsent", "unknown", "gone", "again"]
 
 
 class BeforeRule(RuleSpec):
@@ -25,7 +25,8 @@ class BeforeRule(RuleSpec):
 class StartRule(RuleSpec):
     """What a reply to a request that starts the remote job means. ``unsent``: it was not processed, and is sent again.
 
-    Without a rule, 2xx is ``done``, 404 and 410 are ``gone``, and every other reply means what it means for a submit.
+    ``again``: the whole job is submitted again, later. Without a rule, 2xx is ``done``, 404 and 410 are ``gone``, and
+    every other reply means what it means for a submit.
     """
 
     then: StartEffect | None = None
@@ -37,7 +38,9 @@ class StageSpec(RequestSpec, SpecVariant):
 
     name: Name = Field(description="of the step, in the history and in messages; each step of an operation has its own")
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    keep: Keep = Field(default={}, description="values of the reply that are kept, as ${kept.NAME}")
+    keep: Keep = Field(
+        default={}, description="values of the reply that are kept with the job, for the requests after it"
+    )
 
 
 class BeforeSpec(StageSpec):
@@ -46,7 +49,7 @@ class BeforeSpec(StageSpec):
     Several are sent in their order; one whose ``when`` does not hold is left out.
     """
 
-    rules: Items[BeforeRule] = ()
+    rules: Items[BeforeRule] = Field(default=(), description="what the reply means; without any, a 2xx is `done`")
 
 
 class StartSpec(StageSpec):
@@ -58,4 +61,4 @@ class StartSpec(StageSpec):
     repeatable: bool = Field(
         default=False, description="a second one does no harm; else a person decides if its outcome is unknown"
     )
-    rules: Items[StartRule] = ()
+    rules: Items[StartRule] = Field(default=(), description="what the reply means; without any, a 2xx is `done`")

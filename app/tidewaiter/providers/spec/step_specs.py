@@ -21,8 +21,10 @@ from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import PageSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
+_LONGEST_AGE_S = 100_000_000.0
+
 SubmitEffect = Literal[
-    "accepted", "ready", "empty", "duplicate", "refused", "throttled", "unauthorized", "unsent", "unknown"
+    "accepted", "ready", "empty", "duplicate", "again", "refused", "throttled", "unauthorized", "unsent", "unknown"
 ]
 PollEffect = Literal[
     "pending",
@@ -31,6 +33,7 @@ PollEffect = Literal[
     "partial",
     "empty",
     "failed",
+    "again",
     "cancelled",
     "gone",
     "retry",
@@ -174,12 +177,8 @@ class PollSpec(RequestSpec, SpecVariant):
     )
 
 
-class AdoptSpec(PageSpec, SpecVariant):
-    """The search for the remote job of a submit without a clear answer: in a list, page by page.
-
-    An item matches if every expression of ``match`` finds its text (scalars as text, without surrounding spaces), and
-    ``where`` is true. A template of ``match`` without a value is ignored.
-    """
+class SearchSpec(PageSpec, SpecVariant):
+    """A search for remote jobs in a list, page by page; ``handle`` is JMESPath on the item that was found."""
 
     items: Expression = Field(description="JMESPath to the array of items")
     match: Mapping[Expression, Scalar] = Field(
@@ -190,8 +189,29 @@ class AdoptSpec(PageSpec, SpecVariant):
     )
     handle: Expression = Field(description="JMESPath on the item: the remote job's handle")
     keep: Mapping[Name, Expression] = Field(
-        default={}, description="JMESPath on the item: the values that the reply to the submit would have had"
+        default={}, description="JMESPath on the item: the values that replies before the first poll would have had"
     )
+
+    @model_validator(mode="after")
+    def _submits_nothing(self) -> Self:
+        if any("again" in (rule.then, *rule.words.values()) for rule in self.rules):
+            raise ValueError("a search submits nothing, so its rules cannot say again: use retry or pending")
+        return self
+
+    @model_validator(mode="after")
+    def _has_criteria(self) -> Self:
+        if not self.match and self.where is None:
+            raise ValueError("needs match or where, or every item would match")
+        return self
+
+
+class AdoptSpec(SearchSpec):
+    """The search for the remote job of a submit without a clear answer: in a list, page by page.
+
+    An item matches if every expression of ``match`` finds its text (scalars as text, without surrounding spaces), and
+    ``where`` is true. A template of ``match`` without a value is ignored.
+    """
+
     lag_s: float = Field(
         default=120.0, ge=0, description="for how many seconds after a submit the list may lack its remote job"
     )
@@ -205,11 +225,33 @@ class AdoptSpec(PageSpec, SpecVariant):
         "default only the values that it has are compared",
     )
 
-    @model_validator(mode="after")
-    def _has_criteria(self) -> Self:
-        if not self.match and self.where is None:
-            raise ValueError("needs match or where, or every item would match")
-        return self
+
+class ReuseSpec(SearchSpec):
+    """The search, before a submit, for a remote job of the same question that has finished or is running.
+
+    An item matches if every expression of ``match`` finds the value of its template, and ``where`` is true. Scalars are
+    compared as text, times also as points in time, arrays and objects as JSON. A template without a value matches an
+    item in which the expression finds nothing. Every parameter of the submit must be in ``match`` or ``ignores``.
+
+    The newest match on the first page with one is used, if it is not older than ``within_s``. The search can only save
+    a submit: if it fails, or the remote job that it found fails, the job is submitted.
+    """
+
+    created: Expression = Field(
+        description="JMESPath on the item: when it was made, as epoch seconds or milliseconds, or ISO 8601"
+    )
+    within_s: float = Field(
+        gt=0,
+        le=_LONGEST_AGE_S,
+        description="seconds; an item that was made longer ago is not reused. `${page.since}` is that time, in UTC",
+    )
+    newer: Name | None = Field(
+        default=None, description="the name of a boolean parameter: a job for which it is true reuses nothing"
+    )
+    ignores: Items[Name] = Field(
+        default=(), description="names of parameters of the submit that do not change the result"
+    )
+    most_pages: int = Field(default=10, ge=1, description="how many pages are looked through")
 
 
 class CancelSpec(RequestSpec, SpecVariant):

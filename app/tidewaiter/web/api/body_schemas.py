@@ -128,7 +128,8 @@ class JobShape(Outgoing):
     failures: Annotated[int, Field(description="consecutive failures in this state")]
     crashes: int
     submits: int
-    resubmits: int
+    resubmits: Annotated[int, Field(description="submits made because the remote job was gone")]
+    agains: Annotated[int, Field(description="submits made because the provider failed it for a passing reason")]
     fetches: int
     created_at: Moment
     due_at: Annotated[Moment | None, Field(description="when its next step is due; null for never")]
@@ -245,6 +246,7 @@ class AccountShape(Outgoing):
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
+    refresh_token_at: Annotated[str | None, Field(description="since when its refresh token is stored, or null")]
     fault: Annotated[str | None, Field(description="why no daemon serves it: a fault of its spec; null if it has none")]
 
 
@@ -259,46 +261,6 @@ class ResumedShape(AccountShape):
 
     paused_s: Annotated[float | None, Field(description="how long it was paused, in seconds; null if it was not")]
     opened: Annotated[list[ClosedLane], Field(description="the lanes that were closed until now")]
-
-
-class OperationShape(Outgoing):
-    """An operation of a provider."""
-
-    title: str
-    parameters: Annotated[dict[str, Any], Field(description="the JSON Schema (2020-12) of `params`")]
-
-
-Verified: TypeAlias = Annotated[
-    Literal["documentation", "emulator", "server"] | None,
-    Field(description="how its spec was verified; null: not said"),
-]
-
-
-class ProviderShape(Outgoing):
-    """A remote API with its operations."""
-
-    name: str
-    title: str
-    documentation: list[str]
-    verified: Verified
-    operations: dict[str, OperationShape]
-
-
-class ProviderLine(Outgoing):
-    """A remote API in short form."""
-
-    name: str
-    title: str
-    verified: Verified
-    operations: list[str]
-    accounts: Annotated[list[str], Field(description="the accounts that are configured for it")]
-    location: str
-
-
-class ProvidersShape(Outgoing):
-    """The known remote APIs, by name."""
-
-    providers: list[ProviderLine]
 
 
 class BacklogShape(Outgoing):

@@ -45,9 +45,10 @@ class EventRoutes:
                 headers=(ApiParameter(_LAST_ID, "the id of the last event received", {"type": "string"}),),
                 problems=(429,),
                 detail="Each event has the name of its log event (`job.submitted`, `job.advanced`, `job.troubled`, "
-                "`job.unmapped`, `job.stalled`, `job.repeated`, `job.parked`, `job.finished`, `job.failed`); its data "
-                "is an object with `job`, `account`, `operation`, `state`, `state_from`, `outcome` and `at`. The event "
-                "`reset` says that events may be missing, and `dropped` that the reader was too slow.", limited=True,
+                "`job.unmapped`, `job.stalled`, `job.repeated`, `job.postponed`, `job.parked`, `job.finished`, "
+                "`job.failed`); its data is an object with `job`, `account`, `operation`, `state`, `state_from`, "
+                "`outcome` and `at`. The event `reset` says that events may be missing, and `dropped` that the reader "
+                "was too slow.", limited=True,
             )
         ]  # fmt: skip
 

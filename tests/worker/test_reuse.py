@@ -1,0 +1,412 @@
+"""Remote jobs that are used again: by a real daemon, against lists that lie, and killed at each durable point."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from tests.support.killable_daemon import serving_process, submitted_by_command
+from tests.support.scripted_provider import (
+    Answer,
+    Running,
+    ScriptedProvider,
+    answering,
+    config_for,
+    daemon_for,
+    open_provider,
+    serving,
+)
+from tidewaiter.domain.job import Job, State
+from tidewaiter.services import DAEMON
+
+SPEC = """
+[operations.report.params]
+kind = { help = "what is reported", default = "orders" }
+newest = { type = "boolean", help = "no older one", default = false }
+
+[operations.report.reuse]
+url = "/jobs"
+query = { since = "${page.since}", page = "${page.number}" }
+items = "jobs"
+size = 2
+match = { kind = "${params.kind}" }
+where = "state != 'failed'"
+created = "made"
+handle = "id"
+within_s = 3600.0
+newer = "newest"
+
+[operations.report.submit]
+url = "/jobs"
+json = { kind = "${params.kind}" }
+handle = "id"
+
+[operations.report.poll]
+url = "/jobs/${handle}"
+rules = [{ word = "state", words = { busy = "pending", done = "ready", failed = "failed" } }]
+
+[operations.report.results]
+url = "/jobs/${handle}/file"
+
+[operations.report.cancel]
+url = "/jobs/${handle}/cancel"
+method = "POST"
+
+[operations.report.cleanup]
+url = "/jobs/${handle}"
+by_default = true
+"""
+ADOPTS = (
+    SPEC
+    + """
+[operations.report.adopt]
+url = "/all"
+items = "jobs"
+match = { kind = "${params.kind}" }
+handle = "id"
+lag_s = 0
+"""
+)
+NAMES = ("theirs", "old", "r1", "r2", "r3")
+
+
+class Remote:
+    """A provider's jobs: what it lists, and how it answers about each."""
+
+    def __init__(self, *listed: str, state: str = "done") -> None:
+        self.listed = [self.item(name) for name in listed]
+        self.states = dict.fromkeys(NAMES, state)
+        self.made = 0
+        self.lists = True
+
+    @staticmethod
+    def item(name: str, kind: str = "orders", age_s: float = 60.0) -> dict[str, object]:
+        """An entry of the list."""
+        return {"id": name, "kind": kind, "state": "done", "made": time.time() - age_s}
+
+    def answers(self) -> dict[str, Answer]:
+        """How every request is answered."""
+        found: dict[str, Answer] = {"POST /jobs": self.create, "GET /jobs": self.index, "GET /all": self.index}
+        for name in NAMES:
+            found |= {
+                f"GET /jobs/{name}": self.status,
+                f"GET /jobs/{name}/file": self.file,
+                f"DELETE /jobs/{name}": self.ended,
+                f"POST /jobs/{name}/cancel": self.ended,
+            }
+        return found
+
+    async def create(self, request: web.Request) -> web.StreamResponse:
+        self.made += 1
+        name = f"r{self.made}"
+        if self.lists:
+            self.listed.insert(0, self.item(name, (await request.json())["kind"], 0.0))
+        return web.json_response({"id": name}, status=201)
+
+    async def index(self, request: web.Request) -> web.StreamResponse:
+        start = 2 * (int(request.query.get("page", "1")) - 1)
+        return web.json_response({"jobs": self.listed[start : start + 2]})
+
+    async def status(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"state": self.states[request.path.split("/")[2]], "error": "no rows"})
+
+    async def file(self, request: web.Request) -> web.StreamResponse:
+        return web.Response(body=request.path.split("/")[2].encode())
+
+    async def ended(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(status=204)
+
+
+async def test_a_finished_remote_job_is_used(tmp_path: Path, sqlite_url: str) -> None:
+    """Nothing is submitted, and what none of our jobs has made is not deleted."""
+    remote = Remote("theirs")
+    async with serving(tmp_path, sqlite_url, SPEC, remote.answers()) as (shop, running):
+        job = await running.run()
+        outcomes = await running.outcomes(job.id)
+        assert await running.file(job.id) == b"theirs"
+    assert (job.state, job.handle, job.shared, job.submits) == (State.SUCCEEDED, "theirs", True, 0)
+    assert outcomes == ["Submitted", "Reused", "Ready", "Stored", "LeftAlone"]
+    assert (shop.times("POST"), shop.times("DELETE"), shop.times("GET /jobs?")) == (0, 0, 1)
+
+
+@pytest.mark.slow
+async def test_only_the_same_question_is_answered(tmp_path: Path, sqlite_url: str) -> None:
+    """Of the right age; the list is read page by page until there is a match."""
+    remote = Remote()
+    remote.listed = [
+        remote.item("old", "visits"),
+        remote.item("old", age_s=4000.0),
+        remote.item("old", age_s=-4000.0),
+        remote.item("theirs", age_s=3000.0),
+        remote.item("old", age_s=3500.0),
+    ]
+    async with serving(tmp_path, sqlite_url, SPEC, remote.answers()) as (shop, running):
+        assert (await running.run()).handle == "theirs"
+        assert shop.times("GET /jobs?") == 2
+        other = await running.run(kind="baskets")
+    assert (other.handle, other.shared, other.submits) == ("r1", False, 1)
+    assert shop.times("GET /jobs?") == 5
+
+
+async def test_a_job_may_ask_for_a_new_one(tmp_path: Path, sqlite_url: str) -> None:
+    """By the parameter that ``newer`` names: the list is not even read."""
+    remote = Remote("theirs")
+    async with serving(tmp_path, sqlite_url, SPEC, remote.answers()) as (shop, running):
+        job = await running.run(newest=True)
+    assert (job.handle, job.submits, shop.times("GET /jobs?")) == ("r1", 1, 0)
+
+
+@pytest.mark.slow
+async def test_one_that_runs_for_another_job_is_shared(tmp_path: Path, sqlite_url: str) -> None:
+    """Both get the file; the remote job is deleted once, by the last of them."""
+    remote = Remote(state="busy")
+    async with serving(tmp_path, sqlite_url, SPEC, remote.answers()) as (shop, running):
+        first = await _polled(running)
+        second = await _polled(running)
+        remote.states["r1"] = "done"
+        ended = [await running.until(job.id) for job in (first, second)]
+        outcomes = [(await running.outcomes(job.id))[-1] for job in ended]
+        assert [await running.file(job.id) for job in ended] == [b"r1", b"r1"]
+        assert running.events("job.conflicted") == []
+    assert [(job.handle, job.shared) for job in ended] == [("r1", False), ("r1", True)]
+    assert sorted(outcomes) == ["Cleaned", "LeftAlone"]
+    assert (shop.times("POST /jobs"), shop.times("DELETE /jobs/r1")) == (1, 1)
+
+
+async def test_a_cancel_request_spares_what_others_made(tmp_path: Path, sqlite_url: str) -> None:
+    """The job ends; the remote job goes on for those who asked for it."""
+    remote = Remote("theirs", state="busy")
+    async with serving(tmp_path, sqlite_url, SPEC, remote.answers()) as (shop, running):
+        job = await _polled(running)
+        await running.service.cancel(job.id, actor=DAEMON)
+        ended = await running.until(job.id)
+    assert ended.state is State.CANCELLED
+    assert "the remote job was left alone" in (ended.reason or "")
+    assert shop.times("POST") == shop.times("DELETE") == 0
+
+
+@pytest.mark.slow
+async def test_what_we_have_deleted_is_not_used(tmp_path: Path, sqlite_url: str) -> None:
+    """The list still has it."""
+    remote = Remote()
+    async with serving(tmp_path, sqlite_url, SPEC, remote.answers()) as (shop, running):
+        assert (await running.run()).handle == "r1"
+        assert shop.times("DELETE /jobs/r1") == 1
+        second = await running.run()
+    assert (second.handle, second.submits) == ("r2", 1)
+
+
+@pytest.mark.parametrize("how", ["gone", "failed", "no file"])
+async def test_one_that_is_of_no_use_leads_to_a_submit(tmp_path: Path, sqlite_url: str, how: str) -> None:
+    """Without a second search, which would find it again."""
+    remote = Remote("theirs")
+    answers = remote.answers()
+    if how == "gone":
+        answers["GET /jobs/theirs"] = answering({"error": "deleted"}, status=404)
+    elif how == "failed":
+        remote.states["theirs"] = "failed"
+    else:
+        answers["GET /jobs/theirs/file"] = answering({"error": "too large"}, status=400)
+    async with serving(tmp_path, sqlite_url, SPEC, answers) as (shop, running):
+        job = await running.run()
+        history = await running.jobs.history(job.id)
+        assert await running.file(job.id) == b"r1"
+    assert (job.state, job.handle, job.submits, job.resubmits) == (State.SUCCEEDED, "r1", 1, 0)
+    assert any("the reused remote job is of no use" in (entry.detail or "") for entry in history)
+    assert (shop.times("GET /jobs?"), shop.times("POST /jobs")) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": "not for you"}, 403),
+        ({"error": "not for you"}, 401),
+        ({"error": "no such list"}, 404),
+        ({"jobs": [{"id": ["x"], "kind": "orders", "state": 1, "made": "soon"}]}, 200),
+        ({"jobs": []}, 200),
+        ({"jobs": None}, 200),
+    ],
+    ids=["forbidden", "unauthorized", "missing", "nonsense", "empty", "null"],
+)
+async def test_a_list_that_is_of_no_use(tmp_path: Path, sqlite_url: str, body: object, status: int) -> None:
+    """The job is submitted, and the account stays open."""
+    remote = Remote()
+    answers = {**remote.answers(), "GET /jobs": answering(body, status=status)}
+    async with serving(tmp_path, sqlite_url, SPEC, answers) as (shop, running):
+        job = await running.run()
+        assert len(running.events("reuse.skipped")) == (status != 200)
+        assert running.events("account.paused") == []
+    assert (job.state, job.handle, job.submits) == (State.SUCCEEDED, "r1", 1)
+    assert shop.times("GET /jobs?") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["error", "html", "cut off", "no list"])
+async def test_a_list_that_breaks_is_read_twice(tmp_path: Path, sqlite_url: str, how: str) -> None:
+    """Then the job is submitted."""
+    remote = Remote("theirs")
+
+    async def broken(request: web.Request) -> web.StreamResponse:
+        if how == "cut off":
+            assert request.transport is not None
+            request.transport.close()
+        body = b"<html>soon</html>" if how == "html" else b'{"all": []}'
+        return web.Response(body=body, status=500 if how == "error" else 200)
+
+    async with serving(tmp_path, sqlite_url, SPEC, {**remote.answers(), "GET /jobs": broken}) as (shop, running):
+        job = await running.run()
+        assert len(running.events("reuse.skipped")) == 1
+    assert (job.state, job.handle) == (State.SUCCEEDED, "r1")
+    assert shop.times("GET /jobs?") == 2
+
+
+async def test_a_list_without_end_is_given_up(tmp_path: Path, sqlite_url: str) -> None:
+    """After ``most_pages``."""
+    remote = Remote()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        number = request.query["page"]
+        return web.json_response({"jobs": [remote.item(f"{number}-{one}", "visits") for one in (1, 2)]})
+
+    spec = SPEC.replace("within_s", "most_pages = 3\nwithin_s")
+    async with serving(tmp_path, sqlite_url, spec, {**remote.answers(), "GET /jobs": endless}) as (shop, running):
+        assert (await running.run()).handle == "r1"
+        (line,) = running.events("reuse.skipped")
+    assert shop.times("GET /jobs?") == 3
+    assert str(line["reason"]).startswith("the list has more than 3 pages")
+
+
+async def test_another_host_does_not_know_the_remote_jobs(tmp_path: Path, sqlite_url: str) -> None:
+    """What it lists after a redirect is not believed."""
+    remote = Remote("theirs")
+
+    async def away(_: web.Request) -> web.StreamResponse:
+        raise web.HTTPFound(f"{elsewhere.url}/jobs")
+
+    async with (
+        open_provider({"GET /jobs": Remote("theirs").index}) as elsewhere,
+        serving(tmp_path, sqlite_url, SPEC, {**remote.answers(), "GET /jobs": away}) as (_, running),
+    ):
+        assert (await running.run()).handle == "r1"
+        (line,) = running.events("reuse.skipped")
+    assert "another host" in str(line["reason"])
+
+
+@pytest.mark.slow
+async def test_a_limit_on_lists_delays_the_submit(tmp_path: Path, sqlite_url: str) -> None:
+    """The account waits as the provider asks; then the job is submitted, without another search."""
+    remote = Remote("theirs")
+    busy = answering({"error": "slow down"}, status=429, headers={"Retry-After": "1"})
+    async with serving(tmp_path, sqlite_url, SPEC, {**remote.answers(), "GET /jobs": busy}) as (shop, running):
+        job = await running.run()
+        assert running.events("account.paused") != []
+    assert (job.state, job.handle) == (State.SUCCEEDED, "r1")
+    assert shop.times("GET /jobs?") == 2
+
+
+@pytest.mark.slow
+async def test_a_remote_job_of_a_lost_reply_stays_with_its_maker(tmp_path: Path, sqlite_url: str) -> None:
+    """Another job reuses it while its maker does not know its name yet: the maker still finds it."""
+    remote = Remote(state="busy")
+    arrived, used = asyncio.Event(), asyncio.Event()
+
+    async def lost(request: web.Request) -> web.StreamResponse:
+        made = await remote.create(request)
+        if remote.made == 1:
+            arrived.set()
+            await used.wait()
+            assert request.transport is not None
+            request.transport.close()
+        return made
+
+    async with serving(tmp_path, sqlite_url, ADOPTS, {**remote.answers(), "POST /jobs": lost}) as (shop, running):
+        first = await running.submit()
+        async with asyncio.timeout(30):
+            await arrived.wait()
+        second = await _polled(running)
+        used.set()
+        await running.until(first.id, State.POLLING)
+        remote.states["r1"] = "done"
+        ended = [await running.until(job.id) for job in (first, second)]
+    assert [(job.state, job.handle, job.shared) for job in ended] == [
+        (State.SUCCEEDED, "r1", False),
+        (State.SUCCEEDED, "r1", True),
+    ]
+    assert (shop.times("POST /jobs"), shop.times("DELETE /jobs/r1")) == (1, 1)
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+async def test_a_kill_within_the_search(tmp_path: Path, sqlite_url: str) -> None:
+    """The next daemon searches again; nothing was submitted."""
+    remote, stall = Remote("theirs"), _Stall()
+    answers = {**remote.answers(), "GET /jobs": stall.before(remote.index)}
+    shop, job = await _killed(tmp_path, sqlite_url, answers, stall)
+    assert (job.state, job.handle, job.submits) == (State.SUCCEEDED, "theirs", 0)
+    assert (shop.times("GET /jobs?"), shop.times("POST")) == (2, 0)
+
+
+@pytest.mark.slow
+async def test_a_kill_after_the_search(tmp_path: Path, sqlite_url: str) -> None:
+    """The next daemon goes on with the remote job that was found, and searches no more."""
+    remote, stall = Remote("theirs"), _Stall()
+    answers = {**remote.answers(), "GET /jobs/theirs": stall.before(remote.status)}
+    shop, job = await _killed(tmp_path, sqlite_url, answers, stall)
+    assert (job.state, job.handle, job.submits) == (State.SUCCEEDED, "theirs", 0)
+    assert (shop.times("GET /jobs?"), shop.times("POST")) == (1, 0)
+
+
+@pytest.mark.slow
+async def test_a_kill_within_the_submit_after_it(tmp_path: Path, sqlite_url: str) -> None:
+    """The remote job that was reused had vanished: the job has submitted, and does not search again."""
+    remote, stall = Remote("theirs"), _Stall()
+    remote.lists = False
+    gone = answering({"error": "deleted"}, status=404)
+    answers = {**remote.answers(), "GET /jobs/theirs": gone, "POST /jobs": stall.before(remote.create)}
+    spec = SPEC.replace("[operations.report.submit]", "[operations.report.submit]\nrepeatable = true")
+    shop, job = await _killed(tmp_path, sqlite_url, answers, stall, spec)
+    assert (job.state, job.submits) == (State.SUCCEEDED, 2)
+    assert (shop.times("GET /jobs?"), shop.times("POST")) == (1, 2)
+
+
+class _Stall:
+    """The first request waits until the daemon that sent it is dead."""
+
+    def __init__(self) -> None:
+        self.arrived, self.over = asyncio.Event(), asyncio.Event()
+
+    def before(self, answer: Answer) -> Answer:
+        """The same answer, later."""
+
+        async def stalled(request: web.Request) -> web.StreamResponse:
+            if not self.arrived.is_set():
+                self.arrived.set()
+                await self.over.wait()
+            return await answer(request)
+
+        return stalled
+
+
+async def _killed(
+    folder: Path, database_url: str, answers: dict[str, Answer], stall: _Stall, spec: str = SPEC
+) -> tuple[ScriptedProvider, Job]:
+    """One job, whose first daemon is killed while the provider keeps it waiting."""
+    async with open_provider(answers) as shop:
+        config = config_for(folder, spec, shop.url, database_url)
+        with serving_process(folder) as process:
+            await submitted_by_command(folder)
+            async with asyncio.timeout(30):
+                await stall.arrived.wait()
+            process.kill()
+        stall.over.set()
+        async with daemon_for(config) as running:
+            return shop, await running.until(1)
+
+
+async def _polled(running: Running) -> Job:
+    """A new job, once it has a remote job."""
+    return await running.until((await running.submit()).id, State.POLLING)

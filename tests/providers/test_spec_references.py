@@ -134,8 +134,8 @@ next = "n"
         ),
         pytest.param(
             changed("[account]", '[[auth]]\ntype = "basik"\n[account]'),
-            "auth[0]: type must be one of 'none', 'basic', 'bearer', 'header', 'query', 'body', 'session', 'oauth2', "
-            "'jwt', 'several'",
+            "auth[0]: type must be one of 'none', 'basic', 'bearer', 'header', 'query', 'body', 'hmac', 'aws4', "
+            "'session', 'oauth2', 'jwt', 'several'",
             id="kind of auth",
         ),
         pytest.param(

@@ -90,12 +90,16 @@ class AdoptionBody(Incoming):
     ]
 
 
-class PauseReason(Incoming):
-    """Why an account is paused."""
+class GivenReason(Incoming):
+    """Why something is paused; without it, an existing pause keeps its reason."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")] = (
-        "paused through the API"
-    )
+    reason: Annotated[
+        str | None, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")
+    ] = None
+
+
+class PauseReason(GivenReason):
+    """Why an account is paused."""
 
 
 class Outgoing(BaseModel):

@@ -57,6 +57,7 @@ from tidewaiter.providers.template import (
     query_part,
     url_part,
 )
+from tidewaiter.providers.xml_replies import xml_form
 
 BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
 """Builds a login request from the time in epoch seconds and a nonce."""
@@ -245,6 +246,7 @@ def _compile_session(
         expiry=compile_expiry(plan.reply),
         lifetime_s=spec.lifetime_s,
         renew_ahead_s=spec.renew_ahead_s,
+        xml=xml_form(plan.reply.reply, text.spec.reply if isinstance(spec, SessionAuth) else None),
         keep={name: compile_pick(picks) for name, picks in plan.keep.items()},
     )
     messages = Messages(compile_pick(plan.errors), auth.redactor)

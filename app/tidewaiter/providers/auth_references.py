@@ -10,7 +10,7 @@ from tidewaiter.providers.template import references_in
 
 _TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret", "refresh_token")
 _KEY_TEXTS = ("key", "algorithm")
-_REQUEST_TEXTS = ("query", "headers", "json", "form")
+_REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
 
 
@@ -67,7 +67,8 @@ def _login(auth: Tree, key: str, when: Tree) -> Iterator[AuthTemplate]:
     for name in ("username", "password"):
         both = {**when, **table_of(basic.get("when"))}
         yield AuthTemplate(f"{at}.basic.{name}", basic.get(name), both, required=True)
-    yield AuthTemplate(f"{at}.url", login.get("url"), when, required=True)
+    for name in ("url", "text"):
+        yield AuthTemplate(f"{at}.{name}", login.get(name), when, required=True)
     trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
     trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
     trees += [(f"{key}.assertion.audience", assertion.get("audience"))]
@@ -118,7 +119,7 @@ def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Iterat
 
 
 _WITH_LOGIN_VALUES = frozenset({"base_url", "url", "query", "headers"})
-_IN_A_BODY = frozenset({"json", "form"})
+_IN_A_BODY = frozenset({"json", "form", "text", "multipart"})
 
 
 def login_value_faults(raw: Tree) -> Iterator[tuple[str, str]]:

@@ -61,14 +61,15 @@ class Messages:
         return f"{sentence}: {message}" if message else sentence
 
     def unreadable(self, reading: Reading) -> str:
-        """Why a reply that should be JSON could not be read."""
+        """Why a reply that should be JSON, or XML, could not be read."""
         if reading.truncated:
-            return f"HTTP {reading.status}, and a body too long to be read as JSON"
+            return f"HTTP {reading.status}, and a body too long to be read as {reading.form}"
         if reading.fault is not None:
             return f"HTTP {reading.status}, and {reading.fault}"
         if not reading.body.strip():
-            return f"HTTP {reading.status}, and an empty body instead of JSON"
-        return f"HTTP {reading.status}, and a body that is not JSON: {excerpt(reading, self._redactor)}"
+            return f"HTTP {reading.status}, and an empty body instead of {reading.form}"
+        why = "" if reading.detail is None else f" ({reading.detail})"
+        return f"HTTP {reading.status}, and a body that is not {reading.form}{why}: {excerpt(reading, self._redactor)}"
 
     def no_handle(self, reading: Reading) -> str:
         """Why a reply to a submit cannot be used: it has no handle."""

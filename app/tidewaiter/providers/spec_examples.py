@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from tidewaiter.domain.http_values import HeaderFields, Json, Link, WireReply, WireRequest
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.multipart import FileSource, Part
 from tidewaiter.domain.outcome import Refused
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
@@ -20,7 +21,6 @@ from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
-from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
@@ -83,8 +83,8 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
         problems = [*_request_problems(account, operation, job, example), *_outcome_problems(operation, job, example)]
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
-    reading = None if example.reply is None else Reading(_reply(example))
-    hit = frozenset(keys_hit(operation.steps, example.step, job, reading))
+    reply = None if example.reply is None else _reply(example)
+    hit = frozenset(keys_hit(operation.steps, example.step, job, reply))
     if example.request is not None:
         hit |= signature_key(account, example.request, _build(operation, job, example))
     return ExampleResult(key, example.name, tuple(problems), hit)
@@ -226,8 +226,16 @@ def _body_problems(expected: ExampleRequest, built: WireRequest) -> Iterator[str
     sent = dict(parse_qsl(text, keep_blank_values=True)) if expected.form else {}
     for name, value in expected.form.items():
         yield from compare(f"request.form.{name}", value, sent.get(name))
+    parts = {} if built.multipart is None else {part.name: _shown_part(part) for part in built.multipart.parts}
+    for name, value in expected.multipart.items():
+        yield from compare(f"request.multipart.{name}", value, parts.get(name))
     if expected.text is not None:
         yield from compare("request.text", expected.text, text)
+
+
+def _shown_part(part: Part) -> str:
+    """The text of a part, or the path or job of its file, which is not read here."""
+    return part.content.name if isinstance(part.content, FileSource) else part.content.decode()
 
 
 _BUILD: Mapping[str, Callable[[BoundOperation, Job], WireRequest | None]] = {

@@ -222,6 +222,49 @@ def test_what_is_refused(old: str, new: str, fault: str) -> None:
     assert any(one.startswith(f"demo.toml: {fault}") for one in faults), faults
 
 
+KEEPS = """
+[[operations.report.before]]
+name = "upload"
+url = "/files"
+json = { note = "${params.note}" }
+keep = { file = "id" }
+
+[[operations.report.start]]
+name = "run"
+url = "/reports/${handle}/run"
+keep = { token = "token" }
+"""
+
+
+def test_what_requests_need_is_kept_of_the_item() -> None:
+    """Only what requests about the remote job refer to; the file of the upload is for the submit."""
+    used = changed('/file"', '/file?token=${kept.token}"', TEXT) + KEEPS
+    asked = used.replace("[operations.report.params]", '[operations.report.params]\nnote = { help = "a note" }')
+    faults = faults_of(asked)
+    assert [fault.partition(": ")[2] for fault in faults] == [
+        "operations.report.reuse.keep: must have token, which requests about the remote job refer to: a job that "
+        "reuses one has sent none of the requests that keep it",
+        "operations.report.reuse.match: does not compare ${params.note}, which the submit sends, so a job could get "
+        "the result of another question: add it to match, or its name to ignores if it does not change the result",
+    ]
+    whole = asked.replace('newer = "newest"', 'newer = "newest"\nignores = ["note"]\nkeep = { token = "secret" }')
+    assert faults_of(whole) == []
+    one = job(note="n")
+    search = operation_of(whole).reuse(one, NOW)
+    assert search is not None
+    listed = {"reports": [item(), item(id="r2", secret="s")]}
+    read = search.read(one, PagePosition(), reply_of(200, listed, URL), NOW)
+    assert isinstance(read, Matches)
+    assert (read.handles, read.kept) == (("r2",), ({"token": "s"},))  # of the other, a request could not be built
+
+
+def test_a_search_refers_to_nothing_that_is_kept() -> None:
+    """It comes before every other request."""
+    text = changed('made_after = "${page.since}"', 'file = "${kept.file}"', TEXT) + KEEPS
+    (fault,) = [one for one in faults_of(text) if "query.file" in one]
+    assert "refers to ${kept.file}, which only before keeps, and that comes later" in fault
+
+
 def test_since_is_for_reuse_only() -> None:
     """Another list has no such time."""
     adopt = '\n[operations.report.adopt]\nurl = "/reports"\nquery = { since = "${page.since}" }\nitems = "reports"\n'

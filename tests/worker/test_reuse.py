@@ -69,6 +69,22 @@ handle = "id"
 lag_s = 0
 """
 )
+STAGED = (
+    SPEC.replace('url = "/jobs/${handle}/file"', 'url = "/jobs/${handle}/file?token=${kept.token}"')
+    .replace('created = "made"', 'created = "made"\nkeep = { token = "token" }')
+    .replace('json = { kind = "${params.kind}" }', 'json = { kind = "${params.kind}", file = "${kept.file}" }')
+    + """
+[[operations.report.before]]
+name = "upload"
+url = "/files"
+keep = { file = "id" }
+
+[[operations.report.start]]
+name = "run"
+url = "/jobs/${handle}/run"
+keep = { token = "token" }
+"""
+)
 NAMES = ("theirs", "old", "r1", "r2", "r3")
 
 
@@ -335,6 +351,45 @@ async def test_a_remote_job_of_a_lost_reply_stays_with_its_maker(tmp_path: Path,
         (State.SUCCEEDED, "r1", True),
     ]
     assert (shop.times("POST /jobs"), shop.times("DELETE /jobs/r1")) == (1, 1)
+
+
+@pytest.mark.slow
+async def test_neither_what_comes_before_nor_what_starts_it_is_sent(tmp_path: Path, sqlite_url: str) -> None:
+    """The remote job that is reused runs already. What the requests would have kept is in the list."""
+    remote = Remote("theirs")
+    remote.listed[0]["token"] = "t0"
+    answers = {
+        **remote.answers(),
+        "POST /files": answering({"id": "f1"}),
+        "POST /jobs/r1/run": answering({"token": "t1"}),
+    }
+    async with serving(tmp_path, sqlite_url, STAGED, answers) as (shop, running):
+        job = await running.run()
+        assert dict(job.kept) == {"token": "t0"}
+        assert shop.times("POST") == 0
+        assert shop.times("GET /jobs/theirs/file?token=t0") == 1
+        remote.listed.clear()
+        own = await running.run()
+        assert shop.times("GET /jobs/r1/file?token=t1") == 1
+    assert (job.state, job.handle, own.state, own.handle) == (State.SUCCEEDED, "theirs", State.SUCCEEDED, "r1")
+    assert shop.times("GET /jobs?") == 2  # not once for each request before the submit
+
+
+@pytest.mark.slow
+async def test_one_that_is_of_no_use_leads_through_every_request(tmp_path: Path, sqlite_url: str) -> None:
+    """From the first one on; nothing that was kept of the other is left."""
+    remote = Remote("theirs")
+    remote.listed[0]["token"] = "t0"
+    answers = {
+        **remote.answers(),
+        "POST /files": answering({"id": "f1"}),
+        "POST /jobs/r1/run": answering({"token": "t1"}),
+        "GET /jobs/theirs": answering({"error": "deleted"}, status=404),
+    }
+    async with serving(tmp_path, sqlite_url, STAGED, answers) as (shop, running):
+        job = await running.run()
+    assert (job.state, job.handle, dict(job.kept)) == (State.SUCCEEDED, "r1", {"file": "f1", "token": "t1"})
+    assert shop.times("GET /jobs?") == 1
 
 
 # --- killed -----------------------------------------------------------------------------------------------------------

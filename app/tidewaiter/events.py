@@ -123,6 +123,10 @@ _EVENTS = (
     Event("session.renewed", "info", "The account has a new token, from a login or signed by itself.", {
         **_LANE, "expires_in_s": "seconds for which the token is valid",
     }),
+    Event("refresh_token.stored", "info", "A login has replaced the account's refresh token.", _LANE),
+    Event("refresh_token.replaced", "info", "The stored refresh token has given way to a newly configured one.", _LANE),
+    Event("refresh_token.ignored", "warning", "A login has given a new refresh token, but the spec says that none "
+          "comes (rotates = false): if the old one ends, so does the account.", _LANE),
     Event("callback.received", "debug", "A provider has called back; the job is polled now. The content is ignored.", {
         **_STEP, "noted": "false if the job had a wake-up already, or is not polled any more",
     }),

@@ -31,6 +31,7 @@ def test_an_open_account(shell: CommandShell) -> None:
         "pause": None,
         "closed": [],
         "jobs": {"queued": 2},
+        "refresh_token_at": None,
         "fault": None,
     }
     assert shell.json("accounts", "list") == {"accounts": [shop]}
@@ -99,7 +100,7 @@ def test_an_account_that_has_left_the_configuration(shell: CommandShell) -> None
     assert "not configured" in text
     assert "put [accounts.shop] back" in text
     left: dict[str, object] = {"account": "shop", "provider": None, "pause": None, "closed": []}
-    left |= {"jobs": {"queued": 1}, "fault": None}
+    left |= {"jobs": {"queued": 1}, "fault": None, "refresh_token_at": None}
     assert left in shell.json("accounts", "list")["accounts"]
     execute(shell, "UPDATE jobs SET state = 'cancelled', due_at = NULL WHERE id = ?", number)
     assert [one["account"] for one in shell.json("accounts", "list")["accounts"]] == ["store"]

@@ -1,6 +1,7 @@
 """``tidewaiter db``: the keys that encrypt links in the database."""
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.refresh_token_store import Beginning, Begun, RefreshTokenStore, Unreadable
 from tidewaiter.database.sealing import Seal, new_key
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import Link
@@ -48,7 +50,8 @@ def test_keys_from_the_first_to_the_last(shell: CommandShell, tmp_path: Path) ->
     assert "canary" not in first
     new = new_key()
     (tmp_path / "links.key").write_text(f"{new}\n{old}\n")
-    assert shell("db", "rekey", "--json").stdout.split() == ["{", '"written":', "1,", '"unreadable":', "0", "}"]
+    counts = {"written": 1, "unreadable": 0, "refresh_tokens": 0, "unreadable_refresh_tokens": 0}
+    assert json.loads(shell("db", "rekey", "--json").stdout) == counts
     (tmp_path / "links.key").write_text(old)
     left = shell("db", "rekey", code=ExitCode.FAILED)
     assert "the links of 1 job cannot be decrypted by any key" in left.stderr
@@ -59,6 +62,37 @@ def test_keys_from_the_first_to_the_last(shell: CommandShell, tmp_path: Path) ->
     shown = shell("config", "show").stdout + shell("jobs", "show", "1", code=0).stdout + shell("jobs", "list").stdout
     assert "canary-signature" not in shown
     assert new not in shown
+
+
+def test_refresh_tokens_stay_encrypted(shell: CommandShell, tmp_path: Path) -> None:
+    """A change of keys takes them along, and they never become plain text."""
+
+    async def renewed(*keys: str) -> Beginning:
+        database = Database.open(f"sqlite:///{tmp_path / 'tidewaiter.db'}", SystemClock())
+        try:
+            store = RefreshTokenStore(database, Seal(keys))
+            begun = await store.begin("shop", "canary-0", reuse=False)
+            if isinstance(begun, Begun):
+                await store.finish("shop", begun.version, "canary-1")
+            return begun
+        finally:
+            await database.close()
+
+    old, new = new_key(), new_key()
+    (tmp_path / "links.key").write_text(f"{new}\n{old}\n")
+    shell.config.write_text(f'{CONFIG}\n[database]\nkey_file = "links.key"\n')
+    shell("db", "upgrade")
+    assert asyncio.run(renewed(old)) == Begun("canary-0", 1)
+    assert asyncio.run(renewed(new)) == Unreadable()
+    assert "1 refresh token encrypted with the first key\n" in shell("db", "rekey").stdout
+    assert asyncio.run(renewed(new)) == Begun("canary-1", 2)
+    (tmp_path / "links.key").write_text(new)
+    assert "1 refresh token encrypted with the first key, so keep the key" in shell("db", "rekey", "--decrypt").stdout
+    assert asyncio.run(renewed(new)) == Begun("canary-1", 3)
+    (tmp_path / "links.key").write_text(new_key())
+    left = shell("db", "rekey", code=ExitCode.FAILED)
+    assert "1 refresh token cannot be decrypted by any key" in left.stderr
+    assert b"canary" not in (tmp_path / "tidewaiter.db").read_bytes()
 
 
 def test_without_a_key_nothing_is_rewritten(shell: CommandShell) -> None:

@@ -204,7 +204,7 @@ def test_a_token_endpoint_that_sends_no_json(expires_in: bytes) -> None:
         (BEARER.replace("scope =", "iat = 1, exp = 2, scope ="),
             "auth.assertion.claims: may not have exp and iat: lifetime_s says how long a token is valid"),
         (BEARER.replace("jwt_bearer", "password"),
-            "auth.grant: must be 'client_credentials' or 'jwt_bearer'"),
+            "auth.grant: must be 'client_credentials', 'jwt_bearer' or 'refresh_token'"),
         (BEARER.replace("[auth.assertion]", 'client_secret = "${account.token_server}"\n[auth.assertion]'),
             "auth: client_secret needs client_id"),
         (BEARER.replace("[auth.assertion]", 'send = "form"\n[auth.assertion]'),

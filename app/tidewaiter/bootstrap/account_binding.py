@@ -1,6 +1,7 @@
 """Accounts of the configuration bound to their providers, and its recurring schedules."""
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from tidewaiter.config import Config, ConfigError
@@ -12,6 +13,12 @@ from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.value_spec import SettingSpec
 from tidewaiter.recurrence import CatchUp, Schedule
+
+_NEEDS_KEY: Final = (
+    "its provider gives a new refresh token with each login, which is stored encrypted only: make a key with "
+    '`tidewaiter db new-key | install -m 0600 /dev/stdin tidewaiter.key`, and set key_file = "tidewaiter.key" in '
+    "[database]"
+)
 
 
 def load_providers(config: Config) -> Registry:
@@ -72,6 +79,8 @@ def bind_valid_accounts(config: Config, registry: Registry | None = None) -> tup
                 clean=account.clean,
                 bounds=Bounds(**account.bounds.model_dump()),
             )
+            if bound[name].replaced_token is not None and not config.database.keys:
+                faults.append(config.fault_at("accounts", name, "settings", reason=_NEEDS_KEY))
         except SpecError as error:
             left = len(error.faults) - 1
             more = f"; and {left} more, which `tidewaiter providers lint` shows" if left else ""

@@ -20,6 +20,8 @@ from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.errors import SchemaError
 from tidewaiter.database.lane_store import LaneStatus, LaneStore
+from tidewaiter.database.refresh_token_store import RefreshTokenStore, StoredToken
+from tidewaiter.database.sealing import Seal
 from tidewaiter.doctor.account_checks import Ask, CheckedAccount, check_account
 from tidewaiter.doctor.address_checks import (
     check_callbacks,
@@ -61,6 +63,7 @@ class _Known:
     pause: Pause | None
     closed: str | None
     requests: Sequence[float]
+    token_at: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +171,19 @@ async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, 
         await database.check_schema()
         paused = await AccountStore(database).paused()
         lanes, now = await LaneStore(database).all_lanes(), await database.now()
+        tokens = await RefreshTokenStore(database, Seal()).stored()
     except (SchemaError, StoreUnavailableError):
         return {}
-    return {name: _known_of([one for one in lanes if one.account == name], paused.get(name), now) for name in accounts}
+    return {
+        name: _known_of([one for one in lanes if one.account == name], paused.get(name), tokens.get(name), now)
+        for name in accounts
+    }
 
 
-def _known_of(lanes: Sequence[LaneStatus], pause: Pause | None, now: float) -> _Known:
+def _known_of(lanes: Sequence[LaneStatus], pause: Pause | None, token: StoredToken | None, now: float) -> _Known:
     closed = next((reason for lane in lanes if (reason := _closed(lane, now)) is not None), None)
-    return _Known(pause, closed, sorted(at for lane in lanes for at in lane.request_window))
+    requests = sorted(at for lane in lanes for at in lane.request_window)
+    return _Known(pause, closed, requests, None if token is None else token.stored_at)
 
 
 def _closed(lane: LaneStatus, now: float) -> str | None:
@@ -200,6 +208,8 @@ def _of_account(
         pause_known=known is not None,
         pause=None if known is None else known.pause,
         closed=None if known is None else known.closed,
+        spends_token=account.replaced_token is not None,
+        token_at=None if known is None else known.token_at,
     )
     return Check("login", account.name, lambda notes: check_account(notes, checked, tools.clock, tools.connections))
 

@@ -21,7 +21,9 @@ from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.database.refresh_token_store import RefreshTokenStore
 from tidewaiter.database.schedule_store import ScheduleStore
+from tidewaiter.database.sealing import Seal
 from tidewaiter.database.wake_up_store import WakeUp, WakeUpStore
 from tidewaiter.log import EventLog
 from tidewaiter.metrics.readings import DaemonReading, LaneReading
@@ -45,6 +47,7 @@ from tidewaiter.worker.retention import Retention
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
 from tidewaiter.worker.slow_job_watch import SlowJobWatch
 from tidewaiter.worker.storage_gate import StorageGate
+from tidewaiter.worker.token_renewal import RefreshTokens
 from tidewaiter.worker.webhook_dispatcher import DispatcherSettings, WebhookDispatcher
 from tidewaiter.worker.work_watcher import WorkWatcher
 
@@ -176,6 +179,9 @@ async def assemble(
         fetcher=fetcher,
         pauses=pauses,
         gate=gate,
+        refresh_tokens=RefreshTokens(
+            RefreshTokenStore(seams.refresh_tokens or database, Seal(config.database.keys)), clock, log
+        ),
     )
     leases = LaneOwnership(
         lanes,

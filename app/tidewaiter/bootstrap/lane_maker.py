@@ -24,6 +24,7 @@ from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.shared_results import SharedResults
 from tidewaiter.worker.storage_gate import StorageGate
+from tidewaiter.worker.token_renewal import RefreshTokens, RenewingLane
 
 _BODY_LIMIT = 8 * 1_048_576
 
@@ -40,6 +41,7 @@ class SharedParts:
     fetcher: ResultFetcher
     pauses: Pauses
     gate: StorageGate
+    refresh_tokens: RefreshTokens
 
 
 def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Lease], Lane]:
@@ -101,8 +103,16 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
             may_send=lease.held,
             on_reply=observer.headers_received,
         )
+        session = account.auth.session
         signed = AuthenticatedClient(
-            client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=rand, log=log
+            client,
+            session,
+            budget=budget,
+            observer=observer,
+            clock=clock,
+            rand=rand,
+            log=log,
+            renewal=shared.refresh_tokens.renewal(RenewingLane(account.name, client, budget, observer), session),
         )
         return Lane(
             row,

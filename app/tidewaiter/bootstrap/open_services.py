@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from random import Random, SystemRandom
 
 from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, secrets_of, usable_providers
@@ -13,7 +14,7 @@ from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.notification_store import NotificationStore
-from tidewaiter.database.rekey import rekey
+from tidewaiter.database.rekey import rekey, rekey_refresh_tokens
 from tidewaiter.database.schedule_store import ScheduleStore
 from tidewaiter.database.schema_check import is_fresh
 from tidewaiter.database.sealing import Seal
@@ -103,16 +104,28 @@ def jobs_of(config: Config, database: Database) -> JobStore:
     return JobStore(database, subscriptions_of(config), Seal(config.database.keys))
 
 
-async def rekeyed(config: Config, *, decrypt: bool) -> tuple[int, int]:
-    """Encrypt every stored link again, or decrypt it; see :func:`tidewaiter.database.rekey.rekey`.
+@dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """How many jobs' links and how many refresh tokens were written again, and how many of each no key decrypts."""
+
+    links: int
+    unreadable_links: int
+    refresh_tokens: int
+    unreadable_refresh_tokens: int
+
+
+async def rekeyed(config: Config, *, decrypt: bool) -> Rekeyed:
+    """Encrypt every stored link and refresh token again, or decrypt the links; see :mod:`tidewaiter.database.rekey`.
 
     Raises as :func:`open_job_service` does.
     """
     await prepare_database(config)
     database = Database.open(config.database.url, SystemClock())
+    seal = Seal(config.database.keys)
     try:
         await database.check_schema()
-        return await rekey(database, Seal(config.database.keys), decrypt=decrypt)
+        links = await rekey(database, seal, decrypt=decrypt)
+        return Rekeyed(*links, *await rekey_refresh_tokens(database, seal))
     finally:
         await database.close()
 

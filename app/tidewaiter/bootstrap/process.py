@@ -133,6 +133,7 @@ async def serve(
     *,
     stop: asyncio.Event | None = None,
     environ: Mapping[str, str] | None = None,
+    refresh_tokens: Database | None = None,
 ) -> int:
     """Run the daemon until a signal, or ``stop``, asks it to end.
 
@@ -142,6 +143,7 @@ async def serve(
         stop: asks it to end.
         environ: on SIGHUP the configuration is read again, from its file and this environment. Without it SIGHUP ends
             the daemon.
+        refresh_tokens: the database that has them, if it is not the configured one.
 
     Returns:
         The exit code: 0 after a drain, 1 when a part of the daemon died, 74 when the database file was
@@ -188,7 +190,9 @@ async def serve(
                 change_feed = ChangeFeed(log.follower_failed)
                 async with AiohttpWire(own, connections=running.bound.connections) as wire:
                     running.join(Reloadable(wire, lambda bound: bound.connections))
-                    seams = Seams(clock, SystemRandom(), wire, database, storage, metrics, change_feed.publish)
+                    seams = Seams(
+                        clock, SystemRandom(), wire, database, storage, metrics, change_feed.publish, refresh_tokens
+                    )
                     site = web_listener(
                         running,
                         health,

@@ -15,7 +15,8 @@ from tidewaiter.transport.wire import Wire
 class Seams:
     """Time, chance, network, database and storage of a daemon.
 
-    ``metrics`` outlive the daemon; ``tell`` is called with every change of a job.
+    ``metrics`` outlive the daemon; ``tell`` is called with every change of a job. ``refresh_tokens`` is the database
+    that has them, if it is another one.
     """
 
     clock: Clock
@@ -25,3 +26,4 @@ class Seams:
     storage: Storage
     metrics: Metrics = field(default_factory=Metrics)
     tell: ChangeListener = ignore_change
+    refresh_tokens: Database | None = None

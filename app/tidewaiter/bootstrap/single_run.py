@@ -3,14 +3,16 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from tidewaiter.bootstrap.account_binding import bind_accounts
 from tidewaiter.bootstrap.open_services import open_job_service, prepare_database
 from tidewaiter.bootstrap.process import EXIT_FAILED, serve
-from tidewaiter.clock import SystemClock
+from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import CallbacksTable, Config, HttpTable
+from tidewaiter.database.engine import Database
 from tidewaiter.database.sqlite_files import number_jobs_from
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, Job, State
@@ -39,6 +41,8 @@ async def run_once(
 ) -> tuple[Job, list[Artifact]]:
     """One export without a running daemon: on a scratch database, into ``out``.
 
+    Only a refresh token that logins replace is in the configured database, where the daemon finds the new one.
+
     Files land in a hidden folder below ``out``, with the daemon's checks, and move into ``out`` itself when the job has
     ended, the manifest last. Files that are in ``out`` already stay as they are: a new file whose name is taken gets
     the job's number. This number is taken from the clock, so no earlier run and no daemon has used it.
@@ -63,16 +67,21 @@ async def run_once(
     clock = SystemClock()
     number = int(clock.now() * 1000)
     landing = out / f".tidewaiter-run-{number}"
+    one = bind_accounts(config).get(account)
+    shares_token = one is not None and one.replaced_token is not None
     with _removed_if_it_fails(landing), tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
         alone = config_of_run(config, account, f"sqlite:///{scratch}/run.db", landing)
         await prepare_database(alone)
         number_jobs_from(Path(scratch, "run.db"), number)
-        async with open_job_service(alone, log, clock) as service:
+        async with (
+            _refresh_tokens(config if shares_token else None, clock) as tokens,
+            open_job_service(alone, log, clock) as service,
+        ):
             job, _ = await service.submit(account, operation, params, actor=DAEMON)
             accounts = AccountService(service.accounts, service.jobs.database, clock)
             stop = asyncio.Event()
             async with asyncio.TaskGroup() as group:
-                daemon = group.create_task(serve(alone, log, stop=stop))
+                daemon = group.create_task(serve(alone, log, stop=stop, refresh_tokens=tokens))
                 seen = -1
                 pause = None
                 while job.state not in _ENDS and pause is None and not daemon.done():
@@ -120,6 +129,21 @@ def config_of_run(config: Config, account: str, database: str, landing: Path) ->
             "notifications": {},
         }
     )
+
+
+@asynccontextmanager
+async def _refresh_tokens(config: Config | None, clock: Clock) -> AsyncIterator[Database | None]:
+    """The configured database, for an account whose refresh token is replaced: its daemon must know the new one."""
+    if config is None:
+        yield None
+        return
+    await prepare_database(config)
+    database = Database.open(config.database.url, clock)
+    try:
+        await database.check_schema()
+        yield database
+    finally:
+        await database.close()
 
 
 class _NotMovedError(RunBrokenError):

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_COLUMNS: Final = ("account", "provider", "status", "since (UTC)", "why", "live jobs")
 _BY: Final = {
     "credentials": "paused: credentials refused",
     "tls": "paused: TLS failed",
@@ -51,6 +52,8 @@ def accounts() -> None:
 def list_accounts(invocation: Invocation, /, *, as_json: bool) -> None:
     """List the configured accounts: provider, status with reason, and live jobs.
 
+    If a provider replaces the refresh token of an account with each login, the last column says when it did so.
+
     An account that has left the configuration is listed while jobs of it wait. It has no provider, and no daemon
     serves it.
     """
@@ -64,10 +67,13 @@ def list_accounts(invocation: Invocation, /, *, as_json: bool) -> None:
         left = [orphan_json(name, jobs) for name, jobs in orphans.items()]
         show_json({"accounts": [*map(account_json, found), *left]})
         return
-    made = table("account", "provider", "status", "since (UTC)", "why", "live jobs")
+    tokens = any(one.refresh_token is not None for one in found)
+    made = table(*_COLUMNS, *(["refresh token of (UTC)"] if tokens else []))
     for one in found:
+        at = "" if one.refresh_token is None else date_and_time(one.refresh_token.stored_at)
         for account, provider, condition, since, why, jobs in _rows(one):
-            made.add_row(account, provider, condition, since, Text(printable(why)), jobs)
+            made.add_row(account, provider, condition, since, Text(printable(why)), jobs, *([at] if tokens else []))
+            at = ""
     for name, waiting in orphans.items():
         remedy = f"put [accounts.{name}] back, or cancel its jobs"
         made.add_row(name, "", Text("not configured", style="bold red"), "", Text(remedy), _counts(waiting))
@@ -104,8 +110,8 @@ def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
     """End the pause of an account, whatever its cause, and open it if it is closed for a while.
 
     The deadlines of its live jobs move by as long as they have waited in a pause. Within a lookout round one request
-    tests the provider before the others follow. The exit code is 2 if there is no such account, and 0 if it is neither
-    paused nor closed.
+    tests the provider before the others follow. A refresh token that may have been used is tried. The exit code is 2
+    if there is no such account, and 0 if it is neither paused nor closed.
     """
     from tidewaiter.services.resource_json import resumed_json  # noqa: PLC0415  # help and completion do without
 

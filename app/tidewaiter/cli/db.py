@@ -89,7 +89,7 @@ def check(invocation: Invocation, /, *, as_json: bool) -> None:
 @db.command("new-key", epilog=example("tidewaiter db new-key | install -m 0600 /dev/stdin links.key"))
 @debug_option
 def new_key() -> None:
-    """Print a new key for `[database] key_file`, which encrypts the stored links to files.
+    """Print a new key for `[database] key_file`, which encrypts the stored links to files, and refresh tokens.
 
     The file has one key per line: the first encrypts, all of them decrypt. To change the key, put the new one on the
     first line, restart every daemon, run `tidewaiter db rekey`, and remove the old one.
@@ -103,10 +103,13 @@ def new_key() -> None:
 @config_option
 @pass_invocation
 def rekey(invocation: Invocation, /, *, decrypt: bool, as_json: bool) -> None:
-    """Encrypt the stored links to files with the first key of `[database] key_file`.
+    """Encrypt the stored links to files, and refresh tokens, with the first key of `[database] key_file`.
 
-    The exit code is 1 if no key decrypts some links. Their jobs lose nothing else: the daemon requests fresh links
-    from the provider, or parks the job if it cannot.
+    Refresh tokens stay encrypted, also with --decrypt.
+
+    The exit code is 1 if no key decrypts some of them. Jobs lose nothing else with their links: the daemon requests
+    fresh links from the provider, or parks the job if it cannot. An account without its refresh token needs a new one:
+    log in anew.
     """
     from tidewaiter.bootstrap import rekeyed  # noqa: PLC0415  # help and completion do without
 
@@ -115,11 +118,23 @@ def rekey(invocation: Invocation, /, *, decrypt: bool, as_json: bool) -> None:
         raise CommandError(
             ExitCode.CONFIG, "there is no key: make one with `tidewaiter db new-key`, and name it in database.key_file"
         )
-    done, left = asyncio.run(rekeyed(config, decrypt=decrypt))
+    done = asyncio.run(rekeyed(config, decrypt=decrypt))
     if as_json:
-        show_json({"written": done, "unreadable": left})
+        show_json(
+            {
+                "written": done.links,
+                "unreadable": done.unreadable_links,
+                "refresh_tokens": done.refresh_tokens,
+                "unreadable_refresh_tokens": done.unreadable_refresh_tokens,
+            }
+        )
     else:
         how = "stored unencrypted" if decrypt else "encrypted with the first key"
-        click.echo(f"the links of {counted(done, 'job')} are {how} now")
-    if left:
-        raise CommandError(ExitCode.FAILED, f"the links of {counted(left, 'job')} cannot be decrypted by any key")
+        click.echo(f"the links of {counted(done.links, 'job')} are {how} now")
+        if done.refresh_tokens:
+            number = counted(done.refresh_tokens, "refresh token")
+            click.echo(f"{number} encrypted with the first key" + (", so keep the key" if decrypt else ""))
+    lost = [f"the links of {counted(done.unreadable_links, 'job')}"] if done.unreadable_links else []
+    lost += [counted(done.unreadable_refresh_tokens, "refresh token")] if done.unreadable_refresh_tokens else []
+    if lost:
+        raise CommandError(ExitCode.FAILED, f"{' and '.join(lost)} cannot be decrypted by any key")

@@ -1,4 +1,4 @@
-"""Encrypts every stored link again with another key, or decrypts it, while daemons work."""
+"""Encrypts every stored link and refresh token again with another key, or decrypts links, while daemons work."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Integer, Text, bindparam, select, update
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.sealing import Seal
-from tidewaiter.database.tables import jobs
+from tidewaiter.database.tables import jobs, refresh_tokens
 
 _AT_ONCE: Final = 100
 _SOME: Final = (
@@ -20,6 +20,15 @@ _REPLACE: Final = (
     update(jobs)
     .where(jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.links == bindparam("before", type_=Text()))
     .values(links=bindparam("links", type_=Text()))
+)
+_TOKENS: Final = select(refresh_tokens.c.account, refresh_tokens.c.token).order_by(refresh_tokens.c.account)
+_REPLACE_TOKEN: Final = (
+    update(refresh_tokens)
+    .where(
+        refresh_tokens.c.account == bindparam("name", type_=Text()),
+        refresh_tokens.c.token == bindparam("before", type_=Text()),
+    )
+    .values(token=bindparam("sealed", type_=Text()))
 )
 
 
@@ -55,3 +64,22 @@ async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, 
                 for change in changes:
                     written += (await connection.execute(_REPLACE, change)).rowcount
         after = rows[-1][0]
+
+
+async def rekey_refresh_tokens(database: Database, seal: Seal) -> tuple[int, int]:
+    """Encrypt all refresh tokens again with the first key; they are never stored as plain text.
+
+    Returns and raises as :func:`rekey` does.
+    """
+    async with database.reading() as connection:
+        rows = (await connection.execute(_TOKENS)).all()
+    written = unreadable = 0
+    for name, before in rows:
+        plain = seal.unsealed(before)
+        if plain is None:
+            unreadable += 1
+            continue
+        async with database.writing() as connection:
+            change = {"name": name, "before": before, "sealed": seal.sealed(plain)}
+            written += (await connection.execute(_REPLACE_TOKEN, change)).rowcount
+    return written, unreadable

@@ -9,6 +9,7 @@ from tidewaiter.database.account_store import Pause, PauseCause
 from tidewaiter.doctor.address_checks import check_endpoint
 from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
 from tidewaiter.doctor.network_endpoint import NetworkEndpoint
+from tidewaiter.domain.formatting import ago
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized, Unmapped
@@ -34,7 +35,8 @@ class CheckedAccount:
 
     ``private_ok`` is the account's ``allow_private``. ``key_test`` is what may be sent if there is no ``probe``, and is
     sent if ``tests_key``. ``pause_known`` says that the database could be read. It has
-    ``pause``, and ``closed``: why no request may be sent now.
+    ``pause``, and ``closed``: why no request may be sent now. ``spends_token`` says that each login replaces the
+    refresh token, and ``token_at`` since when the database has it; then nothing is sent.
     """
 
     name: str
@@ -47,6 +49,8 @@ class CheckedAccount:
     pause_known: bool = False
     pause: Pause | None = None
     closed: str | None = None
+    spends_token: bool = False
+    token_at: float | None = None
 
 
 async def check_account(
@@ -62,6 +66,9 @@ async def check_account(
     if not await check_endpoint(
         notes, endpoint, clock, private_ok=private_ok, key=key, permit=permit, connections=connections
     ):
+        return
+    if account.spends_token:
+        notes.add("login", spared_token_result(account.token_at, clock.now()))
         return
     exchange = account.probe or (account.key_test if account.tests_key else None)
     if exchange is None:
@@ -137,6 +144,12 @@ def untested_result(name: str, key_test: KeyTest | None) -> CheckResult:
         "would test the key and make nothing"
     )
     return CheckResult(CheckStatus.INFO, message, f"tidewaiter doctor --account {name} --test-key")
+
+
+def spared_token_result(token_at: float | None, now: float) -> CheckResult:
+    """Why nothing was sent for an account whose refresh token is replaced by each login."""
+    stored = "no login has replaced it yet" if token_at is None else f"the stored one is from {ago(token_at, now)}"
+    return info(f"not tried, because a trial would spend the refresh token; {stored}")
 
 
 def key_test_result(answer: Polled, status: int, name: str, pause: Pause | None = None) -> CheckResult:

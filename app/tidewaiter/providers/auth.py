@@ -13,6 +13,7 @@ from tidewaiter.providers.extract import as_text, compile_pick
 from tidewaiter.providers.login_replies import (
     LoginReplyRules,
     LoginSession,
+    RefreshGrant,
     SignedSession,
     compile_expiry,
     compile_place,
@@ -206,6 +207,7 @@ class _Plan:
     errors: tuple[PickSpec, ...]
     secrets: frozenset[str] = frozenset()
     keep: Keep = field(default_factory=dict)
+    refresh: RefreshGrant | None = None
 
 
 def _compile_session(
@@ -239,6 +241,7 @@ def _compile_session(
         login=plan.build,
         values=LoginValues(tuple(plan.keep), text.base_url, text.origins),
         _reply=reply,
+        refresh=plan.refresh,
     )
     return replace(_with_secret(auth, *plan.secrets), session=session)
 
@@ -276,10 +279,33 @@ def _plan_login(auth: SessionAuth, text: _Texts) -> _Plan:
 
 
 def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
-    """A request to a token endpoint. Sources: RFC 6749, section 4.4.2; RFC 7523, section 2."""
+    """A request to a token endpoint. Sources: RFC 6749, sections 4.4.2 and 6; RFC 7523, section 2."""
+    refresh = _refresh_grant(auth, text) if auth.grant == "refresh_token" else None
+    grant = {"grant_type": _JWT_BEARER if auth.grant == "jwt_bearer" else auth.grant}
+    build, secrets = _token_request(auth, text, grant if refresh is None else _renewing(refresh.configured))
+    errors = (_OAUTH2_ERROR, *text.spec.error)
+    return _Plan(build, _OAUTH2_REPLY, BEARER, errors, secrets, auth.keep, refresh)
+
+
+def _refresh_grant(auth: OAuth2Auth, text: _Texts) -> RefreshGrant:
+    return RefreshGrant(
+        setting=_setting_of(auth.refresh_token or "") or "refresh_token",
+        configured=text.of(auth.refresh_token),
+        rotates=auth.rotates is True,
+        reuse=auth.reuse,
+        _login_with=lambda token: _token_request(auth, text, _renewing(token))[0],
+    )
+
+
+def _renewing(token: str) -> dict[str, str]:
+    return {"grant_type": "refresh_token", "refresh_token": token}
+
+
+def _token_request(auth: OAuth2Auth, text: _Texts, grant: Mapping[str, str]) -> tuple[BuildLogin, frozenset[str]]:
+    """The request for a grant with the client's proof, and the secrets that were made for it."""
     bears = auth.grant == "jwt_bearer"
-    fields: dict[str, str] = {"grant_type": _JWT_BEARER if bears else "client_credentials"}
-    fields |= {"scope": text.of(auth.scope)} | {name: text.of(as_text(value)) for name, value in auth.form.items()}
+    fields: dict[str, str] = {**grant, "scope": text.of(auth.scope)}
+    fields |= {name: text.of(as_text(value)) for name, value in auth.form.items()}
     headers = {"Accept": "application/json", "content-type": "application/x-www-form-urlencoded"}
     request = WireRequest("POST", text.url(auth.token_url), headers, fresh=True)
     client_id, secret = text.of(auth.client_id), text.of(auth.client_secret)
@@ -288,13 +314,11 @@ def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
         # Encoded first, because a colon in the id would end it: RFC 6749, section 2.3.1.
         credential = basic_credential(quote_plus(client_id), quote_plus(secret))
         request, secrets = request.with_headers({"Authorization": f"Basic {credential}"}), frozenset({credential})
-    elif secret or bears:
+    elif secret or bears or auth.assertion is None:
         fields |= {"client_id": client_id, "client_secret": secret}
-    errors = (_OAUTH2_ERROR, *text.spec.error)
-    plan = _Plan(_unsigned(request, fields), _OAUTH2_REPLY, BEARER, errors, secrets, auth.keep)
     if auth.assertion is None:
-        return plan
-    return replace(plan, build=_signed(request, fields, _signer(auth, auth.assertion, request.url, text), bears=bears))
+        return _unsigned(request, fields), secrets
+    return _signed(request, fields, _signer(auth, auth.assertion, request.url, text), bears=bears), secrets
 
 
 def _unsigned(request: WireRequest, fields: Mapping[str, str]) -> BuildLogin:
@@ -327,7 +351,11 @@ def _setting_in(auth: SessionAuth | OAuth2Auth | JwtAuth) -> str | None:
     key = auth.key if isinstance(auth, JwtAuth) else ""
     if isinstance(auth, OAuth2Auth) and auth.assertion is not None:
         key = auth.assertion.key
-    return next((part.name for part in parse_template(key) if isinstance(part, Reference)), None)
+    return _setting_of(key)
+
+
+def _setting_of(template: str) -> str | None:
+    return next((part.name for part in parse_template(template) if isinstance(part, Reference)), None)
 
 
 def _form(fields: Mapping[str, str]) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tidewaiter.providers.spec_trees import Tree, table_of, tables_of, texts_in, variants_of
 from tidewaiter.providers.template import references_in
 
-_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret")
+_TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret", "refresh_token")
 _KEY_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
@@ -93,6 +93,14 @@ def setting_faults(auth: object, key: str, settings: Mapping[str, Tree]) -> Iter
         yield from _private_key(table_of(one.get("assertion")).get("key"), f"{at}.assertion.key", settings)
         if one.get("type") == "jwt":
             yield from _private_key(one.get("key"), f"{at}.key", settings)
+        yield from _refresh_token(one.get("refresh_token"), f"{at}.refresh_token", settings)
+
+
+def _refresh_token(text: object, key: str, settings: Mapping[str, Tree]) -> Iterator[tuple[str, str]]:
+    found = _LEADING.fullmatch(text) if isinstance(text, str) else None
+    known = found is not None and settings.get(found[1], {"secret": True}).get("secret") is True
+    if isinstance(text, str) and not known:
+        yield key, "must be ${account.NAME}, a setting with secret = true, and nothing else"
 
 
 def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Iterator[tuple[str, str]]:

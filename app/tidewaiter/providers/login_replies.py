@@ -32,6 +32,7 @@ _LATER_IN_MS: Final = 1e11
 _SHARE_OF_LIFE: Final = 0.2
 _NOT_NOW: Final = frozenset({408, 425})
 _TOKEN: Final = re.compile(r"[!-~]+")
+_REFRESH_TOKEN: Final = compile_pick((PickSpec.model_validate("refresh_token"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,31 @@ class SignedSession(TokenSession):
 
 
 @dataclass(frozen=True, slots=True)
+class RefreshGrant:
+    """How an account gets access tokens for a refresh token. Source: RFC 6749, section 6.
+
+    ``setting`` is the setting with the configured refresh token. ``rotates``: a reply may have another one, which
+    replaces it. ``reuse``: the provider accepts a replaced one for some time.
+    """
+
+    setting: str
+    configured: str = field(repr=False)
+    rotates: bool
+    reuse: bool
+    _login_with: Callable[[str], Callable[[float, str], WireRequest]] = field(repr=False)
+
+    def login(self, now: float, nonce: str, token: str) -> WireRequest:
+        """The request for an access token for this refresh token; ``now`` is epoch seconds."""
+        return self._login_with(token)(now, nonce)
+
+    @staticmethod
+    def next_token(reply: WireReply) -> str | None:
+        """The refresh token in a successful reply; ``None`` if it has none that can be sent again."""
+        reading = Reading(reply)
+        return _token_of(_REFRESH_TOKEN(reading)) if is_success(reading.status) else None
+
+
+@dataclass(frozen=True, slots=True)
 class LoginSession(TokenSession):
     """How an account signs in.
 
@@ -132,6 +158,7 @@ class LoginSession(TokenSession):
     login: Callable[[float, str], WireRequest]
     values: LoginValues
     _reply: LoginReplyRules
+    refresh: RefreshGrant | None = None
 
     def read_login(self, reply: WireReply, now: float) -> Token | NotSignedIn:
         """The token, or why there is none.
@@ -170,8 +197,7 @@ class LoginSession(TokenSession):
             yield verdict.key
 
     def _token_in(self, reading: Reading) -> str | None:
-        text = (as_text(self._reply.token(reading)) or "").strip()
-        return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
+        return _token_of(self._reply.token(reading))
 
     @staticmethod
     def _no_token(reading: Reading, reason: str) -> Unauthorized | Retry:
@@ -198,6 +224,11 @@ def dated(token: str, now: float, expires_at: float, renew_ahead_s: float) -> To
     """A token that is renewed so long before its expiry."""
     # A token with a short life must not be renewed before every request.
     return Token(token, expires_at, expires_at - min(renew_ahead_s, _SHARE_OF_LIFE * (expires_at - now)))
+
+
+def _token_of(value: Json) -> str | None:
+    text = (as_text(value) or "").strip()
+    return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
 
 
 # --- the expiry of a token --------------------------------------------------------------------------------------------

@@ -287,6 +287,13 @@ class BoundAccount:
             return session.login(0.0, "").url
         return self.base_url
 
+    @property
+    def replaced_token(self) -> str | None:
+        """The setting with a refresh token that a login replaces; ``None`` if it has none."""
+        session = self.auth.session
+        refresh = session.refresh if isinstance(session, LoginSession) else None
+        return refresh.setting if refresh is not None and refresh.rotates else None
+
 
 def _probe(
     spec: ProviderSpec, base_url: str, values: Mapping[str, Json], messages: Messages, faults: list[SpecFault]

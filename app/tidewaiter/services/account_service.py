@@ -9,6 +9,8 @@ from tidewaiter.database.account_store import AccountStore, Pause
 from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.database.refresh_token_store import RefreshTokenStore, StoredToken
+from tidewaiter.database.sealing import Seal
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import State
 from tidewaiter.providers.bound_accounts import accounts_within, faulty_among
@@ -32,6 +34,7 @@ class AccountService:
         self.accounts = accounts
         self._pauses = AccountStore(database)
         self._lanes = LaneStore(database)
+        self._refresh_tokens = RefreshTokenStore(database, Seal())  # without keys: no token is read
         self._actions = AdminActionStore(database)
         self._clock = clock
         self._scope = EVERY_ACCOUNT
@@ -59,7 +62,7 @@ class AccountService:
     async def resume(self, account: str, *, actor: Actor) -> Resumed:
         """End the pause of an account, whatever its cause.
 
-        The deadlines of its live jobs move by the time of the pause.
+        The deadlines of its live jobs move by the time of the pause. A refresh token that may have been used is tried.
         Lanes that the provider or the breaker has closed are opened, too, by their owners in the next lookout round.
 
         Raises:
@@ -68,6 +71,7 @@ class AccountService:
         async with audited(self._actions, self._clock, actor, "resume", f"account {account}"):
             self._check_known(account)
             before = await self._status(account)
+            await self._refresh_tokens.resume(account)
             paused_s = await self._pauses.resume(account)
             await self._pauses.reopen(account)
         return Resumed(await self._status(account), paused_s, before.closed)
@@ -75,7 +79,7 @@ class AccountService:
     async def statuses(self) -> list[AccountStatus]:
         """The status of every configured account, by name."""
         pauses, jobs, lanes = await self._pauses.paused(), await self._pauses.live_jobs(), await self._lanes.all_lanes()
-        now = self._clock.now()
+        now, tokens = self._clock.now(), await self._refresh_tokens.stored()
         faulty = faulty_among(self.accounts)
         return [
             AccountStatus(
@@ -85,6 +89,7 @@ class AccountService:
                 tuple(lane for lane in lanes if lane.account == name and is_closed(lane, now)),
                 jobs.get(name, {}),
                 faulty.get(name),
+                tokens.get(name) if self._replaces_token(name) else None,
             )
             for name in sorted({*self.accounts, *faulty})
         ]
@@ -99,6 +104,14 @@ class AccountService:
     async def pause_of(self, account: str) -> Pause | None:
         """The pause of an account; ``None`` if it is not paused."""
         return (await self._pauses.paused()).get(account) if account in self._scope else None
+
+    async def refresh_token_of(self, account: str) -> StoredToken | None:
+        """Since when an account has its refresh token; ``None`` if no login has replaced any."""
+        return (await self._refresh_tokens.stored()).get(account) if self._replaces_token(account) else None
+
+    def _replaces_token(self, account: str) -> bool:
+        bound = self.accounts.get(account)
+        return bound is not None and bound.replaced_token is not None
 
     async def _status(self, account: str) -> AccountStatus:
         return next(one for one in await self.statuses() if one.account == account)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tidewaiter.database.account_store import Pause
 from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.database.refresh_token_store import StoredToken
 from tidewaiter.domain.job import State
 
 
@@ -15,7 +16,8 @@ from tidewaiter.domain.job import State
 class AccountStatus:
     """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state.
 
-    ``fault`` is why no daemon can serve it; then nobody knows its ``provider``.
+    ``fault`` is why no daemon can serve it; then nobody knows its ``provider``. ``refresh_token`` says since when it
+    has the one that its provider replaces.
     """
 
     account: str
@@ -24,6 +26,7 @@ class AccountStatus:
     closed: tuple[LaneStatus, ...]
     jobs: Mapping[State, int]
     fault: str | None = None
+    refresh_token: StoredToken | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def account_json(status: AccountStatus) -> dict[str, Any]:
         "pause": None if pause is None else {"by": pause.by, "reason": pause.reason, "at": rfc3339(pause.at)},
         "closed": [closed_json(lane) for lane in status.closed],
         "jobs": {state.value: number for state, number in status.jobs.items()},
+        "refresh_token_at": None if status.refresh_token is None else rfc3339(status.refresh_token.stored_at),
         "fault": status.fault,
     }
 
@@ -38,7 +39,8 @@ def account_json(status: AccountStatus) -> dict[str, Any]:
 def orphan_json(account: str, jobs: Mapping[State, int]) -> dict[str, Any]:
     """An account that is no longer configured, but has live jobs."""
     counts = {state.value: number for state, number in jobs.items()}
-    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts, "fault": None}
+    rest = {"fault": None, "refresh_token_at": None}
+    return {"account": account, "provider": None, "pause": None, "closed": [], "jobs": counts, **rest}
 
 
 def closed_json(lane: LaneStatus) -> dict[str, Any]:

@@ -157,6 +157,18 @@ class AccountObserver:
         expires_in_s = round(expires_in_s, 1)
         self._log.emit("session.renewed", lane=self.lane, account=self._account, expires_in_s=expires_in_s)
 
+    def refresh_token_stored(self) -> None:
+        """A login has replaced the refresh token, and the new one is committed."""
+        self._log.emit("refresh_token.stored", lane=self.lane, account=self._account)
+
+    def refresh_token_replaced(self) -> None:
+        """A stored refresh token has given way to a newly configured one."""
+        self._log.emit("refresh_token.replaced", lane=self.lane, account=self._account)
+
+    def refresh_token_ignored(self) -> None:
+        """A login has given another refresh token, although the spec says that the old one is good for ever."""
+        self._log.emit("refresh_token.ignored", lane=self.lane, account=self._account)
+
     # --- consequences -------------------------------------------------------------------------------------------------
 
     def _throttled(self, outcome: o.Throttled, policy: OperationPolicy) -> None:

@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
@@ -23,7 +23,7 @@ from tidewaiter.providers.login_values import secret_values
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit
-from tidewaiter.transport.wire import OnSend, TlsError, TransportError
+from tidewaiter.transport.wire import AccountPausedError, OnSend, TlsError, TransportError
 from tidewaiter.worker.account_observer import AccountObserver
 
 T = TypeVar("T")
@@ -50,6 +50,19 @@ class _Login:
     error: SignInError | None = None
 
 
+class Renewal(Protocol):
+    """Gets access tokens for a refresh token that the provider replaces; see ``worker/token_renewal.py``."""
+
+    def usable(self) -> Token | None:
+        """A token that another lane of this process has got."""
+
+    def forget(self, refused: Token) -> None:
+        """Stop using a token."""
+
+    async def renew(self, permit: Permit, nonce: str) -> Token | NotSignedIn | None:
+        """A new token, or why there is none; ``None`` if the caller must look again. It ends the permit."""
+
+
 class AuthenticatedClient:
     """The exchanges of :class:`AccountClient`, signed in before they are sent.
 
@@ -61,6 +74,8 @@ class AuthenticatedClient:
         clock: the time.
         rand: makes the nonces of logins.
         log: redacts every token, from before its first use.
+        renewal: renews the token where a login replaces the account's refresh token; without it such an account does
+            not log in at all, so that nothing but its lanes spends a refresh token.
     """
 
     def __init__(
@@ -73,8 +88,10 @@ class AuthenticatedClient:
         clock: Clock,
         rand: Random,
         log: EventLog,
+        renewal: Renewal | None = None,
     ) -> None:
         self.observer = observer
+        self._renewal = renewal
         self._client = client
         self._session = session
         self._budget = budget
@@ -209,6 +226,10 @@ class AuthenticatedClient:
             token = self._token
             if token is not None and self._clock.now() < self._renew_at:
                 return permit, token
+            shared = None if self._renewal is None else self._renewal.usable()
+            if shared is not None and shared is not token:
+                self._take(session, shared)
+                continue
             if isinstance(session, SignedSession):
                 self._use(session, session.token(self._clock.now(), self._nonce()))
                 continue
@@ -219,6 +240,8 @@ class AuthenticatedClient:
         """Stop using a token; another request may have renewed it already."""
         if self._token is refused:
             self._token = None
+        if self._renewal is not None:
+            self._renewal.forget(refused)
         self.observer.token_refused()
 
     async def _sign_in(self, session: LoginSession, permit: Permit) -> None:
@@ -235,7 +258,7 @@ class AuthenticatedClient:
             got = await self._log_in(session, permit)
             if isinstance(got, Token):
                 self._use(session, got)
-            elif not self._keeps_token(got.outcome):
+            elif got is not None and not self._keeps_token(got.outcome):
                 login.error = got
                 raise got
         finally:
@@ -243,21 +266,36 @@ class AuthenticatedClient:
             self._login = None
             login.ended.set()
 
-    async def _log_in(self, session: LoginSession, permit: Permit) -> Token | SignInError:
-        request = session.login(self._clock.now(), self._nonce())
-        # A server may quote what it was sent: the log redacts a signature until the next login.
-        self._log.add_temporary_secrets(f"login {self.observer.lane}", request.secrets)
+    async def _log_in(self, session: LoginSession, permit: Permit) -> Token | SignInError | None:
         try:
-            reply = await self._client.sign_in(request, permit)
+            read = await self._read_login(session, permit)
+        except AccountPausedError:
+            raise
         except TransportError as error:
             self.observer.login_failed(error)
             reason = f"the login failed: {error}"
             failure = SignInError(o.Unauthorized(reason) if isinstance(error, TlsError) else o.Retry(reason))
             failure.__cause__ = error
             return failure
+        return read if read is None or isinstance(read, Token) else SignInError(read)
+
+    async def _read_login(self, session: LoginSession, permit: Permit) -> Token | NotSignedIn | None:
+        if self._renewal is not None:
+            return await self._renewal.renew(permit, self._nonce())
+        grant = session.refresh
+        if grant is not None and grant.rotates:
+            permit.give_back()
+            return o.Retry("nothing was sent, because a login would spend the refresh token")
+        request = session.login(self._clock.now(), self._nonce())
+        # A server may quote what it was sent: the log redacts a signature until the next login.
+        self._log.add_temporary_secrets(f"login {self.observer.lane}", request.secrets)
+        reply = await self._client.sign_in(request, permit)
+        if grant is not None and (other := grant.next_token(reply)) not in (None, grant.configured):
+            self._log.add_temporary_secrets(f"refresh token of lane {self.observer.lane}", {other or ""})
+            self.observer.refresh_token_ignored()
         read = await read_off_loop(len(reply.body), partial(session.read_login, reply, self._clock.now()))
         self.observer.login_read(reply.status, signed_in=isinstance(read, Token))
-        return read if isinstance(read, Token) else SignInError(read)
+        return read
 
     def _nonce(self) -> str:
         return f"{self._rand.getrandbits(_NONCE_BITS):032x}"
@@ -275,16 +313,19 @@ class AuthenticatedClient:
         return True
 
     def _use(self, session: TokenSession, token: Token) -> None:
-        # Requests with the old token may still be under way and fail: the log redacts it until the next login.
-        secrets = {self._last_value, token.value, *secret_values(token.kept)}
-        self._log.add_temporary_secrets(f"session {self.observer.lane}", secrets)
-        self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
-        self._client.use(session.credentials(token))
+        self._take(session, token)
         lasts_s = token.expires_at - self._clock.now()
         if isinstance(session, SignedSession):
             self.observer.token_signed(lasts_s)
         else:
             self.observer.signed_in(lasts_s)
+
+    def _take(self, session: TokenSession, token: Token) -> None:
+        # Requests with the old token may still be under way and fail: the log redacts it until the next login.
+        secrets = {self._last_value, token.value, *secret_values(token.kept)}
+        self._log.add_temporary_secrets(f"session {self.observer.lane}", secrets)
+        self._token, self._renew_at, self._last_value = token, token.renew_at, token.value
+        self._client.use(session.credentials(token))
 
 
 async def _examined(session: TokenSession, reply: StreamReply) -> tuple[StreamReply, WireReply | None]:

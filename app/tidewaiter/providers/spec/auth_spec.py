@@ -266,11 +266,12 @@ class OAuth2Auth(TokenAuth):
 
     ``grant = "client_credentials"`` proves the client with a secret or a signed assertion (RFC 6749, section 4.4).
     ``grant = "jwt_bearer"`` sends a signed assertion that speaks for a user or a service account (RFC 7523, section
-    2.1); its claims need ``iss``.
+    2.1); its claims need ``iss``. ``grant = "refresh_token"`` sends the refresh token that a person's login gave (RFC
+    6749, section 6); a public client has neither secret nor assertion.
     """
 
     type: Literal["oauth2"]
-    grant: Literal["client_credentials", "jwt_bearer"] = Field(
+    grant: Literal["client_credentials", "jwt_bearer", "refresh_token"] = Field(
         default="client_credentials", description="what the token is given for"
     )
     token_url: AddressTemplate = Field(
@@ -279,6 +280,20 @@ class OAuth2Auth(TokenAuth):
     client_id: Text | None = Field(default=None, description="of the client; required unless grant is `jwt_bearer`")
     client_secret: Text | None = Field(default=None, description="its secret: either this ...")
     assertion: AssertionSpec | None = Field(default=None, description="... or a signed assertion")
+    refresh_token: Text | None = Field(
+        default=None,
+        description='for `grant = "refresh_token"`: `${account.NAME}` of a secret setting, and nothing else',
+    )
+    rotates: bool | None = Field(
+        default=None,
+        description='for `grant = "refresh_token"`, and required there: whether a reply may have a new refresh token '
+        "that replaces the old one; it is stored encrypted, so the account needs `database.key_file`",
+    )
+    reuse: bool = Field(
+        default=False,
+        description="whether the provider accepts an old refresh token for some time after it has given a new one; "
+        "then an unknown end of a renewal does not pause the account: the old one is sent again",
+    )
     send: Literal["basic", "form"] = Field(
         default="basic", description="`client_id` and `client_secret` are sent by HTTP `basic`, or in the `form`"
     )
@@ -295,11 +310,15 @@ class OAuth2Auth(TokenAuth):
             self._check_jwt_bearer()
         elif self.client_id is None:
             raise ValueError("needs client_id")
-        elif (self.client_secret is None) == (self.assertion is None):
+        elif not self._has_one_proof():
             raise ValueError("needs either client_secret or assertion")
         if self.client_secret is None and "send" in self.model_fields_set:
             raise ValueError("send is for the client_secret, and there is none")
         return self
+
+    def _has_one_proof(self) -> bool:
+        missing = [self.client_secret, self.assertion].count(None)
+        return missing == 1 or (missing == 2 and self.grant == "refresh_token")
 
     def _check_jwt_bearer(self) -> None:
         if self.assertion is None:
@@ -308,3 +327,21 @@ class OAuth2Auth(TokenAuth):
             raise ValueError("assertion.claims needs iss, who signs; no client_id takes its place for jwt_bearer")
         if self.client_secret is not None and self.client_id is None:
             raise ValueError("client_secret needs client_id")
+
+    @model_validator(mode="after")
+    def _has_a_refresh_token_for_its_grant(self) -> Self:
+        if self.grant != "refresh_token":
+            given = {"refresh_token", "rotates", "reuse"} & self.model_fields_set
+            if given:
+                raise ValueError(f'{min(given)} is for grant = "refresh_token"')
+            return self
+        if self.refresh_token is None:
+            raise ValueError('grant = "refresh_token" needs refresh_token = "${account.NAME}"')
+        if self.rotates is None:
+            raise ValueError(
+                'grant = "refresh_token" needs rotates: true if a reply may have a new refresh token that replaces the '
+                "old one, false if the old one is good for ever"
+            )
+        if self.reuse and not self.rotates:
+            raise ValueError("reuse is for rotates = true: without a new refresh token there is no old one")
+        return self

@@ -11,7 +11,17 @@ from tidewaiter.domain.http_values import JsonObject
 from tidewaiter.providers.account_overrides import LimitsOverride
 from tidewaiter.providers.spec.all_auth_spec import Auth, NamedAuth
 from tidewaiter.providers.spec.auth_spec import Seconds
-from tidewaiter.providers.spec.field_types import HeaderName, Items, Name, OneOrMore, Picks, SpecTable, Text
+from tidewaiter.providers.spec.field_types import (
+    HANDLE_IS,
+    KEPT,
+    HeaderName,
+    Items,
+    Name,
+    OneOrMore,
+    Picks,
+    SpecTable,
+    Text,
+)
 from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.request_spec import RuleSpec
@@ -200,12 +210,18 @@ class OperationSpec(SpecTable):
         inline = all(results.inline for results in self.results)
         for submit in self.submit:
             self._check_submit(submit, inline=inline)
+        self._check_polls()
         if self.reuse and not self.poll:
             raise ValueError("reuse finds a remote job, so there must be a poll that asks for it")
-        for poll in self.poll:
-            if not any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules):
-                raise ValueError("poll needs a rule that says when the job is ready")
         return self
+
+    def _check_polls(self) -> None:
+        """Each poll says when the job is ready, unless its replies choose another one that does."""
+        ready = [any("ready" in (rule.then, *rule.words.values()) for rule in poll.rules) for poll in self.poll]
+        chosen = [not {KEPT, HANDLE_IS}.isdisjoint(poll.when) for poll in self.poll]
+        leads_on = any(one and other for one, other in zip(ready, chosen, strict=True))
+        if not all(ready) and not leads_on:
+            raise ValueError("poll needs a rule that says when the job is ready")
 
     def _check_without_submit(self) -> None:
         if any(results.inline or results.files for results in self.results):

@@ -9,6 +9,7 @@ from yarl import URL
 
 from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.job_list import JobFilter, JobList
+from tidewaiter.database.refresh_token_store import StoredToken
 from tidewaiter.domain.formatting import duration, written
 from tidewaiter.domain.job import REMOTE
 from tidewaiter.providers.bound_accounts import faulty_among
@@ -88,7 +89,7 @@ class AccountPages:
             server=str(URL(account.first_url).origin()),
             lanes=_lanes_of(view, name),
             pause=await service.pause_of(name),
-            settings=_settings(account),
+            settings=_settings(account, await service.refresh_token_of(name)),
             limits=_limits(account, _lanes_of(view, name), await _remote_jobs(service, account)),
             schedules=await schedule_rows(self._schedules(request), self._renderer.clock.now(), name),
             documentation=[address for address in account.provider.spec.documentation if is_web_address(address)],
@@ -104,11 +105,15 @@ def _lanes_of(view: DashboardView, account: str) -> list[LaneView]:
 
 @dataclass(frozen=True, slots=True)
 class SettingRow:
-    """A setting of an account as it is shown; ``value`` is ``None`` for a secret."""
+    """A setting of an account as it is shown; ``value`` is ``None`` for a secret.
+
+    ``stored_at`` is since when the database has the refresh token that counts instead.
+    """
 
     name: str
     help: str
     value: str | None
+    stored_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +126,15 @@ class LimitRow:
     most: int | None = None
 
 
-def _settings(account: BoundAccount) -> list[SettingRow]:
+def _settings(account: BoundAccount, token: StoredToken | None) -> list[SettingRow]:
     specs = account.provider.spec.account
     return [
-        SettingRow(name, specs[name].help, None if value is None else written(value))
+        SettingRow(
+            name,
+            specs[name].help,
+            None if value is None else written(value),
+            token.stored_at if token is not None and name == account.replaced_token else None,
+        )
         for name, value in account.shown_settings.items()
     ]
 

@@ -141,9 +141,22 @@ def test_when_there_is_no_search() -> None:
     """For a job that needs a new one, that has been submitted, or that has reused one which was of no use."""
     operation = operation_of(TEXT)
     assert operation.reuse(job(newest=True), NOW) is None
+    careful = operation_of(
+        changed('help = "no older one", default = false', 'help = "no older one", default = true', TEXT)
+    )
+    assert careful.reuse(job_with(None, {"kind": "a"}, None), NOW) is None  # made before the parameter was in the spec
     assert operation.reuse(job().but(submits=1), NOW) is None
     assert operation.reuse(job().but(polls=1), NOW) is None
     assert operation_of().reuse(job_with(None), NOW) is None
+
+
+def test_a_parameter_that_the_list_does_not_show() -> None:
+    """A job that has a value for it gets a remote job of its own."""
+    text = changed(', ids = "${params.ids}" }\nwhere', ' }\nonly_without = ["ids"]\nwhere', TEXT)
+    assert faults_of(text) == []
+    operation = operation_of(text)
+    assert operation.reuse(job(ids=["1"]), NOW) is None
+    assert found(item(), operation=operation) == ("r1",)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +183,23 @@ def test_a_handle_that_is_an_address() -> None:
             ', ids = "${params.ids}" }\nwhere',
             " }\nwhere",
             "operations.report.reuse.match: does not compare ${params.ids}, which the submit sends, so a job could get "
-            "the result of another question: add it to match, or its name to ignores if it does not change the result",
+            "the result of another question: add it to match, or its name to ignores if it does not change the result, "
+            "or to only_without if the list does not show it",
         ),
         (
             'newer = "newest"',
             'newer = "newest"\nignores = ["newest"]',
             "operations.report.reuse.ignores: names newest, which the submit does not send: remove it",
+        ),
+        (
+            'newer = "newest"',
+            'newer = "newest"\nignores = ["ids"]\nonly_without = ["ids", "id"]',
+            "operations.report.reuse.ignores: names ids, which only_without names, too: keep one of them",
+        ),
+        (
+            'newer = "newest"',
+            'newer = "newest"\nonly_without = ["id"]',
+            "operations.report.reuse.only_without: names id, which the submit does not send: remove it",
         ),
         (
             'newer = "newest"',
@@ -204,6 +228,8 @@ def test_a_handle_that_is_an_address() -> None:
     ids=[
         "unseen",
         "ignores",
+        "both",
+        "only_without",
         "newer",
         "zero",
         "endless",
@@ -245,7 +271,8 @@ def test_what_requests_need_is_kept_of_the_item() -> None:
         "operations.report.reuse.keep: must have token, which requests about the remote job refer to: a job that "
         "reuses one has sent none of the requests that keep it",
         "operations.report.reuse.match: does not compare ${params.note}, which the submit sends, so a job could get "
-        "the result of another question: add it to match, or its name to ignores if it does not change the result",
+        "the result of another question: add it to match, or its name to ignores if it does not change the result, "
+        "or to only_without if the list does not show it",
     ]
     whole = asked.replace('newer = "newest"', 'newer = "newest"\nignores = ["note"]\nkeep = { token = "secret" }')
     assert faults_of(whole) == []

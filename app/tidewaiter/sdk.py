@@ -9,7 +9,7 @@ an entry point of the group ``tidewaiter.providers``: a function without argumen
   and ``read_cancel``, ``clean`` and ``read_clean``. A method that is not overridden does what the spec says, and so
   does ``super()``.
 * Methods do no IO and read no clock. They build requests without credentials: Tidewaiter adds the account's to every
-  request to the provider's own origin. It also handles limits, retries, redirects and TLS.
+  request to the provider's own origins. It also handles limits, retries, redirects and TLS.
 * A method that builds raises :class:`UnsendableError` if the job lacks a value for the request. A method that reads
   never raises; it returns one of the outcomes below. Any other exception crashes the step; after five crashes in a row
   the job fails.

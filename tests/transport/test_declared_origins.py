@@ -124,3 +124,15 @@ async def test_a_declared_origin_counts_against_the_limit() -> None:
         await client.exchange(WireRequest("GET", f"{servers.declared.origin}/f"))
         await client.exchange(WireRequest("GET", f"{servers.main.origin}/f"))
         assert len(budget.snapshot()) == 2
+
+
+async def test_cookies_of_a_login_are_credentials() -> None:
+    """They go with the account's own credentials only, though the server is the same."""
+    async with three(reply(200, b"ok", "Set-Cookie: session=cookie-s3cret; Path=/")) as servers, AiohttpWire() as wire:
+        client = servers.client(wire)
+        await client.sign_in(WireRequest("POST", f"{servers.main.origin}/login"))
+        client.use(MAIN)
+        for auth in (True, False, "other"):
+            await client.exchange(WireRequest("GET", f"{servers.main.origin}/f", auth=auth))
+    sent = ["cookie-s3cret" in str(asked.headers) for asked in servers.main.asked]
+    assert sent == [False, True, False, False]

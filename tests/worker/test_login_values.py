@@ -81,8 +81,9 @@ async def _asked(named: str, *, statuses: tuple[int, ...] = ()) -> tuple[Instanc
         results = await asyncio.gather(
             setup.client.exchange(request), setup.client.exchange(request), return_exceptions=True
         )
+        shown = setup.log.redactor.clean(f"canary-tenant at {declared}")
         setup.log.close()
-        return instances, results, setup.output.getvalue()
+        return instances, results, f"{setup.output.getvalue()}{shown}"
 
 
 async def test_requests_go_where_the_login_says() -> None:
@@ -94,6 +95,7 @@ async def test_requests_go_where_the_login_says() -> None:
     ] * 2
     assert all(host.startswith("localhost:") for host, *_ in instances.asked)
     assert "canary" not in output
+    assert "[redacted] at http://localhost:" in output
 
 
 async def test_a_token_that_ended() -> None:

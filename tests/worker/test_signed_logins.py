@@ -141,6 +141,16 @@ async def test_a_signature_costs_no_request() -> None:
     assert len(server.tokens) == 1
 
 
+async def test_a_signature_is_no_reply_of_the_provider() -> None:
+    """It does not end a row of failures, as a login that succeeded does."""
+    async with serving(JWT) as (_, setup):
+        for number in range(4):
+            setup.budget.failed(f"failure {number}")
+        await setup.ask()
+        setup.budget.failed("the fifth")
+        assert setup.budget.breaker == "open"
+
+
 async def test_a_grant_by_assertion() -> None:
     """Each login has a new assertion."""
     async with serving(BEARER) as (server, setup):

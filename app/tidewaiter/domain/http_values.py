@@ -3,7 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from tidewaiter.domain.request_signing import RequestSigner
 
 from tidewaiter.domain.own_origins import AuthChoice
 
@@ -89,16 +92,19 @@ def combined_field(headers: Mapping[str, str], name: str) -> str | None:
 class Credentials:
     """The account's credentials; added to requests to the provider's own origin and to no others.
 
-    ``body`` is added to the JSON object or form that is sent, or to the query if the request has neither.
+    ``body`` is added to the JSON object or form that is sent, or to the query if the request has neither. ``signer``
+    signs the request when all of that is in it.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
+    signer: "RequestSigner | None" = None
 
     def joined(self, other: "Credentials") -> "Credentials":
         """These and others, all on the same request."""
-        return Credentials({**self.headers, **other.headers}, self.query + other.query, self.body + other.body)
+        headers, signer = {**self.headers, **other.headers}, other.signer or self.signer
+        return Credentials(headers, self.query + other.query, self.body + other.body, signer)
 
 
 @dataclass(frozen=True, slots=True)

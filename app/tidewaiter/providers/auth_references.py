@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tidewaiter.providers.signing_references import machine_faults, signing_texts
 from tidewaiter.providers.spec_trees import Tree, table_of, tables_of, texts_in, variants_of
 from tidewaiter.providers.template import references_in
 
@@ -52,6 +53,8 @@ def auth_templates(auth: object, key: str) -> Iterator[AuthTemplate]:
     for at, one, when in auth_tables(auth, key):
         for name in _TEXTS:
             yield AuthTemplate(f"{at}.{name}", one.get(name), when, required=True)
+        for name, text, required in signing_texts(one):
+            yield AuthTemplate(f"{at}.{name}", text, when, required=required)
         yield from _login(one, at, when)
 
 
@@ -91,6 +94,7 @@ def setting_faults(auth: object, key: str, settings: Mapping[str, Tree]) -> Iter
                 if spec is not None and spec.get("type") != "url":
                     yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
         yield from _private_key(table_of(one.get("assertion")).get("key"), f"{at}.assertion.key", settings)
+        yield from machine_faults(one, at, settings)
         if one.get("type") == "jwt":
             yield from _private_key(one.get("key"), f"{at}.key", settings)
         yield from _refresh_token(one.get("refresh_token"), f"{at}.refresh_token", settings)

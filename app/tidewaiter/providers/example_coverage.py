@@ -10,6 +10,7 @@ from tidewaiter.providers.result_files import JoinedPages
 from tidewaiter.providers.spec.all_auth_spec import parts_of
 from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 
 _NAMES_RESULTS = ("submit", "poll")
 
@@ -36,6 +37,8 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
 def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
     for number, variant in enumerate(spec.auth):
         for key, auth in parts_of(variant, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
+            if isinstance(auth, HmacAuth | Aws4Auth):
+                yield key
             if isinstance(auth, SessionAuth | OAuth2Auth | JwtAuth):
                 yield f"{key}.claims" if isinstance(auth, JwtAuth) else f"{key}.login"
                 yield from (f"{key}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth))

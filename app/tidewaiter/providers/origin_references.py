@@ -12,14 +12,14 @@ _CONTENT = frozenset({"json", "form", "query", "headers", "params", "when", "kee
 def origin_faults(raw: Tree) -> Iterator[tuple[str, str]]:
     """The faults of every ``base`` and ``auth`` of a request or an origin, and the names that nothing uses."""
     origins, auths = tables_of(raw.get("origins")), table_of(raw.get("auths"))
-    used = set[object]()
+    used: list[object] = []  # whatever stands in the file
     for name, origin in origins.items():
         yield from _auth(origin.get("auth"), f"origins.{name}.auth", auths)
-        used.add(origin.get("auth"))
+        used.append(origin.get("auth"))
     for key, request in (*_requests(raw.get("operations"), "operations"), *_requests(raw.get("probe"), "probe")):
         yield from _base(request.get("base"), f"{key}.base", origins)
         yield from _auth(request.get("auth"), f"{key}.auth", auths)
-        used.add(request.get("auth"))
+        used.append(request.get("auth"))
     for name in auths:
         if name not in used:
             yield f"auths.{name}", f'is never used: name it in a request or an origin, with auth = "{name}"'

@@ -156,7 +156,7 @@ class Provider:
             if origins.main
             else AccountAuth(Redactor(secrets))
         )
-        messages = Messages(compile_pick(spec.error), auth.redactor)
+        messages = Messages(compile_pick(spec.error), auth.redactor, auth.credentials.signer)
         probe = _probe(spec, base_url, compiled, messages, faults)
         if faults:
             raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)

@@ -241,6 +241,19 @@ class OperationSpec(SpecTable):
             raise ValueError("submit has a handle, so there must be a poll that uses it")
 
 
+class ExampleSignature(SpecTable):
+    """The signature of a request, for an account that signs: at a fixed time, so that it can be compared.
+
+    Take it from the API's documentation, or from another program that signs. A key that is not given is not compared.
+    """
+
+    at: float = Field(default=1_700_000_000.0, description="when the request is signed, in epoch seconds")
+    nonce: Text = Field(default="example-nonce", description="the value of `${nonce}`")
+    string_to_sign: str | None = Field(default=None, description="the text that is signed")
+    url: Text | None = Field(default=None, description="the whole address, with what the signature adds to its query")
+    headers: Mapping[str, str] = Field(default={}, description="header fields; others are not compared")
+
+
 class ExampleRequest(SpecTable):
     """The request that a step must build; a key that is not given is not compared."""
 
@@ -250,6 +263,7 @@ class ExampleRequest(SpecTable):
     body: JsonValue = Field(default=None, alias="json", description="the body as JSON")
     form: Mapping[str, str] = Field(default={}, description="fields of the form that is sent; others are not compared")
     text: str | None = Field(default=None, description="the body as text")
+    signed: ExampleSignature | None = Field(default=None, description="the request with its signature")
 
 
 class ExampleReply(SpecTable):

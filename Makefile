@@ -111,7 +111,7 @@ lock: .venv/bin/pip ## Write the lock files from pyproject.toml
 			--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(LOCK_ARGS) "$$@"; \
 	} && \
 	compile pyproject.toml --group dev --output-file $(LOCKS)/dev.txt && \
-	compile pyproject.toml --extra object --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/runtime.txt && \
+	compile pyproject.toml --extra object --extra aws --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/runtime.txt && \
 	compile --group build --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/build.txt && \
 	compile --group release --constraint $(LOCKS)/dev.txt --output-file $(LOCKS)/release.txt
 

@@ -69,7 +69,7 @@ async def test_a_start_with_a_faulty_spec(setup: DaemonSetup) -> None:
         assert f"account 'shop' is not served: the spec of its provider has a fault: {setup.folder}" in str(problem)
         assert (await page.json("/v1/providers/own"))[0] == 404
         (waiting,) = await setup.submit("shop")
-        for path in ("/", "/accounts", "/accounts/shop", f"/jobs/{waiting}"):
+        for path in ("/", "/accounts", "/accounts/shop", "/schedules", f"/jobs/{waiting}"):
             status, text = await page.text(path)
             assert (status, REASON in text) == (409 if path == "/accounts/shop" else 200, True), path
         (setup.folder / "specs" / "mine.toml").write_text(OWN)

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.scripted_provider import Answer, config_for, open_provider
-from tests.worker.test_stages import SPEC, answers
+from tests.support.stage_provider import SPEC, answers
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config
 from tidewaiter.database import migrate

@@ -222,4 +222,9 @@ def test_an_account_with_a_faulty_spec(shell: CommandShell) -> None:
     refused = shell("submit", "own", "report", code=ExitCode.USAGE).stderr
     assert "account 'own' is not served: the spec of its provider has a fault" in refused
     assert "no jobs" in shell("jobs", "list", "--account", "own").stdout
+    shell.config.write_text(
+        shell.config.read_text() + '[schedules.daily]\naccount = "own"\noperation = "x"\ncron = "0 6 * * *"\n'
+    )
+    assert "schedule daily: account own is not served" in shell("schedules", "list").stderr
+    assert "account own is not served" in shell("schedules", "run", "daily", code=ExitCode.USAGE).stderr
     assert "title: must be text" in shell("check-config", code=ExitCode.CONFIG).stderr

@@ -115,3 +115,18 @@ def test_a_key_without_a_probe(emulated: CommandShell) -> None:
         emulated("doctor", "--account", "shop", "--test-key").stdout,
     )
     assert "--offline sends none" in emulated("doctor", "--offline", "--test-key", code=ExitCode.USAGE).stderr
+
+
+def test_a_faulty_spec(shell: CommandShell) -> None:
+    """It is a failure of its own accounts; everything else is checked, and for other accounts nothing is said of it."""
+    (shell.folder / "specs").mkdir()
+    (shell.folder / "specs" / "mine.toml").write_text('name = "mine"\ntitle = 5\n')
+    more = '[accounts.own]\nprovider = "mine"\n[providers]\nfolders = ["specs"]\n'
+    shell.config.write_text(shell.config.read_text() + more)
+    text = shell("doctor", code=ExitCode.FAILED).stdout
+    assert re.search(r"failure +configuration +title: must be text\n +fix: correct it in .*mine\.toml", text)
+    assert "shop: 127.0.0.1:9 accepts no connection" in text
+    other = shell("doctor", "--account", "shop", code=ExitCode.FAILED).stdout
+    assert "must be text" not in other
+    shell.config.write_text(shell.config.read_text().replace("drain_s = 5", "drain_s = 5\nlease_x = 1"))
+    assert "lease_x" in shell("doctor", code=ExitCode.CONFIG).stdout

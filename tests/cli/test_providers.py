@@ -9,7 +9,7 @@ from tests.cli.command_shell import CommandShell
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.provider_spec import spec_schema
-from tidewaiter.web.api.body_schemas import ProviderShape
+from tidewaiter.web.api.provider_schemas import ProviderShape
 
 
 def test_listing(shell: CommandShell) -> None:

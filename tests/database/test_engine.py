@@ -15,7 +15,7 @@ from tidewaiter.database.engine import Database, SchemaError, StoreUnavailableEr
 from tidewaiter.database.errors import unavailable
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.schema_check import known_revisions
-from tidewaiter.database.tables import DatabaseNow
+from tidewaiter.database.sql_functions import DatabaseNow
 
 PASSWORD = "s3cret-canary"
 

@@ -16,7 +16,8 @@ from tests.support.postgres import Postgres
 from tidewaiter.database import migrate, schema_check
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import SchemaError
-from tidewaiter.database.tables import CLOCK_FUNCTION, metadata
+from tidewaiter.database.sql_functions import CLOCK_FUNCTION
+from tidewaiter.database.tables import metadata
 from tidewaiter.domain.search_terms import file_term, parameter_terms
 
 ON_POSTGRESQL = """

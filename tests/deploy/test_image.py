@@ -60,10 +60,12 @@ def test_it_holds_a_configuration_that_works(tmp_path: Path) -> None:
     assert config.http.listen is not None
 
 
-def test_it_has_the_libraries_for_buckets() -> None:
-    """What is installed is the lock for running, which holds what the extra `object` wants."""
+def test_it_has_the_libraries_of_the_extras() -> None:
+    """What is installed is the lock for running, which holds what the extras `object` and `aws` want."""
     assert any("--require-hashes -r config/locks/runtime.txt" in one for one in _of("RUN"))
-    assert "\nobstore==" in (ROOT / "config/locks/runtime.txt").read_text()
+    lock = (ROOT / "config/locks/runtime.txt").read_text()
+    assert "\nobstore==" in lock
+    assert "\nbotocore==" in lock
 
 
 def test_the_builder_says_what_it_needs(tmp_path: Path) -> None:

@@ -178,5 +178,5 @@ def test_each_message(old: str, new: str, fault: str) -> None:
 def test_a_named_login() -> None:
     """Only the account's own credentials may need a login."""
     auth = '[auths.x]\ntype = "session"\nlogin = { url = "/l", token = "t" }\n'
-    fault = "demo.toml: auths.x: type must be one of 'basic', 'bearer', 'header', 'query', 'body', 'several'"
-    assert fault in faults_of(HEAD + auth + STEPS)
+    fault = "auths.x: type must be one of 'basic', 'bearer', 'header', 'query', 'body', 'hmac', 'aws4', 'several'"
+    assert f"demo.toml: {fault}" in faults_of(HEAD + auth + STEPS)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from tests.providers.providers_page import DOCS, sections
 from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.outcome import StepDone
 from tidewaiter.providers.login_replies import Token
 from tidewaiter.providers.provider import Healthy
 from tidewaiter.providers.reference import texts
@@ -78,7 +79,7 @@ def test_every_outcome_is_explained() -> None:
     """An example can name each, with its fields."""
     text = SECTIONS["The outcomes of examples"]
     documented = dict(re.findall(r"`([A-Z]\w+)`(?: \(([^)]+)\))?", text))
-    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(FileTrouble), Token, Healthy}:
+    for outcome in {*get_args(Submitted), *get_args(Polled), *get_args(FileTrouble), StepDone, Token, Healthy}:
         assert [field.name for field in fields(outcome)] == re.findall(r"`(\w+)`", documented[outcome.__name__])
     assert {"Links", "File", "Cancelled", "Cleaned"} <= documented.keys()
     for field in fields(Link):

@@ -142,7 +142,7 @@ def test_sound_specs(auth: str) -> None:
         (SEVERAL.replace('mode = "key"', 'mode = "keys"'),
             "auth.of[3].when.mode: 'keys' is not among the permitted values (token, key)"),
         (SEVERAL.replace('type = "bearer"', 'type = "none"'), "auth.of[3]: type must be one of 'basic', 'bearer', "
-            "'header', 'query', 'body', 'session', 'oauth2', 'jwt'"),
+            "'header', 'query', 'body', 'hmac', 'aws4', 'session', 'oauth2', 'jwt'"),
         ('[auth]\ntype = "several"\nof = [{ type = "bearer", token = "x" }]\n',
             "auth: of needs two or more credentials; one alone stands in auth itself"),
         (LOGIN + 'headers = { authorization = "x" }\n',

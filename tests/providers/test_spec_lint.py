@@ -50,7 +50,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         pytest.param(
             changed("title = ", "titel = 1\ntitle = "),
             "titel: unknown key (there are: account, auth, auths, base_url, documentation, error, examples, limits, "
-            "name, operations, origins, probe, title, verified)",
+            "name, operations, origins, probe, reply, title, verified)",
             id="unknown key",
         ),
         pytest.param(changed('title = "Demo"\n', ""), "title: is missing", id="missing key"),
@@ -129,7 +129,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed(REQUEST, REQUEST + "\nform = {}\njson = {}"),
-            "operations.report.submit: a request has either json or form",
+            "operations.report.submit: a request has one of json, form, text and multipart",
             id="two bodies",
         ),
         pytest.param(
@@ -274,7 +274,7 @@ def test_a_sound_spec_has_no_fault() -> None:
                 'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
             ),
             "operations.report.results.resolve.when: unknown key (there are: auth, base, form, gzip, headers, json, "
-            "link, method, query, send_auth_if, url)",
+            "link, method, multipart, query, reply, send_auth_if, text, url)",
             id="when inside a variant",
         ),
         pytest.param(

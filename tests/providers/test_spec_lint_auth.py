@@ -50,8 +50,8 @@ def test_sound_ways_to_sign_in(auth: str) -> None:
         pytest.param(SESSION, "auth.login: is missing", id="no login"),
         pytest.param(SESSION + '[auth.login]\nurl = "/login"\n', "auth.login.token: is missing", id="no token"),
         pytest.param(LOGIN + "token_at = 1\n", "auth.login.token_at: unknown key (there are: auth, base, basic, "
-            "expires_at, expires_in, form, headers, json, jwt, keep, method, query, rules, token, url)",
-            id="key of a login"),
+            "expires_at, expires_in, form, headers, json, jwt, keep, method, multipart, query, reply, rules, text, "
+            "token, url)", id="key of a login"),
         pytest.param(LOGIN.replace('"/login"', '"login"'),
             "auth.login.url: must begin with / or with ${account.NAME}, a setting of type url", id="url"),
         pytest.param(LOGIN.replace('"/login"', '"https://login.example.com"'),

@@ -31,7 +31,7 @@ next = "n"
             changed(REQUEST, 'url = "/reports/${parms.x}"'),
             "operations.report.submit.url: refers to ${parms.x}, which does not exist (use params.NAME, "
             "account.NAME, kept.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, page.offset, "
-            "page.size, page.since)",
+            "page.size, page.since, null)",
             id="unknown reference",
         ),
         pytest.param(
@@ -134,8 +134,8 @@ next = "n"
         ),
         pytest.param(
             changed("[account]", '[[auth]]\ntype = "basik"\n[account]'),
-            "auth[0]: type must be one of 'none', 'basic', 'bearer', 'header', 'query', 'body', 'session', 'oauth2', "
-            "'jwt', 'several'",
+            "auth[0]: type must be one of 'none', 'basic', 'bearer', 'header', 'query', 'body', 'hmac', 'aws4', "
+            "'session', 'oauth2', 'jwt', 'several'",
             id="kind of auth",
         ),
         pytest.param(

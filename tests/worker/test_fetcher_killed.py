@@ -1,7 +1,9 @@
 """A download that is killed between any two writes: the next one ends with exactly the listed files."""
 
 import asyncio
+import io
 import json
+import zipfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -34,7 +36,17 @@ from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.step_context import StepContext
 
-BODIES = {"/a": b"Alpha", "/b": b"Beta.", "/c": b"Gamma"}
+
+def _zipped(*contents: bytes) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for number, content in enumerate(contents):
+            archive.writestr(f"{number}.txt", content)
+    return data.getvalue()
+
+
+MEMBERS = {"/y.zip": [b"Psi 1", b"Psi 2", b"Psi 3"], "/z.zip": [b"Omega 1", b"Omega 2"]}
+BODIES = {"/a": b"Alpha", "/b": b"Beta.", "/c": b"Gamma"} | {path: _zipped(*every) for path, every in MEMBERS.items()}
 
 
 class KilledError(BaseException):
@@ -46,9 +58,13 @@ class MortalStorage(LocalStorage):
 
     left = -1
     after = False
+    dead = False
 
     def _write(self) -> bool:
+        if self.dead:
+            raise KilledError
         self.left -= 1
+        self.dead = self.left == 0
         if self.left == 0 and not self.after:
             raise KilledError
         return self.left == 0
@@ -86,7 +102,8 @@ class Visits:
     async def fetch(self, paths: Sequence[str]) -> tuple[o.Outcome, list[Artifact]]:
         """One download of a list."""
         self.job = await self.stores.accepted(self.job, o.FetchStarted())
-        links = [Link(f"{self.origin}{path}", "Patient") for path in paths]
+        kinds = [(path, "zip" if path in MEMBERS else None) for path in paths]
+        links = [Link(f"{self.origin}{path}", "Patient", archive=kind) for path, kind in kinds]
         step = StepContext.of(self.job, self._operation, self._client, self._lease)
         outcome = await self._fetcher.land_files(step, links)
         return outcome, step.artifacts
@@ -131,30 +148,37 @@ async def visits(stores: Stores, handle: str, storage: LocalStorage) -> AsyncIte
     log.close()
 
 
-async def one_life(folder: Path, stores: Stores, kill_at: int, *, after: bool) -> bool:
+FILES = (["/a", "/a", "/a", "/b"], ["/b", "/c"], ["/c", "/a", "/a", "/b"])
+ARCHIVES = (["/z.zip", "/a", "/b"], ["/b", "/y.zip"], ["/y.zip", "/a", "/z.zip", "/b"])
+
+
+async def one_life(
+    folder: Path, stores: Stores, kill_at: int, lists: tuple[list[str], list[str], list[str]], *, after: bool
+) -> bool:
     """A visit with a refused file, one with another list that is killed, and a last one; whether it was killed."""
+    expected = [content for path in lists[2] for content in MEMBERS.get(path, [BODIES[path]])]
     with StorageThreads() as threads:
         storage = MortalStorage(folder, threads)
-        async with visits(stores, f"{kill_at}-{after}", storage) as job:
-            outcome, landed = await job.fetch(["/a", "/a", "/a", "/b"])
+        async with visits(stores, f"{kill_at}-{after}-{len(lists[0])}", storage) as job:
+            outcome, landed = await job.fetch(lists[0])
             assert isinstance(outcome, o.LinksExpired)
             await job.record(outcome, landed)
             job.job = await job.stores.accepted(job.job, o.Ready())
             storage.left, storage.after = kill_at, after
             killed = False
             try:
-                await job.fetch(["/b", "/c"])
+                await job.fetch(lists[1])
             except KilledError:
                 killed = True
-            storage.left = -1
-            outcome, landed = await job.fetch(["/c", "/a", "/a", "/b"])
+            storage.left, storage.dead = -1, False
+            outcome, landed = await job.fetch(lists[2])
             assert isinstance(outcome, o.Stored)
             await job.record(outcome, landed)
             rows = await job.stores.jobs.artifacts(job.job.id)
             place = folder / folder_of(job.job.account, job.job.operation, job.job.created_at, job.job.id)
     manifest = json.loads((place / "manifest.json").read_bytes())["artifacts"]
-    assert [one.number for one in rows] == [0, 1, 2, 3]
-    assert [(folder / one.key).read_bytes() for one in rows] == [BODIES[path] for path in ("/c", "/a", "/a", "/b")]
+    assert [one.number for one in rows] == list(range(len(expected)))
+    assert [(folder / one.key).read_bytes() for one in rows] == expected
     assert [(one["number"], one["key"], one["sha256"]) for one in manifest] == [
         (one.number, one.key, one.sha256) for one in rows
     ]
@@ -163,11 +187,17 @@ async def one_life(folder: Path, stores: Stores, kill_at: int, *, after: bool) -
 
 
 @pytest.mark.slow
-async def test_killed_between_any_two_writes(tmp_path: Path, database: Database) -> None:
-    """Before or after each: list, manifest, rows and folder agree in the end, and the bytes are those of the list."""
+@pytest.mark.parametrize(("lists", "writes"), [(FILES, 4), (ARCHIVES, 9)], ids=["files", "archives"])
+async def test_killed_between_any_two_writes(
+    tmp_path: Path, database: Database, lists: tuple[list[str], list[str], list[str]], writes: int
+) -> None:
+    """Before or after each: list, manifest, rows and folder agree in the end, and the bytes are those of the list.
+
+    Of an archive all members are counted, or none, and the archive itself is gone.
+    """
     stores = await Stores.set_up(database)
     for after in (False, True):
         kill_at = 1
-        while await one_life(tmp_path / "landed", stores, kill_at, after=after):
+        while await one_life(tmp_path / "landed", stores, kill_at, lists, after=after):
             kill_at += 1
-        assert kill_at > 4
+        assert kill_at > writes

@@ -280,3 +280,27 @@ async def test_a_success_without_a_page_is_not_the_last_page(tmp_path: Path, sql
         job = await running.run()
         assert (await running.file(job.id)).split() == [b"id", b"1", b"2"]
     assert len(shop.asked) == 3
+
+
+LINES = COUNTED.replace("size = 3", 'size = 3\njoin = "jsonl"')
+
+
+@pytest.mark.slow
+async def test_pages_are_joined_as_lines(tmp_path: Path, sqlite_url: str) -> None:
+    """One item a line, a line break within an item escaped; a list without items is an empty file."""
+    items = [{"id": n, "text": "a\nb\u2028Zoë"} for n in range(7)]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        start, limit = int(request.query["offset"]), int(request.query["limit"])
+        return web.json_response({"response": items[start : start + limit]})
+
+    async with serving(tmp_path, sqlite_url, LINES, {"GET /list": answer}) as (_, running):
+        job = await running.run()
+        assert job.state is State.SUCCEEDED, job.reason
+        lines = (await running.file(job.id)).split(b"\n")
+        assert lines.pop() == b""
+        assert [json.loads(line) for line in lines] == items
+        (artifact,) = await running.jobs.artifacts(job.id)
+        assert (artifact.name, artifact.media_type, artifact.count) == ("items.ndjson", "application/x-ndjson", 7)
+        items.clear()
+        assert await running.file((await running.run()).id) == b""

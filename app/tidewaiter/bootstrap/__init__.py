@@ -1,6 +1,13 @@
 """The composition root: the only package that names every concrete class and puts them together."""
 
-from tidewaiter.bootstrap.account_binding import bind_accounts, known_settings, read_schedules, secrets_of
+from tidewaiter.bootstrap.account_binding import (
+    bind_accounts,
+    faults_of_specs,
+    known_settings,
+    read_schedules,
+    secrets_of,
+    usable_providers,
+)
 from tidewaiter.bootstrap.configured_checks import run_checks
 from tidewaiter.bootstrap.daemon_assembly import build_daemon
 from tidewaiter.bootstrap.open_services import (
@@ -28,6 +35,7 @@ __all__ = [
     "endpoints_of",
     "faults_of",
     "faults_of_machine",
+    "faults_of_specs",
     "known_settings",
     "open_account_service",
     "open_backfills",
@@ -42,4 +50,5 @@ __all__ = [
     "send_test",
     "serve",
     "subscriptions_of",
+    "usable_providers",
 ]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.domain.backoff_and_limits import Bounds
-from tidewaiter.providers.bound_accounts import BoundAccounts
+from tidewaiter.providers.bound_accounts import BoundAccounts, faulty_among
 from tidewaiter.providers.errors import ParameterError, SettingsError, SpecError, UnknownProviderError
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
@@ -43,6 +43,13 @@ def usable_providers(config: Config) -> Registry:
         return Registry.load_usable(config.providers.folders)
     except SpecError as error:
         raise ConfigError.of([ConfigFault(str(one.file), one.key, one.reason) for one in error.faults]) from error
+
+
+def faults_of_specs(registry: Registry) -> dict[str, list[ConfigFault]]:
+    """The faults of specs in folders, by the names of their providers. Each stops the accounts of its provider."""
+    return {
+        name: [ConfigFault(one.file, one.key, one.reason) for one in faults] for name, faults in registry.broken.items()
+    }
 
 
 def bind_accounts(config: Config, registry: Registry | None = None) -> BoundAccounts:
@@ -116,6 +123,12 @@ def read_schedules(config: Config, accounts: Mapping[str, BoundAccount]) -> dict
     return found
 
 
+def faulty_schedules(config: Config, accounts: Mapping[str, BoundAccount]) -> dict[str, str]:
+    """The schedules whose account cannot be served, because its spec has a fault, each with the account."""
+    faulty = faulty_among(accounts)
+    return {name: one.account for name, one in config.schedules.items() if one.account in faulty}
+
+
 def _faults_of_schedule(
     config: Config, accounts: Mapping[str, BoundAccount], schedule: Schedule
 ) -> Iterator[ConfigFault]:
@@ -140,9 +153,9 @@ def _faults_of_schedule(
 
 
 def known_settings(config: Config) -> dict[str, Mapping[str, SettingSpec]]:
-    """The settings that each provider knows, by its name; only built-in providers if a custom spec is broken."""
+    """The settings that each provider knows, by its name, except providers whose spec is broken."""
     try:
-        registry = Registry.load(config.providers.folders)
+        registry = Registry.load_usable(config.providers.folders)
     except SpecError:
         registry = Registry.load()
     return {name: registry.get(name).spec.account for name in registry.names()}

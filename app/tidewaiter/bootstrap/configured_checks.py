@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
 
-from tidewaiter.bootstrap.account_binding import bind_accounts
+from tidewaiter.bootstrap.account_binding import bind_accounts, usable_providers
 from tidewaiter.bootstrap.start_checks import bucket_options, connections_of
 from tidewaiter.bootstrap.webhooks import configured_listeners
 from tidewaiter.clock import Clock, SystemClock
@@ -113,7 +113,11 @@ async def run_checks(
         tools = _Tools(
             wire, await stack.enter_async_context(AiohttpWire(connections=connections)), clock, log, connections
         )
-        bound = {name: one for name, one in bind_accounts(config).items() if not accounts or name in accounts}
+        bound = {
+            name: one
+            for name, one in bind_accounts(config, usable_providers(config)).items()
+            if not accounts or name in accounts
+        }
         checks = [
             *(_of_account(config, one, known.get(one.name), tools, tests_key=tests_keys) for one in bound.values()),
             *_of_addresses(config, tools),

@@ -25,6 +25,7 @@ from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.shared_results import SharedResults
 from tidewaiter.worker.storage_gate import StorageGate
 from tidewaiter.worker.token_renewal import RefreshTokens, RenewingLane
+from tidewaiter.worker.uploads import Uploads
 
 _BODY_LIMIT = 8 * 1_048_576
 
@@ -112,6 +113,13 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
             clock=clock,
             rand=rand,
             log=log,
+            uploads=Uploads(
+                account.name,
+                settings.uploads,
+                shared.jobs,
+                shared.seams.storage,
+                settings.bounds.largest_upload_bytes,
+            ),
             renewal=shared.refresh_tokens.renewal(RenewingLane(account.name, client, budget, observer), session),
         )
         return Lane(

@@ -6,7 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random, SystemRandom
 
-from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, secrets_of, usable_providers
+from tidewaiter.bootstrap.account_binding import (
+    bind_accounts,
+    faulty_schedules,
+    read_schedules,
+    secrets_of,
+    usable_providers,
+)
 from tidewaiter.bootstrap.webhooks import subscriptions_of
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config
@@ -59,7 +65,8 @@ async def open_schedules(config: Config, log: EventLog) -> AsyncIterator[Schedul
     clock = SystemClock()
     async with open_job_service(config, log, clock) as service:
         schedules = read_schedules(config, service.accounts)
-        yield ScheduleService(schedules, ScheduleStore(service.jobs.database), service, clock)
+        faulty = faulty_schedules(config, service.accounts)
+        yield ScheduleService(schedules, ScheduleStore(service.jobs.database), service, clock, faulty)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import contextlib
 import ipaddress
 from collections.abc import Iterator, Mapping
 
-from tidewaiter.bootstrap.account_binding import bind_valid_accounts, read_schedules
+from tidewaiter.bootstrap.account_binding import bind_valid_accounts, faults_of_specs, read_schedules, usable_providers
 from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.database.daemon_lock import DaemonLock
@@ -147,7 +147,10 @@ def bucket_options(config: Config) -> Mapping[str, str | bool]:
 def _faults_of_accounts(config: Config) -> tuple[ConfigFault, ...]:
     faults: list[ConfigFault] = []
     try:
-        accounts, faults = bind_valid_accounts(config)
+        registry = usable_providers(config)
+        faults += (fault for ones in faults_of_specs(registry).values() for fault in ones)
+        accounts, of_accounts = bind_valid_accounts(config, registry)
+        faults += of_accounts
         read_schedules(config, accounts)
     except ConfigError as error:
         faults += error.faults

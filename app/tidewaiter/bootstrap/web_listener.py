@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from yarl import URL
 
-from tidewaiter.bootstrap.account_binding import read_schedules
+from tidewaiter.bootstrap.account_binding import faulty_schedules, read_schedules
 from tidewaiter.bootstrap.live_config import BoundConfig, LiveConfig, Reloadable
 from tidewaiter.bootstrap.open_services import job_service_of
 from tidewaiter.bootstrap.seams import Seams
@@ -163,7 +163,8 @@ class LiveServices:
         self._backfills = BackfillService(self._jobs, BackfillStore(self._jobs.jobs), seams.clock, self._log)
         self._accounts = AccountService(bound.accounts, seams.database, seams.clock)
         schedules = read_schedules(bound.config, bound.accounts)
-        self._schedules = ScheduleService(schedules, ScheduleStore(seams.database), self._jobs, seams.clock)
+        faulty = faulty_schedules(bound.config, bound.accounts)
+        self._schedules = ScheduleService(schedules, ScheduleStore(seams.database), self._jobs, seams.clock, faulty)
         self._shards = {name: account.shards for name, account in bound.config.accounts.items()}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tidewaiter.bootstrap import bind_accounts, known_settings, secrets_of
+from tidewaiter.bootstrap import bind_accounts, known_settings, secrets_of, usable_providers
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.config_file import write_config
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
@@ -109,7 +109,7 @@ def _registry(invocation: Invocation) -> Registry:
 def _secrets_of_accounts(loaded: Config) -> set[str]:
     """The secret settings of the accounts; `check-config` reports accounts with errors."""
     try:
-        return secrets_of(bind_accounts(loaded))
+        return secrets_of(bind_accounts(loaded, usable_providers(loaded)))
     except ConfigError:
         return set()
 

@@ -9,7 +9,15 @@ from typing import Final
 
 import click
 
-from tidewaiter.bootstrap import bind_accounts, faults_of, known_settings, run_checks, secrets_of
+from tidewaiter.bootstrap import (
+    bind_accounts,
+    faults_of,
+    faults_of_specs,
+    known_settings,
+    run_checks,
+    secrets_of,
+    usable_providers,
+)
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
@@ -51,7 +59,7 @@ def doctor(
         raise click.UsageError("--test-key sends a request, and --offline sends none")
     findings: list[Finding] = []
     shown = findings.extend if as_json else _printer(findings)
-    config, faults = _configuration(invocation)
+    config, faults = _configuration(invocation, accounts)
     shown([one for one in faults if not _is_of_another(one, accounts)])
     if config is not None:
         strange = sorted(set(accounts) - set(config.accounts))
@@ -69,16 +77,20 @@ def doctor(
         raise CommandError(ExitCode.FAILED)
 
 
-def _configuration(invocation: Invocation) -> tuple[Config | None, list[Finding]]:
-    """The configuration if it can be used, and the findings about it."""
+def _configuration(invocation: Invocation, accounts: tuple[str, ...]) -> tuple[Config | None, list[Finding]]:
+    """The configuration if it can be used, and the findings about it, as far as they concern the selected accounts."""
     try:
         config = invocation.load()
         faults = faults_of(config)
     except ConfigError as error:
         return None, [_fault(one) for one in error.faults]
-    if faults:
+    of_specs = faults_of_specs(usable_providers(config)) if faults else {}
+    if {*faults} - {fault for ones in of_specs.values() for fault in ones}:
         return None, [_fault(one) for one in faults]
-    found = [_warning(one) for one in config_warnings(config, known_settings(config))]
+    # A faulty spec stops its own accounts only, so everything else is checked.
+    used = {one.provider for name, one in config.accounts.items() if not accounts or name in accounts}
+    found = [_fault(one) for name, ones in of_specs.items() if not accounts or name in used for one in ones]
+    found += [_warning(one) for one in config_warnings(config, known_settings(config))]
     if not found:
         number = len(config.accounts)
         summary = f"{counted(number, 'account')}, no warnings"
@@ -113,7 +125,7 @@ async def _consult(
     tests_keys: bool,
 ) -> None:
     with invocation.log(config) as log:
-        log.add_secrets(secrets_of(bind_accounts(config)))
+        log.add_secrets(secrets_of(bind_accounts(config, usable_providers(config))))
 
         def show(found: list[Finding]) -> None:
             shown([_cleaned(one, invocation.clean) for one in found])

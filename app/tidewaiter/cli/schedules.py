@@ -46,16 +46,19 @@ def list_schedules(invocation: Invocation, /, *, as_json: bool) -> None:
     """List the schedules of the configuration, with the last tick and the next."""
     from tidewaiter.services.resource_json import schedule_json  # noqa: PLC0415  # help and completion do without
 
-    async def look() -> "list[ScheduleStatus]":
+    async def look() -> "tuple[list[ScheduleStatus], dict[str, str]]":
         async with open_schedule_service(invocation) as found:
-            return await found.statuses()
+            return await found.statuses(), found.unserved
 
-    found = asyncio.run(look())
+    found, unserved = asyncio.run(look())
+    for name, reason in unserved.items():
+        click.echo(f"schedule {name}: {printable(reason)}", err=True)
     if as_json:
         show_json({"schedules": [schedule_json(one) for one in found]})
         return
     if not found:
-        click.echo("no schedules: a table [schedules.NAME] in the configuration makes one")
+        if not unserved:
+            click.echo("no schedules: a table [schedules.NAME] in the configuration makes one")
         return
     made = table("schedule", "account", "operation", "cron", "time zone", "next (UTC)", "last job", right=("last job",))
     for status in found:

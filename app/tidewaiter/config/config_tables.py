@@ -56,6 +56,10 @@ class BoundsTable(TomlTable):
     largest_file_bytes: Count = Field(
         default=USUAL_BOUNDS.largest_file_bytes, description="most bytes of one file, unpacked; by default 1 TiB"
     )
+    largest_upload_bytes: Annotated[Count, Field(le=1 << 31)] = Field(
+        default=USUAL_BOUNDS.largest_upload_bytes,
+        description="most bytes of the files that one request sends, which are held in memory; by default 64 MiB",
+    )
 
 
 class AccountTable(TomlTable):
@@ -74,6 +78,12 @@ class AccountTable(TomlTable):
     )
     shards: Annotated[Count, Field(le=64)] = Field(
         default=1, description="lanes of the account, so that several daemons can share its work"
+    )
+    uploads: Paths = Field(
+        default=(),
+        description="folders whose files may be sent to the provider, if its spec sends a file that a job names; who "
+        "may submit jobs can send any of them",
+        examples=[["/srv/in"]],
     )
     settings: Mapping[str, Plain] = Field(
         default={}, repr=False, description="what the provider needs; `tidewaiter providers show NAME` lists them"

@@ -26,7 +26,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tidewaiter.database.engine import Database
-from tidewaiter.database.tables import DatabaseNow, accounts, jobs, lanes
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.tables import accounts, jobs, lanes
 from tidewaiter.domain.job import LIVE, State
 
 

@@ -32,7 +32,8 @@ from sqlalchemy.types import TypeEngine
 from tidewaiter.database.engine import Database
 from tidewaiter.database.notification_store import NOTIFICATION_COLUMNS, Notification, notification_of
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
-from tidewaiter.database.tables import DatabaseNow, notifications
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.tables import notifications
 from tidewaiter.domain.notification import DeliveryStatus
 
 

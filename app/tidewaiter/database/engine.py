@@ -18,9 +18,9 @@ from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnava
 from tidewaiter.database.postgres_rights import RoleRights, rights_of
 from tidewaiter.database.row_codec import storable
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
+from tidewaiter.database.sql_functions import CLOCK_FUNCTION, DatabaseNow
 from tidewaiter.database.sqlite_files import OpenedFile, make_private
 from tidewaiter.database.sqlite_hints import permit_hints
-from tidewaiter.database.tables import CLOCK_FUNCTION, DatabaseNow
 from tidewaiter.database.write_check import LastWrite, try_to_write
 
 __all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "StoreUnavailableError"]

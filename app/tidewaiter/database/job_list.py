@@ -28,7 +28,8 @@ from sqlalchemy import (
 from tidewaiter.database.failure_store import unhandled_only
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
-from tidewaiter.database.tables import UNHANDLED, HandleKey, job_terms, jobs, lanes
+from tidewaiter.database.sql_functions import HandleKey
+from tidewaiter.database.tables import UNHANDLED, job_terms, jobs, lanes
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import FAILURES, Job, State
 from tidewaiter.domain.search_terms import label_term, searched_terms

@@ -37,7 +37,8 @@ from tidewaiter.database.row_codec import (
     jobs_of,
 )
 from tidewaiter.database.sealing import Seal
-from tidewaiter.database.tables import HANDLE_INDEX, UNHANDLED, HandleKey, artifacts, history, jobs, lanes
+from tidewaiter.database.sql_functions import HandleKey
+from tidewaiter.database.tables import HANDLE_INDEX, UNHANDLED, artifacts, history, jobs, lanes
 from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import (
     CANCELLED_AT_ONCE,

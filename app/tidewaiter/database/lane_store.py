@@ -37,7 +37,8 @@ from sqlalchemy.types import TypeEngine
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
-from tidewaiter.database.tables import DatabaseNow, accounts, jobs, lanes, workers
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.tables import accounts, jobs, lanes, workers
 from tidewaiter.domain.job import State
 
 _DEAD_FOR_S: Final = 86_400.0

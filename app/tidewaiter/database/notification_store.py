@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
-from tidewaiter.database.tables import DatabaseNow, artifacts, jobs, notifications
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.tables import artifacts, jobs, notifications
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import Job, State

@@ -15,7 +15,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.sealing import Seal
-from tidewaiter.database.tables import DatabaseNow, refresh_tokens
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.tables import refresh_tokens
 
 LONGEST_RENEWAL_S: Final = 150.0
 """A renewal that began earlier has ended, or its process has: longer than the time limit of a request."""

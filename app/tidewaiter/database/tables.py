@@ -1,4 +1,4 @@
-"""The tables, and the few SQL functions that differ between the databases.
+"""The tables.
 
 Times are epoch seconds (UTC), JSON is text. The migrations build the same tables; a test proves it on both databases.
 """
@@ -27,53 +27,11 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
-CLOCK_FUNCTION: Final = "tidewaiter_now"
-"""The database clock on SQLite: a function of every connection that reads the injected clock."""
+from tidewaiter.database.sql_functions import HandleKey
 
 HANDLE_INDEX: Final = "jobs_handle"
 """The unique index that permits one job for each remote job (shared ones excepted)."""
-
-
-class DatabaseNow(FunctionElement[float]):
-    """The database's own clock in epoch seconds: only it decides about leases, because workers' clocks differ."""
-
-    type = Double()
-    inherit_cache = True
-
-
-class HandleKey(FunctionElement[str]):
-    """The value of a handle in the unique index.
-
-    PostgreSQL's B-tree refuses entries of more than 2704 bytes, and a handle may be a longer URL; one such handle would
-    fail its whole group commit.
-    """
-
-    type = Text()
-    inherit_cache = True
-
-
-@compiles(DatabaseNow, "sqlite")
-def _now_on_sqlite(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
-    return f"{CLOCK_FUNCTION}()"
-
-
-@compiles(DatabaseNow, "postgresql")
-def _now_on_postgresql(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
-    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
-
-
-@compiles(HandleKey, "sqlite")
-def _handle_on_sqlite(element: HandleKey, compiler: SQLCompiler, **options: Any) -> str:
-    return compiler.process(element.clauses.clauses[0], **options)
-
-
-@compiles(HandleKey, "postgresql")
-def _handle_on_postgresql(element: HandleKey, compiler: SQLCompiler, **options: Any) -> str:
-    return f"md5({compiler.process(element.clauses.clauses[0], **options)})"
 
 
 metadata = MetaData()

@@ -10,7 +10,8 @@ from sqlalchemy import false
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewaiter.database.errors import StoreUnavailableError
-from tidewaiter.database.tables import DatabaseNow, jobs, workers
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.tables import jobs, workers
 
 _LOCK_WAIT_MS: Final = 1_000
 # Several pages on both databases, in a form that neither compresses.

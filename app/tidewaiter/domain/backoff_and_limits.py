@@ -9,12 +9,16 @@ from tidewaiter.domain.stages import ONLY_SUBMIT, Stages
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The most that an account accepts: files and JSON values in one reply, pages in one list, bytes in one file."""
+    """The most that an account accepts: files and JSON values in one reply, pages in one list, bytes in one file.
+
+    It sends files of so many bytes in one request at most.
+    """
 
     most_files: int = 10_000
     most_pages: int = 100_000
     most_values: int = 1_000_000
     largest_file_bytes: int = 1 << 40
+    largest_upload_bytes: int = 64 << 20
 
 
 USUAL_BOUNDS = Bounds()

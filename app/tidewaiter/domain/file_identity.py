@@ -9,11 +9,13 @@ because a URL may hold a secret.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus, urlsplit
 
+from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.manifest import Artifact
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,26 @@ def pair_files(listed: Sequence[str], recorded: Sequence[str | None]) -> dict[in
     return found
 
 
+def landed_archives(links: Sequence[str], recorded: Iterable[Artifact]) -> Mapping[int, tuple[Artifact, ...]]:
+    """The archives of a list of which every member is recorded: their place in the list, and the members in order.
+
+    Args:
+        links: the identity of each file of the list. Of several archives of one identity the first counts.
+        recorded: the artifacts of the job.
+    """
+    archives: dict[tuple[str, int, str], dict[int, Artifact]] = {}
+    for artifact in recorded:
+        member = ArchiveMember.read(artifact.identity)
+        if member is not None:
+            archives.setdefault((member.link, member.of, member.sha256), {})[member.place] = artifact
+    places = {link: place for place, link in reversed(list(enumerate(links)))} if archives else {}
+    return {
+        places[link]: tuple(found[place] for place in sorted(found))
+        for (link, of, _), found in archives.items()
+        if len(found) == of and link in places
+    }
+
+
 def part_number(identity: str) -> int:
     """The number of a partial download, so that it is never continued as another file."""
     return int(identity[:15], 16)
@@ -120,7 +142,8 @@ def _text(link: Link, of: int, *, probably: bool) -> str:
     announced = (link.label, link.size, link.count, link.media_type, link.sha256, link.md5, link.gzip)
     if not link.url:
         announced = (link.label, None, None, None, link.sha256, link.md5, link.gzip)
-    return json.dumps([of, _address(link.url, probably=probably), *announced])
+    archive = () if link.archive is None else (link.archive,)
+    return json.dumps([of, _address(link.url, probably=probably), *announced, *archive])
 
 
 def _address(url: str, *, probably: bool) -> list[object]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact
@@ -77,7 +77,7 @@ def name_key(name: str) -> str:
 
 
 def free_places(
-    kept: Mapping[int, Artifact], total: int, key_of: Callable[[int, int], str]
+    kept: Mapping[int, Artifact], total: int, key_of: Callable[[int, int], str], others: Iterable[Artifact] = ()
 ) -> Iterator[tuple[int, int, str]]:
     """For each file that is not kept: its place in the list, and the number and key under which it lands.
 
@@ -90,9 +90,10 @@ def free_places(
         kept: the files that have landed already, by their place in the list now.
         total: the number of files.
         key_of: the key of a file by its place in the list and its number.
+        others: more files that have landed, such as the members of an archive beside its first one.
     """
-    numbers = {one.number for one in kept.values()}
-    keys = {name_key(one.key) for one in kept.values()}
+    numbers = {one.number for one in (*kept.values(), *others)}
+    keys = {name_key(one.key) for one in (*kept.values(), *others)}
     following = total  # the next number beyond the list that has not been tried
     for place in range(total):
         if place in kept:

@@ -3,8 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+if TYPE_CHECKING:
+    from tidewaiter.domain.request_signing import RequestSigner
+
+from tidewaiter.domain.multipart import Multipart
 from tidewaiter.domain.own_origins import AuthChoice
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -17,6 +21,7 @@ class WireRequest:
 
     ``url`` is absolute and already percent-encoded; it is sent byte for byte. ``fresh`` requests a new
     connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
+    ``multipart`` has the parts of the body; ``body`` is ``None`` until the files among them are read.
     ``secrets`` were made for this request, such as a signature; they must be redacted before it is sent. ``auth`` says
     which credentials it gets at the provider's own origins.
     """
@@ -26,6 +31,7 @@ class WireRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
     fresh: bool = False
+    multipart: Multipart | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     auth: AuthChoice = True
 
@@ -89,16 +95,19 @@ def combined_field(headers: Mapping[str, str], name: str) -> str | None:
 class Credentials:
     """The account's credentials; added to requests to the provider's own origin and to no others.
 
-    ``body`` is added to the JSON object or form that is sent, or to the query if the request has neither.
+    ``body`` is added to the JSON object or form that is sent, or to the query if the request has neither. ``signer``
+    signs the request when all of that is in it.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     body: tuple[tuple[str, str], ...] = ()
+    signer: "RequestSigner | None" = None
 
     def joined(self, other: "Credentials") -> "Credentials":
         """These and others, all on the same request."""
-        return Credentials({**self.headers, **other.headers}, self.query + other.query, self.body + other.body)
+        headers, signer = {**self.headers, **other.headers}, other.signer or self.signer
+        return Credentials(headers, self.query + other.query, self.body + other.body, signer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,8 @@ class Link:
     are sent with the request, if it goes to the provider's own origin. ``size`` is in bytes, ``count`` in records; both
     are ``None`` if the provider does not give them. ``sha256`` and ``md5`` are lower-case hex. ``gzip``: the file may
     be compressed; the first bytes decide, and it lands decompressed. Size and checksums may be of either form.
-    ``unread`` names the announced digest that could not be read, and the reason.
+    ``unread`` names the announced digest that could not be read, and the reason. ``archive``: the file is an archive of
+    this kind, and its members land in its place.
     """
 
     url: str
@@ -148,6 +158,7 @@ class Link:
     md5: str | None = None
     gzip: bool = False
     unread: str | None = None
+    archive: str | None = None
 
     def to_json(self) -> JsonObject:
         """The link as JSON, without the members that are empty."""

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import Job
 
@@ -44,8 +45,12 @@ class StoredResult:
 
 
 def described(artifact: Artifact) -> dict[str, Any]:
-    """An artifact by the names of its columns, as the manifest shows it."""
+    """An artifact by the names of its columns, as the manifest shows it; a member of an archive names both."""
     members = {name: value for name, value in asdict(artifact).items() if name != "identity"}
+    member = ArchiveMember.read(artifact.identity)
+    if member is not None:
+        archive = {"name": member.name, "size": member.size, "sha256": member.sha256}
+        members |= {"archive": archive, "member": artifact.label}
     return members | {"landed_at": rfc3339(artifact.landed_at)}
 
 

@@ -28,6 +28,7 @@ _CUT_MARGIN: Final = 64
 """Bytes removed at the end of a text that was cut: a secret may begin there, too short to be recognised."""
 _DEEPEST: Final = 8
 _MOST_RECENT: Final = 4096
+_MOST_SIGNATURES: Final = 256
 _LONGEST_KEPT: Final = 256
 _MOST_KEPT: Final = 1024
 _PIECE: Final = 256
@@ -49,6 +50,7 @@ class Redactor:
         self._permanent: frozenset[str] = frozenset()
         self._temporary: dict[str, frozenset[str]] = {}
         self._recent: OrderedDict[str, None] = OrderedDict()
+        self._signatures: OrderedDict[str, None] = OrderedDict()
         self._short = KnownSecrets(_SHORTEST_SECRET)
         self._known = KnownSecrets(_SHORTEST_ENCODED)
         self._shared: Redactor | None = None
@@ -74,11 +76,21 @@ class Redactor:
 
     def add_recent(self, secret: str) -> None:
         """Remove a value until some thousands of others were added: the token of a callback."""
-        if secret not in self._recent:
-            self._recent[secret] = None
+        self._add_last(secret, self._recent, _MOST_RECENT)
+
+    def add_signature(self, signature: str) -> None:
+        """Remove a value until some hundreds of others were added: the signature of a request, valid for minutes."""
+        if self._shared is not None:
+            self._shared.add_signature(signature)
+        else:
+            self._add_last(signature, self._signatures, _MOST_SIGNATURES)
+
+    def _add_last(self, secret: str, group: OrderedDict[str, None], most: int) -> None:
+        if secret not in group:
+            group[secret] = None
             self._add_forms((secret,))
-        while len(self._recent) > _MOST_RECENT:
-            self._remove_forms((self._recent.popitem(last=False)[0],))
+        while len(group) > most:
+            self._remove_forms((group.popitem(last=False)[0],))
 
     def is_temporary(self, value: str) -> bool:
         """Whether a text is exactly one of the session tokens known now."""

@@ -23,6 +23,7 @@ from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.reply import basic_credential, origin_of
 from tidewaiter.providers.reply_rules import Condition, Rules, compile_conditions
 from tidewaiter.providers.request_building import NO_JOB, compile_request
+from tidewaiter.providers.signature_auth import UnusableSignatureError, compile_signature
 from tidewaiter.providers.signed_tokens import SigningKey, TokenSigner, UnusableKeyError, secrets_in
 from tidewaiter.providers.spec.all_auth_spec import Auth, SeveralAuth, parts_of
 from tidewaiter.providers.spec.auth_spec import (
@@ -45,6 +46,7 @@ from tidewaiter.providers.spec.auth_spec import (
 )
 from tidewaiter.providers.spec.field_types import PickSpec, holds
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 from tidewaiter.providers.template import (
     KEY_SHA256,
     Fixed,
@@ -55,6 +57,7 @@ from tidewaiter.providers.template import (
     query_part,
     url_part,
 )
+from tidewaiter.providers.xml_replies import xml_form
 
 BuildLogin: TypeAlias = Callable[[float, str], WireRequest]
 """Builds a login request from the time in epoch seconds and a nonce."""
@@ -177,10 +180,23 @@ def _with(auth: AccountAuth, one: Auth, key: str, text: _Texts, faults: list[Spe
             return _with_fixed(auth, Credentials(query=((one.name, text.of(one.value)),)))
         case BodyAuth():
             return _with_fixed(auth, Credentials(body=((one.name, text.of(one.value)),)))
+        case HmacAuth() | Aws4Auth():
+            return _with_signer(auth, one, key, text, faults)
         case SessionAuth() | OAuth2Auth() | JwtAuth():
             return _compile_session(auth, one, key, text, faults)
         case NoAuth() | SeveralAuth():  # several never contain several
             return auth
+
+
+def _with_signer(
+    auth: AccountAuth, spec: HmacAuth | Aws4Auth, key: str, text: _Texts, faults: list[SpecFault]
+) -> AccountAuth:
+    try:
+        signer, secrets = compile_signature(spec, key, text.of, text.values, auth.redactor)
+    except UnusableSignatureError as error:
+        faults.append(SpecFault("", error.place, str(error)))
+        return auth
+    return _with_fixed(_with_secret(auth, *secrets), Credentials(signer=signer))
 
 
 def _basic(one: BasicAuth | BasicSpec, text: _Texts) -> str:
@@ -230,6 +246,7 @@ def _compile_session(
         expiry=compile_expiry(plan.reply),
         lifetime_s=spec.lifetime_s,
         renew_ahead_s=spec.renew_ahead_s,
+        xml=xml_form(plan.reply.reply, text.spec.reply if isinstance(spec, SessionAuth) else None),
         keep={name: compile_pick(picks) for name, picks in plan.keep.items()},
     )
     messages = Messages(compile_pick(plan.errors), auth.redactor)

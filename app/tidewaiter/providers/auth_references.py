@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from tidewaiter.providers.signing_references import machine_faults, signing_texts
 from tidewaiter.providers.spec_trees import Tree, table_of, tables_of, texts_in, variants_of
 from tidewaiter.providers.template import references_in
 
 _TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret", "refresh_token")
 _KEY_TEXTS = ("key", "algorithm")
-_REQUEST_TEXTS = ("query", "headers", "json", "form")
+_REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
 
 
@@ -52,6 +53,8 @@ def auth_templates(auth: object, key: str) -> Iterator[AuthTemplate]:
     for at, one, when in auth_tables(auth, key):
         for name in _TEXTS:
             yield AuthTemplate(f"{at}.{name}", one.get(name), when, required=True)
+        for name, text, required in signing_texts(one):
+            yield AuthTemplate(f"{at}.{name}", text, when, required=required)
         yield from _login(one, at, when)
 
 
@@ -64,7 +67,8 @@ def _login(auth: Tree, key: str, when: Tree) -> Iterator[AuthTemplate]:
     for name in ("username", "password"):
         both = {**when, **table_of(basic.get("when"))}
         yield AuthTemplate(f"{at}.basic.{name}", basic.get(name), both, required=True)
-    yield AuthTemplate(f"{at}.url", login.get("url"), when, required=True)
+    for name in ("url", "text"):
+        yield AuthTemplate(f"{at}.{name}", login.get(name), when, required=True)
     trees = [(f"{at}.{name}", login.get(name)) for name in _REQUEST_TEXTS]
     trees += [(f"{key}.{name}", auth.get(name)) for name in ("scope", "form")]
     trees += [(f"{key}.assertion.audience", assertion.get("audience"))]
@@ -91,6 +95,7 @@ def setting_faults(auth: object, key: str, settings: Mapping[str, Tree]) -> Iter
                 if spec is not None and spec.get("type") != "url":
                     yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
         yield from _private_key(table_of(one.get("assertion")).get("key"), f"{at}.assertion.key", settings)
+        yield from machine_faults(one, at, settings)
         if one.get("type") == "jwt":
             yield from _private_key(one.get("key"), f"{at}.key", settings)
         yield from _refresh_token(one.get("refresh_token"), f"{at}.refresh_token", settings)
@@ -114,7 +119,7 @@ def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Iterat
 
 
 _WITH_LOGIN_VALUES = frozenset({"base_url", "url", "query", "headers"})
-_IN_A_BODY = frozenset({"json", "form"})
+_IN_A_BODY = frozenset({"json", "form", "text", "multipart"})
 
 
 def login_value_faults(raw: Tree) -> Iterator[tuple[str, str]]:

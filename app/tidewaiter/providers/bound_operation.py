@@ -29,6 +29,7 @@ from tidewaiter.providers.step_replies import by_sender, ended, file_reply
 from tidewaiter.providers.step_variants import StepVariants
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
+_JOINED_AS: Final = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class BoundOperation:
         """
         results = self.parts.steps.results.of(job)
         rules = results.rules if results is not None else None
-        reading, account = self.parts.reading(reply), self.parts.account
+        reading, account = self.parts.reading(reply, results), self.parts.account
         return file_reply(
             reading, link, rules, account.messages, own=account.origin, has_handle=job.handle is not None, now=now
         )
@@ -293,10 +294,17 @@ class BoundOperation:
         results, account = self.parts.steps.results.of(job), self.parts.account
         if results is None or not isinstance(results.source, JoinedPages):
             return None
-        pages, csv = results.source.pages, results.source.csv
-        media_type = self.media_type or ("text/csv" if csv else "application/json")
-        label = results.label(job) or self.name
-        return PageReader(pages, account.messages, account.origin, label, media_type, csv, account.bounds)
+        pages, join = results.source.pages, results.source.join
+        return PageReader(
+            pages,
+            account.messages,
+            account.origin,
+            results.label(job) or self.name,
+            self.media_type or _JOINED_AS[join],
+            csv=join == "csv",
+            lines=join == "jsonl",
+            bounds=account.bounds,
+        )
 
     def adoption(self, job: Job) -> RemoteJobSearch | None:
         """Finds the remote job of a submit with an unknown outcome; ``None`` if the spec has no ``adopt``."""
@@ -306,6 +314,11 @@ class BoundOperation:
         return RemoteJobSearch(
             adopt, PageReader(adopt.paged, account.messages, account.origin, bounds=account.bounds), self.own
         )
+
+    def unpack(self, job: Job) -> str | None:
+        """How the file in a reply is packed: gzip, or a kind of archive; ``None`` if it lands as it comes."""
+        results = self.parts.steps.results.of(job)
+        return None if results is None else results.unpack
 
     def reuse(self, job: Job, now: float) -> ReuseSearch | None:
         """Finds a remote job that this one can use in place of its own; ``None`` if it must have its own.
@@ -357,7 +370,7 @@ class BoundOperation:
 
     def _ended(self, step: RemoteJobEndStep | None, reply: WireReply, now: float) -> Trouble | None:
         account = self.parts.account
-        reading = self.parts.reading(reply)
+        reading = self.parts.reading(reply, step)
         return by_sender(ended(step, reading, account.messages, own=account.origin, now=now), reply, account.origin)
 
     def _for_inline(self, job: Job, request: WireRequest) -> WireRequest:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, field_values
@@ -19,6 +19,7 @@ from tidewaiter.providers.reply_rules import Rules, RuleVerdict
 from tidewaiter.providers.result_files import Results
 from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.spec.provider_spec import OperationSpec
+from tidewaiter.providers.xml_replies import XmlForm
 
 _JSON: Final = "application/json"
 
@@ -37,6 +38,14 @@ def head_of(reading: Reading) -> bytes:
             values = field_values(reading.headers, folded)
             fields[name] = values[0] if len(values) == 1 else list(values)
     return json.dumps({"status": reading.status, "reason": reading.phrase, "headers": fields}, indent=2).encode("ascii")
+
+
+class ReadsReply(Protocol):
+    """A compiled step that says how the bodies of its replies are read."""
+
+    @property
+    def xml(self) -> XmlForm | None:
+        """How XML is read; ``None`` for JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +73,9 @@ class CompiledOperation:
     account: AccountParts
     sharing: Sharing | None = None
 
-    def reading(self, reply: WireReply) -> Reading:
-        """A reply, ready for rules and expressions."""
-        return Reading(reply, self.account.bounds.most_values)
+    def reading(self, reply: WireReply, step: ReadsReply | None) -> Reading:
+        """A reply to a step, ready for rules and expressions."""
+        return Reading(reply, self.account.bounds.most_values, None if step is None else step.xml)
 
     def judged(self, rules: Rules, reading: Reading) -> RuleVerdict | None:
         """The verdict of the rules on a reply; its word is safe to show and to store."""

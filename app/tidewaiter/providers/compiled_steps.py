@@ -21,6 +21,7 @@ from tidewaiter.providers.request_building import HANDLE, Build, compile_request
 from tidewaiter.providers.result_files import Results, compile_results
 from tidewaiter.providers.spec.field_types import SpecVariant
 from tidewaiter.providers.spec.provider_spec import OperationSpec
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.step_specs import (
     AdoptSpec,
@@ -33,6 +34,7 @@ from tidewaiter.providers.spec.step_specs import (
 from tidewaiter.providers.stage_steps import StageSteps, compile_stages
 from tidewaiter.providers.step_variants import StepVariants, variants_for
 from tidewaiter.providers.template import always, compile_text, names_callback
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 V = TypeVar("V", bound=SpecVariant)
 S = TypeVar("S")
@@ -59,6 +61,7 @@ class SubmitStep:
     handle_fault: ReadHandle
     names_callback: bool
     repeatable: bool | None
+    xml: XmlForm | None
     keep: KeptValues = NOTHING_KEPT
     handle_from: HandleFrom | None = None
 
@@ -72,6 +75,7 @@ class PollStep:
     handle: ReadHandle
     progress: ReadProgress
     waits: WaitRules
+    xml: XmlForm | None
     keep: KeptValues = NOTHING_KEPT
 
 
@@ -85,6 +89,7 @@ class RemoteJobEndStep:
     build: Build
     rules: Rules
     done: frozenset[int]
+    xml: XmlForm | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +115,19 @@ class Steps:
         return steps is None or steps.of(job) is not None
 
 
-def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Steps:
-    """The steps of an operation under an account with these settings; ``key`` is its place in the spec."""
+def compile_steps(
+    spec: OperationSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None = None
+) -> Steps:
+    """The steps of an operation under an account with these settings.
+
+    Args:
+        spec: the operation.
+        base_url: the base of URLs that begin with ``/``.
+        settings: the account's values.
+        key: the place of the operation in the spec.
+        reply: how replies are read, unless the operation or a step says otherwise.
+    """
+    reply = spec.reply or reply
     defaults = {name: one.default for name, one in spec.params.items() if one.default is not None}
     handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
 
@@ -121,8 +137,8 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
         fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
         rules = Rules(one.rules, f"{at}.rules")
         made = _compile_handle_from(one.handle_from, base_url, settings, is_url=handle_is_url)
-        keep = compile_keep(one.keep)
-        return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable, keep, made)
+        keep, xml = compile_keep(one.keep), xml_form(one.reply, reply)
+        return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable, xml, keep, made)
 
     def poll(one: PollSpec, at: str) -> PollStep:
         return PollStep(
@@ -131,23 +147,25 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
             _compile_handle(compile_pick(one.handle), base_url, is_url=handle_is_url),
             _compile_progress(one.progress),
             compile_waits(one.retry_after),
+            xml_form(one.reply, reply),
             compile_keep(one.keep),
         )
 
     def ending(one: CancelSpec, at: str) -> RemoteJobEndStep:
         done = expand(("2xx", *_DONE_ALREADY, *one.done))
-        return RemoteJobEndStep(compile_request(one, base_url, settings), Rules(one.rules, f"{at}.rules"), done)
+        rules = Rules(one.rules, f"{at}.rules")
+        return RemoteJobEndStep(compile_request(one, base_url, settings), rules, done, xml_form(one.reply, reply))
 
     def results(one: ResultsSpec, at: str) -> Results:
-        return compile_results(one, base_url, settings, at)
+        return compile_results(one, base_url, settings, at, reply)
 
     as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
 
     def adopt(one: AdoptSpec, at: str) -> Adopt:
-        return compile_adopt(one, base_url, settings, at, as_name)
+        return compile_adopt(one, base_url, settings, at, as_name, reply=reply)
 
     def reuse(one: ReuseSpec, at: str) -> Reuse:
-        return compile_reuse(one, base_url, settings, at, as_name)
+        return compile_reuse(one, base_url, settings, at, as_name, reply=reply)
 
     def choose(specs: Sequence[V], step: str, compile_one: Callable[[V, str], S]) -> StepVariants[S]:
         found = variants_for(specs, settings, f"{key}.{step}")
@@ -161,8 +179,8 @@ def compile_steps(spec: OperationSpec, base_url: str, settings: Mapping[str, Jso
         results=choose(spec.results, "results", results),
         cancel=choose(spec.cancel, "cancel", ending),
         cleanup=choose(spec.cleanup, "cleanup", ending),
-        before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults),
-        start=compile_stages(spec.start, base_url, settings, f"{key}.start", defaults),
+        before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults, reply=reply),
+        start=compile_stages(spec.start, base_url, settings, f"{key}.start", defaults, reply=reply),
     )
 
 
@@ -209,7 +227,7 @@ def _compile_handle_fault(pick: Pick, base_url: str, *, is_url: bool) -> ReadHan
 
 
 def _names_callback(spec: SubmitSpec) -> bool:
-    return any(names_callback(texts) for texts in (spec.query, spec.headers, spec.body, spec.form))
+    return any(map(names_callback, spec.templates()))
 
 
 def _compile_progress(spec: ProgressSpec | None) -> ReadProgress:

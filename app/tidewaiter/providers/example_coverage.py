@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.compiled_steps import Steps
 from tidewaiter.providers.reply import Reading
@@ -10,6 +11,8 @@ from tidewaiter.providers.result_files import JoinedPages
 from tidewaiter.providers.spec.all_auth_spec import parts_of
 from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
+from tidewaiter.providers.xml_replies import XmlForm
 
 _NAMES_RESULTS = ("submit", "poll")
 
@@ -36,6 +39,8 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
 def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
     for number, variant in enumerate(spec.auth):
         for key, auth in parts_of(variant, f"auth[{number}]" if len(spec.auth) > 1 else "auth"):
+            if isinstance(auth, HmacAuth | Aws4Auth):
+                yield key
             if isinstance(auth, SessionAuth | OAuth2Auth | JwtAuth):
                 yield f"{key}.claims" if isinstance(auth, JwtAuth) else f"{key}.login"
                 yield from (f"{key}.renew[{n}]" for n in range(len(auth.renew)) if _is_documented(auth))
@@ -48,12 +53,12 @@ def _is_documented(auth: SessionAuth | OAuth2Auth | JwtAuth) -> bool:
     return "renew" in auth.model_fields_set
 
 
-def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iterator[str]:
+def keys_hit(steps: Steps, step: str, job: Job, reply: WireReply | None) -> Iterator[str]:
     """The keys that a step of a job uses, with the rule that its reply matches."""
     results_key, results = steps.results.with_key(job)
-    key, rules = _rules_of(steps, step, job)
+    key, rules, xml = _rules_of(steps, step, job)
     yield key
-    verdict = rules.judge(reading) if rules is not None and reading is not None else None
+    verdict = None if rules is None or reply is None else rules.judge(Reading(reply, xml=xml))
     if verdict is None:
         return
     yield verdict.key
@@ -61,22 +66,23 @@ def keys_hit(steps: Steps, step: str, job: Job, reading: Reading | None) -> Iter
         yield results_key
 
 
-def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None]:
-    """The key of the variant that a step of a job uses, and the rules for its reply."""
+def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None, XmlForm | None]:
+    """The key of the variant that a step of a job uses, the rules for its reply, and how XML is read."""
     if step in ("submit", "poll"):
         key, asked = (steps.submit if step == "submit" else steps.poll).with_key(job)
-        return key, None if asked is None else asked.rules
+        return (key, None, None) if asked is None else (key, asked.rules, asked.xml)
     if step in ("cancel", "cleanup"):
         key, ending = (steps.cancel if step == "cancel" else steps.cleanup).with_key(job)
-        return key, None if ending is None else ending.rules
+        return (key, None, None) if ending is None else (key, ending.rules, ending.xml)
     if step in ("before", "start"):
         stages = (steps.before if step == "before" else steps.start).get(job.stage or "")
         key, stage = ("", None) if stages is None else stages.with_key(job)
-        return key, None if stage is None else stage.rules
+        return (key, None, None) if stage is None else (key, stage.rules, stage.xml)
     if step in ("adopt", "reuse"):
         key, search = (steps.adopt if step == "adopt" else steps.reuse).with_key(job)
-        return key, None if search is None else search.paged.rules
+        return (key, None, None) if search is None else (key, search.paged.rules, search.paged.xml)
     key, results = steps.results.with_key(job)
     if results is not None and step == "page":
-        return key, results.source.pages.rules if isinstance(results.source, JoinedPages) else None
-    return key, None if results is None else results.rules
+        pages = results.source.pages if isinstance(results.source, JoinedPages) else None
+        return (key, None, None) if pages is None else (key, pages.rules, pages.xml)
+    return (key, None, None) if results is None else (key, results.rules, results.xml)

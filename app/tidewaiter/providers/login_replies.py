@@ -21,6 +21,7 @@ from tidewaiter.providers.reply_rules import Condition, Rules
 from tidewaiter.providers.signed_tokens import TokenSigner
 from tidewaiter.providers.spec.auth_spec import LoginSpec, PlaceSpec
 from tidewaiter.providers.spec.field_types import PickSpec
+from tidewaiter.providers.xml_replies import XmlForm
 
 NotSignedIn: TypeAlias = Unauthorized | Throttled | Retry
 ReadExpiry: TypeAlias = "Callable[[Reading, str, float], float | None]"
@@ -62,6 +63,7 @@ class LoginReplyRules:
     expiry: ReadExpiry
     lifetime_s: float
     renew_ahead_s: float
+    xml: XmlForm | None = None
     keep: Mapping[str, Pick] = field(default_factory=dict)
 
 
@@ -165,7 +167,7 @@ class LoginSession(TokenSession):
 
         A refused login concerns the account; a page of HTML, an empty body or a server error does not.
         """
-        reading = Reading(reply)
+        reading = self._reading(reply)
         verdict = self._reply.rules.judge(reading)
         effect = None if verdict is None else verdict.effect
         reason = f"the login failed: {self._messages.of_login(reading)}"
@@ -192,9 +194,12 @@ class LoginSession(TokenSession):
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """The keys of the spec that an exchange uses: the login, and the rule that its reply matches."""
         yield self._reply.key
-        verdict = None if reply is None else self._reply.rules.judge(Reading(reply))
+        verdict = None if reply is None else self._reply.rules.judge(self._reading(reply))
         if verdict is not None:
             yield verdict.key
+
+    def _reading(self, reply: WireReply) -> Reading:
+        return Reading(reply, xml=self._reply.xml)
 
     def _token_in(self, reading: Reading) -> str | None:
         return _token_of(self._reply.token(reading))

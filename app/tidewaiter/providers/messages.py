@@ -6,31 +6,41 @@ from dataclasses import replace
 from http.client import responses
 
 from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.request_signing import RequestSigner
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.extract import Pick, as_text
 from tidewaiter.providers.reply import Reading, excerpt, quoted, shorten
 from tidewaiter.providers.reply_defaults import is_success
+from tidewaiter.providers.reply_headers import parse_http_date
 
 _LABELS_AT_ONCE = 100
+_REFUSALS = frozenset({400, 401, 403})
+_LEAST_SKEW_S = 30.0  # a slow reply explains less
 
 _LOOKED_AT = 4096
 _USER = re.compile(r"^((?:[A-Za-z][A-Za-z0-9+.-]{0,30}:)?//)[^/?#@]*@")
 
 
 class Messages:
-    """Writes sentences about replies, without secrets of the account."""
+    """Writes sentences about replies, without secrets of the account.
 
-    __slots__ = ("_error", "_redactor")
+    Args:
+        error: finds the provider's own message in a reply.
+        redactor: knows the secrets.
+        signer: of an account that signs its requests, to which the time matters.
+    """
 
-    def __init__(self, error: Pick, redactor: Redactor) -> None:
+    __slots__ = ("_error", "_redactor", "_signer")
+
+    def __init__(self, error: Pick, redactor: Redactor, signer: RequestSigner | None = None) -> None:
         self._error = error
         self._redactor = redactor
+        self._signer = signer
 
     def reason(self, reading: Reading) -> str:
         """The status and the provider's message: ``HTTP 400: unknown period``."""
-        return _with_status(
-            reading, self._provider_message(reading) or excerpt(reading, self._redactor) or self._phrase(reading)
-        )
+        message = self._provider_message(reading) or excerpt(reading, self._redactor) or self._phrase(reading)
+        return f"{_with_status(reading, message)}{self._clock_note(reading)}"
 
     def of_submit(self, reading: Reading) -> str:
         """The same for a reply to a submit. For a redirect it names the target, which may be the remote job."""
@@ -51,14 +61,15 @@ class Messages:
         return f"{sentence}: {message}" if message else sentence
 
     def unreadable(self, reading: Reading) -> str:
-        """Why a reply that should be JSON could not be read."""
+        """Why a reply that should be JSON, or XML, could not be read."""
         if reading.truncated:
-            return f"HTTP {reading.status}, and a body too long to be read as JSON"
+            return f"HTTP {reading.status}, and a body too long to be read as {reading.form}"
         if reading.fault is not None:
             return f"HTTP {reading.status}, and {reading.fault}"
         if not reading.body.strip():
-            return f"HTTP {reading.status}, and an empty body instead of JSON"
-        return f"HTTP {reading.status}, and a body that is not JSON: {excerpt(reading, self._redactor)}"
+            return f"HTTP {reading.status}, and an empty body instead of {reading.form}"
+        why = "" if reading.detail is None else f" ({reading.detail})"
+        return f"HTTP {reading.status}, and a body that is not {reading.form}{why}: {excerpt(reading, self._redactor)}"
 
     def no_handle(self, reading: Reading) -> str:
         """Why a reply to a submit cannot be used: it has no handle."""
@@ -98,6 +109,20 @@ class Messages:
         address, mark, _ = shown.partition("?") if "?" in shown else shown.partition("#")
         address = address.partition("#")[0]
         return f" (Location: {shorten(address)}{f'{mark}[redacted]' if mark else ''})"
+
+    def _clock_note(self, reading: Reading) -> str:
+        """Whether a wrong clock may be the reason: the time in the signature was far from that of the reply."""
+        signed_at = None if self._signer is None else self._signer.signed_at
+        if signed_at is None or reading.foreign or reading.status not in _REFUSALS:
+            return ""
+        replied_at = parse_http_date(reading.headers.get("date", "").strip(" \t"), signed_at)
+        if replied_at is None or abs(signed_at - replied_at) < _LEAST_SKEW_S:
+            return ""
+        side = "ahead of" if signed_at > replied_at else "behind"
+        return (
+            f". The time in the signature is {abs(signed_at - replied_at):,.0f} s {side} the provider's clock: "
+            "set this machine's clock right"
+        )
 
     def _phrase(self, reading: Reading) -> str:
         """The reason phrase, if it is not the standard one: some providers put their message there."""

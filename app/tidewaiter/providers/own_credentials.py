@@ -49,8 +49,10 @@ class OwnCredentials:
         pairs = [pair for one in every for pair in (*one.query, *one.body)]
         # A header contains only the credential, or a scheme before it (RFC 9110, section 11.4).
         values = {value for _, value in pairs} | {part for one in headers.values() for part in (one, _last_word(one))}
-        names = frozenset(name for name, _ in pairs)
-        return cls(origins, names, frozenset(values - {""}), "authorization" in headers, redactor)
+        signers = [one.signer for one in every if one.signer is not None]
+        names = frozenset(name for name, _ in pairs).union(*(one.query_names for one in signers))
+        fields = frozenset(headers).union(*(one.header_names for one in signers))
+        return cls(origins, names, frozenset(values - {""}), "authorization" in fields, redactor)
 
     def without(self, address: str) -> str:
         """An address or another handle, without the credentials.

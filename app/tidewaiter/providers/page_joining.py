@@ -1,4 +1,4 @@
-"""Joining the pages of a list into one file: a JSON array of all items, or one CSV with the first page's header."""
+"""Joining the pages of a list into one file: a JSON array of all items, one item a line, or one CSV with one header."""
 
 import json
 import re
@@ -18,14 +18,21 @@ class JoinError(Exception):
 
 def json_items(items: Sequence[Json], *, first: bool) -> bytes:
     """Items as text of a JSON array, with the comma after those before."""
-    if not items:
-        return b""
-    text = ",\n".join(_written(item) for item in items)
+    data = _joined(items, ",\n")
+    return data if first or not data else b",\n" + data
+
+
+def json_lines(items: Sequence[Json]) -> bytes:
+    """Items as JSON, one a line. Line breaks within an item are escaped in JSON."""
+    data = _joined(items, "\n")
+    return data and data + b"\n"
+
+
+def _joined(items: Sequence[Json], between: str) -> bytes:
     try:
-        data = text.encode()
+        return between.join(_written(item) for item in items).encode()
     except UnicodeEncodeError:  # half a surrogate pair, which is permitted in JSON but not in UTF-8
-        data = ",\n".join(json.dumps(item, separators=(",", ":")) for item in items).encode()
-    return data if first else b",\n" + data
+        return between.join(json.dumps(item, separators=(",", ":")) for item in items).encode()
 
 
 def _written(item: Json) -> str:

@@ -28,7 +28,9 @@ from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import Build, compile_request
 from tidewaiter.providers.spec.list_spec import PagesByParams, PageSpec
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.template import PAGE_COUNTERS, refers_to
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class PagedList:
     kind: NextPage
     last: Search | None
     rules: Rules
+    xml: XmlForm | None = None
 
     def request(self, job: Job, page: PagePosition) -> WireRequest:
         """The request for a page."""
@@ -156,8 +159,10 @@ class PagedList:
         return PagePosition(page.number + 1, page.offset + count, named)
 
 
-def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], key: str) -> PagedList:
-    """The compiled form of a paged request; ``key`` is its place in the spec."""
+def compile_pages(
+    spec: PageSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None = None
+) -> PagedList:
+    """The compiled form of a paged request; ``key`` is its place in the spec, ``reply`` how replies are read."""
     return PagedList(
         build=compile_request(spec, base_url, settings),
         size=spec.size,
@@ -167,6 +172,7 @@ def compile_pages(spec: PageSpec, base_url: str, settings: Mapping[str, Json], k
         kind=_kind_of(spec),
         last=None if spec.last is None else compile_expression(spec.last),
         rules=Rules(spec.rules, f"{key}.rules"),
+        xml=xml_form(spec.reply, reply),
     )
 
 
@@ -175,7 +181,7 @@ def _kind_of(spec: PageSpec) -> NextPage:
         return NextPage.BY_URL
     if spec.next:
         return NextPage.BY_CURSOR
-    texts = (spec.url, spec.query, spec.headers, spec.body, spec.form)
+    texts = (spec.url, *spec.templates())
     return NextPage.BY_COUNT if any(refers_to(text, PAGE_COUNTERS) for text in texts) else NextPage.NEVER
 
 
@@ -233,7 +239,8 @@ def _with_lists_for_nulls(tree: Json) -> Json:
 class PageReader:
     """Builds the requests for the pages of a list, and reads the replies.
 
-    ``label`` and ``media_type`` are those of the joined file. ``csv``: the pages are CSV, else JSON.
+    ``label`` and ``media_type`` are those of the joined file. ``csv``: the pages are CSV, else JSON. ``lines``: the
+    joined file has one item a line.
     """
 
     paged: PagedList
@@ -242,6 +249,7 @@ class PageReader:
     label: str = ""
     media_type: str | None = None
     csv: bool = False
+    lines: bool = False
     bounds: Bounds = USUAL_BOUNDS
 
     def request(self, job: Job, page: PagePosition) -> WireRequest:
@@ -253,7 +261,7 @@ class PageReader:
         without_page = self.read_without_page(job, reply, now)
         if without_page is not None:
             return without_page
-        reading = Reading(reply, self.bounds.most_values)
+        reading = Reading(reply, self.bounds.most_values, self.paged.xml)
         items = self.paged.items_in(reading)
         if items is not None:
             after = self.paged.after(job, reading, page, len(items))
@@ -270,7 +278,7 @@ class PageReader:
 
     def read_without_page(self, job: Job, reply: WireReply, now: float) -> ListedItems | FileTrouble | None:
         """The outcome of a reply without a page; ``None`` for a page, whose body must be read."""
-        reading = Reading(reply, self.bounds.most_values)
+        reading = Reading(reply, self.bounds.most_values, self.paged.xml)
         verdict = self.paged.rules.judge(reading)
         reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
         own = is_own(reply, self.origin)
@@ -296,4 +304,4 @@ class PageReader:
 
     def after(self, job: Job, page: PagePosition, reply: WireReply, count: int) -> PagePosition | Refused | None:
         """The page after a page of CSV, from its head and its number of records."""
-        return self.paged.after(job, Reading(reply, self.bounds.most_values), page, count)
+        return self.paged.after(job, Reading(reply, self.bounds.most_values, self.paged.xml), page, count)

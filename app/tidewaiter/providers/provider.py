@@ -40,6 +40,7 @@ from tidewaiter.providers.spec.provider_spec import (
 from tidewaiter.providers.spec.schedule_specs import AgainSpec, CallbackSpec, ScheduleSpec
 from tidewaiter.providers.spec_lint import read_spec
 from tidewaiter.providers.template import STAND_IN_DOMAIN, Fixed, compile_text, stand_in, url_part
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 _LOGIN_BASE: Final = re.compile(r"\$\{login\.([a-z][a-z0-9_]*)\}")
 """A base URL that a login names begins with such a reference."""
@@ -60,17 +61,18 @@ class Probe:
     request: WireRequest
     rules: Rules = field(repr=False)
     messages: Messages = field(repr=False)
+    xml: XmlForm | None = None
 
     def keys_hit(self, reply: WireReply | None) -> Iterator[str]:
         """The keys of the spec that an exchange uses: the probe, and the rule that its reply matches."""
         yield "probe"
-        verdict = None if reply is None else self.rules.judge(Reading(reply))
+        verdict = None if reply is None else self.rules.judge(Reading(reply, xml=self.xml))
         if verdict is not None:
             yield verdict.key
 
     def read(self, reply: WireReply, now: float) -> Probed:
         """Whether the account works, or why not; ``now`` is epoch seconds."""
-        reading = Reading(reply)
+        reading = Reading(reply, xml=self.xml)
         verdict = self.rules.judge(reading)
         reason = self.messages.reason(reading)
         effect = None if verdict is None else verdict.effect
@@ -156,7 +158,7 @@ class Provider:
             if origins.main
             else AccountAuth(Redactor(secrets))
         )
-        messages = Messages(compile_pick(spec.error), auth.redactor)
+        messages = Messages(compile_pick(spec.error), auth.redactor, auth.credentials.signer)
         probe = _probe(spec, base_url, compiled, messages, faults)
         if faults:
             raise SettingsError(SpecFault(f"account {account}", fault.key, fault.reason) for fault in faults)
@@ -248,7 +250,7 @@ class Provider:
     def _steps(self, base_url: str, values: Mapping[str, Json], faults: list[SpecFault]) -> dict[str, Steps]:
         try:
             return {
-                name: compile_steps(one, base_url, values, f"operations.{name}")
+                name: compile_steps(one, base_url, values, f"operations.{name}", self.spec.reply)
                 for name, one in self.spec.operations.items()
             }
         except UnsendableError as error:
@@ -305,7 +307,7 @@ def _probe(
     except UnsendableError as error:
         faults.append(SpecFault("", "probe", str(error)))
         return None
-    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages)
+    return Probe(request, Rules(spec.probe.rules, "probe.rules"), messages, xml_form(spec.probe.reply, spec.reply))
 
 
 def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:

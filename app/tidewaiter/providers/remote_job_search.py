@@ -16,6 +16,7 @@ from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import ListedItems, PagedList, PagePosition, PageReader, compile_pages
 from tidewaiter.providers.reply import is_own
 from tidewaiter.providers.reply_defaults import FileTrouble
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.step_specs import AdoptSpec, ReuseSpec, SearchSpec
 from tidewaiter.providers.template import SINCE, Render, always, compile_value
 
@@ -108,6 +109,8 @@ def compile_adopt(
     settings: Mapping[str, Json],
     key: str,
     as_name: Callable[[Json, str], str | None],
+    *,
+    reply: ReplySpec | None = None,
 ) -> Adopt:
     """The compiled form of an ``adopt`` table.
 
@@ -117,9 +120,10 @@ def compile_adopt(
         settings: the account's values.
         key: the place of the table in the spec.
         as_name: makes a handle from a value and its base URL.
+        reply: how replies are read, unless the table says otherwise.
     """
     return Adopt(
-        paged=compile_pages(spec, base_url, settings, key),
+        paged=compile_pages(spec, base_url, settings, key, reply),
         criteria=_criteria(spec, base_url, settings, as_name),
         lag_s=spec.lag_s,
         parks=spec.absent == "park",
@@ -133,10 +137,12 @@ def compile_reuse(
     settings: Mapping[str, Json],
     key: str,
     as_name: Callable[[Json, str], str | None],
+    *,
+    reply: ReplySpec | None = None,
 ) -> Reuse:
     """The compiled form of a ``reuse`` table; the arguments are those of :func:`compile_adopt`."""
     return Reuse(
-        paged=compile_pages(spec, base_url, settings, key),
+        paged=compile_pages(spec, base_url, settings, key, reply),
         criteria=_criteria(spec, base_url, settings, as_name),
         created=compile_expression(spec.created),
         within_s=spec.within_s,

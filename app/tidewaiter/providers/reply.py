@@ -13,6 +13,7 @@ from tidewaiter.domain.http_values import Json, WireReply
 from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.domain.url import AddressError, ascii_host, resolve
 from tidewaiter.log.redactor import Redactor
+from tidewaiter.providers.xml_replies import XmlError, XmlForm, XmlLimitError, read_xml
 
 # --- URLs -------------------------------------------------------------------------------------------------------------
 
@@ -119,13 +120,18 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 
 
 class Reading:
-    """A reply, with its parsed body; reading never raises, whatever the body is."""
+    """A reply, with its parsed body; reading never raises, whatever the body is.
+
+    ``xml``: how the body is read if it is XML; without it, it is JSON.
+    """
 
     __slots__ = (
         "_document",
         "_most_values",
         "_parsed",
+        "_xml",
         "body",
+        "detail",
         "fault",
         "foreign",
         "headers",
@@ -136,7 +142,7 @@ class Reading:
         "url",
     )
 
-    def __init__(self, reply: WireReply, most_values: int = _MOST_VALUES) -> None:
+    def __init__(self, reply: WireReply, most_values: int = _MOST_VALUES, xml: XmlForm | None = None) -> None:
         self.status = reply.status
         self.headers = reply.headers
         self.body = reply.body
@@ -145,23 +151,33 @@ class Reading:
         self.truncated = reply.truncated
         self.foreign = reply.foreign
         self.malformed = False
-        """Whether the body was read as JSON and is not JSON, or only the beginning of it."""
+        """Whether the body was read as JSON (or XML) and is not JSON (or XML), or only the beginning of it."""
         self.fault: str | None = None
-        """Why the body cannot be read as JSON, if it exceeds a limit."""
+        """Why the body cannot be read, if it exceeds a limit."""
+        self.detail: str | None = None
+        """Why the body is not XML."""
         self._most_values = most_values
+        self._xml = xml
         self._parsed = False
         self._document: Json = None
 
+    @property
+    def form(self) -> str:
+        """What the body is read as: JSON or XML."""
+        return "JSON" if self._xml is None else "XML"
+
     def document(self) -> Json:
-        """The body as JSON; ``None`` if it is not JSON; then ``malformed`` is set."""
+        """The body as JSON, or the tree of XML; ``None`` if it is neither; then ``malformed`` is set."""
         if not self._parsed:
             self._parsed = True
             try:
                 self._document = self._decoded()
             except RecursionError:
                 self.malformed, self.fault = True, "its JSON is nested too deep"
-            except JsonLimitError as error:
+            except (JsonLimitError, XmlLimitError) as error:
                 self.malformed, self.fault = True, str(error)
+            except XmlError as error:
+                self.malformed, self.detail = True, str(error)
             except ValueError:
                 self.malformed = True
         return self._document
@@ -170,6 +186,8 @@ class Reading:
         """The body as JSON; raises ``ValueError`` and ``RecursionError``."""
         if self.truncated:
             raise ValueError("only the beginning of the body is there")
+        if self._xml is not None:
+            return read_xml(self.body, self.headers, self._xml, self._most_values)
         values = self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{")
         if values > self._most_values:
             raise JsonLimitError(

@@ -9,9 +9,10 @@ from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import field_values
 from tidewaiter.providers.extract import Pick, as_text, compile_pick
 from tidewaiter.providers.reply import Reading
-from tidewaiter.providers.reply_headers import parse_http_date, parse_retry_after, retry_after
+from tidewaiter.providers.reply_headers import parse_http_date, retry_after
 from tidewaiter.providers.spec.provider_spec import LimitHeadersSpec
 from tidewaiter.providers.spec.step_specs import RetryAfterSpec
+from tidewaiter.providers.wait_times import WaitUnit, parse_wait
 
 # --- waits ------------------------------------------------------------------------------------------------------------
 
@@ -25,16 +26,16 @@ class ReplyWait(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WaitRules:
-    """The values that a spec names, in order, each with its ``exact``; and whether the header Retry-After is exact."""
+    """The values that a spec names, each with ``unit`` and ``exact``; and whether the header Retry-After is exact."""
 
-    picks: Sequence[tuple[Pick, bool]]
+    picks: Sequence[tuple[Pick, WaitUnit, bool]]
     header_is_exact: bool
 
     def of(self, reading: Reading, now: float) -> ReplyWait:
         """The wait in a poll's reply: the first named value that can be read, else the header."""
-        for pick, exact in self.picks:
+        for pick, unit, exact in self.picks:
             text = as_text(pick(reading))
-            wait_s = None if text is None else parse_retry_after(text, reading.headers.get("date"), now)
+            wait_s = None if text is None else parse_wait(text, unit, reading.headers.get("date"), now)
             if wait_s is not None:
                 return ReplyWait(wait_s, exact)
         return self.in_header(reading, now)
@@ -47,7 +48,7 @@ class WaitRules:
 
 def compile_waits(specs: Sequence[RetryAfterSpec]) -> WaitRules:
     """The compiled form of ``poll.retry_after``."""
-    picks = tuple((compile_pick((spec,)), spec.exact) for spec in specs if spec.names_value)
+    picks = tuple((compile_pick((spec,)), spec.unit, spec.exact) for spec in specs if spec.names_value)
     return WaitRules(picks, any(spec.exact for spec in specs if not spec.names_value))
 
 

@@ -3,16 +3,28 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from tidewaiter.domain.http_values import Json, WireRequest
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.multipart import FileSource, Multipart, Part
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.reply import resolve_url
+from tidewaiter.providers.spec.body_spec import MultipartSpec, UploadSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec
-from tidewaiter.providers.template import Fixed, always, compile_text, compile_tree, query_part, references_in, url_part
+from tidewaiter.providers.template import (
+    NULL,
+    Fixed,
+    always,
+    compile_text,
+    compile_tree,
+    query_part,
+    references_in,
+    url_part,
+)
 
 Build: TypeAlias = Callable[[Job, str | None], WireRequest]
 """Builds a request for a job and its callback URL; raises ``UnsendableError`` if the job lacks a value."""
@@ -30,6 +42,7 @@ NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _JSON = {"content-type": "application/json"}
+_TEXT = {"content-type": "text/plain; charset=utf-8"}
 _FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -47,18 +60,35 @@ def compile_request(spec: RequestSpec, base_url: str, settings: Mapping[str, Jso
     base_url = base_url if spec.base is None else str(settings[f"{ORIGINS}{spec.base}"])
     url = compile_url(spec.url, base_url, settings, spec.query)
     body = _compile_body(spec, settings)
-    kind = _JSON if spec.body is not None else _FORM if spec.form is not None else {}
+    kind = _kind_of(spec)
     given = {name.lower() for name in spec.headers}
     headers = compile_headers(
         {**{name: value for name, value in kind.items() if name not in given}, **spec.headers}, settings
     )
 
     def build(job: Job, callback_url: str | None) -> WireRequest:
-        return WireRequest(
-            method, url(job, callback_url), headers(job, callback_url), body(job, callback_url), fresh, auth=auth
-        )
+        content = body(job, callback_url)
+        parts = content if isinstance(content, Multipart) else None
+        whole = None if isinstance(content, Multipart) else content
+        request = WireRequest(method, url(job, callback_url), headers(job, callback_url), whole, fresh, auth=auth)
+        return request if parts is None else _with_parts(request, parts)
 
     return build
+
+
+def _kind_of(spec: RequestSpec) -> Mapping[str, str]:
+    """The Content-Type of a request, unless its headers have one."""
+    if spec.text is not None:
+        return _TEXT
+    return _JSON if spec.body is not None else _FORM if spec.form is not None else {}
+
+
+def _with_parts(request: WireRequest, multipart: Multipart) -> WireRequest:
+    """A request with several parts; its body, too, if no file has to be read for it."""
+    if multipart.sources:
+        return replace(request, multipart=multipart)
+    content_type, body = multipart.encoded({})
+    return replace(request, headers={**request.headers, "Content-Type": content_type}, body=body, multipart=multipart)
 
 
 def compile_url(
@@ -133,7 +163,13 @@ def _headers_of(tree: Json) -> Iterable[tuple[str, str]]:
         yield name, _CONTROLS.sub(" ", value)
 
 
-def _compile_body(spec: RequestSpec, settings: Mapping[str, Json]) -> Callable[[Job, str | None], bytes | None]:
+def _compile_body(
+    spec: RequestSpec, settings: Mapping[str, Json]
+) -> Callable[[Job, str | None], bytes | Multipart | None]:
+    if spec.text is not None:
+        return _compile_text_body(spec.text, settings)
+    if spec.multipart is not None:
+        return _compile_parts(spec.multipart, settings)
     if spec.form is not None:
         pairs = _compile_pairs(spec.form, settings)
         return lambda job, callback_url: "&".join(pairs(job, callback_url)).encode("ascii")
@@ -146,8 +182,64 @@ def _compile_body(spec: RequestSpec, settings: Mapping[str, Json]) -> Callable[[
     return lambda job, callback_url: _json_bytes(node(job, callback_url))
 
 
+def _compile_text_body(template: str, settings: Mapping[str, Json]) -> Callable[[Job, str | None], bytes]:
+    render = always(compile_text(template, settings))
+
+    def text(job: Job, callback_url: str | None) -> bytes:
+        value = render(job, callback_url)
+        if value is None:
+            raise UnsendableError("the body needs a value that the job does not have")
+        return str(value).encode()
+
+    return text
+
+
+def _compile_parts(spec: MultipartSpec, settings: Mapping[str, Json]) -> Callable[[Job, str | None], Multipart]:
+    fields = always(compile_tree(spec.fields, settings))
+    files = [
+        (one, _compile_optional(_content_of(one), settings), _compile_optional(one.file_name, settings))
+        for one in spec.files
+    ]
+
+    def parts(job: Job, callback_url: str | None) -> Iterable[Part]:
+        for name, value in _members(fields(job, callback_url)):
+            yield Part(name, value.encode())
+        for one, content, file_name in files:
+            text = content(job, callback_url)
+            if text is not None:
+                called = file_name(job, callback_url)
+                if one.text is not None:
+                    yield Part(one.name, text.encode(), called or one.name, one.content_type or _TEXT["content-type"])
+                else:
+                    source = FileSource("folder" if one.from_file is not None else "job", text)
+                    yield Part(one.name, source, called, one.content_type)
+
+    return lambda job, callback_url: Multipart(tuple(parts(job, callback_url)), job.intent_key or f"job {job.id}")
+
+
+def _content_of(spec: UploadSpec) -> str | None:
+    """The template of a file's content, or of its place."""
+    return spec.text or spec.from_file or spec.from_job
+
+
+def _compile_optional(template: str | None, settings: Mapping[str, Json]) -> Callable[[Job, str | None], str | None]:
+    render = always(Fixed(None) if template is None else compile_text(template, settings))
+
+    def text(job: Job, callback_url: str | None) -> str | None:
+        value = render(job, callback_url)
+        return None if value is None else str(value)
+
+    return text
+
+
 def _json_bytes(tree: Json) -> bytes:
-    return json.dumps(tree, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return json.dumps(tree, separators=(",", ":"), allow_nan=False, default=_null).encode("ascii")
+
+
+def _null(value: object) -> None:
+    """What JSON has for the one value of a template that is no JSON: null."""
+    if value is not NULL:
+        raise TypeError(f"{value!r} is not JSON")
 
 
 def _compile_pairs(

@@ -3,7 +3,7 @@
 import base64
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from tidewaiter.domain.http_values import Json, Link
@@ -21,8 +21,10 @@ from tidewaiter.providers.request_building import (
     compile_request,
     compile_url,
 )
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.results_spec import FilesSpec, ResolveSpec, ResultsSpec
 from tidewaiter.providers.template import always, compile_text
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 Algorithm: TypeAlias = Literal["sha256", "md5"]
 
@@ -153,10 +155,10 @@ class LinkRequest:
 
 @dataclass(frozen=True, slots=True)
 class JoinedPages:
-    """The file is a list over several pages, joined; with ``csv`` the pages are CSV, else JSON."""
+    """The file is a list over several pages, joined into CSV, an array of JSON, or JSON with one item a line."""
 
     pages: PagedList
-    csv: bool
+    join: Literal["json", "jsonl", "csv"]
 
 
 ResultSource: TypeAlias = InlineFile | FixedUrl | FileLists | LinkRequest | JoinedPages
@@ -174,6 +176,10 @@ class Results:
     label: Callable[[Job], str]
     headers: BuildHeaders
     rules: Rules
+    unpack: str | None = None
+    """How every file is packed: gzip, or a kind of archive."""
+    xml: XmlForm | None = None
+    """How the replies of ``resolve``, and those in place of a file, are read."""
 
     @property
     def is_inline(self) -> bool:
@@ -197,27 +203,40 @@ class Results:
 
     def link(self, job: Job, url: str, *, send_auth: bool, gzip: bool = False) -> Link:
         """A link to the job's one file."""
-        return Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip)
+        return packed(Link(url, self.label(job) or _name_in(url), send_auth, gzip=gzip), self.unpack)
 
 
-def compile_results(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> Results:
-    """The compiled form of a ``results`` table; ``key`` is its place in the spec."""
+def packed(link: Link, unpack: str | None) -> Link:
+    """A link to a file that is packed as ``results.unpack`` says."""
+    if unpack is None:
+        return link
+    return replace(link, gzip=True) if unpack == "gzip" else replace(link, archive=unpack)
+
+
+def compile_results(
+    spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None = None
+) -> Results:
+    """The compiled form of a ``results`` table; ``key`` is its place in the spec, ``reply`` how replies are read."""
     return Results(
-        source=_compile_source(spec, base_url, settings, key),
+        source=_compile_source(spec, base_url, settings, key, reply),
         label=_compile_label(spec, settings),
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
+        unpack=spec.unpack,
+        xml=xml_form(None if spec.resolve is None else spec.resolve.reply, reply),
     )
 
 
-def _compile_source(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str) -> ResultSource:
+def _compile_source(
+    spec: ResultsSpec, base_url: str, settings: Mapping[str, Json], key: str, reply: ReplySpec | None
+) -> ResultSource:
     if spec.url is not None:
         return FixedUrl(compile_url(spec.url, base_url, settings), spec.send_auth)
     if spec.resolve is not None:
         return _compile_link_request(spec.resolve, base_url, settings, send_auth=spec.send_auth)
     if spec.pages is not None:
-        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages")
-        return JoinedPages(pages, csv=spec.pages.join == "csv")
+        pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages", reply)
+        return JoinedPages(pages, spec.pages.join)
     if spec.files:
         return FileLists(_compile_listed(spec, base_url))
     return InlineFile(head=spec.inline == "head")
@@ -274,7 +293,7 @@ def _compile_listed(spec: ResultsSpec, base_url: str) -> ReadLinks:
         links = [files.link(item, base, send_auth) for files, items in listed for item in items]
         # A file without a usable URL must not be skipped silently.
         fault = next((link for link in links if isinstance(link, str)), None)
-        return fault or tuple(link for link in links if isinstance(link, Link))
+        return fault or tuple(packed(link, spec.unpack) for link in links if isinstance(link, Link))
 
     return read
 

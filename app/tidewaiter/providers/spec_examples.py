@@ -9,17 +9,18 @@ from urllib.parse import parse_qsl
 
 from tidewaiter.domain.http_values import HeaderFields, Json, Link, WireReply, WireRequest
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.multipart import FileSource, Part
 from tidewaiter.domain.outcome import Refused
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
+from tidewaiter.providers.example_comparison import compare, difference, signature_key, signature_problems
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
 from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
-from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.signed_tokens import claims_of
 from tidewaiter.providers.spec.provider_spec import Example, ExampleRequest
 from tidewaiter.providers.spec.value_spec import ValueSpec
@@ -82,8 +83,10 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
         problems = [*_request_problems(account, operation, job, example), *_outcome_problems(operation, job, example)]
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
-    reading = None if example.reply is None else Reading(_reply(example))
-    hit = frozenset(keys_hit(operation.steps, example.step, job, reading))
+    reply = None if example.reply is None else _reply(example)
+    hit = frozenset(keys_hit(operation.steps, example.step, job, reply))
+    if example.request is not None:
+        hit |= signature_key(account, example.request, _build(operation, job, example))
     return ExampleResult(key, example.name, tuple(problems), hit)
 
 
@@ -104,14 +107,15 @@ def _run_account(account: BoundAccount, example: Example, key: str) -> ExampleRe
     problems: list[str] = []
     built = exchange.request if isinstance(exchange, Probe) else exchange.login(_NOW, _NONCE)
     if example.request is not None:
-        problems += _differences(example.request, _completed(account, built, example))
+        problems += _request_differences(account, built, example.request, example)
     if example.claims:
         problems += _claim_differences(example, _signed_in(built))
     reply = None if example.reply is None else _reply(example)
     if example.outcome is not None and reply is not None:
         read = exchange.read if isinstance(exchange, Probe) else exchange.read_login
         problems += _outcome_differences(example.outcome, read(reply, _NOW))
-    return ExampleResult(key, example.name, tuple(problems), frozenset(exchange.keys_hit(reply)))
+    hit = frozenset(exchange.keys_hit(reply)) | signature_key(account, example.request, built)
+    return ExampleResult(key, example.name, tuple(problems), hit)
 
 
 def _run_signing(session: SignedSession, example: Example, key: str) -> ExampleResult:
@@ -128,7 +132,7 @@ def _claim_differences(example: Example, token: str | None) -> Iterator[str]:
         return
     claims = claims_of(token)
     for name, value in example.claims.items():
-        yield from _compare(f"claims.{name}", value, claims.get(name))
+        yield from compare(f"claims.{name}", value, claims.get(name))
 
 
 def _signed_in(login: WireRequest) -> str | None:
@@ -186,9 +190,17 @@ def _request_problems(account: BoundAccount, operation: BoundOperation, job: Job
         return
     built = _build(operation, job, example)
     if built is None:
-        yield _difference("request", example.request.url, "no request")
+        yield difference("request", example.request.url, "no request")
         return
-    yield from _differences(example.request, _completed(account, built, example))
+    yield from _request_differences(account, built, example.request, example)
+
+
+def _request_differences(
+    account: BoundAccount, built: WireRequest, expected: ExampleRequest, example: Example
+) -> Iterator[str]:
+    completed = _completed(account, built, example)
+    yield from _differences(expected, completed)
+    yield from signature_problems(account, expected, completed)
 
 
 def _completed(account: BoundAccount, request: WireRequest, example: Example) -> WireRequest:
@@ -199,23 +211,31 @@ def _completed(account: BoundAccount, request: WireRequest, example: Example) ->
 
 def _differences(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
     if expected.method is not None:
-        yield from _compare("request.method", expected.method, built.method)
-    yield from _compare("request.url", expected.url, built.url)
+        yield from compare("request.method", expected.method, built.method)
+    yield from compare("request.url", expected.url, built.url)
     sent = {name.lower(): value for name, value in built.headers.items()}
     for name, value in expected.headers.items():
-        yield from _compare(f"request.headers.{name}", value, sent.get(name.lower()))
+        yield from compare(f"request.headers.{name}", value, sent.get(name.lower()))
     yield from _body_problems(expected, built)
 
 
 def _body_problems(expected: ExampleRequest, built: WireRequest) -> Iterator[str]:
     text = (built.body or b"").decode()
     if expected.body is not None:
-        yield from _compare("request.json", expected.body, json.loads(text) if text else None)
+        yield from compare("request.json", expected.body, json.loads(text) if text else None)
     sent = dict(parse_qsl(text, keep_blank_values=True)) if expected.form else {}
     for name, value in expected.form.items():
-        yield from _compare(f"request.form.{name}", value, sent.get(name))
+        yield from compare(f"request.form.{name}", value, sent.get(name))
+    parts = {} if built.multipart is None else {part.name: _shown_part(part) for part in built.multipart.parts}
+    for name, value in expected.multipart.items():
+        yield from compare(f"request.multipart.{name}", value, parts.get(name))
     if expected.text is not None:
-        yield from _compare("request.text", expected.text, text)
+        yield from compare("request.text", expected.text, text)
+
+
+def _shown_part(part: Part) -> str:
+    """The text of a part, or the path or job of its file, which is not read here."""
+    return part.content.name if isinstance(part.content, FileSource) else part.content.decode()
 
 
 _BUILD: Mapping[str, Callable[[BoundOperation, Job], WireRequest | None]] = {
@@ -261,19 +281,19 @@ def _outcome_problems(operation: BoundOperation, job: Job, example: Example) -> 
 def _outcome_differences(outcome: Mapping[str, Json], got: object) -> Iterator[str]:
     expected = dict(outcome)
     kind = expected.pop("is", None)
-    yield from _compare("outcome.is", kind, _kind_of(got))
+    yield from compare("outcome.is", kind, _kind_of(got))
     if kind != _kind_of(got):
         yield f"    actual outcome: {got}"
         return
     members = _members_of(got)
     for name, value in expected.items():
         if name not in members:
-            yield _difference(f"outcome.{name}", value, f"nothing: {kind} has {', '.join(members) or 'no fields'}")
+            yield difference(f"outcome.{name}", value, f"nothing: {kind} has {', '.join(members) or 'no fields'}")
         elif name in _PARTIAL:
             if str(value) not in str(members[name]):
-                yield _difference(f"outcome.{name}", f"… {value} …", members[name])
+                yield difference(f"outcome.{name}", f"… {value} …", members[name])
         elif not _agrees(value, members[name]):
-            yield _difference(f"outcome.{name}", value, members[name])
+            yield difference(f"outcome.{name}", value, members[name])
 
 
 def _read(operation: BoundOperation, job: Job, example: Example) -> object:
@@ -348,11 +368,6 @@ def _links(links: Iterable[Link]) -> Sequence[Mapping[str, object]]:
     return [{name: value for name, value in asdict(link).items() if value is not None} for link in links]
 
 
-def _compare(what: str, expected: object, got: object) -> Iterator[str]:
-    if expected != got:
-        yield _difference(what, expected, got)
-
-
 def _agrees(expected: object, got: object) -> bool:
     """Whether a field of an outcome is as expected; only the named members of a link are compared."""
     if isinstance(expected, list) and isinstance(got, list):
@@ -360,14 +375,6 @@ def _agrees(expected: object, got: object) -> bool:
     if isinstance(expected, dict) and isinstance(got, dict):
         return all(name in got and got[name] == value for name, value in expected.items())
     return expected == got
-
-
-def _difference(what: str, expected: object, got: object) -> str:
-    return f"  {what}\n    expected: {_shown(expected)}\n    got:      {_shown(got)}"
-
-
-def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
 
 def _indented(text: str) -> str:

@@ -10,6 +10,7 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.spec_references import check_references
 from tidewaiter.providers.spec_traps import find_traps
+from tidewaiter.providers.xml_lint import check_xml_lists
 from tidewaiter.toml_file import TomlError, parse, read_text
 
 
@@ -137,9 +138,14 @@ def read_spec(file: str, text: str) -> tuple[ProviderSpec | None, list[SpecFault
         spec = ProviderSpec.model_validate(raw)
     except ValidationError as error:
         faults = [_fault(file, raw, one) for one in _independent_errors(error)]
-        return None, _listed(file, {*like_faults, *faults, *check_references(file, raw)})
-    faults = _listed(file, {*like_faults, *check_references(file, raw)})
+        return None, _listed(file, {*like_faults, *faults, *_static_faults(file, raw)})
+    faults = _listed(file, {*like_faults, *_static_faults(file, raw)})
     return (None if faults else spec), faults
+
+
+def _static_faults(file: str, raw: Mapping[str, Any]) -> Iterator[SpecFault]:
+    yield from check_references(file, raw)
+    yield from check_xml_lists(file, raw)
 
 
 def _independent_errors(error: ValidationError) -> list[Any]:

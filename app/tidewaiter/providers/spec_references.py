@@ -25,7 +25,7 @@ from tidewaiter.providers.spec_trees import texts_in as _texts
 from tidewaiter.providers.spec_trees import variants_of as _variants
 from tidewaiter.providers.template import Reference, TemplateError, names_callback, parse_template
 
-_REQUEST_TEXTS = ("query", "headers", "json", "form", "label", "match")
+_REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart", "label", "match")
 _WITHOUT_HANDLE = ("before", "submit", "adopt", "reuse")
 _WITHOUT_INTENT = ("before", "reuse")
 _SEARCHES = ("adopt", "reuse")
@@ -104,7 +104,8 @@ def _credentials(auth: object, at: str, settings: Mapping[str, Tree]) -> Found:
 
 def _probe(raw: Tree, settings: Mapping[str, Tree]) -> Found:
     probe = _table(raw.get("probe"))
-    yield from _template(probe.get("url"), _Place("probe.url", settings, required=True))
+    for name in ("url", "text"):
+        yield from _template(probe.get(name), _Place(f"probe.{name}", settings, required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(probe.get(name), f"probe.{name}"):
             yield from _template(text, _Place(inner, settings))
@@ -160,6 +161,7 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
 def _request(table: Tree, key: str, place: _Place) -> Found:
     place = replace(place, sized="size" in table)
     yield from _template(table.get("url"), replace(place, key=f"{key}.url", callback=False, required=True))
+    yield from _template(table.get("text"), replace(place, key=f"{key}.text", required=True))
     for name in _REQUEST_TEXTS:
         for inner, text in _texts(table.get(name), f"{key}.{name}"):
             nested = (
@@ -203,6 +205,8 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return place.kept.reason_against(reference.name, required=place.required)
         case "handle" | "callback_url" | "job.id" | "intent.key":
             return _reason_of_submit(reference, place)
+        case "null":
+            return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
         case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since":
             return _page_reason(reference, place)
 
@@ -212,6 +216,8 @@ def _reason_of_submit(reference: Reference, place: _Place) -> str | None:
         return "refers to ${handle}, but here there is none, because no submit has named one"
     if reference.scope == "callback_url" and not place.callback:
         return "refers to ${callback_url}, which only the query, headers and body of a submit may"
+    if reference.scope == "callback_url" and place.required:
+        return "refers to ${callback_url}, which is missing without callbacks; here it must not be"
     if reference.scope == "intent.key" and not place.intent:
         return f"refers to {reference}, but before the submit there is none: use ${{job.id}}"
     return None

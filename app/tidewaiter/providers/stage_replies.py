@@ -51,7 +51,8 @@ _GONE: Final = frozenset({404, 410})
 
 def read_before(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Prepared:
     """The outcome of a request before the submit."""
-    return by_sender(_prepared(parts, job, parts.reading(reply), now), reply, parts.account.origin)
+    reading = parts.reading(reply, needed_stage(parts.steps.before, job, parts.policy.stages.at(job)))
+    return by_sender(_prepared(parts, job, reading, now), reply, parts.account.origin)
 
 
 def _prepared(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> Prepared:
@@ -75,7 +76,8 @@ def _prepared(parts: CompiledOperation, job: Job, reading: Reading, now: float) 
 
 def read_start(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Started:
     """The outcome of a request that starts the remote job."""
-    outcome = _started(parts, job, parts.reading(reply), now)
+    reading = parts.reading(reply, needed_stage(parts.steps.start, job, parts.policy.stages.at(job)))
+    outcome = _started(parts, job, reading, now)
     if isinstance(outcome, Throttled | Unauthorized | Gone) and not is_own(reply, parts.account.origin):
         # Such a request does not follow a redirect to another host, so that host has started nothing.
         return Unsent(outcome.reason)

@@ -23,8 +23,10 @@ from tidewaiter.providers.kept_values import KeptValues, compile_keep
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import Build, compile_request
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.stage_specs import BeforeSpec, StageSpec, StartSpec
 from tidewaiter.providers.step_variants import StepVariants, variants_for
+from tidewaiter.providers.xml_replies import XmlForm, xml_form
 
 Prepared: TypeAlias = StepDone | NotYet | Trouble
 """The outcome of a request before the submit."""
@@ -42,6 +44,7 @@ class StageStep:
     rules: Rules
     keep: KeptValues
     repeatable: bool
+    xml: XmlForm | None = None
 
 
 StageSteps: TypeAlias = Mapping[str, StepVariants[StageStep]]
@@ -51,16 +54,23 @@ Sp = TypeVar("Sp", BeforeSpec, StartSpec)
 
 
 def compile_stages(
-    specs: Sequence[Sp], base_url: str, settings: Mapping[str, Json], key: str, defaults: Mapping[str, Json]
+    specs: Sequence[Sp],
+    base_url: str,
+    settings: Mapping[str, Json],
+    key: str,
+    defaults: Mapping[str, Json],
+    *,
+    reply: ReplySpec | None = None,
 ) -> StageSteps:
-    """The compiled form of ``before`` or ``start``; ``key`` is its place in the spec."""
+    """The compiled form of ``before`` or ``start``, at ``key`` of the spec; ``reply`` says how replies are read."""
 
     def step(spec: StageSpec, at: str) -> StageStep:
         starts = isinstance(spec, StartSpec)
         build = compile_request(spec, base_url, settings, fresh=starts)
         rules = spec.rules if isinstance(spec, BeforeSpec | StartSpec) else ()
         repeatable = spec.repeatable if isinstance(spec, StartSpec) else True
-        return StageStep(build, Rules(rules, f"{at}.rules"), compile_keep(spec.keep), repeatable)
+        xml = xml_form(spec.reply, reply)
+        return StageStep(build, Rules(rules, f"{at}.rules"), compile_keep(spec.keep), repeatable, xml)
 
     found = variants_for(specs, settings, key)
     return {spec.name: StepVariants(((when, at, step(spec, at)),), defaults) for when, at, spec in found}

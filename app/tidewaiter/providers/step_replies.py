@@ -168,7 +168,7 @@ _NOT_READY: Final = 202
 
 def read_submit(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Submitted:
     """The outcome of a submit."""
-    outcome = _submitted(parts, job, parts.reading(reply), now)
+    outcome = _submitted(parts, job, parts.reading(reply, parts.steps.submit.of(job)), now)
     if isinstance(outcome, Throttled | Unauthorized) and not is_own(reply, parts.account.origin):
         # A submit does not follow a redirect to another host, so that host has made no remote job.
         return Unsent(outcome.reason)
@@ -244,7 +244,7 @@ def _file_in_submit(
 
 def read_poll(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Polled:
     """The outcome of a poll."""
-    outcome = _polled(parts, job, parts.reading(reply), now)
+    outcome = _polled(parts, job, parts.reading(reply, parts.steps.poll.of(job)), now)
     if isinstance(outcome, Gone | FailedForNow) and origin_of(reply.url) == origin_of(job.handle or ""):
         return outcome  # a handle that is a URL on another host: that host knows its remote jobs
     return by_sender(outcome, reply, parts.account.origin)
@@ -259,9 +259,7 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
         return polled_by_default(reading, verdict, messages, own=parts.account.origin, now=now)
     if verdict.effect in POLL_ENDS:
         reason = verdict.reason_with(messages.job_failure(reading, verdict.word))
-        is_again = verdict.effect == "again"
-        wait_s = step.waits.of(reading, now).seconds if is_again else retry_after(reading.headers, now)
-        return POLL_ENDS[verdict.effect](reason, wait_s)
+        return POLL_ENDS[verdict.effect](reason, step.waits.of(reading, now).seconds)
     kept = _kept_of_poll(parts, job, step, reading, verdict)
     if not isinstance(kept, Mapping):
         return kept
@@ -307,9 +305,10 @@ def _ready(
     status = verdict.word or ("partial" if verdict.effect == "partial" else None)
     if results is None:
         return Unmapped(messages.unmapped(reading, verdict.word))
-    in_full = results.is_body and not reading.truncated and "json" in (parts.spec.media_type or "")
+    in_full = results.is_body and not reading.truncated and reading.form.lower() in (parts.spec.media_type or "")
     if in_full and reading.document() is None and reading.malformed:
-        # If the file must be JSON, a body that is not JSON is a broken reply, whatever a rule has found in its text.
+        # If the file must be JSON, a body that is not JSON is a broken reply, whatever a rule has found in its text;
+        # and so for XML.
         return unreadable(reading, messages)
     if results.is_inline:
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain, kept=kept)
@@ -331,7 +330,8 @@ def _ready(
 
 def read_resolve(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
     """The link to the file, or why there is none."""
-    return by_sender(_resolved(parts, job, parts.reading(reply), now), reply, parts.account.origin)
+    reading = parts.reading(reply, parts.steps.results.of(job))
+    return by_sender(_resolved(parts, job, reading, now), reply, parts.account.origin)
 
 
 def _resolved(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> tuple[Link, ...] | FileTrouble:

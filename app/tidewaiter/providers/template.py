@@ -3,13 +3,14 @@
 A text that consists of one reference keeps the type of its value; in other texts values are written as in JSON. If a
 value is missing, the whole text has no value, and its key is left out. Of alternatives, as in
 ``${params.x|account.x}``, the first with a value counts. Values are never pasted into JSON text, and are
-percent-encoded in a URL.
+percent-encoded in a URL. ``${null}`` is null in JSON; as an alternative, as in ``${params.x|null}``, it sends null
+where a value is missing.
 """
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, cast, get_args
 from urllib.parse import quote
 
 from tidewaiter.domain.http_values import Json
@@ -25,7 +26,7 @@ _OR = "|"
 NamedScope: TypeAlias = Literal["params", "account", "kept", "login"]
 PlainScope: TypeAlias = Literal[
     "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size",
-    "page.since", "key.sha256",
+    "page.since", "key.sha256", "null",
 ]  # fmt: skip
 _NAMED: Mapping[str, NamedScope] = {one: one for one in get_args(NamedScope)}
 _PLAIN: Mapping[str, PlainScope] = {one: one for one in get_args(PlainScope)}
@@ -45,6 +46,14 @@ STAND_IN_DOMAIN: Final = ".login.invalid"
 def stand_in(name: str) -> str:
     """What stands for a value of a login in a request that was built before it; no host has such a name."""
     return f"{name.replace('_', '-')}{STAND_IN_DOMAIN}"
+
+
+class _Null:
+    """JSON null: a value, while ``None`` is no value."""
+
+
+NULL: Final = cast(Json, _Null())
+"""The value of ``${null}``."""
 
 
 class TemplateError(ValueError):
@@ -263,7 +272,7 @@ def _value_of(reference: Reference, settings: Mapping[str, Json]) -> Node:
 def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
     name = reference.name
     match reference.scope:
-        case "account" | "login" | "key.sha256":
+        case "account" | "login" | "key.sha256" | "null":
             return Fixed(_value_of_account(reference, settings))
         case "params":
             return lambda job, _: job.params.get(name)
@@ -283,6 +292,8 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
 
 
 def _value_of_account(reference: Reference, settings: Mapping[str, Json]) -> Json:
+    if reference.scope == "null":
+        return NULL
     if reference.scope == "login":
         return stand_in(reference.name)
     return settings.get(KEY_SHA256 if reference.scope == "key.sha256" else reference.name)

@@ -16,10 +16,11 @@ from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_context import JobContext
+from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.recurrence import RecurrenceError, Schedule
 from tidewaiter.services.actors import LONGEST_NAME, LONGEST_REASON, Actor, one_line
 from tidewaiter.services.audit import audited
-from tidewaiter.services.job_requests import JobRequest, JobRequestFault, NotFoundError, RefusedError
+from tidewaiter.services.job_requests import ConflictError, JobRequest, JobRequestFault, NotFoundError, RefusedError
 from tidewaiter.services.job_service import JobService
 
 MOST_RUNS: Final = 20
@@ -50,10 +51,19 @@ class ScheduleService:
         store: the last served ticks and the pauses.
         jobs: submits their jobs.
         clock: the time.
+        faulty: the accounts of configured schedules that cannot be served, by the names of the schedules.
     """
 
-    def __init__(self, schedules: Mapping[str, Schedule], store: ScheduleStore, jobs: JobService, clock: Clock) -> None:
+    def __init__(
+        self,
+        schedules: Mapping[str, Schedule],
+        store: ScheduleStore,
+        jobs: JobService,
+        clock: Clock,
+        faulty: Mapping[str, str] | None = None,
+    ) -> None:
         self._schedules = schedules
+        self._faulty = faulty or {}
         self._store = store
         self._jobs = jobs
         self._clock = clock
@@ -67,6 +77,13 @@ class ScheduleService:
         limited._jobs = self._jobs.limited_to(scope)
         limited._lists = self._lists.limited_to(scope)
         return limited
+
+    @property
+    def unserved(self) -> dict[str, str]:
+        """The schedules whose account is not served, because its spec has a fault, each with the reason."""
+        accounts = faulty_among(self._jobs.accounts)
+        known = sorted((name, account) for name, account in self._faulty.items() if account in accounts)
+        return {name: f"account {account} is not served: {accounts[account]}" for name, account in known}
 
     async def statuses(self) -> list[ScheduleStatus]:
         """The status of every configured schedule, by name.
@@ -169,6 +186,8 @@ class ScheduleService:
         Raises:
             NotFoundError: there is none.
         """
+        if (reason := self.unserved.get(name)) is not None:
+            raise ConflictError(f"schedule {name!r}: {reason}")
         if name not in self._schedules:
             known = ", ".join(sorted(self._schedules)) or "none is configured"
             raise NotFoundError(f"unknown schedule {name!r}; configured: {known}")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
 from typing import Final, TypeAlias
 
@@ -11,7 +12,9 @@ from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.http_values import Credentials, WireReply, WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.own_origins import AuthChoice, DeclaredOrigin
+from tidewaiter.domain.request_signing import SigningMoment
 from tidewaiter.transport.cookies import Cookies
+from tidewaiter.transport.machine_keys import MachineKeySource
 from tidewaiter.transport.reply_bodies import ReplyBeginning, ResumedReply, StreamReply, read_beginning
 from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.request_credentials import AccountCredentials
@@ -34,6 +37,7 @@ from tidewaiter.transport.wire import (
     at_departure,
 )
 
+_NONCE_BITS: Final = 128
 OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
 
 
@@ -89,7 +93,8 @@ class AccountClient:
         on_reply: called with status and headers of each reply of the provider's origin, unless another host led there.
         may_send: called before every request to any host: ``False`` if the account may belong to another daemon by
             now. Then ``LeaseOverError`` is raised and nothing is sent.
-        clock: decides when cookies end.
+        clock: decides when cookies end; its wall time is in signatures.
+        rand: makes the nonces of signatures.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class AccountClient:
         on_reply: OnReply = _ignore,
         may_send: Callable[[], bool] = _always,
         clock: Clock | None = None,
+        rand: Random | None = None,
     ) -> None:
         self._wire = wire
         self._settings = settings
@@ -112,6 +118,8 @@ class AccountClient:
         self._on_reply = on_reply
         self._may_send: Final = may_send
         self._clock = clock or SystemClock()
+        self._rand = rand or SystemRandom()
+        self._machine = MachineKeySource()
         self._set_by_login = Cookies(self._clock)
         self._cookies = Cookies(self._clock)
         self.use(credentials)
@@ -244,11 +252,24 @@ class AccountClient:
 
     def _with_credentials(self, request: WireRequest, *, own: bool, auth: AuthChoice) -> WireRequest:
         if own:
-            chosen = self._credentials if auth is True else self._named.get(str(auth))
+            chosen = self._chosen(auth)
             return request if chosen is None else chosen.added_to(request)
         if not self.owns(request.url) and self._carries_credentials(request.url):
             raise RedirectRefusedError("An address of another origin carries the account's credentials in its query.")
         return replace(request, headers=headers_for_other_origin(request.headers))
+
+    def _chosen(self, auth: AuthChoice) -> AccountCredentials | None:
+        return self._credentials if auth is True else self._named.get(str(auth))
+
+    async def _signed(self, request: WireRequest, auth: AuthChoice) -> WireRequest:
+        """``request`` with its signature, if these credentials sign: the last change before it is sent."""
+        chosen = self._chosen(auth)
+        if chosen is None or (signer := chosen.signer) is None:
+            return request
+        machine = await self._machine.keys() if signer.uses_machine else None
+        # A clock that was set right while the daemon runs counts: a wrong one spoils every signature.
+        now, nonce = self._clock.now() + self._clock.skew(), f"{self._rand.getrandbits(_NONCE_BITS):032x}"
+        return signer.sign(request, SigningMoment(now, nonce, machine)).request
 
     def _carries_credentials(self, url: str) -> bool:
         return any(one.appear_in(url) for one in (self._credentials, *self._named.values()))
@@ -323,7 +344,10 @@ class _Hops:
             self._may_ask(self.url)
         elif self._permit is None:
             self._permit = await client._budget.admit()
-        request = client._prepared(self._request, own=self.own, auth=self._auth_here(), cookies=self._cookies)
+        auth = self._auth_here()
+        request = client._prepared(self._request, own=self.own, auth=auth, cookies=self._cookies)
+        if self.own:
+            request = await client._signed(request, auth)
         self._opened = client._open(request, self._on_send, stream=self._stream)
         try:
             raw = await self._opened.__aenter__()

@@ -20,6 +20,7 @@ class AccountCredentials:
         self._names = frozenset(name.lower() for name in credentials.headers)
         self._pairs = tuple(_pair(name, value) for name, value in credentials.query)
         self._members = credentials.body
+        self.signer = credentials.signer
 
     def added_to(self, request: WireRequest) -> WireRequest:
         """``request`` with the credentials, in place of any header or parameter with the same name.
@@ -38,6 +39,8 @@ class AccountCredentials:
     def appear_in(self, url: str) -> bool:
         """Whether the query of an address has one of the credentials."""
         own = {_decoded(pair) for pair in self._every_pair()}
+        if self.signer is not None:
+            own.update(self.signer.recent_pairs)
         given = url.partition("#")[0].partition("?")[2].split("&")
         return any(not own.isdisjoint({_decoded(pair), _decoded(pair, unquote)}) for pair in given)
 

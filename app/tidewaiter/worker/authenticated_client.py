@@ -18,6 +18,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
+from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, SignedSession, Token, TokenSession
 from tidewaiter.providers.login_values import secret_values
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
@@ -25,6 +26,7 @@ from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.wire import AccountPausedError, OnSend, TlsError, TransportError
 from tidewaiter.worker.account_observer import AccountObserver
+from tidewaiter.worker.uploads import Uploads
 
 T = TypeVar("T")
 _LARGE_BYTES = 65_536
@@ -74,6 +76,7 @@ class AuthenticatedClient:
         clock: the time.
         rand: makes the nonces of logins.
         log: redacts every token, from before its first use.
+        uploads: reads the files that requests send; without it none are sent.
         renewal: renews the token where a login replaces the account's refresh token; without it such an account does
             not log in at all, so that nothing but its lanes spends a refresh token.
     """
@@ -88,9 +91,11 @@ class AuthenticatedClient:
         clock: Clock,
         rand: Random,
         log: EventLog,
+        uploads: Uploads | None = None,
         renewal: Renewal | None = None,
     ) -> None:
         self.observer = observer
+        self.uploads = uploads
         self._renewal = renewal
         self._client = client
         self._session = session
@@ -102,6 +107,14 @@ class AuthenticatedClient:
         self._renew_at = 0.0
         self._last_value = ""
         self._login: _Login | None = None
+
+    async def filled(self, request: WireRequest) -> WireRequest:
+        """The request with its whole body: the files that it sends are read. Raises ``UnsendableError``."""
+        if request.multipart is None or request.body is not None:
+            return request
+        if self.uploads is None:
+            raise UnsendableError("no files are sent here")
+        return await self.uploads.filled(request)
 
     async def exchange(
         self, request: WireRequest, permit: Permit | None = None, on_send: OnSend = ignore_departure

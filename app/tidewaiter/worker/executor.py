@@ -33,6 +33,7 @@ from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.reusing import Reuser
 from tidewaiter.worker.step_context import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
+from tidewaiter.worker.uploads import UploadError
 
 _UNREADABLE: Final = (
     "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
@@ -341,6 +342,8 @@ def _not_built(job: Job, error: UnsendableError) -> o.Outcome:
 
     Before the submit the job ends. Later a remote job or files exist, so the job waits for a corrected spec.
     """
+    if isinstance(error, UploadError):
+        return o.Refused(str(error)) if job.state is State.QUEUED else o.Retry(str(error))
     if job.state is State.QUEUED:
         return o.Refused(f"the submit cannot be built from the provider's spec as it is now: {error}")
     return o.Retry(f"the request cannot be built from the provider's spec as it is now; correct the spec: {error}")

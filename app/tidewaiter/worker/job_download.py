@@ -4,20 +4,24 @@ A host other than the provider's that answers 429 or 503 says nothing about the 
 wait, for all jobs of the account. That is kept in memory: after a restart the host is asked once more.
 """
 
-from collections.abc import AsyncIterator, Iterable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from random import Random
 
 from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Backoff
 from tidewaiter.domain.download_transitions import closes_account, ends_download, most_severe_outcome
+from tidewaiter.domain.file_names import file_name
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.providers.reply import origin_of
 from tidewaiter.storage.base import Landed
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, HostClosedError
+from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive
+from tidewaiter.worker.archive_reading import ArchiveLimits, Member
 from tidewaiter.worker.authenticated_client import SignInError
 from tidewaiter.worker.file_download import Downloaded, Downloader, FileSource
 from tidewaiter.worker.job_event_log import JobLog
@@ -106,6 +110,7 @@ class DownloadTools:
     """What the downloads of all jobs share."""
 
     downloader: Downloader
+    archives: ArchiveLanding
     hosts: FileHosts
     clock: Clock
     job_log: JobLog
@@ -129,15 +134,17 @@ class ListDownload:
         self._links = links
         self._names = names
         self._source = FileSource(step.session, step.operation.file_headers(step.job), self._check_host)
+        self._free_numbers: Iterator[int] = iter(())
+        self._room = 0
 
     async def land(
-        self, missing: Iterable[tuple[int, int, str]], placed: MutableMapping[int, Artifact]
+        self, missing: Sequence[tuple[int, int, str]], placed: MutableMapping[int, tuple[Artifact, ...]]
     ) -> o.Outcome | None:
         """Land files.
 
         Args:
             missing: the place in the list, the number and the key of each.
-            placed: gets the artifacts that have landed, by their place in the list.
+            placed: gets the artifacts that have landed, by their place in the list: one, or the members of an archive.
 
         Returns:
             One outcome for all files that did not land; ``None`` if all did.
@@ -149,6 +156,9 @@ class ListDownload:
         failures: list[o.Outcome] = []
         waits: list[o.NotYet] = []
         not_sent: SignInError | AccountPausedError | None = None
+        taken = {one.number for every in placed.values() for one in every} | {number for _, number, _ in missing}
+        self._free_numbers = (number for number in count(len(self._links)) if number not in taken)
+        self._room = self._step.operation.bounds.most_files - sum(map(len, placed.values()))
         async for place, number, key in self._in_pieces(missing):
             own = self._session.owns(self._links[place].url)
             if own and (not_sent is not None or any(map(closes_account, failures))):
@@ -166,7 +176,7 @@ class ListDownload:
             except (SignInError, AccountPausedError) as error:
                 not_sent = error
                 continue
-            if isinstance(got, Artifact):
+            if isinstance(got, tuple):
                 placed[place] = got
             elif isinstance(got, o.Retry) and got.host is not None:
                 waits.append(self._close(got.host, got))
@@ -188,13 +198,18 @@ class ListDownload:
                 await self._tools.clock.sleep(0)
             yield one
 
-    async def _land(self, place: int, number: int, key: str) -> Artifact | o.Outcome:
+    async def _land(self, place: int, number: int, key: str) -> tuple[Artifact, ...] | o.Outcome:
         link, identity = self._links[place], self._names[place]
+        whole = key if link.archive is None else archive_key(key, number)
         got = await self._tools.downloader.download(
-            self._job, self._step.operation, self._source, link, key=key, identity=identity
+            self._job, self._step.operation, self._source, link, key=whole, identity=identity
         )
         if not isinstance(got, Downloaded):
             return got
+        self._tools.hosts.served(self._job.account, origin_of(link.url))
+        if link.archive is not None:
+            archive = PackedArchive(link.archive, whole, link.label, identity, got.landed)
+            return await self._unpack(archive, number, key)
         artifact = artifact_of(
             self._tools.clock.now(),
             link,
@@ -206,8 +221,36 @@ class ListDownload:
         )
         self._step.artifacts.append(artifact)
         self._tools.job_log.landed(self._job, artifact, got.resumed_from)
-        self._tools.hosts.served(self._job.account, origin_of(link.url))
-        return artifact
+        self._room -= 1
+        return (artifact,)
+
+    async def _unpack(self, archive: PackedArchive, first: int, key: str) -> tuple[Artifact, ...] | o.Outcome:
+        """Land the members of an archive that has been downloaded; ``first`` is the number of the first one."""
+        operation, folder = self._step.operation, key.rpartition("/")[0]
+
+        def place_of(member: Member, place: int, of: int) -> tuple[int, str]:
+            number = first if place == 0 else next(self._free_numbers)
+            total = max(of, len(self._links))
+            return (
+                number,
+                f"{folder}/{file_name(member.path, number, total, operation.media_type, self._job.operation)}",
+            )
+
+        got = await self._tools.archives.land(
+            self._job.id,
+            archive,
+            ArchiveLimits(self._room, operation.bounds.largest_file_bytes),
+            place_of,
+            media_type=operation.media_type,
+            may_remove=self._step.lease.held,
+        )
+        if not isinstance(got, list):
+            return got
+        self._room -= len(got)
+        self._step.artifacts.extend(got)  # all of them are recorded at once
+        for artifact in got:
+            self._tools.job_log.landed(self._job, artifact, 0)
+        return tuple(got)
 
     def _closed(self, url: str, *, own: bool) -> o.NotYet | None:
         """Why a file is not requested now; ``None`` if it is."""
@@ -231,6 +274,11 @@ class ListDownload:
         wait_s = None if asked is None else self._step.operation.policy.clamp(asked)
         closing = self._tools.hosts.throttled(self._job.account, host, wait_s, busy.reason)
         return o.NotYet(str(closing), max(0.0, closing.until - self._tools.clock.now()), exact=True)
+
+
+def archive_key(key: str, number: int) -> str:
+    """Where an archive is kept until its members have landed; no file has such a name."""
+    return f"{key.rpartition('/')[0]}/_archive-{number}"
 
 
 def not_open(error: AccountClosedError) -> o.NotYet:

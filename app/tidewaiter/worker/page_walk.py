@@ -13,7 +13,7 @@ from tidewaiter.domain.backoff_and_limits import Backoff
 from tidewaiter.domain.http_values import Json, WireReply, can_decode, content_codings
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.download_replies import SNIFFED_BYTES
-from tidewaiter.providers.page_joining import Csv, CsvPage, JoinError, json_items
+from tidewaiter.providers.page_joining import Csv, CsvPage, JoinError, json_items, json_lines
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.storage.base import Landing
@@ -130,13 +130,16 @@ class ListWalk:
             nonlocal count
             for start in range(0, len(listed.items), _ITEMS_AT_ONCE):
                 written = listed.items[start : start + _ITEMS_AT_ONCE]
-                await file.write(await read_off_loop(size, partial(json_items, written, first=count + start == 0)))
+                first = count + start == 0
+                join = partial(json_lines, written) if pages.lines else partial(json_items, written, first=first)
+                await file.write(await read_off_loop(size, join))
             count += len(listed.items)
             return True
 
-        await file.write(b"[")
+        begin, end = (b"", b"") if pages.lines else (b"[", b"]\n")
+        await file.write(begin)
         broken = await self._each_page(read_page, consume, pages.bounds.most_pages)
-        await file.write(b"]\n")
+        await file.write(end)
         return count if broken is None else broken
 
     async def _land_csv(self, pages: PageReader, file: "_File") -> int | o.Outcome:

@@ -111,6 +111,10 @@ class ProviderSession:
         """Report an outcome that came from several replies, such as that of a download, to the observer."""
         self._observer.outcome_read(outcome, self._policy)
 
+    async def filled(self, request: WireRequest) -> WireRequest:
+        """See :meth:`AuthenticatedClient.filled`; before the intent of a submit, so that a missing file leaves none."""
+        return await self._client.filled(request)
+
     def stream(
         self, request: WireRequest, *, send_auth: bool, may_ask: Callable[[str], None] = any_host
     ) -> AbstractAsyncContextManager[StreamReply]:
@@ -176,6 +180,8 @@ class _SessionExchange(AbstractAsyncContextManager[ReplyBeginning | o.Outcome]):
         self._open: AbstractAsyncContextManager[ReplyBeginning] | None = None
 
     async def __aenter__(self) -> ReplyBeginning | o.Outcome:
+        if self._request.multipart is not None:
+            self._request = await self._client.filled(self._request)
         try:
             if not self._may_be_file:
                 return ReplyBeginning.whole(await self._client.exchange(self._request, self._permit, self._on_send))

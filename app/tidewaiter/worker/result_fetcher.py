@@ -10,18 +10,21 @@ from random import Random
 from tidewaiter.clock import Clock
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.file_identity import identities, pair_files
+from tidewaiter.domain.file_identity import identities, landed_archives, pair_files
 from tidewaiter.domain.file_names import file_name, free_places
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, StoredResult, folder_of, render_manifest
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.providers.result_files import packed
 from tidewaiter.storage.base import Landed, Storage, StorageError
 from tidewaiter.transport.reply_bodies import ReplyBeginning
+from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive
+from tidewaiter.worker.archive_reading import ArchiveLimits, Member
 from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.file_download import Downloaded, Downloader, InlineSource, storage_failure
-from tidewaiter.worker.job_download import DownloadTools, FileHosts, ListDownload, artifact_of
+from tidewaiter.worker.job_download import DownloadTools, FileHosts, ListDownload, archive_key, artifact_of
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.step_context import StepContext, despite_cancel_request
@@ -59,7 +62,8 @@ class ResultFetcher:
         self._job_log = job_log
         self._largest_bytes = largest_bytes
         self._downloader = Downloader(storage, clock, job_log, largest_bytes)
-        self._tools = DownloadTools(self._downloader, FileHosts(clock, rand), clock, job_log)
+        self._archives = ArchiveLanding(storage, clock)
+        self._tools = DownloadTools(self._downloader, self._archives, FileHosts(clock, rand), clock, job_log)
 
     async def land_files(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
         """Land every file that has not landed yet, then the manifest.
@@ -86,7 +90,9 @@ class ResultFetcher:
         try:
             recorded = await self._jobs.artifacts(job.id)
             kept = await self._still_there(names, recorded)
-            missing = await read_off_loop(size, lambda: list(free_places(kept, len(links), key_of)))
+            firsts = {place: ones[0] for place, ones in kept.items()}
+            others = [one for ones in kept.values() for one in ones[1:]]
+            missing = await read_off_loop(size, lambda: list(free_places(firsts, len(links), key_of, others)))
             if missing and not await self._withdraw_manifest(step):
                 return o.Interrupted()
             download = ListDownload(self._tools, step, links, names)
@@ -95,15 +101,16 @@ class ResultFetcher:
             if failure is not None:
                 return failure
             # Files of earlier steps are read again before the manifest lists them, once for each job.
-            changed = [place for place, one in kept.items() if not await self._is_whole(one)]
-            failure = await download.land([(at, kept[at].number, kept[at].key) for at in changed], placed)
+            changed = [at for at, ones in kept.items() if not all([await self._is_whole(one) for one in ones])]
+            failure = await download.land([(at, firsts[at].number, firsts[at].key) for at in changed], placed)
             if failure is not None:
                 return failure
         except StorageError as error:
             return storage_failure(error)
         if not step.lease.held():
             return o.Interrupted()
-        files = [replace(placed[place], number=place) for place in range(len(links))]
+        every = (one for place in range(len(links)) for one in placed[place])
+        files = [replace(one, number=number) for number, one in enumerate(every)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
     async def _withdraw_manifest(self, step: StepContext) -> bool:
@@ -115,11 +122,17 @@ class ResultFetcher:
         await self._storage.remove(f"{_folder(step.job)}/{MANIFEST_NAME}")
         return True
 
-    async def _still_there(self, names: Sequence[str], recorded: Sequence[Artifact]) -> dict[int, Artifact]:
-        """The artifacts of earlier steps that are in the list and still stored, by their place in the list."""
+    async def _still_there(self, names: Sequence[str], recorded: Sequence[Artifact]) -> dict[int, tuple[Artifact, ...]]:
+        """The artifacts of earlier steps that are in the list and still stored, by their place in the list.
+
+        Of an archive these are its members; if one of them is missing, none counts.
+        """
         found = pair_files(names, [one.identity for one in recorded])
-        kept = {place: recorded[at] for place, at in found.items()}
-        return {place: one for place, one in kept.items() if await self._storage.find(one.key) == one.size}
+        kept = {place: (recorded[at],) for place, at in found.items()} | dict(landed_archives(names, recorded))
+        return {place: ones for place, ones in kept.items() if all([await self._is_there(one) for one in ones])}
+
+    async def _is_there(self, artifact: Artifact) -> bool:
+        return await self._storage.find(artifact.key) == artifact.size
 
     async def _is_whole(self, artifact: Artifact) -> bool:
         """Whether what is stored is what was recorded, by its checksum."""
@@ -132,7 +145,7 @@ class ResultFetcher:
         (identity,) = identities((link,), job.submits)
         try:
             recorded = await self._jobs.artifacts(job.id)
-            kept = list((await self._still_there((identity,), recorded)).values())
+            kept = [one for ones in (await self._still_there((identity,), recorded)).values() for one in ones]
             if kept and not await self._is_whole(kept[0]):
                 kept = []
         except StorageError as error:
@@ -191,18 +204,41 @@ class ResultFetcher:
         url, source = beginning.reply.url, InlineSource(beginning, certain=inline.certain)
         if inline.content is not None:
             return await self._land_content(job, operation, inline, inline.content, url)
-        link = Link(url, inline.label)
-        # The reply's media type names the file; the spec decides which type it must have.
-        key = self._key(job, operation, replace(link, media_type=inline.media_type), 0, 1)
+        link = _as_it_lands(packed(Link(url, inline.label), operation.unpack(job)))
+        # The reply's media type names the file, if that is not packed; the spec decides which type it must have.
+        named = operation.media_type if link.gzip or link.archive else inline.media_type
+        key = self._key(job, operation, replace(link, media_type=named), 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
-        got = await self._downloader.download(job, operation, source, link, key=key, identity=identity)
+        whole = key if link.archive is None else archive_key(key, 0)
+        got = await self._downloader.download(job, operation, source, link, key=whole, identity=identity)
         if not isinstance(got, Downloaded):
             return got
+        if link.archive is not None:
+            archive = PackedArchive(link.archive, whole, link.label, identity, got.landed)
+            return await self._land_members(job, operation, inline, archive)
         artifact = artifact_of(
             self._clock.now(), link, got.landed, number=0, key=key, media_type=got.media_type, identity=identity
         )
         self._job_log.landed(job, artifact, 0)
         return await self._complete(job, [artifact], inline.status, clear=_may_have_landed(job))
+
+    async def _land_members(
+        self, job: Job, operation: BoundOperation, inline: o.Inline, archive: PackedArchive
+    ) -> o.Outcome:
+        """Land the members of an archive that was the body of a reply."""
+
+        def place_of(member: Member, place: int, of: int) -> tuple[int, str]:
+            return place, self._key(job, operation, Link("", member.path), place, of)
+
+        limits = ArchiveLimits(operation.bounds.most_files, self._largest(operation))
+        got = await self._archives.land(
+            job.id, archive, limits, place_of, media_type=operation.media_type, may_remove=lambda: True
+        )
+        if not isinstance(got, list):
+            return got
+        for artifact in got:
+            self._job_log.landed(job, artifact, 0)
+        return await self._complete(job, got, inline.status, clear=_may_have_landed(job))
 
     async def _land_content(
         self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str

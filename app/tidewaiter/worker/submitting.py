@@ -75,7 +75,7 @@ class Submitter:
     async def start(self, step: StepContext) -> o.Outcome:
         """Start the remote job: build the request, make the intent durable, and only then send it."""
         intent = step.update(o.Intended(self._key_for(step.job)), self._clock.now(), self._rand)
-        request = step.operation.start(intent.job)
+        request = await step.session.filled(step.operation.start(intent.job))
         job = await step.commit(intent, self._committer)
         async with step.session.submit(request, may_be_file=False) as beginning:
             if not isinstance(beginning, ReplyBeginning):
@@ -94,7 +94,7 @@ class Submitter:
         operation = step.operation
         callback_url, callback_hash = self._callback(operation, step.job)
         intent = step.update(o.Intended(self._key_for(step.job), callback_hash), self._clock.now(), self._rand)
-        request = operation.submit(intent.job, callback_url)
+        request = await step.session.filled(operation.submit(intent.job, callback_url))
         job = await step.commit(intent, self._committer)
         async with step.session.submit(request, may_be_file=operation.may_answer_at_once(job)) as beginning:
             if not isinstance(beginning, ReplyBeginning):

@@ -19,9 +19,19 @@ from tidewaiter.providers.spec.auth_spec import (
     TokenAuth,
 )
 from tidewaiter.providers.spec.field_types import InvalidValueError, Items, SpecVariant
+from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 
 Credential: TypeAlias = Annotated[
-    BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | SessionAuth | OAuth2Auth | JwtAuth,
+    BasicAuth
+    | BearerAuth
+    | HeaderAuth
+    | QueryAuth
+    | BodyAuth
+    | HmacAuth
+    | Aws4Auth
+    | SessionAuth
+    | OAuth2Auth
+    | JwtAuth,
     Field(discriminator="type"),
 ]
 """One kind of credential, alone or beside others."""
@@ -53,7 +63,21 @@ def _shared_by(one: Credential, other: Credential) -> str | None:
     """What two credentials cannot both have, as the end of a sentence."""
     if isinstance(one, TokenAuth) and isinstance(other, TokenAuth):
         return "have a token that is renewed; only one may"
+    if isinstance(one, HmacAuth | Aws4Auth) and isinstance(other, HmacAuth | Aws4Auth):
+        return "sign the request; only one may"
+    if shared := sorted(_headers_of(one) & _headers_of(other)):
+        return f"set the header {'-'.join(word.capitalize() for word in shared[0].split('-'))}"
     return f"set the {_place_of(one)}" if _place_of(one) == _place_of(other) else None
+
+
+def _headers_of(one: Credential) -> frozenset[str]:
+    """The headers of a signature, or of what stands beside one, in lower case."""
+    if isinstance(one, HmacAuth):
+        return frozenset(name.lower() for name in one.headers)
+    if isinstance(one, Aws4Auth):
+        return frozenset({"authorization"})
+    place = _place_of(one)
+    return frozenset({place.removeprefix("header ").lower()}) if place.startswith("header ") else frozenset()
 
 
 def _exclude_each_other(first: Mapping[str, object], second: Mapping[str, object]) -> bool:
@@ -62,6 +86,8 @@ def _exclude_each_other(first: Mapping[str, object], second: Mapping[str, object
 
 def _place_of(one: Credential) -> str:
     """The place of a credential in a request, for people."""
+    if isinstance(one, HmacAuth | Aws4Auth):
+        return "signature"
     if isinstance(one, QueryAuth | BodyAuth):
         return f"field {one.name} of the {one.type}"
     if isinstance(one, SessionAuth | JwtAuth) and one.place.query is not None:
@@ -78,6 +104,8 @@ Auth: TypeAlias = Annotated[
     | HeaderAuth
     | QueryAuth
     | BodyAuth
+    | HmacAuth
+    | Aws4Auth
     | SessionAuth
     | OAuth2Auth
     | JwtAuth
@@ -94,7 +122,14 @@ def _without_login(auth: SeveralAuth) -> SeveralAuth:
 
 
 NamedAuth: TypeAlias = Annotated[
-    BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | Annotated[SeveralAuth, AfterValidator(_without_login)],
+    BasicAuth
+    | BearerAuth
+    | HeaderAuth
+    | QueryAuth
+    | BodyAuth
+    | HmacAuth
+    | Aws4Auth
+    | Annotated[SeveralAuth, AfterValidator(_without_login)],
     Field(discriminator="type"),
 ]
 """Fixed credentials for requests and origins that name them."""

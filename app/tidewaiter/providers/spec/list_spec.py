@@ -79,16 +79,17 @@ class PageSpec(RequestSpec):
 
 
 class PagesSpec(PageSpec):
-    """A list over several pages, joined into one file: a JSON array of all items, or one CSV with one header."""
+    """A list over several pages, joined into one file: one array of JSON, JSON with an item a line, or one CSV."""
 
-    join: Literal["json", "csv"] = Field(
+    join: Literal["json", "jsonl", "csv"] = Field(
         default="json",
-        description="`json`: one array of all `items`; `csv`: the header of the first page, and the rows of all",
+        description="`json`: one array of all `items`; `jsonl`: one item a line; `csv`: the header of the first "
+        "page, and the rows of all",
     )
 
     @model_validator(mode="after")
     def _joinable(self) -> Self:
-        if self.join == "json" and self.items is None:
+        if self.join != "csv" and self.items is None:
             raise ValueError("pages of JSON need items, the array to join")
         if self.join == "csv" and (self.items is not None or self.last is not None):
             raise ValueError("items and last look into JSON, and these pages are csv")

@@ -24,6 +24,7 @@ from tidewaiter.providers.spec.field_types import (
 )
 from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.request_spec import RuleSpec
 from tidewaiter.providers.spec.results_spec import ResultsSpec
 from tidewaiter.providers.spec.schedule_specs import AgainSpec, CallbackSpec, ScheduleSpec
@@ -101,6 +102,7 @@ class OperationSpec(SpecTable):
     media_type: Text | None = Field(
         default=None, description="of the files, if the API does not give it; it decides the extension of file names"
     )
+    reply: ReplySpec | None = Field(default=None, description="how the bodies of its replies are read")
     params: Mapping[Name, ParameterSpec] = Field(default={}, description="what a job may say")
     schedule: ScheduleSpec = Field(default=ScheduleSpec(), description="when to poll")
     callback: CallbackSpec | None = Field(default=None, description="when to poll if the API can call back")
@@ -241,6 +243,19 @@ class OperationSpec(SpecTable):
             raise ValueError("submit has a handle, so there must be a poll that uses it")
 
 
+class ExampleSignature(SpecTable):
+    """The signature of a request, for an account that signs: at a fixed time, so that it can be compared.
+
+    Take it from the API's documentation, or from another program that signs. A key that is not given is not compared.
+    """
+
+    at: float = Field(default=1_700_000_000.0, description="when the request is signed, in epoch seconds")
+    nonce: Text = Field(default="example-nonce", description="the value of `${nonce}`")
+    string_to_sign: str | None = Field(default=None, description="the text that is signed")
+    url: Text | None = Field(default=None, description="the whole address, with what the signature adds to its query")
+    headers: Mapping[str, str] = Field(default={}, description="header fields; others are not compared")
+
+
 class ExampleRequest(SpecTable):
     """The request that a step must build; a key that is not given is not compared."""
 
@@ -249,7 +264,13 @@ class ExampleRequest(SpecTable):
     headers: Mapping[str, str] = Field(default={}, description="header fields")
     body: JsonValue = Field(default=None, alias="json", description="the body as JSON")
     form: Mapping[str, str] = Field(default={}, description="fields of the form that is sent; others are not compared")
+    multipart: Mapping[str, str] = Field(
+        default={},
+        description="parts of the body that is sent: the text of each by its name, for `from_file` and `from_job` "
+        "its path or job; others are not compared",
+    )
     text: str | None = Field(default=None, description="the body as text")
+    signed: ExampleSignature | None = Field(default=None, description="the request with its signature")
 
 
 class ExampleReply(SpecTable):
@@ -370,6 +391,7 @@ class ProviderSpec(SpecTable):
     )
     probe: ProbeSpec | None = Field(default=None, description="a request that shows whether an account works")
     limits: LimitsSpec = Field(default=LimitsSpec(), description="what the API permits")
+    reply: ReplySpec = Field(default=ReplySpec(), description="how the bodies of replies are read: JSON or XML")
     error: Picks = Field(default=(), description="the place of the API's message in an error reply")
     operations: Mapping[Name, OperationSpec] = Field(min_length=1, description="what can be asked for")
     examples: Items[Example] = Field(default=(), description="recorded exchanges, which are tested")

@@ -5,6 +5,8 @@ from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from tidewaiter.domain.http_values import Json
+from tidewaiter.providers.spec.body_spec import MultipartSpec
 from tidewaiter.providers.spec.field_types import (
     Codes,
     Expression,
@@ -18,6 +20,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     Text,
 )
+from tidewaiter.providers.spec.reply_spec import ReplySpec
 
 
 def _url_template(value: str) -> str:
@@ -71,6 +74,17 @@ class RequestSpec(SpecTable):
     form: Mapping[str, Scalar] | None = Field(
         default=None, description="the body as a form, instead of `json`; `*` as in `query`"
     )
+    text: Text | None = Field(
+        default=None,
+        description="the body as text, instead of `json`; its references must have a value. `Content-Type` is "
+        "`text/plain; charset=utf-8`, unless `headers` say otherwise",
+    )
+    multipart: MultipartSpec | None = Field(
+        default=None, description="the body as fields and files (`multipart/form-data`), instead of `json`"
+    )
+    reply: ReplySpec | None = Field(
+        default=None, description="how the body of its reply is read, if other than elsewhere in the spec"
+    )
     base: Name | None = Field(default=None, description="an origin of the table `origins`, in place of the base URL")
     auth: Annotated[bool | Name, AfterValidator(_not_true)] | None = Field(
         default=None,
@@ -79,11 +93,19 @@ class RequestSpec(SpecTable):
 
     @model_validator(mode="after")
     def _sendable(self) -> Self:
-        if self.body is not None and self.form is not None:
-            raise ValueError("a request has either json or form")
-        if self.method in ("GET", "HEAD") and (self.body is not None or self.form is not None):
+        bodies = [one is not None for one in (self.body, self.form, self.text, self.multipart)]
+        if sum(bodies) > 1:
+            raise ValueError("a request has one of json, form, text and multipart")
+        if self.method in ("GET", "HEAD") and any(bodies):
             raise ValueError(f"a {self.method} request has no body")
+        if self.multipart is not None and any(name.lower() == "content-type" for name in self.headers):
+            raise ValueError("headers may not have Content-Type, which multipart sets with its boundary: remove it")
         return self
+
+    def templates(self) -> tuple[Json, ...]:
+        """Everything in it that may hold references, but the URL."""
+        multipart = None if self.multipart is None else self.multipart.model_dump(mode="json")
+        return (self.query, self.headers, self.body, self.form, self.text, multipart)
 
 
 class ConditionsSpec(SpecTable):

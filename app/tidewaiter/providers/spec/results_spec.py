@@ -102,9 +102,25 @@ class ResultsSpec(SpecVariant):
         description="headers of every download, such as `Accept`; with `inline` of poll and submit, whose own"
         " headers have priority. Not with `pages`",
     )
+    unpack: Literal["zip", "tar.gz", "gzip"] | None = Field(
+        default=None,
+        description="how every file is packed: `gzip` lands the unpacked file, `zip` and `tar.gz` the members of the"
+        " archive",
+    )
     rules: Items[FileRule] = Field(
         default=(), description="what the reply to a download means; rules see the first 4 KiB of it"
     )
+
+    @model_validator(mode="after")
+    def _unpacked_once(self) -> Self:
+        if self.unpack is None:
+            return self
+        if self.pages is not None or self.inline == "head":
+            what = "pages" if self.pages is not None else 'inline = "head"'
+            raise ValueError(f"unpack is for files that come packed, and {what} makes the file here: remove unpack")
+        if any(files.gzip is not None for files in self.files) or (self.resolve is not None and self.resolve.gzip):
+            raise ValueError("unpack says how every file is packed, and gzip decides for each: keep one of them")
+        return self
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:

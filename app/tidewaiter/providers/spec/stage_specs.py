@@ -38,7 +38,9 @@ class StageSpec(RequestSpec, SpecVariant):
 
     name: Name = Field(description="of the step, in the history and in messages; each step of an operation has its own")
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "POST"
-    keep: Keep = Field(default={}, description="values of the reply that are kept, as ${kept.NAME}")
+    keep: Keep = Field(
+        default={}, description="values of the reply that are kept with the job, for the requests after it"
+    )
 
 
 class BeforeSpec(StageSpec):
@@ -47,7 +49,7 @@ class BeforeSpec(StageSpec):
     Several are sent in their order; one whose ``when`` does not hold is left out.
     """
 
-    rules: Items[BeforeRule] = ()
+    rules: Items[BeforeRule] = Field(default=(), description="what the reply means; without any, a 2xx is `done`")
 
 
 class StartSpec(StageSpec):
@@ -59,4 +61,4 @@ class StartSpec(StageSpec):
     repeatable: bool = Field(
         default=False, description="a second one does no harm; else a person decides if its outcome is unknown"
     )
-    rules: Items[StartRule] = ()
+    rules: Items[StartRule] = Field(default=(), description="what the reply means; without any, a 2xx is `done`")

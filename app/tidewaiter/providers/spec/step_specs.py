@@ -108,13 +108,21 @@ class RetryAfterSpec(PickSpec):
         description="this value replaces our own schedule. `retry_after = { exact = true }`, without a "
         "source, is for the header, also in the submit's reply",
     )
+    unit: Literal["s", "ms", "text"] = Field(
+        default="s",
+        description="of the value: `s`, seconds, an HTTP-date or a date of ISO 8601; `ms`, milliseconds; `text`, a "
+        'text with a duration, such as "try again in 5 minutes" or "PT5M". Numbers from a billion on are points in '
+        "time",
+    )
 
     @property
     def names_value(self) -> bool:
         """Whether it names a value other than the header Retry-After."""
-        return bool(self.model_fields_set - {"exact"})
+        return bool(self.model_fields_set - {"exact", "unit"})
 
     def _check_source(self) -> None:
+        if "unit" in self.model_fields_set and not self.names_value:
+            raise ValueError("unit is for a value that json, header or text names; that of Retry-After is known")
         if self.names_value or not self.exact:
             super()._check_source()
 

@@ -10,6 +10,7 @@ from tidewaiter.services.resource_json import (
     resumed_json,
 )
 from tidewaiter.web.api import body_schemas as shapes
+from tidewaiter.web.api import provider_schemas
 from tidewaiter.web.api.request_input import read_body
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
 from tidewaiter.web.callers import REASON, actor_of
@@ -27,11 +28,11 @@ class ProviderRoutes:
         return [
             ApiRoute(
                 "GET", "/v1/providers", "listProviders", "List the known remote APIs", self.every,
-                {200: ApiResponse("the providers", shapes.ProvidersShape)}, limited=True,
+                {200: ApiResponse("the providers", provider_schemas.ProvidersShape)}, limited=True,
             ),
             ApiRoute(
                 "GET", "/v1/providers/{name}", "showProvider", "Show the operations of a remote API", self.show,
-                {200: ApiResponse("the provider", shapes.ProviderShape)}, problems=(404,), limited=True,
+                {200: ApiResponse("the provider", provider_schemas.ProviderShape)}, problems=(404,), limited=True,
             ),
         ]  # fmt: skip
 

@@ -68,8 +68,9 @@ class SchedulePage:
         return [read_route("/schedules", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        rows = await schedule_rows(self._schedules(request), self._renderer.clock.now())
-        return self._renderer.page(request, "schedules.html", title="Schedules", recurring=rows)
+        service = self._schedules(request)
+        rows, unserved = await schedule_rows(service, self._renderer.clock.now()), service.unserved
+        return self._renderer.page(request, "schedules.html", title="Schedules", recurring=rows, unserved=unserved)
 
 
 async def schedule_rows(service: ScheduleService, now: float, account: str | None = None) -> list[ScheduleRow]:

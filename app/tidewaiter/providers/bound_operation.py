@@ -344,7 +344,7 @@ class BoundOperation:
         """
         reuse, account = self.parts.steps.reuse.of(job), self.parts.account
         began = job.submits or job.polls or job.stage is not None
-        if reuse is None or began or (reuse.newer is not None and job.params.get(reuse.newer) is True):
+        if reuse is None or began or not reuse.is_for({**self.parts.steps.reuse.defaults, **job.params}):
             return None
         bounds = replace(account.bounds, most_pages=min(account.bounds.most_pages, reuse.most_pages))
         reader = PageReader(reuse.paged, account.messages, account.origin, bounds=bounds)

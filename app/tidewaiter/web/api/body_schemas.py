@@ -91,12 +91,16 @@ class AdoptionBody(Incoming):
     kept: Annotated[dict[str, str], Field(description="values that the lost reply would have had")] = {}
 
 
-class PauseReason(Incoming):
-    """Why an account is paused."""
+class GivenReason(Incoming):
+    """Why something is paused; without it, an existing pause keeps its reason."""
 
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")] = (
-        "paused through the API"
-    )
+    reason: Annotated[
+        str | None, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")
+    ] = None
+
+
+class PauseReason(GivenReason):
+    """Why an account is paused."""
 
 
 class Outgoing(BaseModel):

@@ -114,7 +114,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed(REQUEST, 'url = "reports"'),
-            "operations.report.submit.url: must begin with / or with ${handle}",
+            "operations.report.submit.url: must begin with /, with ${handle}, or with a kept value, ${kept.NAME}",
             id="relative url",
         ),
         pytest.param(

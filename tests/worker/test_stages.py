@@ -205,8 +205,9 @@ async def test_a_cancel_request_between_submit_and_start(tmp_path: Path, sqlite_
 async def test_the_deadline_between_submit_and_start(tmp_path: Path, sqlite_url: str) -> None:
     """The job expires, and the remote job is cancelled."""
     closed = answering({"error": "later"}, status=421)
-    spec = SPEC.replace("gone_grace_s = 0", "gone_grace_s = 0\ndeadline_s = 1.5")
-    async with serving(tmp_path, sqlite_url, spec, answers(**{"POST /jobs/j1/enqueue": closed})) as (shop, running):
+    late = answers(**{"POST /jobs/j1/enqueue": closed, "GET /files/f1": answering({"state": "clean"})})
+    spec = SPEC.replace("gone_grace_s = 0", "gone_grace_s = 0\ndeadline_s = 4")
+    async with serving(tmp_path, sqlite_url, spec, late) as (shop, running):
         ended = await running.run()
     assert ended.state is State.EXPIRED
     assert "still starting" in (ended.reason or "")

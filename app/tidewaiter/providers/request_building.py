@@ -40,6 +40,7 @@ SPREAD = "*"
 NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
 """The job for requests that belong to no job: a login or a probe. Their templates refer to settings only."""
 
+_KEPT_URL: Final = re.compile(r"\$\{kept\.([a-z][a-z0-9_]*)\}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _JSON = {"content-type": "application/json"}
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
@@ -94,9 +95,11 @@ def _with_parts(request: WireRequest, multipart: Multipart) -> WireRequest:
 def compile_url(
     template: str, base_url: str, settings: Mapping[str, Json], query: Mapping[str, Json] = MappingProxyType({})
 ) -> BuildUrl:
-    """The function that builds a URL, from the base URL, or from the handle if the template begins with it."""
+    """The function that builds a URL: from the base URL, or from the handle or kept value that begins the template."""
     if template.startswith(HANDLE):
         without_query = _from_handle(template, base_url, settings)
+    elif (kept := kept_url(template)) is not None:
+        without_query = _from_kept(template, kept, base_url, settings)
     else:
         without_query = _from_base(template, base_url, settings)
     if not query:
@@ -121,6 +124,26 @@ def _from_base(template: str, base_url: str, settings: Mapping[str, Json]) -> Bu
         if not isinstance(url, str):
             raise UnsendableError(f"the URL {template} needs a value that the job does not have")
         return url
+
+    return build
+
+
+def kept_url(template: str) -> str | None:
+    """The name of the kept value that begins a URL's template; ``None`` if none does."""
+    found = _KEPT_URL.match(template)
+    return None if found is None else found[1]
+
+
+def _from_kept(template: str, name: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
+    rest = _from_base(_KEPT_URL.sub("", template), "", settings)
+    base = f"{base_url}/"
+
+    def build(job: Job, callback_url: str | None) -> str:
+        value = job.kept.get(name)
+        url = resolve_url(base, value) if isinstance(value, str) else None
+        if url is None:
+            raise UnsendableError(f"the job's kept value {name} is {'missing' if value is None else 'no URL'}")
+        return url + rest(job, callback_url)
 
     return build
 

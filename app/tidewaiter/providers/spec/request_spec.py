@@ -24,8 +24,8 @@ from tidewaiter.providers.spec.reply_spec import ReplySpec
 
 
 def _url_template(value: str) -> str:
-    if not value.startswith(("/", "${handle}")):
-        raise InvalidValueError("must begin with / or with ${handle}")
+    if not value.startswith(("/", "${handle}", "${kept.")):
+        raise InvalidValueError("must begin with /, with ${handle}, or with a kept value, ${kept.NAME}")
     return value
 
 
@@ -52,9 +52,9 @@ class RequestSpec(SpecTable):
     """One request. References ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
     A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
-    with ``${handle}`` is the handle itself, an absolute or relative URL, byte for byte. ``base`` sends it to another
-    origin of the provider, and ``auth`` with other credentials. A key of ``query``, ``headers``, ``json`` or ``form``
-    is left out if its reference has no value.
+    with ``${handle}`` or ``${kept.NAME}`` is that value itself, an absolute or relative URL, byte for byte. ``base``
+    sends it to another origin of the provider, and ``auth`` with other credentials. A key of ``query``, ``headers``,
+    ``json`` or ``form`` is left out if its reference has no value.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(

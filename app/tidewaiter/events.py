@@ -165,7 +165,9 @@ _EVENTS = (
         **_JOB, "key": "path of the parameter", **_REASON,
     }),
     Event("job.advanced", "info", "A job has changed its state; logged after the commit.", {
-        **_STEP, "state_from": "state before", "outcome": "what the step learned", "handle": "name of the remote job",
+        **_STEP, "state_from": "state before", "outcome": "what the step learned",
+        "stage": "request that is next of several that make and start the remote job",
+        "handle": "name of the remote job",
         **_REASON, "polls": "polls so far", "due_in_s": "seconds until the next step",
     }),
     Event("job.troubled", "info", "A step made no progress, for a new reason; the job stays in its state.", {

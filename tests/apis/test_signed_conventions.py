@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,53 @@ class _SellingPartner:
             text = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
             return web.Response(status=403, text=text, content_type="application/xml")
         return web.Response(body=gzip.compress(b"sku\tprice\nA-1\t7\n"), content_type="application/octet-stream")
+
+
+class _BusySellingPartner(_SellingPartner):
+    """Has a report of the same question already; its list says so, if it may be requested."""
+
+    def __init__(self, *, lists: bool) -> None:
+        super().__init__()
+        self._lists = lists
+        self.app.router.add_get("/reports/2021-06-30/reports", self._reports)
+
+    async def _reports(self, request: web.Request) -> web.Response:
+        self._signed(request, "list")
+        since = datetime.fromisoformat(request.query["createdSince"])
+        assert abs((datetime.now(UTC) - since).total_seconds() - 1800) < 60
+        assert request.query["reportTypes"] == "GET_MERCHANT_LISTINGS_ALL_DATA"
+        if not self._lists:
+            error = {"code": "QuotaExceeded", "message": "You exceeded your quota"}
+            return web.json_response({"errors": [error]}, status=429)
+        made = (datetime.now(UTC) - timedelta(minutes=10)).isoformat(timespec="seconds")
+        report = {
+            "reportId": "50039", "reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "createdTime": made,
+            "marketplaceIds": ["ATVPDKIKX0DER", "A2EUQ1"], "dataStartTime": made, "dataEndTime": made,
+            "processingStatus": "DONE", "reportDocumentId": "doc.3.made-up",
+        }  # fmt: skip
+        other = {**report, "reportId": "40000", "dataStartTime": "2026-01-01T00:00:00+00:00"}
+        return web.json_response({"reports": [other, report]})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lists", [True, False], ids=["reused", "list refused"])
+async def test_amazon_sp_api_reuses_a_report(tmp_path: Path, *, lists: bool) -> None:
+    """A recent report of the same question is used, if the job permits it and the list may be read."""
+    partner = _BusySellingPartner(lists=lists)
+    async with listening(partner.app) as origin, listening(partner.files) as partner.files_origin:
+        settings = {
+            "endpoint": origin, "login": origin,
+            "client_id": "key", "client_secret": SECRET, "refresh_token": "Atzr|own",
+        }  # fmt: skip
+        params = {
+            "report_type": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaces": '["ATVPDKIKX0DER", "A2EUQ1"]',
+            "fresh": "false",
+        }  # fmt: skip
+        landed = await run(tmp_path, "amazon-sp-api", settings, "report", params, limits={"spacing_s": 0.0})
+    assert landed.job.state is State.SUCCEEDED
+    assert list(landed.files.values()) == [b"sku\tprice\nA-1\t7\n"]
+    assert partner.asked[:3] == (["token", "list", "report"] if lists else ["token", "list", "create"])
+    assert (landed.job.shared, landed.job.submits) == (lists, 0 if lists else 1)
 
 
 @pytest.mark.slow

@@ -84,6 +84,10 @@ def test_specs_of_ones_own(shell: CommandShell, tmp_path: Path) -> None:
     (specs / "mine.toml").write_text("name = 1")
     result = shell("providers", "list", code=ExitCode.CONFIG)
     assert str(specs / "mine.toml") in result.stderr
+    assert "symplify" in result.stdout, "the others are listed"
+    assert "Operation statistics" in shell("providers", "show", "symplify").stdout
+    assert str(specs / "mine.toml") in shell("providers", "test", "mine", code=ExitCode.CONFIG).stderr
+    assert "symplify" in shell("config", "schema").stdout
 
 
 def test_parameters_inside_others(shell: CommandShell, tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifac
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.job_store import FencedUpdate, GroupResult
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.job import HistoryEntry, State
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.job import HistoryEntry, Job, State
+from tidewaiter.domain.stages import Stages
+from tidewaiter.domain.state_machine import advance
+
+POLICY = OperationPolicy()
 
 
 async def test_group_of_different_updates(stores: Stores) -> None:
@@ -25,6 +30,24 @@ async def test_group_of_different_updates(stores: Stores) -> None:
     for one in group:
         assert await stores.stored(one.update.job) == one.update.job
     assert await stores.jobs.record([], OWNER) == GroupResult(frozenset())
+
+
+async def test_stage_and_kept_values_are_stored(stores: Stores) -> None:
+    """With the handle of the same reply; letters, quotation marks and numbers as text stay what they are."""
+    policy = replace(POLICY, stages=Stages(("upload", "submit", "enqueue")))
+
+    async def step(job: Job, outcome: o.Outcome) -> Job:
+        update = FencedUpdate(advance(job, outcome, policy, NOW, stores.rand), stores.lane.epoch)
+        assert (await stores.jobs.record([update], OWNER)).accepted == {job.id}
+        assert await stores.stored(job) == update.update.job
+        return update.update.job
+
+    job = await step(await stores.add(), o.StepDone("upload", kept={"file": 'é "7" \\ 007'}))
+    job = await step(await step(job, o.Intended("k")), o.Accepted("h", kept={"queue": "{}"}))
+    assert (job.state, job.stage, job.kept) == (State.STARTING, "enqueue", {"file": 'é "7" \\ 007', "queue": "{}"})
+    job = await step(await step(job, o.Intended("k")), o.StepDone("enqueue"))
+    assert (job.state, job.stage) == (State.POLLING, None)
+    assert await stores.jobs.remote(stores.lane.id) == {job.id}
 
 
 async def test_statements_belong_to_one_dialect(sqlite_url: str, postgres_url: str) -> None:

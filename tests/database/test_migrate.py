@@ -1,5 +1,6 @@
 """The migrations build what tables.py defines, once, also when several processes run them."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -13,11 +14,15 @@ from sqlalchemy import Connection, create_engine, text
 
 import tidewaiter
 from tests.support.postgres import Postgres
+from tidewaiter.clock import SystemClock
 from tidewaiter.database import migrate, schema_check
 from tidewaiter.database.database_url import DatabaseAddress
+from tidewaiter.database.engine import Database
 from tidewaiter.database.errors import SchemaError
+from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.sql_functions import CLOCK_FUNCTION
 from tidewaiter.database.tables import metadata
+from tidewaiter.domain.job import State
 from tidewaiter.domain.search_terms import file_term, parameter_terms
 
 ON_POSTGRESQL = """
@@ -226,3 +231,30 @@ def test_jobs_before_0010_are_found_by_search(empty_url: str) -> None:
     days = {(term, number) for number in (1, 2) for term in parameter_terms({"day": f"2026-01-0{number}"}, {})}
     assert terms == days | {(file_term("x.csv"), 1)}
     assert causes == [None, "HTTP 404: no report *"]
+
+
+async def test_jobs_before_0011_have_no_stage_and_keep_nothing(empty_url: str) -> None:
+    """A job that polls goes on as it was, and one without a submit starts with its first request."""
+    await asyncio.to_thread(migrate.upgrade, empty_url, revision="0010")
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)"))
+        for number, state, handle in ((1, "polling", "h"), (2, "queued", None), (3, "submitting", None)):
+            connection.execute(
+                text(
+                    "INSERT INTO jobs (id, lane, account, operation, params, state, version, created_at, deadline_at,"
+                    " track, handle) VALUES (:id, 1, 'a', 'o', '{}', :state, 1, 0, 0, 0, :handle)"
+                ),
+                {"id": number, "state": state, "handle": handle},
+            )
+    engine.dispose()
+    await asyncio.to_thread(migrate.upgrade, empty_url)
+    assert await asyncio.to_thread(migrate.check, empty_url) == []
+    database = Database.open(empty_url, SystemClock())
+    try:
+        jobs = [await JobStore(database).get(number) for number in (1, 2, 3)]
+    finally:
+        await database.close()
+    assert [job and (job.state, job.handle, job.stage, job.kept, job.agains) for job in jobs] == [
+        (State.POLLING, "h", None, {}, 0), (State.QUEUED, None, None, {}, 0), (State.SUBMITTING, None, None, {}, 0),
+    ]  # fmt: skip

@@ -38,6 +38,7 @@ url = "/files/${kept.file}"
 """
 )
 HAS = {"folder": "a b"}
+OWN = "https://api.example.com"
 
 
 def keeping(**kept: str) -> Job:
@@ -202,6 +203,31 @@ keep = { folder = "in" }
         "demo.toml: operations.report.adopt.keep: must have folder, which submit keeps: an adopted remote job has no "
         "reply to a submit"
     ]
+
+
+def test_a_kept_value_may_be_the_whole_address() -> None:
+    """It is made absolute with the address of its reply, and stays byte for byte what it is."""
+    spec = (
+        KEPT.replace('url = "/files/${kept.file}"', 'url = "${kept.file}"')
+        .replace(
+            "[operations.report.results]",
+            '[operations.report.cancel]\nurl = "${kept.folder}/cancel"\n\n[operations.report.results]',
+        )
+        .replace("/folders/${kept.folder}/", "/")
+    )
+    operation = operation_of(spec)
+    made = operation.read_submit(job_with(None), reply_of(200, {"id": 1, "folder": "../jobs/7"}, f"{OWN}/v1/x/y"), NOW)
+    assert made == Accepted("1", kept={"folder": f"{OWN}/v1/jobs/7"})
+    job = keeping(folder=f"{OWN}/v1/jobs/7", file="https://files.example.net/a%2Fb?sig=c%2Bd")
+    cancel = operation.cancel(job)
+    assert cancel is not None
+    assert cancel.url == f"{OWN}/v1/jobs/7/cancel"
+    assert operation.links(job)[0].url == "https://files.example.net/a%2Fb?sig=c%2Bd"
+    unusable = operation.read_submit(job_with(None), reply_of(200, {"id": 1, "folder": "ftp://x/"}), NOW)
+    assert isinstance(unusable, Unknown)
+    assert "the value for keep.folder is no URL that can be requested" in unusable.reason
+    with pytest.raises(UnsendableError, match="kept value folder is missing"):
+        operation.cancel(keeping())
 
 
 def test_a_poll_that_is_no_json_is_repeated() -> None:

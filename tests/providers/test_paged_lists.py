@@ -135,7 +135,8 @@ def test_what_is_no_page() -> None:
     )
     cut = WireReply(200, {}, b'{"data"', f"{BASE}/list", truncated=True)
     assert reader_of(PAGES).read(job_with(None), PagePosition(4), cut, NOW) == Refused(
-        "page 4 of the list is too long to be read: smaller pages are needed"
+        "page 4 of the list is too long to be read: request smaller pages, or raise "
+        "largest_reply_bytes in the account's bounds"
     )
 
 

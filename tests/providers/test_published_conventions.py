@@ -9,6 +9,7 @@ from tidewaiter.domain.http_values import Json, WireReply
 from tidewaiter.domain.outcome import (
     Accepted,
     Empty,
+    FailedForNow,
     Gone,
     Inline,
     NotYet,
@@ -257,12 +258,15 @@ def _told(**more: Json) -> WireReply:
         (_told(processingStatus="IN_PROGRESS"), Pending("IN_PROGRESS")),
         (_told(processingStatus="CANCELLED", processingStartTime="2026-01-31T10:00:00Z"), Empty()),
         (_told(processingStatus="CANCELLED"), Refused("the provider says CANCELLED")),
-        (_told(processingStatus="FATAL", reportDocumentId="amzn1.spdoc.2"), Refused("the provider says FATAL")),
+        (
+            _told(processingStatus="FATAL", reportDocumentId="amzn1.spdoc.2"),
+            FailedForNow("the provider says FATAL", 1.0),
+        ),
         (reply_of(403, {"errors": [{"code": "Unauthorized", "message": "denied"}]}), Unauthorized("HTTP 403: denied")),
     ],
 )
 def test_sp_api_reports(reply: WireReply, outcome: object) -> None:
-    """DONE leads on to the document; what was cancelled after it had begun had no data; FATAL is the end."""
+    """DONE leads on to the document; what was cancelled after it had begun had no data; FATAL may pass."""
     operation = _seller()
     params = _made(operation, report_type="GET_X", marketplaces=["A1"])
     job = job_with(f"{SELLER}/reports/2021-06-30/reports/5", params)

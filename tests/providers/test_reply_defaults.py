@@ -47,7 +47,9 @@ FOREIGN = "https://files.example.org/x?Signature=abc"
         (reply_of(200, HTML), Unknown(f"HTTP 200, and a body that is not JSON: {HTML.decode()}")),
         (
             WireReply(200, {}, b'{"id": "9', truncated=True),
-            Unknown("HTTP 200, and a body too long to be read as JSON"),
+            Unknown(
+                "HTTP 200, and a body too long to be read as JSON: raise largest_reply_bytes in the account's bounds"
+            ),
         ),
         (reply_of(429, {"error": "slow down"}), Throttled("HTTP 429: slow down")),
         (reply_of(429, b"", retry_after="7"), Throttled("HTTP 429", 7.0)),
@@ -103,7 +105,9 @@ def test_every_reply_to_a_submit(reply: WireReply, outcome: object) -> None:
         (reply_of(200), Retry("HTTP 200, and an empty body instead of JSON")),
         (
             WireReply(200, {}, b'{"status":', truncated=True),
-            Retry("HTTP 200, and a body too long to be read as JSON"),
+            Retry(
+                "HTTP 200, and a body too long to be read as JSON: raise largest_reply_bytes in the account's bounds"
+            ),
         ),
         (reply_of(429, b"", retry_after="9"), Throttled("HTTP 429", 9.0)),
         (reply_of(503, HTML), Throttled(f"HTTP 503: {HTML.decode()}")),

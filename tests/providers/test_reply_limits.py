@@ -4,8 +4,9 @@ import pytest
 
 from tests.support.spec_samples import NOW, WHOLE, faults_of, provider_of
 from tidewaiter.domain.backoff_and_limits import Limits
-from tidewaiter.providers.reply_limits import LimitHeaders, LimitSpent, limit_headers
-from tidewaiter.providers.spec.provider_spec import LimitHeadersSpec
+from tidewaiter.providers.limit_spent import LimitReader, LimitSpent
+from tidewaiter.providers.reply_limits import limit_headers
+from tidewaiter.providers.spec.limits_spec import LimitHeadersSpec
 
 SPEC = (
     WHOLE
@@ -28,7 +29,7 @@ def _headers(**values: str) -> dict[str, str]:
     return {f"x-ratelimit-{name}": value for name, value in values.items()}
 
 
-def _compiled(text: str = SPEC) -> LimitHeaders:
+def _compiled(text: str = SPEC) -> LimitReader:
     found = provider_of(text).bind("shop", {}).limit_headers
     assert found is not None
     return found
@@ -74,10 +75,25 @@ def test_without_a_limit_of_our_own_an_hour_is_believed() -> None:
     assert limit_headers(None, Limits()) is None
 
 
-def test_messages() -> None:
-    """Mistakes in the table are told with their keys."""
-    assert faults_of(WHOLE + '[limits.headers]\nremaining = "X Y"\nreset_is = "ms"\n') == [
+FORMS = [
+    ('remaining = "X Y"\nreset = "R"\nreset_is = "ms"\n', [
         "demo.toml: limits.headers.remaining: does not match the pattern ^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
-        "demo.toml: limits.headers.reset: is missing",
         "demo.toml: limits.headers.reset_is: must be 'epoch' or 'seconds'",
-    ]
+    ]),
+    ('remaining = "A"\n', [
+        "demo.toml: limits.headers: needs reset, the header with the time, or rate_limit, the field of the IETF draft",
+    ]),
+    ('rate_limit = "RateLimit"\nremaining = "A"\nreset = "B"\n', [
+        "demo.toml: limits.headers: rate_limit says all that remaining, reset would: remove one of both forms",
+    ]),
+    ('reset = "B"\npolicy = "RateLimit-Policy"\n', [
+        'demo.toml: limits.headers: policy describes what rate_limit counts: add rate_limit = "RateLimit"',
+    ]),
+    ('rate_limit = "RateLimit"\npolicy = "RateLimit-Policy"\n', []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "faults"), FORMS)
+def test_messages(table: str, faults: list[str]) -> None:
+    """Mistakes in the table are told with their keys, and a table has one of the two forms."""
+    assert faults_of(f"{WHOLE}[limits.headers]\n{table}") == faults

@@ -141,9 +141,22 @@ def test_when_there_is_no_search() -> None:
     """For a job that needs a new one, that has been submitted, or that has reused one which was of no use."""
     operation = operation_of(TEXT)
     assert operation.reuse(job(newest=True), NOW) is None
+    careful = operation_of(
+        changed('help = "no older one", default = false', 'help = "no older one", default = true', TEXT)
+    )
+    assert careful.reuse(job_with(None, {"kind": "a"}, None), NOW) is None  # made before the parameter was in the spec
     assert operation.reuse(job().but(submits=1), NOW) is None
     assert operation.reuse(job().but(polls=1), NOW) is None
     assert operation_of().reuse(job_with(None), NOW) is None
+
+
+def test_a_parameter_that_the_list_does_not_show() -> None:
+    """A job that has a value for it gets a remote job of its own."""
+    text = changed(', ids = "${params.ids}" }\nwhere', ' }\nonly_without = ["ids"]\nwhere', TEXT)
+    assert faults_of(text) == []
+    operation = operation_of(text)
+    assert operation.reuse(job(ids=["1"]), NOW) is None
+    assert found(item(), operation=operation) == ("r1",)
 
 
 @pytest.mark.parametrize(
@@ -170,12 +183,23 @@ def test_a_handle_that_is_an_address() -> None:
             ', ids = "${params.ids}" }\nwhere',
             " }\nwhere",
             "operations.report.reuse.match: does not compare ${params.ids}, which the submit sends, so a job could get "
-            "the result of another question: add it to match, or its name to ignores if it does not change the result",
+            "the result of another question: add it to match, or its name to ignores if it does not change the result, "
+            "or to only_without if the list does not show it",
         ),
         (
             'newer = "newest"',
             'newer = "newest"\nignores = ["newest"]',
             "operations.report.reuse.ignores: names newest, which the submit does not send: remove it",
+        ),
+        (
+            'newer = "newest"',
+            'newer = "newest"\nignores = ["ids"]\nonly_without = ["ids", "id"]',
+            "operations.report.reuse.ignores: names ids, which only_without names, too: keep one of them",
+        ),
+        (
+            'newer = "newest"',
+            'newer = "newest"\nonly_without = ["id"]',
+            "operations.report.reuse.only_without: names id, which the submit does not send: remove it",
         ),
         (
             'newer = "newest"',
@@ -204,6 +228,8 @@ def test_a_handle_that_is_an_address() -> None:
     ids=[
         "unseen",
         "ignores",
+        "both",
+        "only_without",
         "newer",
         "zero",
         "endless",
@@ -220,6 +246,50 @@ def test_what_is_refused(old: str, new: str, fault: str) -> None:
     """Each fault names the file and the key, and says how to correct it."""
     faults = faults_of(changed(old, new, TEXT))
     assert any(one.startswith(f"demo.toml: {fault}") for one in faults), faults
+
+
+KEEPS = """
+[[operations.report.before]]
+name = "upload"
+url = "/files"
+json = { note = "${params.note}" }
+keep = { file = "id" }
+
+[[operations.report.start]]
+name = "run"
+url = "/reports/${handle}/run"
+keep = { token = "token" }
+"""
+
+
+def test_what_requests_need_is_kept_of_the_item() -> None:
+    """Only what requests about the remote job refer to; the file of the upload is for the submit."""
+    used = changed('/file"', '/file?token=${kept.token}"', TEXT) + KEEPS
+    asked = used.replace("[operations.report.params]", '[operations.report.params]\nnote = { help = "a note" }')
+    faults = faults_of(asked)
+    assert [fault.partition(": ")[2] for fault in faults] == [
+        "operations.report.reuse.keep: must have token, which requests about the remote job refer to: a job that "
+        "reuses one has sent none of the requests that keep it",
+        "operations.report.reuse.match: does not compare ${params.note}, which the submit sends, so a job could get "
+        "the result of another question: add it to match, or its name to ignores if it does not change the result, "
+        "or to only_without if the list does not show it",
+    ]
+    whole = asked.replace('newer = "newest"', 'newer = "newest"\nignores = ["note"]\nkeep = { token = "secret" }')
+    assert faults_of(whole) == []
+    one = job(note="n")
+    search = operation_of(whole).reuse(one, NOW)
+    assert search is not None
+    listed = {"reports": [item(), item(id="r2", secret="s")]}
+    read = search.read(one, PagePosition(), reply_of(200, listed, URL), NOW)
+    assert isinstance(read, Matches)
+    assert (read.handles, read.kept) == (("r2",), ({"token": "s"},))  # of the other, a request could not be built
+
+
+def test_a_search_refers_to_nothing_that_is_kept() -> None:
+    """It comes before every other request."""
+    text = changed('made_after = "${page.since}"', 'file = "${kept.file}"', TEXT) + KEEPS
+    (fault,) = [one for one in faults_of(text) if "query.file" in one]
+    assert "refers to ${kept.file}, which only before keeps, and that comes later" in fault
 
 
 def test_since_is_for_reuse_only() -> None:

@@ -1,13 +1,16 @@
 """Traps of specs: what is permitted, but cannot mean what it seems to. Lint says what to write instead."""
 
+import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from tests.providers.providers_page import DOCS, RECIPES
 from tests.support.spec_samples import HEAD, POLL, POLL_URL, RESULTS, SUBMIT, WHOLE, changed, faults_of
 from tidewaiter.providers.example_expressions import never_true
+from tidewaiter.providers.jmespath_expressions import negation_fault
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.spec_lint import lint
 
@@ -210,6 +213,25 @@ def test_the_catalogue_has_no_traps(name: str) -> None:
     """Each built-in spec passes its own lint."""
     with resources.as_file(resources.files("tidewaiter.providers") / "catalog" / name) as path:
         assert lint(path) == []
+
+
+@pytest.mark.parametrize("file", sorted(RECIPES.glob("*.toml")), ids=lambda file: file.stem)
+def test_the_recipes_have_no_traps(file: Path) -> None:
+    """What authors copy passes lint, too."""
+    assert lint(file) == []
+
+
+_FORMS = re.compile(r"^\| (.*?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
+
+
+def test_the_page_of_the_traps() -> None:
+    """What its table advises has no trap; what it warns of has one."""
+    rows = _FORMS.findall((DOCS / "recipes" / "traps.md").read_text("utf-8"))[1:]
+    for wrong, _, right in rows[:2]:
+        for given, count in ((wrong, 1), (right, 0)):
+            (source,) = re.findall(r'^`json = "(.*)"`$', given)
+            assert (negation_fault(source) is not None) == bool(count), source
+    assert len(rows) == 12
 
 
 def test_the_small_spec_has_none(tmp_path: Path) -> None:

@@ -125,10 +125,15 @@ class StubWorld:
     root: Path
     output: io.StringIO
     _again: Callable[[float], Awaitable[None]]
+    _cut: Callable[[float], Awaitable[None]]
 
     async def restart(self, after_s: float = 0.0) -> None:
         """Drain the daemon, and start another after so long."""
         await self._again(after_s)
+
+    async def cut(self, after_s: float = 0.0) -> None:
+        """Cut the daemon's power, and start another after so long."""
+        await self._cut(after_s)
 
     async def submit(self, params: Mapping[str, object] | None = None, operation: str = "report") -> Job:
         """Ask for a job."""
@@ -195,10 +200,12 @@ async def _live(
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(config.database.url, clock, sqlite_connect=lambda: _connect(root / "tidewaiter.db"))
     lives: list[asyncio.Task[None]] = []
+    powers: list[_Power] = []
 
     async def daemon() -> None:
-        own = Database.open(config.database.url, clock, sqlite_connect=lambda: _connect(root / "tidewaiter.db"))
-        seams = bootstrap.Seams(clock, Random(1), wire, own, LocalStorage(root / "exports", _inline))
+        powers.append(power := _Power())
+        own = Database.open(config.database.url, clock, sqlite_connect=lambda: power.connect(root / "tidewaiter.db"))
+        seams = bootstrap.Seams(clock, Random(1 + len(lives)), wire, own, LocalStorage(root / "exports", _inline))
         built = await bootstrap.build_daemon(config, accounts, seams, log)
         await built.run(stop)
         await own.close()
@@ -210,6 +217,13 @@ async def _live(
         stop.clear()
         lives.append(group.create_task(daemon()))
 
+    async def cut(after_s: float) -> None:
+        powers[-1].off()
+        lives[-1].cancel()
+        await asyncio.wait([lives[-1]])
+        await clock.sleep(after_s)
+        lives.append(group.create_task(daemon()))
+
     service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=log,
@@ -218,7 +232,7 @@ async def _live(
     async with asyncio.TaskGroup() as group:
         lives.append(group.create_task(daemon()))
         result = await story(
-            StubWorld(service, AccountService(accounts, database, clock), clock, wire, root, output, restart)
+            StubWorld(service, AccountService(accounts, database, clock), clock, wire, root, output, restart, cut)
         )
         stop.set()
     await database.close()
@@ -238,6 +252,27 @@ def _config(root: Path, account: Mapping[str, object]) -> Config:
             "providers": {"folders": [str(root / "specs")]},
         }
     )
+
+
+class _Power:
+    """What a daemon lives on; when it is off, its database connections are closed."""
+
+    def __init__(self) -> None:
+        self._connections: list[aiosqlite.Connection] = []
+        self._on = True
+
+    async def connect(self, path: Path) -> aiosqlite.Connection:
+        """A connection that works only while the power is on."""
+        connection = await connect_inline(path, alive=lambda: self._on)
+        connection.isolation_level = None
+        self._connections.append(connection)
+        return connection
+
+    def off(self) -> None:
+        """Nothing that is not committed yet is stored any more."""
+        self._on = False
+        for connection in self._connections:
+            connection._conn.close()
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import s3
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.manifest import Artifact
-from tidewaiter.storage.base import StorageFullError, StorageThreads
+from tidewaiter.storage.base import Storage, StorageFullError, StorageThreads
+from tidewaiter.storage.bucket import Bucket, connect
+from tidewaiter.storage.bucket_storage import ObjectStorage
 from tidewaiter.storage.folder import LocalLanding, LocalStorage
 from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive
 from tidewaiter.worker.archive_reading import ArchiveLimits, Member
@@ -43,7 +46,7 @@ def place_of(member: Member, place: int, _: int) -> tuple[int, str]:
     return place, f"job/{place}-{member.path}"
 
 
-async def packed_in(storage: LocalStorage, *contents: bytes) -> PackedArchive:
+async def packed_in(storage: Storage, *contents: bytes) -> PackedArchive:
     """An archive that has been downloaded."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -53,7 +56,7 @@ async def packed_in(storage: LocalStorage, *contents: bytes) -> PackedArchive:
     return PackedArchive("zip", "job/_archive-0", "export.zip", "f" * 64, landed)
 
 
-async def land(storage: LocalStorage, archive: PackedArchive, *, held: bool = True) -> list[Artifact] | o.Outcome:
+async def land(storage: Storage, archive: PackedArchive, *, held: bool = True) -> list[Artifact] | o.Outcome:
     """Land its members."""
     unpacking = ArchiveLanding(storage, SystemClock())
     return await unpacking.land(7, archive, LIMITS, place_of, media_type="text/csv", may_remove=lambda: held)
@@ -92,6 +95,18 @@ async def test_a_large_archive_is_read_in_ranges(tmp_path: Path) -> None:
         assert isinstance(landed, list)
         assert [(tmp_path / one.key).read_bytes() for one in landed] == contents
         assert await storage.list("job") == [one.key for one in landed]
+
+
+@pytest.mark.slow
+async def test_an_archive_in_a_bucket_is_unpacked_without_a_local_copy(bucket: s3.Bucket) -> None:
+    """Ranges of the object are read, and its members are objects."""
+    contents = [bytes(range(256)) * 20_000, b"2" * 3_000_000, b""]
+    with StorageThreads() as threads:
+        storage = ObjectStorage(Bucket(connect(f"s3://{bucket.name}/in", bucket.server.options)), threads)
+        landed = await land(storage, await packed_in(storage, *contents))
+        assert isinstance(landed, list)
+        assert [bucket.read(f"in/{one.key}") for one in landed] == contents
+        assert sorted(await storage.list("job")) == sorted(one.key for one in landed)
 
 
 async def test_an_archive_that_is_gone_is_downloaded_again(tmp_path: Path) -> None:

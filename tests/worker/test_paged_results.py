@@ -304,3 +304,21 @@ async def test_pages_are_joined_as_lines(tmp_path: Path, sqlite_url: str) -> Non
         assert (artifact.name, artifact.media_type, artifact.count) == ("items.ndjson", "application/x-ndjson", 7)
         items.clear()
         assert await running.file((await running.run()).id) == b""
+
+
+@pytest.mark.slow
+async def test_a_page_beyond_the_bound_of_replies(tmp_path: Path, sqlite_url: str) -> None:
+    """The message names the key; with it the page lands."""
+    items = [{"text": "x" * 100_000} for _ in range(90)]
+    spec = '[operations.report.results.pages]\nurl = "/list"\nitems = "items"\n'
+    answers = {"GET /list": answering({"items": items})}
+    async with serving(tmp_path, sqlite_url, spec, answers) as (_, running):
+        job = await running.run()
+        assert job.state is State.FAILED
+        assert "or raise largest_reply_bytes in the account's bounds" in (job.reason or "")
+    (tmp_path / "raised").mkdir()
+    account = "bounds = { largest_reply_bytes = 16777216 }"
+    async with serving(tmp_path / "raised", sqlite_url, spec, answers, account) as (_, running):
+        job = await running.run()
+        assert job.state is State.SUCCEEDED, job.reason
+        assert json.loads(await running.file(job.id)) == items

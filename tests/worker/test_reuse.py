@@ -1,122 +1,15 @@
-"""Remote jobs that are used again: by a real daemon, against lists that lie, and killed at each durable point."""
+"""Remote jobs that are used again: by a real daemon, against lists that lie."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.support.killable_daemon import serving_process, submitted_by_command
-from tests.support.scripted_provider import (
-    Answer,
-    Running,
-    ScriptedProvider,
-    answering,
-    config_for,
-    daemon_for,
-    open_provider,
-    serving,
-)
+from tests.support.scripted_provider import Running, answering, open_provider, serving
+from tests.worker.reuse_setup import ADOPTS, SPEC, STAGED, Remote
 from tidewaiter.domain.job import Job, State
 from tidewaiter.services import DAEMON
-
-SPEC = """
-[operations.report.params]
-kind = { help = "what is reported", default = "orders" }
-newest = { type = "boolean", help = "no older one", default = false }
-
-[operations.report.reuse]
-url = "/jobs"
-query = { since = "${page.since}", page = "${page.number}" }
-items = "jobs"
-size = 2
-match = { kind = "${params.kind}" }
-where = "state != 'failed'"
-created = "made"
-handle = "id"
-within_s = 3600.0
-newer = "newest"
-
-[operations.report.submit]
-url = "/jobs"
-json = { kind = "${params.kind}" }
-handle = "id"
-
-[operations.report.poll]
-url = "/jobs/${handle}"
-rules = [{ word = "state", words = { busy = "pending", done = "ready", failed = "failed" } }]
-
-[operations.report.results]
-url = "/jobs/${handle}/file"
-
-[operations.report.cancel]
-url = "/jobs/${handle}/cancel"
-method = "POST"
-
-[operations.report.cleanup]
-url = "/jobs/${handle}"
-by_default = true
-"""
-ADOPTS = (
-    SPEC
-    + """
-[operations.report.adopt]
-url = "/all"
-items = "jobs"
-match = { kind = "${params.kind}" }
-handle = "id"
-lag_s = 0
-"""
-)
-NAMES = ("theirs", "old", "r1", "r2", "r3")
-
-
-class Remote:
-    """A provider's jobs: what it lists, and how it answers about each."""
-
-    def __init__(self, *listed: str, state: str = "done") -> None:
-        self.listed = [self.item(name) for name in listed]
-        self.states = dict.fromkeys(NAMES, state)
-        self.made = 0
-        self.lists = True
-
-    @staticmethod
-    def item(name: str, kind: str = "orders", age_s: float = 60.0) -> dict[str, object]:
-        """An entry of the list."""
-        return {"id": name, "kind": kind, "state": "done", "made": time.time() - age_s}
-
-    def answers(self) -> dict[str, Answer]:
-        """How every request is answered."""
-        found: dict[str, Answer] = {"POST /jobs": self.create, "GET /jobs": self.index, "GET /all": self.index}
-        for name in NAMES:
-            found |= {
-                f"GET /jobs/{name}": self.status,
-                f"GET /jobs/{name}/file": self.file,
-                f"DELETE /jobs/{name}": self.ended,
-                f"POST /jobs/{name}/cancel": self.ended,
-            }
-        return found
-
-    async def create(self, request: web.Request) -> web.StreamResponse:
-        self.made += 1
-        name = f"r{self.made}"
-        if self.lists:
-            self.listed.insert(0, self.item(name, (await request.json())["kind"], 0.0))
-        return web.json_response({"id": name}, status=201)
-
-    async def index(self, request: web.Request) -> web.StreamResponse:
-        start = 2 * (int(request.query.get("page", "1")) - 1)
-        return web.json_response({"jobs": self.listed[start : start + 2]})
-
-    async def status(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response({"state": self.states[request.path.split("/")[2]], "error": "no rows"})
-
-    async def file(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(body=request.path.split("/")[2].encode())
-
-    async def ended(self, _: web.Request) -> web.StreamResponse:
-        return web.Response(status=204)
 
 
 async def test_a_finished_remote_job_is_used(tmp_path: Path, sqlite_url: str) -> None:
@@ -337,74 +230,43 @@ async def test_a_remote_job_of_a_lost_reply_stays_with_its_maker(tmp_path: Path,
     assert (shop.times("POST /jobs"), shop.times("DELETE /jobs/r1")) == (1, 1)
 
 
-# --- killed -----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+async def test_neither_what_comes_before_nor_what_starts_it_is_sent(tmp_path: Path, sqlite_url: str) -> None:
+    """The remote job that is reused runs already. What the requests would have kept is in the list."""
+    remote = Remote("theirs")
+    remote.listed[0]["token"] = "t0"
+    answers = {
+        **remote.answers(),
+        "POST /files": answering({"id": "f1"}),
+        "POST /jobs/r1/run": answering({"token": "t1"}),
+    }
+    async with serving(tmp_path, sqlite_url, STAGED, answers) as (shop, running):
+        job = await running.run()
+        assert dict(job.kept) == {"token": "t0"}
+        assert shop.times("POST") == 0
+        assert shop.times("GET /jobs/theirs/file?token=t0") == 1
+        remote.listed.clear()
+        own = await running.run()
+        assert shop.times("GET /jobs/r1/file?token=t1") == 1
+    assert (job.state, job.handle, own.state, own.handle) == (State.SUCCEEDED, "theirs", State.SUCCEEDED, "r1")
+    assert shop.times("GET /jobs?") == 2  # not once for each request before the submit
 
 
 @pytest.mark.slow
-async def test_a_kill_within_the_search(tmp_path: Path, sqlite_url: str) -> None:
-    """The next daemon searches again; nothing was submitted."""
-    remote, stall = Remote("theirs"), _Stall()
-    answers = {**remote.answers(), "GET /jobs": stall.before(remote.index)}
-    shop, job = await _killed(tmp_path, sqlite_url, answers, stall)
-    assert (job.state, job.handle, job.submits) == (State.SUCCEEDED, "theirs", 0)
-    assert (shop.times("GET /jobs?"), shop.times("POST")) == (2, 0)
-
-
-@pytest.mark.slow
-async def test_a_kill_after_the_search(tmp_path: Path, sqlite_url: str) -> None:
-    """The next daemon goes on with the remote job that was found, and searches no more."""
-    remote, stall = Remote("theirs"), _Stall()
-    answers = {**remote.answers(), "GET /jobs/theirs": stall.before(remote.status)}
-    shop, job = await _killed(tmp_path, sqlite_url, answers, stall)
-    assert (job.state, job.handle, job.submits) == (State.SUCCEEDED, "theirs", 0)
-    assert (shop.times("GET /jobs?"), shop.times("POST")) == (1, 0)
-
-
-@pytest.mark.slow
-async def test_a_kill_within_the_submit_after_it(tmp_path: Path, sqlite_url: str) -> None:
-    """The remote job that was reused had vanished: the job has submitted, and does not search again."""
-    remote, stall = Remote("theirs"), _Stall()
-    remote.lists = False
-    gone = answering({"error": "deleted"}, status=404)
-    answers = {**remote.answers(), "GET /jobs/theirs": gone, "POST /jobs": stall.before(remote.create)}
-    spec = SPEC.replace("[operations.report.submit]", "[operations.report.submit]\nrepeatable = true")
-    shop, job = await _killed(tmp_path, sqlite_url, answers, stall, spec)
-    assert (job.state, job.submits) == (State.SUCCEEDED, 2)
-    assert (shop.times("GET /jobs?"), shop.times("POST")) == (1, 2)
-
-
-class _Stall:
-    """The first request waits until the daemon that sent it is dead."""
-
-    def __init__(self) -> None:
-        self.arrived, self.over = asyncio.Event(), asyncio.Event()
-
-    def before(self, answer: Answer) -> Answer:
-        """The same answer, later."""
-
-        async def stalled(request: web.Request) -> web.StreamResponse:
-            if not self.arrived.is_set():
-                self.arrived.set()
-                await self.over.wait()
-            return await answer(request)
-
-        return stalled
-
-
-async def _killed(
-    folder: Path, database_url: str, answers: dict[str, Answer], stall: _Stall, spec: str = SPEC
-) -> tuple[ScriptedProvider, Job]:
-    """One job, whose first daemon is killed while the provider keeps it waiting."""
-    async with open_provider(answers) as shop:
-        config = config_for(folder, spec, shop.url, database_url)
-        with serving_process(folder) as process:
-            await submitted_by_command(folder)
-            async with asyncio.timeout(30):
-                await stall.arrived.wait()
-            process.kill()
-        stall.over.set()
-        async with daemon_for(config) as running:
-            return shop, await running.until(1)
+async def test_one_that_is_of_no_use_leads_through_every_request(tmp_path: Path, sqlite_url: str) -> None:
+    """From the first one on; nothing that was kept of the other is left."""
+    remote = Remote("theirs")
+    remote.listed[0]["token"] = "t0"
+    answers = {
+        **remote.answers(),
+        "POST /files": answering({"id": "f1"}),
+        "POST /jobs/r1/run": answering({"token": "t1"}),
+        "GET /jobs/theirs": answering({"error": "deleted"}, status=404),
+    }
+    async with serving(tmp_path, sqlite_url, STAGED, answers) as (shop, running):
+        job = await running.run()
+    assert (job.state, job.handle, dict(job.kept)) == (State.SUCCEEDED, "r1", {"file": "f1", "token": "t1"})
+    assert shop.times("GET /jobs?") == 1
 
 
 async def _polled(running: Running) -> Job:

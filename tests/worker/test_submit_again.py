@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from aiohttp import web
@@ -31,6 +32,8 @@ from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.outcome import FailedForNow
 from tidewaiter.services import DAEMON
 
+T = TypeVar("T")
+
 SPEC = """
 [operations.report.again]
 times = 2
@@ -55,8 +58,22 @@ rules = [{ status = 410, then = "again" }]
 url = "/jobs/${handle}"
 by_default = true
 """
-QUICK, SLOW, HOUR = (SPEC.replace("WAIT", wait) for wait in ("0.05", "2.0", "3600.0"))
+QUICK, SLOW, HOUR = (SPEC.replace("WAIT", wait) for wait in ("0.05", "5.0", "3600.0"))
 REPEATABLE = QUICK.replace('/jobs"\nhandle', '/jobs"\nrepeatable = true\nhandle')
+STARTED = (
+    """
+[[operations.report.before]]
+name = "upload"
+url = "/files"
+keep = { file = "id" }
+
+[[operations.report.start]]
+name = "run"
+url = "/jobs/${handle}/run"
+rules = [{ status = 409, then = "again" }]
+"""
+    + QUICK
+)
 ROWS = answering(b"rows")
 DONE = answering({"state": "done"})
 LOST = answering({"state": "lost", "error": "the cluster was restarted"})
@@ -126,6 +143,27 @@ async def test_a_submit_refused_for_now_is_sent_again(tmp_path: Path, sqlite_url
     assert [one.detail for one in history if one.outcome == "FailedForNow"] == [
         "submitting again, 1 of 2: too many are running: HTTP 409: 5 of 5"
     ]
+
+
+@pytest.mark.slow
+async def test_a_start_refused_for_now_begins_anew(tmp_path: Path, sqlite_url: str) -> None:
+    """With another remote job, and with all that comes before it: the one that was not started is left."""
+    shop = Shop(DONE, DONE)
+    full = answering({"error": "the queue is full"}, status=409)
+    answers = {
+        **shop.answers,
+        "POST /files": answering({"id": "f1"}, {"id": "f2"}),
+        "POST /jobs/1/run": full,
+        "POST /jobs/2/run": answering({}),
+    }
+    async with serving(tmp_path, sqlite_url, STARTED, answers) as (asked, running):
+        job = await running.run()
+        assert await running.file(job.id) == b"rows"
+    assert (job.state, job.handle, job.agains, job.submits) == (State.SUCCEEDED, "2", 1, 2)
+    assert dict(job.kept) == {"file": "f2"}
+    assert [one for one in asked.asked if one.startswith("POST")] == [
+        "POST /files", "POST /jobs", "POST /jobs/1/run", "POST /files", "POST /jobs", "POST /jobs/2/run",
+    ]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -231,10 +269,8 @@ async def test_a_kill_while_the_job_waits(tmp_path: Path, sqlite_url: str) -> No
     shop = Shop(LOST, DONE)
     async with open_provider(shop.answers) as asked:
         config = config_for(tmp_path, SLOW, asked.url, sqlite_url)
-        await _killed(tmp_path, _waits(sqlite_url))
+        waiting = await _killed(tmp_path, _waits(sqlite_url))
         async with daemon_for(config) as running:
-            waiting = await running.jobs.get(1)
-            assert waiting is not None
             job = await running.until(1)
     assert (waiting.state, waiting.agains, waiting.handle) == (State.QUEUED, 1, None)
     assert (job.state, job.agains, job.submits) == (State.SUCCEEDED, 1, 2)
@@ -265,24 +301,25 @@ async def test_a_kill_within_the_second_submit(tmp_path: Path, sqlite_url: str) 
     assert [one for one in outcomes if one in ("FailedForNow", "Unknown")] == ["FailedForNow", "Unknown"]
 
 
-async def _killed(folder: Path, moment: Awaitable[object]) -> None:
+async def _killed(folder: Path, moment: Awaitable[T]) -> T:
     """A daemon that gets one job, and is killed at a moment."""
     with serving_process(folder) as process:
         await submitted_by_command(folder)
-        async with asyncio.timeout(30):
-            await moment
+        async with asyncio.timeout(60):
+            reached = await moment
         process.kill()
+    return reached
 
 
-async def _waits(database_url: str) -> None:
-    """Until job 1 waits for its second submit."""
+async def _waits(database_url: str) -> Job:
+    """Job 1, once it waits for its second submit."""
     database = Database.open(database_url, SystemClock())
     try:
         jobs = JobStore(database)
         while True:
             job = await jobs.get(1)
             if job is not None and job.agains:
-                return
+                return job
             await asyncio.sleep(0.02)
     finally:
         await database.close()

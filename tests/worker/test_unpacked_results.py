@@ -220,3 +220,28 @@ async def test_an_announced_digest_is_that_of_the_archive(tmp_path: Path, sqlite
     }
     async with serving(tmp_path, sqlite_url, spec, answers) as (_, running):
         await check_members(running, await running.run(), data, "export.zip")
+
+
+SHARED = """
+[operations.report.answers]
+fresh_s = 3600
+
+[operations.report.submit]
+url = "/jobs"
+rules = [{ status = 200, then = "ready" }]
+
+[operations.report.results]
+inline = true
+label = "export.zip"
+unpack = "zip"
+"""
+
+
+@pytest.mark.slow
+async def test_a_shared_result_names_its_archive(tmp_path: Path, sqlite_url: str) -> None:
+    """The copies of another job's files came from the same archive."""
+    data = zipped()
+    async with serving(tmp_path, sqlite_url, SHARED, {"POST /jobs": answering(data)}) as (shop, running):
+        await check_members(running, await running.run(), data, "export.zip")
+        await check_members(running, await running.run(), data, "export.zip")
+        assert shop.times("POST /jobs") == 1

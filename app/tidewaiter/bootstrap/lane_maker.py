@@ -27,8 +27,6 @@ from tidewaiter.worker.storage_gate import StorageGate
 from tidewaiter.worker.token_renewal import RefreshTokens, RenewingLane
 from tidewaiter.worker.uploads import Uploads
 
-_BODY_LIMIT = 8 * 1_048_576
-
 
 @dataclass(frozen=True, slots=True)
 class SharedParts:
@@ -96,7 +94,12 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
                 clock,
                 account.origins.declared,
             ),
-            ClientSettings(account.origin, settings.private_ok, _BODY_LIMIT, declared=account.origins.declared),
+            ClientSettings(
+                account.origin,
+                settings.private_ok,
+                settings.bounds.largest_reply_bytes,
+                declared=account.origins.declared,
+            ),
             account.auth.credentials,
             budget,
             named=account.auth.named,

@@ -18,6 +18,7 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.output import json_option, show_json, show_table, table
+from tidewaiter.cli.reason_option import reason_option
 from tidewaiter.domain.formatting import date_and_time, duration, printable
 from tidewaiter.domain.job import State
 
@@ -82,7 +83,7 @@ def list_accounts(invocation: Invocation, /, *, as_json: bool) -> None:
 
 @accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))
 @click.argument("name", shell_complete=name_completion.accounts)
-@click.option("--reason", metavar="TEXT", help="Why, for others; without it, an existing pause keeps its reason.")
+@reason_option
 @json_option
 @config_option
 @pass_invocation

@@ -100,10 +100,10 @@ def _registry(invocation: Invocation) -> Registry:
     if invocation.find_config() is None:
         return Registry.load()
     try:
-        return Registry.load(invocation.load().providers.folders)
+        return Registry.load_usable(invocation.load().providers.folders)
     except ConfigError as error:
         # An editor with the schema helps most while the configuration has errors.
-        return Registry.load(() if error.rest is None else error.rest.providers.folders)
+        return Registry.load_usable(() if error.rest is None else error.rest.providers.folders)
 
 
 def _secrets_of_accounts(loaded: Config) -> set[str]:

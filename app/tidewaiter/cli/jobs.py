@@ -258,20 +258,26 @@ def _act(invocation: Invocation, selection: JobSelection, action: str, *, as_jso
 @jobs.command(epilog=example("tidewaiter jobs adopt 12 r-812"))
 @click.argument("job", type=int)
 @click.argument("handle")
+@click.option(
+    "--keep", multiple=True, metavar="NAME=VALUE", help="A value that the lost reply would have had. Repeatable."
+)
 @json_option
 @config_option
 @pass_invocation
-def adopt(invocation: Invocation, /, *, job: int, handle: str, as_json: bool) -> None:
+def adopt(invocation: Invocation, /, *, job: int, handle: str, keep: Sequence[str], as_json: bool) -> None:
     """Let a parked job follow the remote job HANDLE, which a person has found at the provider.
 
     A job is parked when the outcome of its submit stays unknown. HANDLE is the provider's name for the remote job: an
     id, a token or a URL, as its replies give it. The exit code is 1 if the job is not parked, or another job follows
     that remote job already.
     """
+    kept = dict(name.partition("=")[::2] for name in keep)
+    if any("=" not in one for one in keep):
+        raise click.UsageError("--keep needs NAME=VALUE")
 
     async def follow() -> Job:
         async with open_job_service(invocation) as (service, _):
-            return await service.adopt(job, handle, actor=current_user())
+            return await service.adopt(job, handle, actor=current_user(), kept=kept)
 
     _show_changed(asyncio.run(follow()), as_json)
 

@@ -42,9 +42,17 @@ def providers() -> None:
 @config_option
 @pass_invocation
 def list_providers(invocation: Invocation, /, *, as_json: bool) -> None:
-    """List the built-in providers, and those of the configuration's folders."""
+    """List the built-in providers, and those of the configuration's folders.
+
+    Specs with faults are left out, and told on stderr; the exit code is then 78.
+    """
     registry = _registry(invocation)
-    found = [registry.get(name) for name in registry.names()]
+    _list([registry.get(name) for name in registry.names()], invocation, as_json=as_json)
+    if registry.broken:
+        raise SpecError(fault for faults in registry.broken.values() for fault in faults)
+
+
+def _list(found: list[Provider], invocation: Invocation, *, as_json: bool) -> None:
     if as_json:
         from tidewaiter.services.resource_json import provider_line_json  # noqa: PLC0415  # help and completion do without
 
@@ -140,7 +148,7 @@ def schema() -> None:
 
 def _registry(invocation: Invocation) -> Registry:
     """The providers of the configuration; the built-in ones if there is no configuration."""
-    return Registry.load(() if invocation.find_config() is None else invocation.load().providers.folders)
+    return Registry.load_usable(() if invocation.find_config() is None else invocation.load().providers.folders)
 
 
 def _named(invocation: Invocation, name: str) -> Provider:

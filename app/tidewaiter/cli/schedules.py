@@ -20,6 +20,7 @@ from tidewaiter.cli.invocation import (
 )
 from tidewaiter.cli.job_progress import job_line
 from tidewaiter.cli.output import json_option, show_json, show_table, table
+from tidewaiter.cli.reason_option import reason_option
 from tidewaiter.cli.submit import parameters_of
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, date_and_time, parameters, printable, rfc3339
@@ -135,7 +136,7 @@ def run(
 
 @schedules.command(epilog=example('tidewaiter schedules pause nightly-opens --reason "the data is being repaired"'))
 @click.argument("name", shell_complete=name_completion.schedules)
-@click.option("--reason", metavar="TEXT", help="Why, for others; without it, an existing pause keeps its reason.")
+@reason_option
 @json_option
 @config_option
 @pass_invocation

@@ -211,10 +211,13 @@ class AsyncClient(GroupCalls):
             raise
         return target
 
-    async def adopt(self, number: int, handle: str) -> JobShape:
-        """Let a parked job follow the remote job with this handle, which a person has found. It is sent once."""
-        path = f"/v1/jobs/{number}/adopt"
-        return await self._api.ask(JobShape, "POST", path, json={"handle": handle}, is_repeatable=False)
+    async def adopt(self, number: int, handle: str, *, kept: Mapping[str, str] | None = None) -> JobShape:
+        """Let a parked job follow the remote job with this handle, which a person has found. It is sent once.
+
+        ``kept`` are values that the lost reply would have had, if the provider's spec keeps any.
+        """
+        path, body = f"/v1/jobs/{number}/adopt", {"handle": handle, **({"kept": dict(kept)} if kept else {})}
+        return await self._api.ask(JobShape, "POST", path, json=body, is_repeatable=False)
 
     async def retry(self, number: int) -> JobShape:
         """Submit a job again: the parked job itself, or the new job that repeats an ended one."""

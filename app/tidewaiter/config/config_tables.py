@@ -56,6 +56,12 @@ class BoundsTable(TomlTable):
     largest_file_bytes: Count = Field(
         default=USUAL_BOUNDS.largest_file_bytes, description="most bytes of one file, unpacked; by default 1 TiB"
     )
+    largest_reply_bytes: Annotated[Count, Field(ge=65_536, le=1 << 26)] = Field(
+        default=USUAL_BOUNDS.largest_reply_bytes,
+        description="most bytes of one reply that are read as JSON or XML, such as a page of a list; files are not "
+        "bounded by it. While it is read it needs about nine times as much memory, and 64 MiB, the most, hold the "
+        "daemon up for a second or two; by default 8 MiB",
+    )
     largest_upload_bytes: Annotated[Count, Field(le=1 << 31)] = Field(
         default=USUAL_BOUNDS.largest_upload_bytes,
         description="most bytes of the files that one request sends, which are held in memory; by default 64 MiB",

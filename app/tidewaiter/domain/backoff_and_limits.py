@@ -11,7 +11,7 @@ from tidewaiter.domain.stages import ONLY_SUBMIT, Stages
 class Bounds:
     """The most that an account accepts: files and JSON values in one reply, pages in one list, bytes in one file.
 
-    It sends files of so many bytes in one request at most.
+    It sends files of so many bytes in one request at most, and reads so many bytes of a reply that is no file.
     """
 
     most_files: int = 10_000
@@ -19,6 +19,7 @@ class Bounds:
     most_values: int = 1_000_000
     largest_file_bytes: int = 1 << 40
     largest_upload_bytes: int = 64 << 20
+    largest_reply_bytes: int = 8 << 20
 
 
 USUAL_BOUNDS = Bounds()

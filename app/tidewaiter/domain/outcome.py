@@ -335,9 +335,10 @@ class RetryDecided:
 
 @dataclass(frozen=True, slots=True)
 class AdoptDecided:
-    """A person found the remote job of a parked job."""
+    """A person found the remote job of a parked job. ``kept`` are values that the lost reply would have had."""
 
     handle: str
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 Outcome: TypeAlias = (

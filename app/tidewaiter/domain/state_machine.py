@@ -105,7 +105,7 @@ def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry
     return HistoryEntry(job.id, after.version, now, job.state, after.state, type(outcome).__name__, detail)
 
 
-_KEEPS = (o.Accepted, o.Duplicate, o.StepDone, o.Reused, o.Adopted, o.Pending, o.Ready, o.Stored)
+_KEEPS = (o.Accepted, o.Duplicate, o.StepDone, o.Reused, o.Adopted, o.Pending, o.Ready, o.Stored, o.AdoptDecided)
 _NAMES_REMOTE_JOB = (o.Accepted, o.Duplicate, o.Adopted, o.AdoptDecided, o.Pending, o.Ready, o.Stored)
 
 

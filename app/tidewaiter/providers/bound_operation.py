@@ -16,8 +16,7 @@ from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps
 from tidewaiter.providers.download_replies import Decision, DownloadRequest, FileHead, decide
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.file_listing import FileListing
-from tidewaiter.providers.nested_lists import NestedLists
+from tidewaiter.providers.kept_values import NOTHING_KEPT
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
@@ -142,11 +141,6 @@ class BoundOperation:
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
         return step_replies.read_resolve(self.parts, job, reply, now)
-
-    def listing(self, job: Job) -> FileListing | None:
-        """Finds the links to the job's files if they are in lists that must be requested; else ``None``."""
-        source = self._source(job)
-        return FileListing(source, self.parts.account) if isinstance(source, NestedLists) else None
 
     def links(self, job: Job) -> tuple[Link, ...]:
         """The links to the job's files, if they are known from the poll that said ready or from the spec.
@@ -275,6 +269,18 @@ class BoundOperation:
         """Whether the next request of a job that waits for its submit comes before the submit."""
         return self.policy.stages.at(job) in self.parts.steps.before
 
+    def kept_by_stage(self, job: Job, given: Mapping[str, str]) -> dict[str, str] | str:
+        """The values of a lost reply to the request of the job's stage, as a person gives them, or their fault."""
+        steps = self.parts.steps
+        if self.policy.stages.starts(job):
+            stages = steps.start.get(self.policy.stages.at(job))
+            step = None if stages is None else stages.of(job)
+            keep = NOTHING_KEPT if step is None else step.keep
+        else:
+            submit = steps.submit.of(job)
+            keep = NOTHING_KEPT if submit is None else submit.keep
+        return keep.given(job, given, self.own)
+
     def calls_back(self, job: Job) -> bool:
         """Whether the submit of this job sends the callback URL, and not an address in the job's parameters.
 
@@ -338,7 +344,7 @@ class BoundOperation:
         """
         reuse, account = self.parts.steps.reuse.of(job), self.parts.account
         began = job.submits or job.polls or job.stage is not None
-        if reuse is None or began or (reuse.newer is not None and job.params.get(reuse.newer) is True):
+        if reuse is None or began or not reuse.is_for({**self.parts.steps.reuse.defaults, **job.params}):
             return None
         bounds = replace(account.bounds, most_pages=min(account.bounds.most_pages, reuse.most_pages))
         reader = PageReader(reuse.paged, account.messages, account.origin, bounds=bounds)

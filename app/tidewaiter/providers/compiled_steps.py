@@ -5,6 +5,7 @@ The account's settings select the variants of a step once; the job's parameters 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 from tidewaiter.domain.http_values import Json
@@ -17,7 +18,7 @@ from tidewaiter.providers.remote_job_search import Adopt, Reuse, compile_adopt, 
 from tidewaiter.providers.reply import Reading, url_fault
 from tidewaiter.providers.reply_limits import WaitRules, compile_waits
 from tidewaiter.providers.reply_rules import Rules, expand
-from tidewaiter.providers.request_building import HANDLE, Build, compile_request
+from tidewaiter.providers.request_building import HANDLE, Build, compile_request, kept_url
 from tidewaiter.providers.result_files import Results, compile_results
 from tidewaiter.providers.spec.field_types import SpecVariant
 from tidewaiter.providers.spec.provider_spec import OperationSpec
@@ -130,6 +131,8 @@ def compile_steps(
     reply = spec.reply or reply
     defaults = {name: one.default for name, one in spec.params.items() if one.default is not None}
     handle_is_url = any(url.startswith(HANDLE) for url in urls_of(spec))
+    kept_urls = frozenset(name for name in map(kept_url, urls_of(spec)) if name is not None)
+    keeping = partial(compile_keep, urls=kept_urls, base_url=base_url)
 
     def submit(one: SubmitSpec, at: str) -> SubmitStep:
         build = compile_request(one, base_url, settings, fresh=True)
@@ -137,7 +140,7 @@ def compile_steps(
         fault = _compile_handle_fault(compile_pick(one.handle), base_url, is_url=handle_is_url)
         rules = Rules(one.rules, f"{at}.rules")
         made = _compile_handle_from(one.handle_from, base_url, settings, is_url=handle_is_url)
-        keep, xml = compile_keep(one.keep), xml_form(one.reply, reply)
+        keep, xml = keeping(one.keep), xml_form(one.reply, reply)
         return SubmitStep(build, rules, handle, fault, _names_callback(one), one.repeatable, xml, keep, made)
 
     def poll(one: PollSpec, at: str) -> PollStep:
@@ -148,7 +151,7 @@ def compile_steps(
             _compile_progress(one.progress),
             compile_waits(one.retry_after),
             xml_form(one.reply, reply),
-            compile_keep(one.keep),
+            keeping(one.keep),
         )
 
     def ending(one: CancelSpec, at: str) -> RemoteJobEndStep:
@@ -179,8 +182,8 @@ def compile_steps(
         results=choose(spec.results, "results", results),
         cancel=choose(spec.cancel, "cancel", ending),
         cleanup=choose(spec.cleanup, "cleanup", ending),
-        before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults, reply=reply),
-        start=compile_stages(spec.start, base_url, settings, f"{key}.start", defaults, reply=reply),
+        before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults, keeping=keeping, reply=reply),
+        start=compile_stages(spec.start, base_url, settings, f"{key}.start", defaults, keeping=keeping, reply=reply),
     )
 
 

@@ -63,7 +63,8 @@ class Messages:
     def unreadable(self, reading: Reading) -> str:
         """Why a reply that should be JSON, or XML, could not be read."""
         if reading.truncated:
-            return f"HTTP {reading.status}, and a body too long to be read as {reading.form}"
+            what = f"HTTP {reading.status}, and a body too long to be read as {reading.form}"
+            return f"{what}: raise largest_reply_bytes in the account's bounds"
         if reading.fault is not None:
             return f"HTTP {reading.status}, and {reading.fault}"
         if not reading.body.strip():

@@ -273,7 +273,10 @@ class PageReader:
                 return after
             return ListedItems(items, after, self.paged.ends(job, reading, len(items)), reading.url)
         if reading.truncated:
-            return Refused(f"page {page.number} of the list is too long to be read: smaller pages are needed")
+            return Refused(
+                f"page {page.number} of the list is too long to be read: request smaller pages, or raise "
+                "largest_reply_bytes in the account's bounds"
+            )
         if reading.fault is not None:
             return Refused(self.messages.unreadable(reading))
         if reading.malformed:

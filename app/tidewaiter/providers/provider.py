@@ -20,6 +20,7 @@ from tidewaiter.providers.compiled_operation import AccountParts, CompiledOperat
 from tidewaiter.providers.compiled_steps import Steps, compile_steps
 from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
 from tidewaiter.providers.extract import compile_pick
+from tidewaiter.providers.limit_spent import LimitReader
 from tidewaiter.providers.login_replies import LoginSession
 from tidewaiter.providers.messages import Messages
 from tidewaiter.providers.own_credentials import OwnCredentials
@@ -27,13 +28,13 @@ from tidewaiter.providers.parameters import check_settings, names_as_written
 from tidewaiter.providers.reply import Reading, origin_of
 from tidewaiter.providers.reply_defaults import Trouble, is_success, provider_trouble
 from tidewaiter.providers.reply_headers import retry_after
-from tidewaiter.providers.reply_limits import LimitHeaders, limit_headers
+from tidewaiter.providers.reply_limits import limit_headers
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import NO_JOB, ORIGINS, compile_request
 from tidewaiter.providers.result_sharing import sharing_of
 from tidewaiter.providers.spec.field_types import holds
+from tidewaiter.providers.spec.limits_spec import LimitsSpec
 from tidewaiter.providers.spec.provider_spec import (
-    LimitsSpec,
     OperationSpec,
     ProviderSpec,
 )
@@ -271,7 +272,7 @@ class BoundAccount:
     origins: OwnOrigins
     auth: AccountAuth = field(repr=False)
     limits: Limits
-    limit_headers: LimitHeaders | None
+    limit_headers: LimitReader | None
     operations: Mapping[str, BoundOperation]
     probe: Probe | None = field(default=None, repr=False)
     shown_settings: Mapping[str, Json] = field(default_factory=dict, repr=False)

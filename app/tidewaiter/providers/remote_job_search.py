@@ -92,7 +92,7 @@ class Reuse:
     """The compiled ``reuse`` table.
 
     ``created`` reads when an item was made. An item older than ``within_s`` is not reused, and a job whose parameter
-    ``newer`` is true reuses none.
+    ``newer`` is true, or that has one of ``only_without``, reuses none.
     """
 
     paged: PagedList
@@ -100,7 +100,13 @@ class Reuse:
     created: Search
     within_s: float
     newer: str | None
+    only_without: tuple[str, ...]
     most_pages: int
+
+    def is_for(self, params: Mapping[str, Json]) -> bool:
+        """Whether a job with these parameters may reuse a remote job."""
+        newer = self.newer is not None and params.get(self.newer) is True
+        return not newer and all(params.get(name) is None for name in self.only_without)
 
 
 def compile_adopt(
@@ -147,6 +153,7 @@ def compile_reuse(
         created=compile_expression(spec.created),
         within_s=spec.within_s,
         newer=spec.newer,
+        only_without=spec.only_without,
         most_pages=spec.most_pages,
     )
 

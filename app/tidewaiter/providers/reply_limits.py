@@ -8,9 +8,11 @@ from typing import Final, NamedTuple
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import field_values
 from tidewaiter.providers.extract import Pick, as_text, compile_pick
+from tidewaiter.providers.limit_spent import LONGEST_WAIT_S, TOO_MANY, LimitReader, LimitSpent
+from tidewaiter.providers.quota_headers import QuotaHeaders
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_headers import parse_http_date, retry_after
-from tidewaiter.providers.spec.provider_spec import LimitHeadersSpec
+from tidewaiter.providers.spec.limits_spec import LimitHeadersSpec
 from tidewaiter.providers.spec.step_specs import RetryAfterSpec
 from tidewaiter.providers.wait_times import WaitUnit, parse_wait
 
@@ -60,17 +62,6 @@ NOT_BEFORE: Final = WaitRules((), header_is_exact=False)
 
 
 _LIMIT_NUMBER = re.compile(r"\s*(-?[0-9]{1,18})(?:[.;,\s]|$)")
-_LONGEST_WAIT_S = 3600.0
-_TOO_MANY = 429
-
-
-@dataclass(frozen=True, slots=True)
-class LimitSpent:
-    """Nothing is left of the provider's limit. ``refused``: it refused the request for that reason."""
-
-    wait_s: float
-    reason: str
-    refused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +83,7 @@ class LimitHeaders:
         A time is counted from the reply's Date, because the server's clock and ours may differ. For a refusal with
         Retry-After these headers are not needed.
         """
-        refused = status == _TOO_MANY
+        refused = status == TOO_MANY
         left = min(self._numbers(headers, self.remaining), default=None)
         if refused and retry_after(headers, now) is not None:
             return None
@@ -115,10 +106,12 @@ class LimitHeaders:
         return [float(found[1]) for value in values if (found := _LIMIT_NUMBER.match(value)) is not None]
 
 
-def limit_headers(spec: LimitHeadersSpec | None, limits: Limits) -> LimitHeaders | None:
+def limit_headers(spec: LimitHeadersSpec | None, limits: Limits) -> LimitReader | None:
     """The compiled form of ``limits.headers``; ``None`` if the provider has no such headers."""
     if spec is None:
         return None
+    longest_s = LONGEST_WAIT_S if limits.requests is None else limits.period_s
+    if spec.rate_limit is not None:
+        return QuotaHeaders(spec.rate_limit.lower(), None if spec.policy is None else spec.policy.lower(), longest_s)
     limit, remaining = (None if name is None else name.lower() for name in (spec.limit, spec.remaining))
-    longest_s = _LONGEST_WAIT_S if limits.requests is None else limits.period_s
-    return LimitHeaders(limit, remaining, spec.reset.lower(), spec.reset_is == "epoch", longest_s)
+    return LimitHeaders(limit, remaining, (spec.reset or "").lower(), spec.reset_is == "epoch", longest_s)

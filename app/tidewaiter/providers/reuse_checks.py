@@ -8,6 +8,7 @@ from tidewaiter.providers.spec_trees import Tree, variants_of
 from tidewaiter.providers.template import references_in
 
 _SENT = ("url", "query", "headers", "json", "form")
+_NAMING = ("ignores", "only_without")
 
 
 def reuse_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:
@@ -16,20 +17,29 @@ def reuse_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:
     sent = {name: None for one in asked for part in _SENT for name in _params_in(one.get(part))}
     yield from reuse_kept_faults(operation, key)
     for at, search in variants_of(operation.get("reuse"), f"{key}.reuse"):
-        ignores = search.get("ignores")
-        ignored = [one for one in ignores if isinstance(one, str)] if isinstance(ignores, list) else []
-        for name in ignored:
-            if name not in sent:
-                yield f"{at}.ignores", f"names {name}, which the submit does not send: remove it"
-        compared = {*_params_in(search.get("match")), *ignored, search.get("newer")}
+        named = {key: list(_names(search.get(key))) for key in _NAMING}
+        for list_key, names in named.items():
+            for name in names:
+                if name not in sent:
+                    yield f"{at}.{list_key}", f"names {name}, which the submit does not send: remove it"
+        for name in named["ignores"]:
+            if name in named["only_without"]:
+                yield f"{at}.ignores", f"names {name}, which only_without names, too: keep one of them"
+        compared = {*_params_in(search.get("match")), *named["ignores"], *named["only_without"], search.get("newer")}
         missing = [name for name in sent if name not in compared]
         if missing:
-            named = ", ".join(f"${{params.{name}}}" for name in missing)
+            shown = ", ".join(f"${{params.{name}}}" for name in missing)
             reason = (
-                f"does not compare {named}, which the submit sends, so a job could get the result of another question: "
-                "add it to match, or its name to ignores if it does not change the result"
+                f"does not compare {shown}, which the submit sends, so a job could get the result of another question: "
+                "add it to match, or its name to ignores if it does not change the result, or to only_without if the "
+                "list does not show it"
             )
             yield f"{at}.match", reason
+
+
+def _names(value: object) -> Iterator[str]:
+    if isinstance(value, list):
+        yield from (one for one in value if isinstance(one, str))
 
 
 def _params_in(tree: Any) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The compiled requests before the submit, and those after it that start the remote job."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, TypeVar
 
@@ -19,10 +19,11 @@ from tidewaiter.domain.outcome import (
     Unsent,
 )
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.kept_values import KeptValues, compile_keep
+from tidewaiter.providers.kept_values import KeptValues
 from tidewaiter.providers.reply_defaults import Trouble
 from tidewaiter.providers.reply_rules import Rules
 from tidewaiter.providers.request_building import Build, compile_request
+from tidewaiter.providers.spec.keep_spec import KeepSpec
 from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.stage_specs import BeforeSpec, StageSpec, StartSpec
 from tidewaiter.providers.step_variants import StepVariants, variants_for
@@ -60,9 +61,20 @@ def compile_stages(
     key: str,
     defaults: Mapping[str, Json],
     *,
+    keeping: Callable[[Mapping[str, KeepSpec]], KeptValues],
     reply: ReplySpec | None = None,
 ) -> StageSteps:
-    """The compiled form of ``before`` or ``start``, at ``key`` of the spec; ``reply`` says how replies are read."""
+    """The compiled form of ``before`` or ``start``, at ``key`` of the spec.
+
+    Args:
+        specs: the tables.
+        base_url: the base of URLs that begin with ``/``.
+        settings: the account's values.
+        key: the place of the tables in the spec.
+        defaults: of the parameters.
+        keeping: compiles a ``keep`` table.
+        reply: how replies are read, unless a step says otherwise.
+    """
 
     def step(spec: StageSpec, at: str) -> StageStep:
         starts = isinstance(spec, StartSpec)
@@ -70,7 +82,7 @@ def compile_stages(
         rules = spec.rules if isinstance(spec, BeforeSpec | StartSpec) else ()
         repeatable = spec.repeatable if isinstance(spec, StartSpec) else True
         xml = xml_form(spec.reply, reply)
-        return StageStep(build, Rules(rules, f"{at}.rules"), compile_keep(spec.keep), repeatable, xml)
+        return StageStep(build, Rules(rules, f"{at}.rules"), keeping(spec.keep), repeatable, xml)
 
     found = variants_for(specs, settings, key)
     return {spec.name: StepVariants(((when, at, step(spec, at)),), defaults) for when, at, spec in found}

@@ -25,18 +25,16 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, NewJob, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.state_machine import advance
-from tidewaiter.domain.url import HIDDEN, shown_handle
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_accounts import accounts_within, faulty_among
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.extract import as_handle
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services.actors import LONGEST_NAME, Actor, one_line, requested_by
+from tidewaiter.services.adoption import adoption
 from tidewaiter.services.audit import audited, target_of
 from tidewaiter.services.batch_events import log_batch
 from tidewaiter.services.failure_groups import FailureGroup, failure_groups
-from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, RequestError, new_job, new_job_of
+from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, new_job, new_job_of
 from tidewaiter.services.wait_reasons import LaneReport, lane_report, limit_opens_at
 
 _AT_ONCE: Final = 100
@@ -250,39 +248,29 @@ class JobService:
                 raise ConflictError(f"job {job_id} has ended already: it is {job.state}")
             return await self.job(job_id)
 
-    async def adopt(self, job_id: int, handle: str, *, actor: Actor) -> Job:
+    async def adopt(self, job_id: int, handle: str, *, actor: Actor, kept: Mapping[str, str] | None = None) -> Job:
         """Let a parked job follow a remote job that a person has found.
 
         Args:
             job_id: the parked job.
             handle: the provider's name for the remote job.
             actor: who has found it.
+            kept: values that the lost reply would have had, and that later requests need.
 
         Raises:
             RequestError: the job is not parked, the handle cannot be polled, or another job follows it.
         """
         async with audited(self._actions, self._clock, actor, "adopt", f"job {job_id}"):
-            return await self._adopt(job_id, handle, actor)
+            return await self._adopt(await self.job(job_id), handle, kept or {}, actor)
 
-    async def _adopt(self, job_id: int, handle: str, actor: Actor) -> Job:
-        job = await self.job(job_id)
+    async def _adopt(self, job: Job, handle: str, kept: Mapping[str, str], actor: Actor) -> Job:
         if job.state is not State.PARKED:
-            raise ConflictError(f"job {job_id} is not parked: it is {job.state}")
-        operation = self._operation(job.account, job.operation)
-        named = as_handle(handle)
-        if named is None:
-            raise RequestError(f"{shown_handle(handle)!r} cannot be the name of a remote job")
-        if HIDDEN in named:
-            raise RequestError("the name of the remote job is not whole: what is shown as [redacted] has to be given")
-        named = operation.own.without(named)
+            raise ConflictError(f"job {job.id} is not parked: it is {job.state}")
+        decision = adoption(job, self._operation(job.account, job.operation), handle, kept)
         try:
-            operation.poll(job.but(handle=named))
-        except UnsendableError as error:
-            raise RequestError(f"job {job_id} cannot follow {shown_handle(named)!r}: {error}") from error
-        try:
-            return await self._decide(job, o.AdoptDecided(named), actor)
+            return await self._decide(job, decision, actor)
         except HandleTakenError as error:
-            raise ConflictError(f"job {job_id} cannot adopt it: {error}") from error
+            raise ConflictError(f"job {job.id} cannot adopt it: {error}") from error
 
     async def unhandled(self) -> list[FailureGroup]:
         """The unhandled failures by account, operation and cause, with what to do about each group."""

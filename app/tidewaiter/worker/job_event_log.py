@@ -153,6 +153,7 @@ class JobLog:
                     **_step(job),
                     state_from=update.state_from.value,
                     outcome=_name(update),
+                    stage=job.stage,
                     handle=job.shown_handle,
                     reason=job.reason,
                     polls=job.polls,

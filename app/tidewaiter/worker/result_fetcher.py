@@ -10,6 +10,7 @@ from random import Random
 from tidewaiter.clock import Clock
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.file_identity import identities, landed_archives, pair_files
 from tidewaiter.domain.file_names import file_name, free_places
 from tidewaiter.domain.http_values import Link
@@ -305,7 +306,9 @@ class ResultFetcher:
                 stored = await self._storage.copy(one.key, key)
                 if stored.sha256 != one.sha256:
                     return o.Retry(f"the files of job {result.job_id}, whose result this job shares, have changed")
-                copies.append(replace(one, key=key, landed_at=self._clock.now(), identity=None))
+                # A copy is no file of a link, but the archive that it came from stays in the manifest.
+                kept = None if ArchiveMember.read(one.identity) is None else one.identity
+                copies.append(replace(one, key=key, landed_at=self._clock.now(), identity=kept))
                 self._job_log.landed(job, copies[-1], 0)
         except StorageError as error:
             return storage_failure(error)

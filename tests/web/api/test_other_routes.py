@@ -20,6 +20,7 @@ async def test_accounts(any_site: ApiServer) -> None:
     assert (paused.status, paused.json["pause"]["by"]) == (200, "person")
     shown = (await site.get("/v1/accounts/quay")).json
     assert shown["pause"]["reason"] == "their maintenance"
+    assert (await site.post("/v1/accounts/quay/pause")).json["pause"]["reason"] == "their maintenance", "it is kept"
     resumed = (await site.post("/v1/accounts/quay/resume")).json
     assert resumed["pause"] is None
     assert resumed["paused_s"] >= 0

@@ -5,16 +5,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from tidewaiter.domain.http_values import JsonObject
-from tidewaiter.providers.account_overrides import LimitsOverride
 from tidewaiter.providers.spec.all_auth_spec import Auth, NamedAuth
 from tidewaiter.providers.spec.auth_spec import Seconds
 from tidewaiter.providers.spec.field_types import (
     HANDLE_IS,
     KEPT,
-    HeaderName,
     Items,
     Name,
     OneOrMore,
@@ -22,6 +20,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecTable,
     Text,
 )
+from tidewaiter.providers.spec.limits_spec import LimitsSpec
 from tidewaiter.providers.spec.origin_spec import OriginSpec
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec, check_names
 from tidewaiter.providers.spec.reply_spec import ReplySpec
@@ -39,36 +38,6 @@ from tidewaiter.providers.spec.step_specs import (
     SubmitSpec,
 )
 from tidewaiter.providers.spec.value_spec import SettingSpec
-
-
-class LimitHeadersSpec(SpecTable):
-    """Headers with the rest of the provider's limit, on every reply."""
-
-    limit: HeaderName | None = Field(default=None, description="the number of permitted requests; only shown to people")
-    remaining: HeaderName | None = Field(
-        default=None,
-        description="how many of them are left. At 0 the account waits, unless its own requests explain the "
-        "0: then `requests` decides",
-    )
-    reset: HeaderName = Field(description="when the limit is reset. Also for a 429 without Retry-After")
-    reset_is: Literal["epoch", "seconds"] = Field(
-        default="epoch",
-        description="`epoch` seconds, counted from the reply's Date because clocks differ, or `seconds` from now",
-    )
-
-
-class LimitsSpec(LimitsOverride):
-    """The limits of an account, unless the operator sets others, and the headers that report them.
-
-    An account may replace them in ``[accounts.NAME.limits]``. Without these keys nothing is limited but the requests in
-    flight (64); a period has 60 seconds.
-    """
-
-    model_config = ConfigDict(strict=True)
-
-    headers: LimitHeadersSpec | None = Field(
-        default=None, description="the rest of the limit, on every reply of the API's own origin"
-    )
 
 
 class AnswersSpec(SpecTable):

@@ -23,12 +23,14 @@ from tidewaiter.providers.spec.field_types import (
 )
 from tidewaiter.providers.spec.reply_spec import ReplySpec
 
-_BEGINNING = re.compile(r"/|\$\{handle\}|\$\{item\.[a-z][a-z0-9_]*\}")
+_BEGINNING = re.compile(r"/|\$\{handle\}|\$\{(?:item|kept)\.[a-z][a-z0-9_]*\}")
 
 
 def _url_template(value: str) -> str:
     if _BEGINNING.match(value) is None:
-        raise InvalidValueError("must begin with / or with ${handle}, or in a list with ${item.NAME}")
+        raise InvalidValueError(
+            "must begin with /, with ${handle}, with a kept value, ${kept.NAME}, or in a list with ${item.NAME}"
+        )
     return value
 
 
@@ -55,8 +57,8 @@ class RequestSpec(SpecTable):
     """One request. References ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
     A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
-    with ``${handle}``, or with ``${item.NAME}``, is that value itself, an absolute or relative URL, byte for byte.
-    ``base`` sends it to another origin of the provider, and ``auth`` with other credentials. A key of ``query``,
+    with ``${handle}``, ``${kept.NAME}`` or ``${item.NAME}`` is that value itself, an absolute or relative URL, byte for
+    byte. ``base`` sends it to another origin of the provider, and ``auth`` with other credentials. A key of ``query``,
     ``headers``, ``json`` or ``form`` is left out if its reference has no value.
     """
 

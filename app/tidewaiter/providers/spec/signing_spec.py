@@ -69,7 +69,7 @@ class Aws4Auth(SpecVariant):
 
     type: Literal["aws4"]
     region: Text = Field(description="the region, such as `eu-west-1`")
-    service: Text = Field(description="the name of the service in signatures, such as `athena` or `s3`")
+    service: Text = Field(description="the name of the service in signatures, such as `s3`")
     credentials: Literal["keys", "machine"] = Field(
         default="keys",
         description="`keys`: those below. `machine`: the machine's own, from its environment, shared files, web "

@@ -239,7 +239,8 @@ class ReuseSpec(SearchSpec):
 
     An item matches if every expression of ``match`` finds the value of its template, and ``where`` is true. Scalars are
     compared as text, times also as points in time, arrays and objects as JSON. A template without a value matches an
-    item in which the expression finds nothing. Every parameter of the submit must be in ``match`` or ``ignores``.
+    item in which the expression finds nothing. Every parameter of the submit must be in ``match``, ``only_without`` or
+    ``ignores``.
 
     The newest match on the first page with one is used, if it is not older than ``within_s``. The search can only save
     a submit: if it fails, or the remote job that it found fails, the job is submitted.
@@ -255,6 +256,11 @@ class ReuseSpec(SearchSpec):
     )
     newer: Name | None = Field(
         default=None, description="the name of a boolean parameter: a job for which it is true reuses nothing"
+    )
+    only_without: Items[Name] = Field(
+        default=(),
+        description="names of parameters of the submit that the list does not show: a job with a value for one of them "
+        "reuses nothing",
     )
     ignores: Items[Name] = Field(
         default=(), description="names of parameters of the submit that do not change the result"

@@ -11,9 +11,9 @@ from tidewaiter.services.resource_json import (
 )
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api import provider_schemas
-from tidewaiter.web.api.request_input import read_body
+from tidewaiter.web.api.request_input import read_reason
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
-from tidewaiter.web.callers import REASON, actor_of
+from tidewaiter.web.callers import actor_of
 from tidewaiter.web.problems import ProblemError
 
 
@@ -100,10 +100,9 @@ class AccountRoutes:
 
     async def pause(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Pause an account."""
-        body = await read_body(request, shapes.PauseReason)
-        request[REASON] = body.reason or ""
+        reason = await read_reason(request, shapes.PauseReason)
         name, actor = request.match_info["name"], actor_of(request)
-        return json_reply(account_json(await self._context.accounts(request).pause(name, body.reason, actor=actor)))
+        return json_reply(account_json(await self._context.accounts(request).pause(name, reason, actor=actor)))
 
     async def resume(self, request: web.Request, _: QueryParameters) -> web.Response:
         """End the pause of an account."""

@@ -88,14 +88,19 @@ class AdoptionBody(Incoming):
     handle: Annotated[
         str, StringConstraints(min_length=1, max_length=4096), Field(description="the provider's name for it")
     ]
+    kept: Annotated[dict[str, str], Field(description="values that the lost reply would have had")] = {}
 
 
-class PauseReason(Incoming):
+class GivenReason(Incoming):
+    """Why something is paused; without it, an existing pause keeps its reason."""
+
+    reason: Annotated[
+        str | None, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")
+    ] = None
+
+
+class PauseReason(GivenReason):
     """Why an account is paused."""
-
-    reason: Annotated[str, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")] = (
-        "paused through the API"
-    )
 
 
 class Outgoing(BaseModel):

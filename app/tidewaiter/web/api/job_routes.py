@@ -188,7 +188,8 @@ class JobRoutes:
     async def adopt(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Let a parked job follow a remote job."""
         number, body = job_number(request), await read_body(request, shapes.AdoptionBody)
-        job = await self._context.jobs(request).adopt(number, body.handle, actor=actor_of(request))
+        service = self._context.jobs(request)
+        job = await service.adopt(number, body.handle, actor=actor_of(request), kept=body.kept)
         return self._reply(job, 202)
 
     async def poll(self, request: web.Request, _: QueryParameters) -> web.Response:

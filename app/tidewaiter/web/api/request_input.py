@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from tidewaiter.database.job_list import LARGEST_ID
 from tidewaiter.domain.http_values import Json
 from tidewaiter.services import JobRequest, JobRequestFault, RefusedError
-from tidewaiter.web.api.body_schemas import Incoming
+from tidewaiter.web.api.body_schemas import GivenReason, Incoming
+from tidewaiter.web.callers import REASON
 from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.request_reading import number_of, read_bytes
 
@@ -57,6 +58,13 @@ async def read_body(request: web.Request, shape: type[Shape], largest: int = LAR
     if not raw.strip() and not any(field.is_required() for field in shape.model_fields.values()):
         return shape()
     return check_shape(await asyncio.to_thread(parse_json, raw) if len(raw) > LARGE else parse_json(raw), shape)
+
+
+async def read_reason(request: web.Request, shape: type[GivenReason]) -> str | None:
+    """The reason in the body of a request that pauses something, which the audit gets, too; raises as above."""
+    body = await read_body(request, shape)
+    request[REASON] = body.reason or ""
+    return body.reason
 
 
 def check_shape(document: Json, shape: type[Shape], *where: str | int) -> Shape:

@@ -8,9 +8,9 @@ from tidewaiter.domain.job_json import job_json
 from tidewaiter.services.resource_json import schedule_json
 from tidewaiter.web.api import schedule_schemas as shapes
 from tidewaiter.web.api.body_schemas import JobShape
-from tidewaiter.web.api.request_input import read_body
+from tidewaiter.web.api.request_input import read_body, read_reason
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
-from tidewaiter.web.callers import REASON, Role, actor_of
+from tidewaiter.web.callers import Role, actor_of
 
 _AGAIN: Final = "1"
 
@@ -35,18 +35,19 @@ class ScheduleRoutes:
             ApiRoute(
                 "POST", "/v1/schedules/{name}/run", "runSchedule", "Submit a schedule's job now", self.run,
                 {202: ApiResponse("the job, not at its end yet", JobShape, headers=headers)},
-                body=shapes.ScheduleRunBody, problems=(404,),
+                body=shapes.ScheduleRunBody, problems=(404, 409),
                 detail="It is submitted in addition to the ticks, with the dates of today or of the given day.",
                 role=Role.SUBMIT, limited=True,
             ),
             ApiRoute(
                 "POST", "/v1/schedules/{name}/pause", "pauseSchedule", "Pause a schedule", self.pause,
-                {200: ApiResponse("its status", shapes.ScheduleShape)}, body=shapes.SchedulePauseBody, problems=(404,),
-                detail="Its ticks are not served until somebody resumes it. Jobs that exist continue.", limited=True,
+                {200: ApiResponse("its status", shapes.ScheduleShape)}, body=shapes.SchedulePauseBody,
+                problems=(404, 409), limited=True,
+                detail="Its ticks are not served until somebody resumes it. Jobs that exist continue.",
             ),
             ApiRoute(
                 "POST", "/v1/schedules/{name}/resume", "resumeSchedule", "End the pause of a schedule", self.resume,
-                {200: ApiResponse("its status", shapes.ScheduleShape)}, problems=(404,),
+                {200: ApiResponse("its status", shapes.ScheduleShape)}, problems=(404, 409),
                 detail="The ticks that have passed in the pause count as missed: `catch_up` decides whether none, the "
                 "last one or all of them are served.", limited=True,
             ),
@@ -68,10 +69,9 @@ class ScheduleRoutes:
 
     async def pause(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Pause a schedule."""
-        body = await read_body(request, shapes.SchedulePauseBody)
-        request[REASON] = body.reason or ""
+        reason = await read_reason(request, shapes.SchedulePauseBody)
         name, actor = request.match_info["name"], actor_of(request)
-        return json_reply(schedule_json(await self._context.schedules(request).pause(name, body.reason, actor=actor)))
+        return json_reply(schedule_json(await self._context.schedules(request).pause(name, reason, actor=actor)))
 
     async def resume(self, request: web.Request, _: QueryParameters) -> web.Response:
         """End the pause of a schedule."""

@@ -3,17 +3,13 @@
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue, SkipValidation, StringConstraints
+from pydantic import Field, JsonValue, SkipValidation
 
-from tidewaiter.web.api.body_schemas import Incoming, JobNumber, Moment, Outgoing
+from tidewaiter.web.api.body_schemas import GivenReason, Incoming, JobNumber, Moment, Outgoing
 
 
-class SchedulePauseBody(Incoming):
+class SchedulePauseBody(GivenReason):
     """Why a schedule is paused."""
-
-    reason: Annotated[
-        str | None, StringConstraints(min_length=1, max_length=500), Field(description="for others to read")
-    ] = None
 
 
 class ScheduleRunBody(Incoming):

@@ -83,7 +83,7 @@ def test_the_link_of_an_item_gets_a_query() -> None:
         (
             PARTS.replace("/reports/${handle}/parts/${item.number}", "${item.number}"),
             {"no": "ftp://x"},
-            "a file is listed whose request cannot be built: the value of ${item.number} is no URL: 'ftp://x'",
+            "a file is listed whose request cannot be built: the value of ${item.number} 'ftp://x' is no URL",
         ),
     ],
 )
@@ -184,8 +184,7 @@ def test_the_request_is_part_of_the_identity() -> None:
         ),
         (
             '[operations.report.results]\nurl = "files/x"\n',
-            "results.url: must begin with /, with ${handle}, with a kept value, ${kept.NAME}, or in a list with "
-            "${item.NAME}",
+            "results.url: must begin with /, with ${handle} or ${kept.NAME}, or in a list with ${item.NAME}",
         ),
     ],
 )

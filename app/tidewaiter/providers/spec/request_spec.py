@@ -23,14 +23,12 @@ from tidewaiter.providers.spec.field_types import (
 )
 from tidewaiter.providers.spec.reply_spec import ReplySpec
 
-_BEGINNING = re.compile(r"/|\$\{handle\}|\$\{(?:item|kept)\.[a-z][a-z0-9_]*\}")
+_BEGINNING = re.compile(r"/|\$\{handle\}|\$\{(?:kept|item)\.[a-z][a-z0-9_]*\}")
 
 
 def _url_template(value: str) -> str:
     if _BEGINNING.match(value) is None:
-        raise InvalidValueError(
-            "must begin with /, with ${handle}, with a kept value, ${kept.NAME}, or in a list with ${item.NAME}"
-        )
+        raise InvalidValueError("must begin with /, with ${handle} or ${kept.NAME}, or in a list with ${item.NAME}")
     return value
 
 

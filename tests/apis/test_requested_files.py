@@ -118,7 +118,7 @@ async def test_twilio_redirects_to_the_file_of_each_day(tmp_path: Path) -> None:
     async def create(request: web.Request) -> web.Response:
         form = await request.post()
         assert (form["StartDay"], form["EndDay"]) == ("2026-01-01", "2026-01-03")
-        assert str(form["FriendlyName"]).startswith("tidewaiter ")
+        assert str(form["FriendlyName"]).startswith("tidewaiter-")
         return web.json_response({"job_sid": "JS1"}, status=201)
 
     async def day(request: web.Request) -> web.Response:

@@ -16,13 +16,15 @@ from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps
 from tidewaiter.providers.download_replies import Decision, DownloadRequest, FileHead, decide
 from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.file_listing import FileListing
 from tidewaiter.providers.kept_values import NOTHING_KEPT
+from tidewaiter.providers.nested_lists import NestedLists
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
 from tidewaiter.providers.remote_job_search import RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
-from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
+from tidewaiter.providers.result_files import JoinedPages, LinkRequest, OneFile, ResultSource
 from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.stage_replies import read_before, read_start
 from tidewaiter.providers.stage_steps import Prepared, Started, needed_stage, with_own_key
@@ -142,6 +144,11 @@ class BoundOperation:
         """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
         return step_replies.read_resolve(self.parts, job, reply, now)
 
+    def listing(self, job: Job) -> FileListing | None:
+        """Finds the links to the job's files if they are in lists that must be requested; else ``None``."""
+        source = self._source(job)
+        return FileListing(source, self.parts.account) if isinstance(source, NestedLists) else None
+
     def links(self, job: Job) -> tuple[Link, ...]:
         """The links to the job's files, if they are known from the poll that said ready or from the spec.
 
@@ -149,9 +156,9 @@ class BoundOperation:
             UnsendableError: the job lacks a value for the links.
         """
         results = self.parts.steps.results.of(job)
-        if results is not None and isinstance(results.source, FixedUrl):
-            url = results.source.build(job, None)
-            return (results.link(job, url, send_auth=results.source.send_auth),)
+        if results is not None and isinstance(results.source, OneFile):
+            request = results.source.build(job, "")
+            return (results.requested(job, request, send_auth=results.source.send_auth),)
         if isinstance(job.links, SealedLinks):
             raise UnsendableError("the links are still encrypted")
         return job.links

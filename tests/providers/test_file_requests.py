@@ -184,7 +184,7 @@ def test_the_request_is_part_of_the_identity() -> None:
         ),
         (
             '[operations.report.results]\nurl = "files/x"\n',
-            "results.url: must begin with / or with ${handle}, or in a list with ${item.NAME}",
+            "results.url: must begin with /, with ${handle} or ${kept.NAME}, or in a list with ${item.NAME}",
         ),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 from tests.support.spec_samples import BASE, HEAD, NOW, POLL, SUBMIT, faults_of, job_with, operation_of, reply_of
 from tidewaiter.domain.http_values import Json, Link, WireReply
 from tidewaiter.domain.outcome import LinksExpired, NotYet, Pending, Refused, Retry, Throttled
-from tidewaiter.providers.file_listing import FileListing
+from tidewaiter.providers.file_listing import FileListing, listing_of
 from tidewaiter.providers.paged_lists import ListedItems, PagePosition
 
 LISTS = """
@@ -33,7 +33,7 @@ url = "href"
 
 
 def _listing(results: str = LISTS) -> FileListing:
-    listing = operation_of(HEAD + SUBMIT + POLL + results).listing(job_with("42"))
+    listing = listing_of(operation_of(HEAD + SUBMIT + POLL + results).parts, job_with("42"))
     assert listing is not None
     return listing
 

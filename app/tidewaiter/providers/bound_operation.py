@@ -16,9 +16,7 @@ from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps
 from tidewaiter.providers.download_replies import Decision, DownloadRequest, FileHead, decide
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.file_listing import FileListing
 from tidewaiter.providers.kept_values import NOTHING_KEPT
-from tidewaiter.providers.nested_lists import NestedLists
 from tidewaiter.providers.own_credentials import OwnCredentials
 from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
@@ -143,11 +141,6 @@ class BoundOperation:
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
         return step_replies.read_resolve(self.parts, job, reply, now)
-
-    def listing(self, job: Job) -> FileListing | None:
-        """Finds the links to the job's files if they are in lists that must be requested; else ``None``."""
-        source = self._source(job)
-        return FileListing(source, self.parts.account) if isinstance(source, NestedLists) else None
 
     def links(self, job: Job) -> tuple[Link, ...]:
         """The links to the job's files, if they are known from the poll that said ready or from the spec.

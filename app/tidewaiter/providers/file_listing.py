@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from tidewaiter.domain.http_values import Json, Link, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Refused, Retry
-from tidewaiter.providers.compiled_operation import AccountParts
+from tidewaiter.providers.compiled_operation import AccountParts, CompiledOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.listed_files import TooManyFiles, absent_values, with_item
 from tidewaiter.providers.nested_lists import NestedLists
@@ -90,3 +90,10 @@ class FileListing:
             f"the provider lists more than {self.most_files} files: raise accounts.{job.account}.bounds.most_files, "
             "or request fewer"
         )
+
+
+def listing_of(parts: CompiledOperation, job: Job) -> FileListing | None:
+    """Finds the links to a job's files if they are in lists that must be requested; else ``None``."""
+    results = parts.steps.results.of(job)
+    lists = None if results is None or not isinstance(results.source, NestedLists) else results.source
+    return None if lists is None else FileListing(lists, parts.account)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tidewaiter.domain.http_values import Link, WireReply
 from tidewaiter.domain.job import Job
+from tidewaiter.providers import file_listing
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.file_listing import FileListing
@@ -26,7 +27,7 @@ def page_of(example: Example) -> PagePosition:
 
 def listing_of(operation: BoundOperation, job: Job, example: Example) -> FileListing:
     """The lists of a job; raises ``UnsendableError`` if they are fewer than the example says."""
-    listing = operation.listing(job)
+    listing = file_listing.listing_of(operation.parts, job)
     if listing is None or example.list > listing.depth:
         raise UnsendableError(f"the results of this job have no list {example.list}")
     return listing

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
+from tidewaiter.providers.file_listing import listing_of
 from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
@@ -29,7 +30,7 @@ class EarlyFiles:
         cannot be read, the next poll tries again.
         """
         links = read.links
-        listing = step.operation.listing(step.job) if read.lists else None
+        listing = listing_of(step.operation.parts, step.job) if read.lists else None
         if listing is not None:
             walk = self._walk(step)
             found = await FileWalk(step.job, listing, step.session, walk, walk).links()

@@ -23,6 +23,7 @@ from tidewaiter.domain.poll_transitions import has_moved
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.file_listing import listing_of
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
@@ -240,12 +241,11 @@ class Executor:
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
-        listing = None if job.fetches_early else operation.listing(job)
+        listing = None if job.fetches_early else listing_of(operation.parts, job)
         if listing is not None:
-            first, following = self._walk(step, waits=False), self._walk(step)
-            return await FileWalk(job, listing, step.session, first, following).links()
-        request = operation.resolve(job)
-        if request is not None:
+            walks = self._walk(step, waits=False), self._walk(step)
+            return await FileWalk(job, listing, step.session, *walks).links()
+        if (request := operation.resolve(job)) is not None:
             step.session.check_open()
             return await step.session.send(request, partial(operation.read_resolve, job))
         return await self._known_links(step)

@@ -175,6 +175,18 @@ def test_a_cancel_request_and_the_deadline_between_two_requests() -> None:
         step(at(State.SUBMITTING, "enqueue"), o.CancelAsked(), STAGED)
 
 
+def test_a_cancel_request_while_a_start_is_in_doubt() -> None:
+    """The remote job is known, so it is cancelled, and no person has to decide. A doubtful submit still parks."""
+    doubtful = at(State.RECONCILING, "enqueue", cancel_requested=True)
+    cancelling = step(doubtful, o.Undecidable("lost"), TIMID)
+    assert (cancelling.state, cancelling.handle) == (State.CANCELLING, "h")
+    ended = step(doubtful, o.Undecidable("lost"), replace(TIMID, cancels=False))
+    assert (ended.state, ended.finished_at) == (State.CANCELLED, NOW)
+    assert "the remote job may continue" in (ended.reason or "")
+    submit = at(State.RECONCILING, "submit", handle=None, cancel_requested=True)
+    assert step(submit, o.Undecidable("lost"), TIMID).state is State.PARKED
+
+
 def test_a_job_leaves_out_what_it_does_not_need() -> None:
     """What it needs may depend on what earlier replies told."""
 

@@ -19,6 +19,7 @@ _COUNTERS: list[dict[str, object]] = [
     {},
     {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50, "agains": 50},
     {"shared": True},
+    {"cancel_requested": True},
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
 ]
 _STAGES = Stages(("upload", "submit", "enqueue", "run"))
@@ -32,7 +33,7 @@ _POLICIES = (
     OperationPolicy(),
     OperationPolicy(repeatable=True, cancels=True, cleans=True),
     OperationPolicy(stages=_STAGES),
-    OperationPolicy(stages=_STAGES, repeatable=True),
+    OperationPolicy(stages=_STAGES, repeatable=True, cancels=True),
 )
 _MORE_SAMPLES = (o.Duplicate(None), o.Crashed("r", sent=False), o.Retry("r", progressed=True))
 

@@ -196,7 +196,15 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.RECONCILING: (
         _on(o.Adopted, submit.adopted, State.POLLING, State.STARTING),
         _on(o.Absent, submit.absent, State.QUEUED, State.STARTING, State.PARKED),
-        _on(o.Undecidable, submit.undecidable, State.QUEUED, State.STARTING, State.PARKED),
+        _on(
+            o.Undecidable,
+            submit.undecidable,
+            State.QUEUED,
+            State.STARTING,
+            State.PARKED,
+            State.CANCELLING,
+            State.CANCELLED,
+        ),
         _never(o.CancelAsked),
     ),
     State.STARTING: (_on(o.Intended, stage.intend_start, State.SUBMITTING),),

@@ -111,6 +111,15 @@ class ProviderSession:
         """Report an outcome that came from several replies, such as that of a download, to the observer."""
         self._observer.outcome_read(outcome, self._policy)
 
+    async def admitted(self) -> None:
+        """Wait until the next request may be sent, unless the step may send one already; before the intent of a submit.
+
+        Raises:
+            AccountPausedError: the account is paused, or the lane is about to end.
+        """
+        if self.permit is None:
+            self.permit = await self._client.admit()
+
     async def filled(self, request: WireRequest) -> WireRequest:
         """See :meth:`AuthenticatedClient.filled`; before the intent of a submit, so that a missing file leaves none."""
         return await self._client.filled(request)

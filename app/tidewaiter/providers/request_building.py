@@ -155,7 +155,7 @@ def _from_handle(template: str, base_url: str, settings: Mapping[str, Json]) -> 
     def build(job: Job, callback_url: str | None) -> str:
         url = None if job.handle is None else resolve_url(base, job.handle)
         if url is None:
-            raise UnsendableError(f"the job's handle {job.handle!r} is no URL")
+            raise UnsendableError(f"the job's handle {job.shown_handle!r} is no URL")
         return url + rest(job, callback_url)
 
     return build

@@ -20,6 +20,7 @@ _COUNTERS: list[dict[str, object]] = [
     {},
     {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50, "agains": 50},
     {"shared": True},
+    {"cancel_requested": True},
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
     {"poll_at": NOW + 50},
 ]
@@ -34,7 +35,7 @@ _POLICIES = (
     OperationPolicy(),
     OperationPolicy(repeatable=True, cancels=True, cleans=True),
     OperationPolicy(stages=_STAGES),
-    OperationPolicy(stages=_STAGES, repeatable=True),
+    OperationPolicy(stages=_STAGES, repeatable=True, cancels=True),
 )
 _MORE_SAMPLES = (
     o.Duplicate(None),

@@ -163,6 +163,9 @@ def test_a_url_cannot_do_without_its_values() -> None:
         _built({"url": "/a/${handle}"}, handle=None)
     with pytest.raises(UnsendableError, match="the job's handle is missing"):
         _built({"url": "${handle}"}, handle=None)
+    with pytest.raises(UnsendableError, match="is no URL") as caught:
+        _built({"url": "${handle}"}, handle="ftp://u:canary@host/x?sig=canary")
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

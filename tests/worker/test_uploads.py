@@ -1,5 +1,6 @@
 """Requests with text and files, through the real daemon: what arrives, and which files are never sent."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -48,6 +49,22 @@ note = "${params.text}"
 """
     + REST
 )
+BEFORE_SUBMIT = """
+[operations.report.params]
+path = { help = "a path" }
+
+[[operations.report.before]]
+name = "upload"
+url = "/files"
+
+[[operations.report.before.multipart.files]]
+name = "given"
+from_file = "${params.path}"
+
+[operations.report.submit]
+url = "/jobs"
+handle = "id"
+"""
 
 
 class Api:
@@ -158,8 +175,10 @@ async def test_files_that_are_not_sent(tmp_path: Path, sqlite_url: str) -> None:
             await run(running, **{"from": f"{done.id}/other.csv"})
         )
         (artifact,) = await running.jobs.artifacts(done.id)
-        (running.root / artifact.key).write_bytes(b"")
-        assert "is not as it landed, or was removed" in str(await run(running, **{"from": str(done.id)}))
+        landed = running.root / artifact.key
+        for changed in (b"", b"x,y\n", b"a,b\n1,2\n"):
+            await asyncio.to_thread(landed.write_bytes, changed)
+            assert "is not as it landed, or was removed" in str(await run(running, **{"from": str(done.id)}))
         assert "canary-of-the-operator" not in running.output.getvalue()
 
 
@@ -205,3 +224,17 @@ async def test_text_arrives(tmp_path: Path, sqlite_url: str) -> None:
     async with serving(tmp_path, sqlite_url, TEXT, api.answers()) as (_, running):
         assert await run(running, text="'é', \"x\"\nfrom t") is None
     assert api.bodies == ["select 'é', \"x\"\nfrom t".encode()]
+
+
+@pytest.mark.slow
+async def test_a_file_that_is_missing_before_the_submit_keeps_no_place_in_the_window(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    """Nothing was sent, so the next job of an account with spaced requests has its turn."""
+    spec = BEFORE_SUBMIT + REST
+    async with serving(tmp_path, sqlite_url, spec, Api().answers(), "limits = { spacing_s = 0.05 }") as (shop, running):
+        jobs = [await running.submit(path="rows.csv") for _ in range(2)]
+        ended = [await running.until(job.id, within_s=10) for job in jobs]
+    assert [job.state for job in ended] == [State.FAILED, State.FAILED]
+    assert all("names no folder" in (job.reason or "") for job in ended)
+    assert shop.asked == []

@@ -130,15 +130,17 @@ def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
     """The job as before its submit, due after a delay; nothing is left of the remote job that it had.
 
     The unique key and the counters stay. An intent whose outcome is unknown keeps its key: a provider that knows such
-    keys makes no second remote job.
+    keys makes no second remote job. Where there was a remote job, no submit is in doubt any more.
     """
     job = context.job
+    unknowns = job.unknowns if job.handle is None else 0
     return context.becomes(
         state=State.QUEUED,
         due_at=context.now + wait_s,
         handle=None,
         shared=False,
-        intent_key=job.intent_key if job.unknowns and job.handle is None else None,
+        intent_key=job.intent_key if unknowns else None,
+        unknowns=unknowns,
         callback_hash=None,
         stage=None,
         kept={},

@@ -18,7 +18,7 @@ Three principles keep the table small:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeVar, cast
 
@@ -51,7 +51,7 @@ class JobUpdate:
     """What one outcome changes: the new job, valid only if the stored job still has the version ``expected``.
 
     ``artifacts`` are landed files that are recorded with it. ``saw_wake_up``: the step knew about the wake-up that made
-    the job due; a later wake-up stays stored.
+    the job due; a later wake-up stays stored. ``before`` is the job as it is stored while the update is not.
     """
 
     job: Job
@@ -61,6 +61,7 @@ class JobUpdate:
     entry: HistoryEntry | None = None
     artifacts: tuple[Artifact, ...] = ()
     saw_wake_up: bool = False
+    before: Job | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
     if after.state not in transition.targets:
         raise IllegalOutcomeError(f"{type(outcome).__name__} led from {job.state} to {after.state}, against the table")
     artifacts = outcome.artifacts if isinstance(outcome, o.Stored) else ()
-    return JobUpdate(after, job.version, job.state, outcome, _entry(job, after, outcome, now), artifacts, job.hinted)
+    entry = _entry(job, after, outcome, now)
+    return JobUpdate(after, job.version, job.state, outcome, entry, artifacts, job.hinted, job)
 
 
 def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry | None:
@@ -195,7 +197,15 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.RECONCILING: (
         _on(o.Adopted, submit.adopted, State.POLLING, State.STARTING),
         _on(o.Absent, submit.absent, State.QUEUED, State.STARTING, State.PARKED),
-        _on(o.Undecidable, submit.undecidable, State.QUEUED, State.STARTING, State.PARKED),
+        _on(
+            o.Undecidable,
+            submit.undecidable,
+            State.QUEUED,
+            State.STARTING,
+            State.PARKED,
+            State.CANCELLING,
+            State.CANCELLED,
+        ),
         _never(o.CancelAsked),
     ),
     State.STARTING: (_on(o.Intended, stage.intend_start, State.SUBMITTING),),

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from tidewaiter.domain.http_values import Json, WireRequest
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.multipart import FileSource, Multipart, Part
+from tidewaiter.domain.url import shown_handle
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.reply import resolve_url
@@ -143,7 +144,8 @@ def _from_named_url(name: str, template: str, base_url: str, settings: Mapping[s
         named = value(job, callback_url)
         url = resolve_url(base, named) if isinstance(named, str) else None
         if url is None:
-            raise UnsendableError(f"{what} {'is missing' if named is None else f'{named!r} is no URL'}")
+            shown = shown_handle(named) if isinstance(named, str) else named
+            raise UnsendableError(f"{what} {'is missing' if named is None else f'{shown!r} is no URL'}")
         return url + rest(job, callback_url)
 
     return build

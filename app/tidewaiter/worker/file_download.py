@@ -141,9 +141,12 @@ class Downloader:
         try:
             async with await self._storage.open(key, job.id, number, md5=md5, identity=identity) as landing:
                 one = _Download(job, operation, source, link, landing, self._clock, self._largest_bytes)
-                return await one.run()
+                got = await one.run()
         except StorageError as error:
             return storage_failure(error)
+        if isinstance(got, Downloaded) and got.media_type is not None:  # a server may quote what it was sent
+            return replace(got, media_type=self._job_log.text_without_secrets(got.media_type))
+        return got
 
 
 class _Download:

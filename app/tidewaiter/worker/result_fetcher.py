@@ -63,7 +63,7 @@ class ResultFetcher:
         self._job_log = job_log
         self._largest_bytes = largest_bytes
         self._downloader = Downloader(storage, clock, job_log, largest_bytes)
-        self._archives = ArchiveLanding(storage, clock)
+        self._archives = ArchiveLanding(storage, clock, job_log.text_without_secrets)
         self._tools = DownloadTools(self._downloader, self._archives, FileHosts(clock, rand), clock, job_log)
 
     async def land_files(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
@@ -279,7 +279,7 @@ class ResultFetcher:
         self, job: Job, operation: BoundOperation, inline: o.Inline, content: bytes, url: str
     ) -> o.Outcome:
         """Land a file whose whole content is known."""
-        media_type = inline.media_type or operation.media_type
+        media_type = self._job_log.text_without_secrets(inline.media_type or "") or operation.media_type
         link = Link(url, inline.label, media_type=media_type)
         key = self._key(job, operation, link, 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)

@@ -187,6 +187,12 @@ def test_a_cancel_request_while_a_start_is_in_doubt() -> None:
     assert step(submit, o.Undecidable("lost"), TIMID).state is State.PARKED
 
 
+def test_a_reply_to_the_submit_that_is_the_file_ends_the_stages() -> None:
+    """As one that says ready."""
+    for outcome in (o.Stored(()), o.Ready()):
+        assert step(at(State.SUBMITTING, "submit", handle=None), outcome, STAGED).stage is None, outcome
+
+
 def test_a_job_leaves_out_what_it_does_not_need() -> None:
     """What it needs may depend on what earlier replies told."""
 

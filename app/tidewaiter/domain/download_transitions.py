@@ -104,7 +104,9 @@ def stored(context: RuleContext, _outcome: o.Stored) -> Job:
 def stored_by_submit(context: RuleContext, outcome: o.Stored) -> Job:
     """The reply was the file, and it has landed. The status that an earlier reply gave is out of date."""
     handle = outcome.handle or context.job.handle
-    replied = context.becomes(ready_at=context.now, remote_status=outcome.status, progress=None, handle=handle)
+    replied = context.becomes(
+        stage=None, ready_at=context.now, remote_status=outcome.status, progress=None, handle=handle
+    )
     return stored(context.of(replied), outcome)
 
 

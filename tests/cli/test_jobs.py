@@ -116,7 +116,8 @@ def test_a_start_in_doubt_is_explained(shell: CommandShell) -> None:
     assert "enqueue" in text
     assert "queue=q-7" in text
     assert "canary" not in text
-    assert f"It was started: `tidewaiter jobs adopt {number} HANDLE`" in text
+    assert f"It was started: `tidewaiter jobs adopt {number} r-812`" in text
+    assert "HANDLE" not in text
     assert "The outcome of enqueue is unknown." in text
 
 

@@ -333,7 +333,7 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
 
         console().print()
         for decision in decisions_about(job):
-            click.echo(f"{decision.name}: `{decision.command.format(job.id)}`")
+            click.echo(f"{decision.name}: `{decision.command_for(job)}`")
             click.echo(f"  {decision.effect} {decision.risk}")
     console().print()
     show_table(history_table(history))

@@ -9,7 +9,7 @@ from tidewaiter.database.account_store import Pause
 from tidewaiter.database.lane_store import LaneStatus
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import TERMINAL, Job, State
-from tidewaiter.services.parked_decisions import parked_sentence
+from tidewaiter.services.parked_decisions import command_words, parked_sentence
 
 _NEXT: Final = {
     State.QUEUED: "Next submit",
@@ -133,8 +133,7 @@ def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str |
     if job.state in TERMINAL:
         return None
     if job.state is State.PARKED:
-        remedy = f"`tidewaiter jobs adopt {job.id} HANDLE`, `jobs retry {job.id}` or `jobs cancel {job.id}`"
-        return WaitReason(parked_sentence(job), blocked=True, remedy=remedy)
+        return WaitReason(parked_sentence(job), blocked=True, remedy=command_words(job))
     blocking = None if report is None else _blocking_reason(job, report, phase)
     if blocking is not None:
         return blocking

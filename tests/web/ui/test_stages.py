@@ -3,7 +3,10 @@
 from tests.web.ui.ui_server import UiServer
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.job import HistoryEntry, State
 from tidewaiter.domain.stages import Stages
+from tidewaiter.domain.state_machine import ANY_LIVE, BY_STATE
+from tidewaiter.web.ui.job_pages import TimelineEntry
 
 
 async def test_a_start_in_doubt_has_its_own_decisions(page_server: UiServer) -> None:
@@ -22,3 +25,12 @@ async def test_a_start_in_doubt_has_its_own_decisions(page_server: UiServer) -> 
     assert "<h3>It was started</h3>" in text
     assert 'name="handle" value="r-812"' in text
     assert "s-starting" in text
+
+
+def test_every_outcome_has_words() -> None:
+    """The history of a page has no name of a class, such as that of a request before the submit."""
+    kinds = {row.kind.__name__ for rows in (ANY_LIVE, *BY_STATE.values()) for row in rows}
+    entries = [HistoryEntry(1, 1, 0.0, None, State.QUEUED, kind) for kind in sorted(kinds)]
+    assert [one.outcome for one in entries if TimelineEntry(one, None, arrived=False).words == one.outcome] == []
+    words = {TimelineEntry(one, None, arrived=False).words for one in entries}
+    assert {"the request is prepared", "the outcome of the request is unknown"} <= words

@@ -94,7 +94,7 @@ class ResultFetcher:
             firsts = {place: ones[0] for place, ones in kept.items()}
             others = [one for ones in kept.values() for one in ones[1:]]
             missing = await read_off_loop(size, lambda: list(free_places(firsts, len(links), key_of, others)))
-            if missing and not await self._withdraw_manifest(step):
+            if missing and not await self._begin_anew(step, recorded):
                 return o.Interrupted()
             download = ListDownload(self._tools, step, links, names)
             placed = dict(kept)
@@ -114,13 +114,17 @@ class ResultFetcher:
         files = [replace(one, number=number) for number, one in enumerate(every)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
-    async def _withdraw_manifest(self, step: StepContext) -> bool:
-        """Remove the manifest of a step that died after it wrote it; ``False`` if the lease may be over."""
+    async def _begin_anew(self, step: StepContext, recorded: Sequence[Artifact]) -> bool:
+        """Remove what a step that died has left: members of an archive, a manifest. This step may fail for good.
+
+        Returns:
+            ``False`` if the lease may be over.
+        """
         if step.job.fetches <= 1:
             return True
         if not step.lease.held():
             return False
-        await self._storage.remove(f"{_folder(step.job)}/{MANIFEST_NAME}")
+        await self._clear(step.job, frozenset(one.key for one in recorded))
         return True
 
     async def _still_there(self, names: Sequence[str], recorded: Sequence[Artifact]) -> dict[int, tuple[Artifact, ...]]:

@@ -129,7 +129,7 @@ def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
 
 
 def links_expired(context: RuleContext, outcome: o.LinksExpired) -> Job:
-    """The links do not work: request new ones after a growing delay; without a handle, start again.
+    """The links do not work: request new ones after a growing delay; without a handle, start again, with a new intent.
 
     A file may appear long after its provider has said "ready". So the limit is a time, not a number of tries. A
     minimum number of tries is required as well, because the lane may have had no daemon for a long time.
@@ -163,6 +163,8 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         state=State.QUEUED if anew else State.POLLING,
         stage=None,
         kept={} if anew else job.kept,
+        ready_at=None if anew else job.ready_at,
+        intent_key=None if anew else job.intent_key,
         due_at=context.now + context.retry_in(job.expiries),
         fetches=max(0, job.fetches - 1),
         failures=0,

@@ -260,6 +260,7 @@ def test_where_a_token_stands(reply: WireReply, value: str) -> None:
         (reply_of(302, b"", location="https://elsewhere.example.com"), Retry("the login failed: HTTP 302")),
         (reply_of(200, {"accessToken": "s3cret"}), Unauthorized("the login failed: HTTP 200, without a token")),
         (reply_of(200, {"token": "two words"}), Unauthorized("the login failed: HTTP 200, without a token")),
+        (reply_of(200, {"token": True}), Unauthorized("the login failed: HTTP 200, without a token")),
         (reply_of(200, {"token": "t" * 16_385}), Unauthorized("the login failed: HTTP 200, without a token")),
         (
             reply_of(200, {"error": {"message": "no such user"}}),

@@ -58,7 +58,7 @@ async def packed_in(storage: Storage, *contents: bytes) -> PackedArchive:
 
 async def land(storage: Storage, archive: PackedArchive, *, held: bool = True) -> list[Artifact] | o.Outcome:
     """Land its members."""
-    unpacking = ArchiveLanding(storage, SystemClock())
+    unpacking = ArchiveLanding(storage, SystemClock(), str)
     return await unpacking.land(7, archive, LIMITS, place_of, media_type="text/csv", may_remove=lambda: held)
 
 

@@ -108,6 +108,10 @@ def _encrypted() -> bytes:
     return bytes(data)
 
 
+def _renamed(data: bytes, old: bytes, new: bytes) -> bytes:
+    return data.replace(old, new)
+
+
 def _sparse() -> bytes:
     info = tarfile.TarInfo("holes")
     info.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "100000000", "GNU.sparse.name": "holes"}
@@ -154,6 +158,13 @@ REFUSED: list[tuple[str, str, bytes, str]] = [
     ("many", "zip", zipped(*((str(n), b"") for n in range(21))), "more than 20 members"),
     ("large", "zip", zipped(("a", bytes(201 * MIB))), "bounds.largest_file_bytes"),
     ("bomb", "zip", zipped(("a", BOMB)), "more than 300 times its size"),
+    ("null", "zip", _renamed(zipped(("a.exe", b"1")), b"a.exe", b"a\0exe"), "a null in its name: 'a'"),
+    (
+        "full folder",
+        "zip",
+        _renamed(zipped(("rows!", b"1")), b"rows!", b"rows/"),
+        "a folder with the content of a file",
+    ),
     ("directory", "zip", _huge_directory(), "The directory of the archive has more than"),
     ("tar parent", "tar.gz", tarred(("../x", b"1")), OUT),
     ("tar absolute", "tar.gz", tarred(("/x", b"1")), OUT),
@@ -166,6 +177,13 @@ REFUSED: list[tuple[str, str, bytes, str]] = [
     ("tar many", "tar.gz", tarred(*((str(n), b"") for n in range(21))), "more than 20 members"),
     ("tar bomb", "tar.gz", gzip.compress(tarred(("a", BOMB))), "unpacks to more than 300 times its size"),
     ("tar header", "tar.gz", _long_header(), "A header of the archive has more than 16384 bytes"),
+    ("two tars", "tar.gz", gzip.compress(tarred(("a", b"1")) + tarred(("b", b"2"))), "goes on after its end"),
+    (
+        "two gzips",
+        "tar.gz",
+        gzip.compress(tarred(("a", b"1"))) + gzip.compress(tarred(("b", b""))),
+        "goes on after its",
+    ),
     ("tar tail", "tar.gz", tarred(("a", b"1")) + bytes(20 * MIB), "goes on after its end"),
 ]
 

@@ -113,6 +113,36 @@ async def test_a_login_that_leads_elsewhere(named: str) -> None:
     assert [type(getattr(one, "outcome", None)) for one in results] == [o.Unauthorized] * 2  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("place", ["/{0}?x={0}#{0}", "/?{0}={0}"])
+async def test_a_link_that_asks_for_the_values(place: str) -> None:
+    """A host that is not the provider's gets its own link back, byte for byte, and nothing of the login."""
+    asked: list[tuple[str, str]] = []
+
+    async def collect(request: web.Request) -> web.Response:
+        asked.append((request.raw_path, str(request.headers)))
+        return web.Response()
+
+    instances, hostile = Instances(), web.Application()
+    hostile.router.add_get("/{path:.*}", collect)
+    async with (
+        AiohttpWire() as wire,
+        TestServer(instances.application(), host="127.0.0.1") as running,
+        TestServer(hostile, host="127.0.0.1") as other,
+    ):
+        login = address_of(running)
+        declared = login.replace("127.0.0.1", "localhost")
+        instances.named.append(declared)
+        setup = ClientSetup(wire, login, StandingClock(), login=LOGIN, instance=declared, base_url="${login.instance}")
+        written = place.format("tenant.login.invalid")
+        request = WireRequest("GET", f"{address_of(other)}{written}", {"Accept": "tenant.login.invalid"})
+        await setup.client.exchange(request)
+        async with setup.client.stream(request, send_auth=True):
+            pass
+        setup.log.close()
+    assert [path for path, _ in asked] == [written.partition("#")[0]] * 2
+    assert "canary" not in str(asked)
+
+
 SPEC = """
 [origins.instances]
 url = "${account.server}"

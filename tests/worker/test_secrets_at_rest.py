@@ -1,7 +1,9 @@
 """Secrets are never stored in plain text: no key in a handle or link, and signed links are encrypted."""
 
 import asyncio
+import io
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -81,6 +83,42 @@ async def test_the_key_of_the_account_is_kept_nowhere(tmp_path: Path, sqlite_url
     assert "anary%2B" not in everything
     mine = "k=canary%2Bkey%2F42"
     assert shop.asked == [f"POST /reports?{mine}", *[f"GET /jobs/1?v=2&{mine}"] * 2, f"GET /f.csv?{mine}"]
+
+
+def zipped(*names: str) -> bytes:
+    """An archive with members of these names."""
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"1")
+    return data.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unpack", ["", 'unpack = "zip"'])
+async def test_a_server_that_names_files_after_the_key(tmp_path: Path, sqlite_url: str, unpack: str) -> None:
+    """In the label, the media type, or as a member of an archive: nothing that is stored or shown has it."""
+    file = answering(zipped(f"{KEY}.csv", KEY, "b"), headers={"Content-Type": f"text/csv; a={KEY}"})
+    listed = [{"url": "/f/1", "name": f"rows {KEY}.csv"}, {"url": "/f/2", "kind": f"x/y; a={KEY}"}]
+    answers = {
+        "POST /reports": answering({}, status=201, headers={"Location": "/jobs/1"}),
+        "GET /jobs/1": answering({"state": "DONE", "files": listed}),
+        "GET /f/1": file,
+        "GET /f/2": file,
+    }
+    named = STEPS.replace('url = "@"', 'url = "url"\nlabel = "name"\nmedia_type = "kind"')
+    steps = f"{named}\n[operations.report.results]\n{unpack}\n" if unpack else named
+    async with open_provider(answers) as shop:
+        config_for(tmp_path, AUTH + steps, shop.url, sqlite_url)
+        written = tmp_path / "tidewaiter.toml"
+        written.write_text(written.read_text().replace("settings = {", f'settings = {{ key = "{KEY}",'))
+        async with daemon_for(load(written, {})) as running:
+            job = await running.run()
+            everything = await shown(running, job) + dump(tmp_path)
+            files = [path.name for path in running.root.rglob("*")]
+    assert job.state is State.SUCCEEDED
+    assert ("canary" in everything, "anary" in str(files)) == (False, False)
+    assert "[redacted]" in everything
 
 
 def signed(server: Callable[[], str], gate: asyncio.Event) -> dict[str, Answer]:

@@ -1,5 +1,6 @@
 """Requests with text and files, through the real daemon: what arrives, and which files are never sent."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -174,8 +175,10 @@ async def test_files_that_are_not_sent(tmp_path: Path, sqlite_url: str) -> None:
             await run(running, **{"from": f"{done.id}/other.csv"})
         )
         (artifact,) = await running.jobs.artifacts(done.id)
-        (running.root / artifact.key).write_bytes(b"")
-        assert "is not as it landed, or was removed" in str(await run(running, **{"from": str(done.id)}))
+        landed = running.root / artifact.key
+        for changed in (b"", b"x,y\n", b"a,b\n1,2\n"):
+            await asyncio.to_thread(landed.write_bytes, changed)
+            assert "is not as it landed, or was removed" in str(await run(running, **{"from": str(done.id)}))
         assert "canary-of-the-operator" not in running.output.getvalue()
 
 

@@ -108,6 +108,7 @@ def finish(context: RuleContext, state: State, reason: str | None) -> Job:
         cancel_requested=False,
         callback_hash=None,
         hinted=False,
+        poll_at=None,
         cause=cause_of(reason) if reason and state in FAILURES else None,
     )
 
@@ -148,6 +149,7 @@ def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
         progress=None,
         links=(),
         ready_at=None,
+        poll_at=None,
         expiries=0,
         expired_at=None,
         reason=cut(reason),

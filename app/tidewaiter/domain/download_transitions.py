@@ -32,6 +32,7 @@ from tidewaiter.domain.common_transitions import (
     try_again,
 )
 from tidewaiter.domain.common_transitions import refused as job_refused
+from tidewaiter.domain.early_transitions import poll_again
 from tidewaiter.domain.job import Job, State
 
 _BY_SEVERITY: tuple[type[o.Outcome], ...] = (
@@ -120,6 +121,8 @@ def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
 
     A download that made progress is not counted as a failure, and its backoff starts again.
     """
+    if context.job.fetches_early:
+        return poll_again(context, outcome.reason)
     if outcome.progressed:
         fetches = max(0, context.job.fetches - 1)
         context = context.of(context.job.but(failures=0, fetches=fetches, expiries=0, expired_at=None))
@@ -150,6 +153,8 @@ def links_lost(context: RuleContext, outcome: o.LinksLost) -> Job:
 
 def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Job:
     job, policy = context.job, context.policy
+    if job.fetches_early:
+        return poll_again(context, reason)
     if job.expired_at is None or progressed:
         job = job.but(expiries=0, expired_at=context.now)
     expiries, lasted_s = job.expiries + 1, context.now - (job.expired_at or context.now)
@@ -209,6 +214,8 @@ def _refunded(context: RuleContext, delay_s: float, reason: str | None) -> Job:
 
 def fetch_not_yet(context: RuleContext, outcome: o.NotYet) -> Job:
     """The file is not there yet: try again after a growing delay, or at the known time. The download has not failed."""
+    if context.job.fetches_early:
+        return poll_again(context, outcome.reason)
     failures = context.job.failures if outcome.exact else context.job.failures + 1
     waiting = try_again(context, outcome.reason, outcome.retry_after_s, exact=outcome.exact)
     return waiting.but(fetches=max(0, context.job.fetches - 1), failures=failures)

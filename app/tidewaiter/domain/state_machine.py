@@ -24,6 +24,7 @@ from typing import Final, TypeVar, cast
 
 from tidewaiter.domain import common_transitions as common
 from tidewaiter.domain import download_transitions as download
+from tidewaiter.domain import early_transitions as early
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain import poll_transitions as poll
 from tidewaiter.domain import stage_transitions as stage
@@ -209,7 +210,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     ),
     State.STARTING: (_on(o.Intended, stage.intend_start, State.SUBMITTING),),
     State.POLLING: (
-        _on(o.Pending, poll.pending, SAME),
+        _on(o.Pending, poll.pending, SAME, State.FETCHING),
         _on(o.Ready, poll.poll_ready, State.FETCHING),
         _on(o.Stored, download.stored_by_poll, State.CLEANING, State.SUCCEEDED),
         _on(o.Gone, poll.gone, SAME, State.QUEUED, State.FAILED),
@@ -222,13 +223,14 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.FETCHING: (
         _on(o.FetchStarted, download.fetch_started, SAME),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
+        _on(o.PartLanded, early.part_landed, State.POLLING),
         _on(o.LinksExpired, download.links_expired, State.POLLING, State.QUEUED, State.FAILED),
         _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
         _on(o.LinksLost, download.links_lost, State.POLLING, State.PARKED, State.FAILED),
         _on(o.Refused, download.refused, State.QUEUED, State.FAILED),
-        _on(o.Retry, download.fetch_failed, SAME, State.FAILED),
+        _on(o.Retry, download.fetch_failed, SAME, State.POLLING, State.FAILED),
         _on(o.StorageFull, download.fetch_blocked, SAME),
-        _on(o.NotYet, download.fetch_not_yet, SAME),
+        _on(o.NotYet, download.fetch_not_yet, SAME, State.POLLING),
         _on(o.Interrupted, download.fetch_interrupted, SAME),
         _on(o.Throttled, download.fetch_closed, SAME),
         _on(o.Unauthorized, download.fetch_closed, SAME),

@@ -232,7 +232,7 @@ def dated(token: str, now: float, expires_at: float, renew_ahead_s: float) -> To
 
 
 def _token_of(value: Json) -> str | None:
-    text = (as_text(value) or "").strip()
+    text = "" if isinstance(value, bool) else (as_text(value) or "").strip()
     return text if len(text) <= _LONGEST_TOKEN and _TOKEN.fullmatch(text) else None
 
 

@@ -58,11 +58,18 @@ class LoginValues:
         return any(STAND_IN_DOMAIN in text for text in (request.url, *request.headers.values()))
 
     def completed(self, request: WireRequest, kept: Mapping[str, str]) -> WireRequest:
-        """The request with the values in place of their stand-ins; those within a URL are percent-encoded."""
+        """The request with the values in place of their stand-ins; those within a URL are percent-encoded.
+
+        A server that is not the provider's could name a link with stand-ins to get the values: its links stay as they
+        are.
+        """
         if not self.needed_by(request):
             return request
+        url = self._from_base(request.url, kept)
+        if url == request.url and not self.origins.has(origin_of(url)):
+            return request
         headers = {name: _filled(value, kept) for name, value in request.headers.items()}
-        return replace(request, url=_filled(self._from_base(request.url, kept), kept, url_part), headers=headers)
+        return replace(request, url=_filled(url, kept, url_part), headers=headers)
 
     def _from_base(self, url: str, kept: Mapping[str, str]) -> str:
         """A URL whose base has its values; one that only shares the origin of the base keeps its own path."""

@@ -87,7 +87,7 @@ class Messages:
         return None if text is None else quoted(text, self._redactor, length) or None
 
     def redact_labels(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
-        """The links, with secrets removed from their labels."""
+        """The links, with secrets removed from their labels and media types."""
         return tuple(
             link
             for start in range(0, len(links), _LABELS_AT_ONCE)
@@ -95,10 +95,18 @@ class Messages:
         )
 
     def _redact_some(self, links: Sequence[Link]) -> Sequence[Link]:
-        every = "\n".join(link.label for link in links)
+        every = "\n".join(f"{link.label}\n{link.media_type}" for link in links)
         if self._redactor.clean(every) == every:
             return links
-        return [replace(link, label=self._redactor.clean(link.label)) for link in links]
+        return [self._redact(link) for link in links]
+
+    def _redact(self, link: Link) -> Link:
+        kind = link.media_type
+        return replace(
+            link,
+            label=self._redactor.clean(link.label),
+            media_type=None if kind is None else self._redactor.clean(kind),
+        )
 
     def _destination(self, reading: Reading) -> str:
         """The target of a redirect that was not followed, without query, fragment and user, which may be secret."""

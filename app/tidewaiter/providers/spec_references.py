@@ -13,6 +13,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.auth_references import auth_conditions, auth_templates, login_value_faults, setting_faults
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
+from tidewaiter.providers.item_references import downloads_of, item_reason, lists_of, same_lists
 from tidewaiter.providers.origin_references import origin_faults, url_settings
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.reuse_checks import reuse_faults
@@ -65,6 +66,8 @@ class _Place:
     since: bool = False
     sized: bool = False
     required: bool = False
+    items: frozenset[str] | None = None
+    """The names of the values of items; ``None`` where there is no list."""
     kept: KeptBefore = NOTHING
     intent: bool = True
     nested: bool = False
@@ -156,6 +159,10 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     yield from _template(variant.get("handle_from"), made)
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
+    yield from _request(_table(variant.get("download")), f"{key}.download", place)
+    for at, table, items in (*lists_of(variant, key), *downloads_of(variant, key)):
+        yield from _request(table, at, replace(place, items=items, page=not at.endswith(".download")))
+    yield from same_lists(variant, key)
 
 
 def _request(table: Tree, key: str, place: _Place) -> Found:
@@ -205,10 +212,16 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return place.kept.reason_against(reference.name, required=place.required)
         case "handle" | "callback_url" | "job.id" | "intent.key":
             return _reason_of_submit(reference, place)
-        case "null":
-            return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
+        case "item" | "null":
+            return _reason_of_value(reference, place)
         case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since":
             return _page_reason(reference, place)
+
+
+def _reason_of_value(reference: Reference, place: _Place) -> str | None:
+    if reference.scope == "item":
+        return item_reason(reference, place.items)
+    return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
 
 
 def _reason_of_submit(reference: Reference, place: _Place) -> str | None:
@@ -279,9 +292,9 @@ def _as_written(params: Mapping[str, Tree], key: str, settings: Mapping[str, Tre
 
 def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
     """The parameters by which a job selects a part of a list."""
-    pages = [
-        (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
-    ]
+    pages = []
+    for at, one in _variants(operation.get("results"), f"{key}.results"):
+        pages += [(f"{at}.pages", _table(one.get("pages"))), *_variants(one.get("lists"), f"{at}.lists")]
     searches = [one for step in _SEARCHES for one in _variants(operation.get(step), f"{key}.{step}")]
     for at, table in (*pages, *searches):
         for what, name in _table(table.get("by_params")).items():

@@ -5,7 +5,7 @@ import errno
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, TypeVar, cast
 
@@ -92,11 +92,13 @@ class ArchiveLanding:
     Args:
         storage: has the archive, and gets its members.
         clock: the time.
+        without_secrets: hides the secrets in the paths of members.
     """
 
-    def __init__(self, storage: Storage, clock: Clock) -> None:
+    def __init__(self, storage: Storage, clock: Clock, without_secrets: Callable[[str], str]) -> None:
         self._storage = storage
         self._clock = clock
+        self._without_secrets = without_secrets
 
     async def land(
         self,
@@ -160,7 +162,8 @@ class ArchiveLanding:
         file = cast(BinaryIO, io.BufferedReader(stored, _BUFFER_BYTES))
         opened = await _in_thread(stored, partial(open_archive, archive.kind, file, content.size, limits))
         pieces = opened.pieces()
-        for place, member in enumerate(opened.members):
+        for place, found in enumerate(opened.members):
+            member = replace(found, path=self._without_secrets(found.path))
             number, key = place_of(member, place, len(opened.members))
             named = ArchiveMember(
                 archive.identity, place, len(opened.members), archive.landed.size, archive.landed.sha256, archive.name

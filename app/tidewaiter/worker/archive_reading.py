@@ -199,6 +199,10 @@ class _Zip:
 
     @staticmethod
     def _is_file(info: zipfile.ZipInfo, members: _Members) -> bool:
+        if "\0" in info.orig_filename:
+            raise ArchiveRefusedError(f"The archive has a member with a null in its name: {_shown(info.filename)}.")
+        if info.is_dir() and info.file_size:
+            raise ArchiveRefusedError(f"The archive has a folder with the content of a file: {_shown(info.filename)}.")
         kind = stat.S_IFMT(info.external_attr >> 16)
         is_file = members.add(info.filename, info.file_size, is_folder=info.is_dir(), is_file=kind in (0, stat.S_IFREG))
         if is_file and info.flag_bits & _ENCRYPTED:
@@ -287,10 +291,13 @@ class _Forward:
             pass
 
     def drain(self) -> None:
-        """Read what follows the archive, so that the checksum of gzip is verified; at most a few megabytes."""
+        """Read the padding after the archive, so that the checksum of gzip is verified; at most a few megabytes."""
         for _ in range(64):
-            if not self.data(_PIECE_BYTES):
+            piece = self.data(_PIECE_BYTES)
+            if not piece:
                 return
+            if piece.count(0) != len(piece):  # another archive, whose members would be lost
+                break
         raise ArchiveRefusedError("The archive goes on after its end.")
 
 

@@ -237,11 +237,16 @@ class AuthenticatedClient:
     # --- the token ----------------------------------------------------------------------------------------------------
 
     async def _signed(self, session: LoginSession | SignedSession, permit: Permit | None) -> tuple[Permit, Token]:
-        """A permit, and a valid token; the request must be sent with both at once."""
+        """A permit, and a valid token; the request must be sent with both at once.
+
+        A token that has just come is used in any case: a reply may give it a shorter life than the wait for the next
+        permit, and then logins alone would spend every permit.
+        """
+        is_new = False
         while True:
             permit = permit or await self._budget.admit()
             token = self._token
-            if token is not None and self._clock.now() < self._renew_at:
+            if token is not None and (is_new or self._clock.now() < self._renew_at):
                 return permit, token
             shared = None if self._renewal is None else self._renewal.usable()
             if shared is not None and shared is not token:
@@ -251,7 +256,7 @@ class AuthenticatedClient:
                 self._use(session, session.token(self._clock.now(), self._nonce()))
                 continue
             await self._sign_in(session, permit)
-            permit = None
+            permit, is_new = None, self._token is not token
 
     def _forget(self, refused: Token) -> None:
         """Stop using a token; another request may have renewed it already."""

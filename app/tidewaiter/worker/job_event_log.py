@@ -75,6 +75,10 @@ class JobLog:
         """A value in which the secrets of all accounts are hidden, as in the log."""
         return self._log.redactor.clean_value(value)
 
+    def text_without_secrets(self, text: str) -> str:
+        """A text in which they are hidden."""
+        return self._log.redactor.clean(text)
+
     def dropped(self, update: JobUpdate) -> None:
         """Log that a stale write was refused."""
         self._log.emit("update.dropped", **_step(update.job), outcome=_name(update))

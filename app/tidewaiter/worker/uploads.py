@@ -4,6 +4,7 @@ They are held in memory, because signatures and repeated requests need the whole
 """
 
 import asyncio
+import hashlib
 import os
 import re
 import stat
@@ -130,11 +131,13 @@ class Uploads:
         self._check_size(name, artifact.size, most)
         try:
             async with self._storage.reading(artifact.key) as content:
-                pieces = [] if content is None else [piece async for piece in content.pieces(0, content.size)]
+                # Something else may lie there by now, of any size.
+                is_there = content is not None and content.size == artifact.size
+                pieces = [piece async for piece in content.pieces(0, content.size)] if content and is_there else []
         except StorageError as error:
             raise UploadError(f"the file {artifact.name} of job {job.id} cannot be read: {error}") from None
         data = b"".join(pieces)
-        if len(data) != artifact.size:
+        if await asyncio.to_thread(_sha256, data) != artifact.sha256:
             raise UploadError(f"the file {artifact.name} of job {job.id} is not as it landed, or was removed")
         return FileContent(artifact.name, artifact.media_type, data)
 
@@ -144,6 +147,10 @@ class Uploads:
                 f"the file {name!r} is too large: a request sends {self._largest_bytes} bytes of files at most, which "
                 f"is accounts.{self._account}.bounds.largest_upload_bytes"
             )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _chosen(job_id: int, artifacts: Sequence[Artifact], wanted: str) -> Artifact:

@@ -68,6 +68,14 @@ def test_a_passing_failure_is_counted() -> None:
     assert (after.due_at or 0) > NOW
 
 
+def test_a_passing_failure_just_before_the_deadline_is_no_failure_of_the_job() -> None:
+    """It has not submitted anything yet, and its own remote job may be quick."""
+    for state, polls in ((State.POLLING, 3), (State.FETCHING, 2)):
+        after = step(reused(state, deadline_at=NOW + 60, polls=2), o.FailedForNow("FATAL"))
+        assert (after.state, after.due_at, after.agains, after.polls) == (State.QUEUED, NOW, 0, polls)
+        assert after.reason == "submitting, because the reused remote job is of no use: FATAL"
+
+
 def test_a_duplicate_is_not_reused() -> None:
     """The job has submitted: what the provider says about the remote job is about that submit."""
     assert step(job(State.POLLING, shared=True, submits=1), o.Refused("no")).state is State.FAILED

@@ -127,7 +127,10 @@ def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
         fetches = max(0, context.job.fetches - 1)
         context = context.of(context.job.but(failures=0, fetches=fetches, expiries=0, expired_at=None))
     if context.job.fetches >= context.policy.most_fetches:
-        return finish(context, State.FAILED, f"{context.job.fetches} downloads failed: {cut(outcome.reason)}")
+        summary = f"{context.job.fetches} downloads failed: {cut(outcome.reason)}"
+        if context.job.is_reused:  # its own remote job has all the tries; what these have left is removed then
+            return reused_failed(context.of(context.job.but(fetches=1)), summary)
+        return finish(context, State.FAILED, summary)
     return try_again(context, outcome.reason, outcome.retry_after_s)
 
 

@@ -30,12 +30,13 @@ _REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart", "label", "mat
 _WITHOUT_HANDLE = ("before", "submit", "adopt", "reuse")
 _WITHOUT_INTENT = ("before", "reuse")
 _SEARCHES = ("adopt", "reuse")
+_STAGES = ("before", "start")
 _STEPS = ("before", "submit", "adopt", "reuse", "start", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
 
 
 def check_references(file: str, raw: Tree) -> list[SpecFault]:
-    """The faults of all templates, of every ``when``, and of the operations of examples."""
+    """The faults of all templates, of every ``when``, and of the operations and stages of examples."""
     settings = _tables(raw.get("account"))
     every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings), *_probe(raw, settings)]
     every += [*_origins(raw, settings), *origin_faults(raw), *login_value_faults(raw)]
@@ -375,8 +376,17 @@ def _flat(when: Tree) -> dict[tuple[str, str], object]:
 def _examples(raw: Tree, operations: Mapping[str, Tree]) -> Found:
     for key, example in _variants(raw.get("examples"), "examples"):
         name = example.get("operation")
-        if isinstance(name, str) and name not in operations:
+        if not isinstance(name, str):
+            continue
+        if name not in operations:
             yield f"{key}.operation", f"there is no operation {name!r} (there are: {', '.join(operations) or 'none'})"
+            continue
+        step, stage = example.get("step"), example.get("stage")
+        if step in _STAGES and isinstance(stage, str):
+            there = [one.get("name") for _, one in _variants(operations[name].get(step), step)]
+            if stage not in there:
+                names = ", ".join(str(one) for one in there) or "none"
+                yield f"{key}.stage", f"operation {name!r} has no {step} of the name {stage!r} (there are: {names})"
 
 
 def _always_there(spec: Tree) -> bool:

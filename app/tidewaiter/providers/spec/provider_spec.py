@@ -324,8 +324,10 @@ class Example(SpecTable):
     def _has_request_or_reply(self) -> Self:
         if (self.operation is None) != (self.step in ("login", "renew", "probe")):
             raise ValueError("needs an operation, unless its step is login, renew or probe, which belong to none")
-        if (self.stage is None) == (self.step in ("before", "start")):
-            raise ValueError("stage is the name of a step before or start, needed for them and for no other")
+        if self.stage is None and self.step in ("before", "start"):
+            raise ValueError(f"needs stage, the name of the request of {self.step} that it shows")
+        if self.stage is not None and self.step not in ("before", "start"):
+            raise ValueError(f"has a stage, which only the steps before and start have; its step is {self.step}")
         if (self.reply is None) != (self.outcome is None):
             raise ValueError("reply and outcome belong together")
         if self.claims and self.step != "login":

@@ -5,9 +5,9 @@ A provider is a spec in TOML and two small classes: a :class:`Provider` that ret
 an entry point of the group ``tidewaiter.providers``: a function without arguments that returns the provider.
 
 * The methods of an operation come in pairs, one that builds a request and one that reads its reply: ``submit`` and
-  ``read_submit``, ``poll`` and ``read_poll``, ``resolve`` and ``read_resolve``, ``links`` and ``read_file``, ``cancel``
-  and ``read_cancel``, ``clean`` and ``read_clean``. A method that is not overridden does what the spec says, and so
-  does ``super()``.
+  ``read_submit``, ``before`` and ``read_before``, ``start`` and ``read_start``, ``poll`` and ``read_poll``, ``resolve``
+  and ``read_resolve``, ``links`` and ``read_file``, ``cancel`` and ``read_cancel``, ``clean`` and ``read_clean``. A
+  method that is not overridden does what the spec says, and so does ``super()``.
 * Methods do no IO and read no clock. They build requests without credentials: Tidewaiter adds the account's to every
   request to the provider's own origins. It also handles limits, retries, redirects and TLS.
 * A method that builds raises :class:`UnsendableError` if the job lacks a value for the request. A method that reads
@@ -37,6 +37,7 @@ from tidewaiter.domain.outcome import (
     Ready,
     Refused,
     Retry,
+    StepDone,
     Throttled,
     Unauthorized,
     Unknown,
@@ -48,6 +49,7 @@ from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.errors import SpecError, UnsendableError
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
+from tidewaiter.providers.stage_steps import Prepared, Started
 
 __all__ = [
     "Accepted",
@@ -69,11 +71,14 @@ __all__ = [
     "NotYet",
     "Pending",
     "Polled",
+    "Prepared",
     "Provider",
     "Ready",
     "Refused",
     "Retry",
     "SpecError",
+    "Started",
+    "StepDone",
     "Submitted",
     "Throttled",
     "Trouble",

@@ -104,6 +104,22 @@ def test_the_intent_key_is_shown_to_search_with(shell: CommandShell, state: str,
     assert len(shown) == is_shown
 
 
+def test_a_start_in_doubt_is_explained(shell: CommandShell) -> None:
+    """The table has the stage and the kept values, and what can be decided about that request."""
+    number = submit(shell)
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        kept = '{"queue": "q-7", "place": "https://x.example/1?sig=canary"}'
+        changes = "state = 'parked', stage = 'enqueue', handle = 'r-812', due_at = NULL, kept = ?"
+        database.execute(f"UPDATE jobs SET {changes}", (kept,))  # noqa: S608  # fixed text
+    database.close()
+    text = shell("jobs", "show", str(number)).stdout
+    assert "enqueue" in text
+    assert "queue=q-7" in text
+    assert "canary" not in text
+    assert f"It was started: `tidewaiter jobs adopt {number} HANDLE`" in text
+    assert "The outcome of enqueue is unknown." in text
+
+
 def test_cancelling(shell: CommandShell) -> None:
     """Live jobs are asked to stop; what cannot be stopped does not keep the others from it."""
     first, second = submit(shell), submit(shell)

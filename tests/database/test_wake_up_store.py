@@ -8,6 +8,7 @@ from tests.support.stored_jobs import NOW, OWNER, Stores
 from tidewaiter.database.engine import Database
 from tidewaiter.database.wake_up_store import WakeUp, WakeUpStore
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
 
 HASH = "ab" * 32
@@ -48,6 +49,21 @@ async def test_48_a_hint_is_answered_by_one_poll(stores: Stores, hints: WakeUpSt
     hint = await hints.wake_up(HASH, LATER + 1)
     assert hint is not None
     assert hint.is_new
+
+
+async def test_a_hint_during_an_early_download_is_answered_by_the_next_poll(stores: Stores, hints: WakeUpStore) -> None:
+    """The step that lands the first files of a running remote job does not lose it: the job is polled at once."""
+    fetching = await stores.accepted(await _polling(stores), o.Pending(links=(Link("http://x/1"),)))
+    assert fetching.fetches_early
+    hint = await hints.wake_up(HASH, LATER)
+    assert hint is not None
+    assert hint.is_new
+    polling = await stores.accepted(fetching, o.PartLanded(), LATER)
+    assert (polling.state, polling.hinted, polling.poll_at) == (State.POLLING, True, None)
+    assert polling.due_at is not None
+    assert polling.due_at <= LATER
+    assert fetching.poll_at is not None
+    assert fetching.poll_at > LATER
 
 
 async def test_49_a_second_hint_writes_nothing(stores: Stores, hints: WakeUpStore) -> None:

@@ -36,6 +36,17 @@ def test_nothing_internal_is_shown() -> None:
         assert name not in job_json(job)
 
 
+def test_kept_values_are_shown_like_handles() -> None:
+    """Whole, but of an address no query."""
+    job = dataclasses.replace(
+        JOB, params={}, handle=None, stage="enqueue", kept={"file": "f 1", "place": "https://x.example/1?sig=canary"}
+    )
+    shown = job_json(job)
+    assert (shown["stage"], shown["kept"]["file"]) == ("enqueue", "f 1")
+    assert "canary" not in json.dumps(shown)
+    assert shown["kept"]["place"].startswith("https://x.example/1")
+
+
 def test_remote_words() -> None:
     """Status and progress as the provider gave them; no progress once the files have landed."""
     job = dataclasses.replace(JOB, remote_status=" building ", progress="3/7", state=State.POLLING)

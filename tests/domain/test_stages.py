@@ -76,6 +76,13 @@ def test_the_first_poll_counts_from_the_last_request() -> None:
     assert called.due_at == NOW
 
 
+def test_a_reply_before_the_submit_may_ask_for_a_pause() -> None:
+    """As after it: what was asked for needs a moment before the next request can use it."""
+    assert step(new(), o.StepDone("upload"), STAGED).due_at == NOW
+    assert step(new(), o.StepDone("upload", 9.0), STAGED).due_at == NOW + 9
+    assert step(new(), o.StepDone("upload", 9.0, exact=True), STAGED).due_at == NOW + 9
+
+
 def test_a_request_that_certainly_did_not_arrive_is_sent_again() -> None:
     """The job waits where it was, with its remote job."""
     for outcome in (
@@ -168,6 +175,33 @@ def test_a_cancel_request_and_the_deadline_between_two_requests() -> None:
         step(at(State.SUBMITTING, "enqueue"), o.CancelAsked(), STAGED)
 
 
+def test_a_cancel_request_while_a_start_is_in_doubt() -> None:
+    """The remote job is known, so it is cancelled, and no person has to decide. A doubtful submit still parks."""
+    doubtful = at(State.RECONCILING, "enqueue", cancel_requested=True)
+    cancelling = step(doubtful, o.Undecidable("lost"), TIMID)
+    assert (cancelling.state, cancelling.handle) == (State.CANCELLING, "h")
+    ended = step(doubtful, o.Undecidable("lost"), replace(TIMID, cancels=False))
+    assert (ended.state, ended.finished_at) == (State.CANCELLED, NOW)
+    assert "the remote job may continue" in (ended.reason or "")
+    submit = at(State.RECONCILING, "submit", handle=None, cancel_requested=True)
+    assert step(submit, o.Undecidable("lost"), TIMID).state is State.PARKED
+
+
+def test_a_reply_to_the_submit_that_is_the_file_ends_the_stages() -> None:
+    """As one that says ready."""
+    for outcome in (o.Stored(()), o.Ready()):
+        assert step(at(State.SUBMITTING, "submit", handle=None), outcome, STAGED).stage is None, outcome
+
+
+def test_expired_links_of_a_submit_that_was_ready_at_once() -> None:
+    """The next submit is another one: the provider must not repeat its old reply, and a remote job is to be started."""
+    fetching = job(State.FETCHING, handle=None, ready_at=NOW - 9, intent_key="k", kept={"file": "f"})
+    anew = step(fetching, o.LinksExpired("HTTP 403"), STAGED)
+    assert (anew.state, anew.stage, anew.kept, anew.ready_at, anew.intent_key) == (State.QUEUED, None, {}, None, None)
+    polled = step(job(State.FETCHING, ready_at=NOW - 9, intent_key="k"), o.LinksExpired("HTTP 403"), STAGED)
+    assert (polled.state, polled.ready_at, polled.intent_key) == (State.POLLING, NOW - 9, "k")
+
+
 def test_a_job_leaves_out_what_it_does_not_need() -> None:
     """What it needs may depend on what earlier replies told."""
 
@@ -197,3 +231,22 @@ def test_jobs_of_earlier_versions_have_one_stage() -> None:
     assert (intended.job.stage, intended.entry and intended.entry.detail) == (None, None)
     assert step(intended.job, o.Accepted("h")).state is State.POLLING
     assert step(at(State.SUBMITTING, "submit", handle=None), o.Accepted("h")).state is State.POLLING
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"), [(State.RECONCILING, o.Adopted("h2")), (State.PARKED, o.AdoptDecided("h2"))], ids=str
+)
+def test_a_remote_job_of_an_earlier_spec_is_started(state: State, outcome: o.Outcome) -> None:
+    """The spec had no other request than the submit, so the job has no stage: nothing before it is made up for."""
+    adopted = step(at(state, None, handle=None), outcome, STAGED)
+    assert (adopted.state, adopted.stage, adopted.handle) == (State.STARTING, "enqueue", "h2")
+
+
+def test_a_doubtful_start_says_nothing_about_the_next_submit() -> None:
+    """The remote job is given up, so the next submit has its own intent, and its own count of unknown outcomes."""
+    doubtful = at(State.SUBMITTING, "enqueue", unknowns=2)
+    for outcome in (o.Gone("HTTP 404"), o.FailedForNow("busy")):
+        anew = step(doubtful, outcome, STAGED)
+        assert (anew.state, anew.intent_key, anew.unknowns) == (State.QUEUED, None, 0), outcome
+    submit = step(at(State.SUBMITTING, "submit", handle=None, unknowns=2), o.FailedForNow("busy"), STAGED)
+    assert (submit.intent_key, submit.unknowns) == ("k", 2)

@@ -32,8 +32,9 @@ CONTRACT = {
     "Retry>polling StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed "
     "Crashed>polling DeadlinePassed>expired CancelAsked>cancelled",
     "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling LinksLost>polling Retry>fetching "
-    "FailedForNow>queued NotYet>fetching StorageFull>fetching Throttled>fetching Unauthorized>fetching "
-    "Interrupted>fetching Refused>failed Crashed>fetching DeadlinePassed>expired CancelAsked>cancelled",
+    "FailedForNow>queued NotYet>fetching PartLanded>polling StorageFull>fetching Throttled>fetching "
+    "Unauthorized>fetching Interrupted>fetching Refused>failed Crashed>fetching DeadlinePassed>expired "
+    "CancelAsked>cancelled",
     "cleaning": "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "
     "Interrupted>cleaning Refused>succeeded Crashed>cleaning DeadlinePassed>succeeded CancelAsked>succeeded",
     "cancelling": "Cancelled>cancelled LeftAlone>cancelled Retry>cancelling Throttled>cancelling "

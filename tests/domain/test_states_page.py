@@ -11,6 +11,7 @@ from tests.domain.sample_jobs import NOW, SAMPLES, job
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain import states_page
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.stages import Stages
 from tidewaiter.domain.state_machine import BY_STATE, TABLE, IllegalOutcomeError, TableRow, Transition, advance
@@ -19,7 +20,10 @@ _COUNTERS: list[dict[str, object]] = [
     {},
     {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50, "agains": 50},
     {"shared": True},
+    {"shared": True, "fetches": 50},
+    {"cancel_requested": True},
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
+    {"poll_at": NOW + 50},
 ]
 _STAGES = Stages(("upload", "submit", "enqueue", "run"))
 _JOBS = [
@@ -32,9 +36,14 @@ _POLICIES = (
     OperationPolicy(),
     OperationPolicy(repeatable=True, cancels=True, cleans=True),
     OperationPolicy(stages=_STAGES),
-    OperationPolicy(stages=_STAGES, repeatable=True),
+    OperationPolicy(stages=_STAGES, repeatable=True, cancels=True),
 )
-_MORE_SAMPLES = (o.Duplicate(None), o.Crashed("r", sent=False), o.Retry("r", progressed=True))
+_MORE_SAMPLES = (
+    o.Duplicate(None),
+    o.Crashed("r", sent=False),
+    o.Retry("r", progressed=True),
+    o.Pending(links=(Link("http://x/"),)),
+)
 
 
 def _reached(state: State, kind: type[o.Outcome]) -> set[State]:

@@ -118,6 +118,7 @@ def _permitted(ended: Ended) -> bool:
     unclear = plan.mode == "once" and not {"unclear", "maybe"}.isdisjoint(ended.remote.posts)
     # So many submits whose outcome is unknown are a matter for a person even where they may be repeated.
     unclear = unclear or sum(kind in ("submit", "answer") for kind, _ in met) >= _MOST_UNKNOWN
+    unclear = unclear or any(clarity in ("unclear", "maybe") for _, clarity in ended.remote.starts)
     unclear = unclear or (plan.mode == "adopt" and any(kind == "adopt" for kind, _ in met))
     return unclear or any(_may_end(plan, kind, fault) for kind, fault in met)
 
@@ -161,6 +162,14 @@ def _posts(ended: Ended) -> Iterator[str]:
             yield f"posts: repeated after it was accepted: {posts}"
 
 
+def _starts(ended: Ended) -> Iterator[str]:
+    """A remote job is never started blindly a second time."""
+    starts = ended.remote.starts
+    for at, (path, clarity) in enumerate(starts):
+        if clarity != "refused" and any(later == path for later, _ in starts[at + 1 :]):
+            yield f"starts: repeated after an answer that was {clarity}: {starts}"
+
+
 def _secrets(ended: Ended) -> Iterator[str]:
     """No credential and no cookie of the provider goes to another host, into the log or to the disk."""
     for leak in ended.remote.leaks:
@@ -185,5 +194,5 @@ def _crashes(ended: Ended) -> Iterator[str]:
 
 
 _CLAIMS: tuple[Callable[[Ended], Iterator[str]], ...] = (
-    _bytes, _manifest, _ends, _asks, _posts, _secrets, _left, _crashes
+    _bytes, _manifest, _ends, _asks, _posts, _starts, _secrets, _left, _crashes
 )  # fmt: skip

@@ -35,6 +35,8 @@ EXCHANGES: Mapping[str, tuple[str, ...]] = {
     "cursor": ("submit", "poll", "page", "page"),
     "csv": ("submit", "poll", "page", "page"),
 }
+STAGES = ("before", "start")
+"""The exchanges that only the shape ``staged`` has, which is not drawn: see ``test_stages.py``."""
 PAGED = frozenset({"pages", "linked", "cursor", "csv"})
 UNSUBMITTED = frozenset({"pages", "linked"})
 MEDIA = ("text/csv", "text/csv", "application/xml", "text/html", "application/json", "")

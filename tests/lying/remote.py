@@ -16,7 +16,8 @@ from tests.lying.pages import page_answer
 from tests.lying.plan import Fault, Plan, content_of, digest_of, stored_of
 
 _LAST_SEGMENTS = {
-    "login": "login", "inline": "answer", "rows": "page", "url": "resolve", "cancel": "cancel", "file": "file0"
+    "login": "login", "inline": "answer", "rows": "page", "url": "resolve", "cancel": "cancel", "file": "file0",
+    "prepare": "before", "begin": "start",
 }  # fmt: skip
 
 
@@ -54,6 +55,8 @@ class Remote:
     asked: list[Asked] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     posts: list[str] = field(default_factory=list)
+    starts: list[tuple[str, str]] = field(default_factory=list)
+    started: set[str] = field(default_factory=set)
     met: list[tuple[str, Fault]] = field(default_factory=list)
     versions: Counter[int] = field(default_factory=Counter)
     listed: tuple[int, ...] = ()
@@ -97,6 +100,8 @@ class Remote:
         script = self._honest(kind, path, request).script() if fault is None else self._lie(kind, path, request, fault)
         if kind == "submit" and fault is None:
             self.posts.append("accepted")
+        if kind == "start" and fault is None:
+            self.starts.append((path, "accepted"))
         self._note(kind, request, fault, script)
         return script
 
@@ -137,6 +142,11 @@ class Remote:
             if clarity == "refused" or (clarity == "unclear" and fault.salt % 2):
                 answer = json_answer({"id": "never-made"}, 201)
                 return trick.play(Exchange(kind, request, answer, rand, self))
+        if kind == "start":
+            clarity = trick.of_submit
+            self.starts.append((path, {"harmless": "accepted"}.get(clarity, clarity)))
+            if clarity == "refused":
+                return trick.play(Exchange(kind, request, json_answer({"ok": True}), rand, self))
         if trick.first is not None:
             trick.first(self, kind)
         script = trick.play(Exchange(kind, request, self._honest(kind, path, request), rand, self))
@@ -160,8 +170,8 @@ class Remote:
             return json_answer({"error": "token expired" if self.plan.auth == "session" else "who are you?"}, 401)
         handle = path.split("/")[2] if path.count("/") > 1 else ""
         match kind:
-            case "submit":
-                answer = self._submit(request)
+            case "before" | "submit" | "start":
+                answer = self._make(kind, handle, request)
             case "adopt":
                 answer = json_answer({"jobs": [{"id": name, "key": key} for name, key in self._jobs.items()]})
             case "inline" | "answer":
@@ -184,6 +194,16 @@ class Remote:
             return json_answer({"error": "Request has expired"}, 403)
         return file_answer(self.plan, number, self.versions[number], request)
 
+    def _make(self, kind: str, handle: str, request: Request) -> Answer:
+        """What makes and starts a remote job."""
+        if kind == "before":
+            return json_answer({"id": f"p{self.plan.seed}"}, 201)
+        if kind == "submit":
+            return self._submit(request)
+        assert request.query == {"part": f"p{self.plan.seed}"}
+        self.started.add(handle)
+        return json_answer({"ok": True}, 202 if handle in self._jobs else 404)
+
     def _submit(self, request: Request) -> Answer:
         handle = f"r{len(self._jobs) + 1}"
         self._jobs[handle] = request.fields.get("idempotency-key", "")
@@ -192,6 +212,8 @@ class Remote:
     def _poll(self, handle: str, request: Request) -> Answer:
         if handle not in self._jobs:
             return json_answer({"error": "no such job"}, 404)
+        if self.plan.shape == "staged" and handle not in self.started:
+            return json_answer({"state": "busy"})
         self._polls[handle] += 1
         if self._polls[handle] <= self.plan.polls:
             status = 202 if self.plan.shape == "inline" else 200

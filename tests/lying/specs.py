@@ -91,6 +91,20 @@ by_default = true
 url = "/jobs/${handle}/cancel"
 method = "POST"
 """,
+    "staged": """
+[operations.report.before]
+name = "prepare"
+url = "/prepare"
+json = { kind = "all" }
+keep = { part = "id" }
+[operations.report.start]
+name = "begin"
+url = "/jobs/${handle}/begin"
+query = { part = "${kept.part}" }
+[operations.report.results]
+url = "/jobs/${handle}/file"
+label = "report"
+""",
     "url": '[operations.report.results]\nurl = "/jobs/${handle}/file"\nlabel = "report"\n',
     "resolve": """
 [operations.report.results]

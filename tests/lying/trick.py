@@ -11,7 +11,7 @@ from tests.lying.plan import FilePlan, Plan
 if TYPE_CHECKING:
     from tests.lying.remote import Remote
 
-JSONS = frozenset({"login", "submit", "adopt", "poll", "resolve", "cleanup", "cancel"})
+JSONS = frozenset({"login", "before", "submit", "adopt", "start", "poll", "resolve", "cleanup", "cancel"})
 FILES = frozenset({"file", "inline", "answer"})
 """Where a file is the body: from a link, in the reply to a poll, in the reply to a submit."""
 GETS = frozenset({"poll", "resolve", "page", "file", "inline", "answer", "adopt"})

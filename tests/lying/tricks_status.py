@@ -82,7 +82,12 @@ def _tricks() -> list[Trick]:
         tricks.append(Trick(f"status-{code}", EVERY, _status(code), f"{code}|gone", "refused", fatal, runs=4))
     tricks += [
         Trick(f"status-{code}", EVERY - {"submit"}, _status(code), f"{code}", "refused", fatal)
-        for code, fatal in ((412, frozenset({"answer"})), (421, frozenset()), (423, frozenset()), (425, frozenset()))
+        for code, fatal in (
+            (412, frozenset({"answer", "start"})),
+            (421, frozenset()),
+            (423, frozenset()),
+            (425, frozenset()),
+        )
     ]
     odd: dict[int, Clarity] = {300: "unclear", 304: "unclear", 307: "unclear"}
     tricks += [Trick(f"status-{code}", EVERY, _status(code), f"{code}", clear) for code, clear in odd.items()]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.spec_samples import HEAD, NOW, SUBMIT, job_with, operation_of, reply_of
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.outcome import Ready
-from tidewaiter.providers.result_files import Algorithm, DigestError, read_digest
+from tidewaiter.providers.announced_digests import Algorithm, DigestError, read_digest
 
 SHA = hashlib.sha256(b"rows")
 MD5 = hashlib.md5(b"rows")  # noqa: S324  # a checksum

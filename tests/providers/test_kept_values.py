@@ -226,7 +226,7 @@ def test_a_kept_value_may_be_the_whole_address() -> None:
     unusable = operation.read_submit(job_with(None), reply_of(200, {"id": 1, "folder": "ftp://x/"}), NOW)
     assert isinstance(unusable, Unknown)
     assert "the value for keep.folder is no URL that can be requested" in unusable.reason
-    with pytest.raises(UnsendableError, match="kept value folder is missing"):
+    with pytest.raises(UnsendableError, match=r"the value of \$\{kept.folder\} is missing"):
         operation.cancel(keeping())
 
 

@@ -125,7 +125,7 @@ async def test_the_two_step_example_of_the_page_lands_a_file(site: Path, tmp_pat
     assert calls == ["POST /exports", start, start, status, status, "GET /exports/7/file"]
 
 
-_PAIRS = ("submit", "poll", "resolve", "cancel", "clean")
+_PAIRS = ("before", "submit", "start", "poll", "resolve", "cancel", "clean")
 _METHODS = (*_PAIRS, *(f"read_{name}" for name in _PAIRS), "links", "read_file")
 
 

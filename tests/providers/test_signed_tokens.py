@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat, PublicFormat
 
 from tests.providers.signing_specs import BEARER, EC_KEY, HEAD, JWT, TAIL, account_of, pem, verified
 from tests.support.spec_samples import NOW, faults_of, provider_of, reply_of
@@ -96,6 +96,14 @@ def test_a_key_for_another_algorithm(auth: str) -> None:
     with pytest.raises(SettingsError) as raised:
         account_of(auth, key=pem(rsa.generate_private_key(65537, 2048)))
     assert str(raised.value) == "account shop: key: is no private key for ES256"
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_a_key_with_a_passphrase(form: PrivateFormat) -> None:
+    """It is said what to do: nobody can type it."""
+    encrypted = EC_KEY.private_bytes(Encoding.PEM, form, BestAvailableEncryption(b"made-up")).decode()
+    with pytest.raises(SettingsError, match="account shop: key: is encrypted: store it without a passphrase"):
+        account_of(JWT, key=encrypted)
 
 
 # --- as a grant -------------------------------------------------------------------------------------------------------

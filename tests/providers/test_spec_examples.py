@@ -80,7 +80,7 @@ def _told(example: str) -> str:
             "examples[0] (e):\n"
             "  outcome.status\n    expected: waiting\n    got:      pending\n"
             "  outcome.colour\n    expected: red\n"
-            "    got:      nothing: Pending has status, progress, retry_after_s, handle, exact, kept",
+            "    got:      nothing: Pending has status, progress, retry_after_s, handle, exact, kept, links, lists",
         ),
         (
             'step = "poll"\nhandle = "1"\nreply = { status = 400, text = "no" }\n'

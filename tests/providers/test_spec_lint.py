@@ -114,7 +114,8 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed(REQUEST, 'url = "reports"'),
-            "operations.report.submit.url: must begin with /, with ${handle}, or with a kept value, ${kept.NAME}",
+            "operations.report.submit.url: must begin with /, with ${handle} or ${kept.NAME}, or in a list with "
+            "${item.NAME}",
             id="relative url",
         ),
         pytest.param(
@@ -202,7 +203,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         pytest.param(HEAD + SUBMIT + POLL, "operations.report.results: is missing", id="no results"),
         pytest.param(
             WITHOUT_SUBMIT + "[operations.report.results]\ninline = true\n",
-            "operations.report: without submit, results need url, pages or resolve",
+            "operations.report: without submit, results need url, download, lists, pages or resolve",
             id="inline without submit",
         ),
         pytest.param(
@@ -265,7 +266,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             changed('/file"\n', '/file"\ninline = true\n'),
-            "operations.report.results: needs exactly one of inline, url, files, pages and resolve",
+            "operations.report.results: needs exactly one of inline, url, download, files, pages and resolve",
             id="two places",
         ),
         pytest.param(

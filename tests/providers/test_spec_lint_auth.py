@@ -107,8 +107,8 @@ def test_sound_ways_to_sign_in(auth: str) -> None:
             "auth.assertion.audience: refers to ${account.x}, but there is no such setting (there are: server, user, "
             "note, password, key)", id="audience"),
         pytest.param('[auth]\ntype = "body"\nname = "key"\n', "auth.value: is missing", id="key in a body"),
-        pytest.param('[probe]\nurl = "me"\n', "probe.url: must begin with /, with ${handle}, or with a "
-            "kept value, ${kept.NAME}", id="url of a probe"),
+        pytest.param('[probe]\nurl = "me"\n', "probe.url: must begin with /, with ${handle} or "
+            "${kept.NAME}, or in a list with ${item.NAME}", id="url of a probe"),
         pytest.param('[probe]\nurl = "${handle}"\n',
             "probe.url: refers to ${handle}, but there is no job here, only the account", id="handle in a probe"),
         pytest.param('[probe]\nurl = "/me"\nheaders = { A = "${account.password}" }\n',

@@ -16,6 +16,17 @@ request = { url = "https://api.example.com/v1/x" }
 reply = { status = 401 }
 outcome = { is = "Spent" }
 """
+START = """
+[[operations.report.start]]
+name = "enqueue"
+url = "/x/${handle}"
+"""
+EXAMPLE = """
+[[examples]]
+name = "e"
+operation = "report"
+request = { url = "https://api.example.com/v1/x/1" }
+"""
 
 
 @pytest.mark.parametrize(
@@ -51,6 +62,26 @@ outcome = { is = "Spent" }
         ),
         pytest.param(
             WHOLE + RENEW, "examples[0]: renew reads a reply to any request, and sends none", id="renew that sends"
+        ),
+        pytest.param(
+            WHOLE + START + EXAMPLE + 'step = "start"\nstage = "begin"\n',
+            "examples[0].stage: operation 'report' has no start of the name 'begin' (there are: enqueue)",
+            id="stage of another name",
+        ),
+        pytest.param(
+            WHOLE + EXAMPLE + 'step = "before"\nstage = "begin"\n',
+            "examples[0].stage: operation 'report' has no before of the name 'begin' (there are: none)",
+            id="stage of an operation without stages",
+        ),
+        pytest.param(
+            WHOLE + START + EXAMPLE + 'step = "start"\n',
+            "examples[0]: needs stage, the name of the request of start that it shows",
+            id="example of a start without its name",
+        ),
+        pytest.param(
+            WHOLE + START + EXAMPLE + 'step = "poll"\nstage = "enqueue"\n',
+            "examples[0]: has a stage, which only the steps before and start have; its step is poll",
+            id="example of a poll with a stage",
         ),
     ],
 )

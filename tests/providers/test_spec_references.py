@@ -30,8 +30,8 @@ next = "n"
         pytest.param(
             changed(REQUEST, 'url = "/reports/${parms.x}"'),
             "operations.report.submit.url: refers to ${parms.x}, which does not exist (use params.NAME, "
-            "account.NAME, kept.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, page.offset, "
-            "page.size, page.since, null)",
+            "account.NAME, kept.NAME, item.NAME, handle, callback_url, job.id, intent.key, page.next, page.number, "
+            "page.offset, page.size, page.since, null)",
             id="unknown reference",
         ),
         pytest.param(

@@ -161,7 +161,7 @@ def test_a_url_cannot_do_without_its_values() -> None:
     """Rather no request than one for another resource."""
     with pytest.raises(UnsendableError, match="needs a value that the job does not have"):
         _built({"url": "/a/${handle}"}, handle=None)
-    with pytest.raises(UnsendableError, match="is no URL"):
+    with pytest.raises(UnsendableError, match="the job's handle is missing"):
         _built({"url": "${handle}"}, handle=None)
     with pytest.raises(UnsendableError, match="is no URL") as caught:
         _built({"url": "${handle}"}, handle="ftp://u:canary@host/x?sig=canary")

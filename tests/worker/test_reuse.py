@@ -1,6 +1,7 @@
 """Remote jobs that are used again: by a real daemon, against lists that lie."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,20 @@ async def test_one_that_is_of_no_use_leads_through_every_request(tmp_path: Path,
 async def _polled(running: Running) -> Job:
     """A new job, once it has a remote job."""
     return await running.until((await running.submit()).id, State.POLLING)
+
+
+@pytest.mark.slow
+async def test_the_submit_waits_for_its_turn_before_its_intent(tmp_path: Path, sqlite_url: str) -> None:
+    """After a search in vain: a daemon that is killed while it waits leaves no submit in doubt."""
+    remote, listed_at = Remote(), 0.0
+
+    async def index(request: web.Request) -> web.StreamResponse:
+        nonlocal listed_at
+        listed_at = time.time()
+        return await remote.index(request)
+
+    answers = {**remote.answers(), "GET /jobs": index}
+    async with serving(tmp_path, sqlite_url, SPEC, answers, "limits = { spacing_s = 0.3 }") as (_, running):
+        job = await running.submit()
+        polled = await running.until(job.id, State.POLLING, State.FETCHING, State.CLEANING, State.SUCCEEDED)
+    assert (polled.intent_at or 0.0) - listed_at > 0.2

@@ -1,11 +1,12 @@
 """Requests before the submit and after it, in a whole daemon with a provider on real sockets."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, answering, serving
+from tests.support.scripted_provider import Answer, answering, config_for, daemon_for, open_provider, serving
 from tests.support.stage_provider import SPEC, answers
 from tidewaiter.domain.job import State
 from tidewaiter.services import DAEMON
@@ -212,3 +213,27 @@ async def test_the_deadline_between_submit_and_start(tmp_path: Path, sqlite_url:
     assert ended.state is State.EXPIRED
     assert "still starting" in (ended.reason or "")
     assert shop.times("DELETE /jobs/j1") == 1
+
+
+@pytest.mark.slow
+async def test_a_daemon_that_is_stopped_during_a_start(tmp_path: Path, sqlite_url: str) -> None:
+    """The request has left, so the next daemon sends no second one: a person decides."""
+    asked, released = asyncio.Event(), asyncio.Event()
+
+    async def hanging(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await released.wait()
+        return web.json_response({})
+
+    replies = answers(**{"POST /jobs/j1/enqueue": hanging})
+    async with open_provider(replies) as shop:
+        config = config_for(tmp_path, SPEC, shop.url, sqlite_url)
+        config = config.model_copy(update={"worker": config.worker.model_copy(update={"drain_s": 0.5})})
+        async with daemon_for(config) as running:
+            job = await running.submit()
+            await asked.wait()
+        released.set()
+        async with daemon_for(config) as running:
+            parked = await running.until(job.id)
+    assert (parked.state, parked.stage) == (State.PARKED, "enqueue")
+    assert shop.times("POST /jobs/j1/enqueue") == 1

@@ -49,6 +49,22 @@ note = "${params.text}"
 """
     + REST
 )
+BEFORE_SUBMIT = """
+[operations.report.params]
+path = { help = "a path" }
+
+[[operations.report.before]]
+name = "upload"
+url = "/files"
+
+[[operations.report.before.multipart.files]]
+name = "given"
+from_file = "${params.path}"
+
+[operations.report.submit]
+url = "/jobs"
+handle = "id"
+"""
 
 
 class Api:
@@ -208,3 +224,17 @@ async def test_text_arrives(tmp_path: Path, sqlite_url: str) -> None:
     async with serving(tmp_path, sqlite_url, TEXT, api.answers()) as (_, running):
         assert await run(running, text="'é', \"x\"\nfrom t") is None
     assert api.bodies == ["select 'é', \"x\"\nfrom t".encode()]
+
+
+@pytest.mark.slow
+async def test_a_file_that_is_missing_before_the_submit_keeps_no_place_in_the_window(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    """Nothing was sent, so the next job of an account with spaced requests has its turn."""
+    spec = BEFORE_SUBMIT + REST
+    async with serving(tmp_path, sqlite_url, spec, Api().answers(), "limits = { spacing_s = 0.05 }") as (shop, running):
+        jobs = [await running.submit(path="rows.csv") for _ in range(2)]
+        ended = [await running.until(job.id, within_s=10) for job in jobs]
+    assert [job.state for job in ended] == [State.FAILED, State.FAILED]
+    assert all("names no folder" in (job.reason or "") for job in ended)
+    assert shop.asked == []

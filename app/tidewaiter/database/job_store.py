@@ -337,7 +337,7 @@ _DUE_BUT_SUBMITS: Final = _DUE.where(
 )
 _REMOTE: Final = select(jobs.c.id).where(
     jobs.c.lane == bindparam("lane", type_=BigInteger()),
-    jobs.c.state.in_(sorted(state.value for state in REMOTE)),
+    or_(jobs.c.state.in_(sorted(state.value for state in REMOTE)), jobs.c.poll_at.is_not(None)),
 )
 _NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
 _NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)

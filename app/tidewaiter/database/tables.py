@@ -130,6 +130,7 @@ jobs = Table(
     Column("stage", Text),
     Column("kept", Text, nullable=False, server_default=text("'{}'")),
     _count("agains"),
+    Column("poll_at", Double),
     # Parts of the context in columns of their own, for the indexes.
     Column("schedule", Text),
     Column("batch", Text),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import BigInteger, Text, bindparam, case, not_, select, true, update
+from sqlalchemy import BigInteger, Text, bindparam, case, not_, or_, select, true, update
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.tables import jobs
@@ -49,9 +49,9 @@ class WakeUpStore:
             row = (await connection.execute(_FIND, {"callback_hash": callback_hash})).first()
         if row is None:
             return None
-        number, lane, account, operation, state, hinted = row
+        number, lane, account, operation, state, hinted, poll_at = row
         is_new = False
-        if not hinted and state in _USING_WAKE_UPS:
+        if not hinted and (state in _USING_WAKE_UPS or poll_at is not None):
             async with self._database.writing() as connection:
                 result = await connection.execute(_WAKE_UP, {"called_hash": callback_hash, "now": now})
                 is_new = result.rowcount == 1
@@ -70,20 +70,21 @@ class WakeUpStore:
             return (await connection.execute(_POLL_NOW, {"number": number, "now": now})).rowcount == 1
 
 
-# In PARKED no step uses it, but the person who decides sees that there is a remote job.
+# In PARKED no step uses it, but the person who decides sees that there is a remote job. The column poll_at is set while
+# files are fetched before the remote job has finished; the poll afterwards uses the wake-up.
 _USING_WAKE_UPS: Final = sorted(
     state.value for state in (State.SUBMITTING, State.RECONCILING, State.STARTING, State.POLLING, State.PARKED)
 )
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
-_FIND: Final = select(jobs.c.id, jobs.c.lane, jobs.c.account, jobs.c.operation, jobs.c.state, jobs.c.hinted).where(
-    jobs.c.callback_hash == bindparam("callback_hash", type_=Text()), jobs.c.finished_at.is_(None)
-)
+_FIND: Final = select(
+    jobs.c.id, jobs.c.lane, jobs.c.account, jobs.c.operation, jobs.c.state, jobs.c.hinted, jobs.c.poll_at
+).where(jobs.c.callback_hash == bindparam("callback_hash", type_=Text()), jobs.c.finished_at.is_(None))
 _WAKE_UP: Final = (
     update(jobs)
     .where(
         jobs.c.callback_hash == bindparam("called_hash", type_=Text()),
         not_(jobs.c.hinted),
-        jobs.c.state.in_(_USING_WAKE_UPS),
+        or_(jobs.c.state.in_(_USING_WAKE_UPS), jobs.c.poll_at.is_not(None)),
     )
     .values(hinted=true(), due_at=case((jobs.c.due_at > _NOW, _NOW), else_=jobs.c.due_at))
 )

@@ -108,6 +108,7 @@ def finish(context: RuleContext, state: State, reason: str | None) -> Job:
         cancel_requested=False,
         callback_hash=None,
         hinted=False,
+        poll_at=None,
         cause=cause_of(reason) if reason and state in FAILURES else None,
     )
 
@@ -129,15 +130,17 @@ def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
     """The job as before its submit, due after a delay; nothing is left of the remote job that it had.
 
     The unique key and the counters stay. An intent whose outcome is unknown keeps its key: a provider that knows such
-    keys makes no second remote job.
+    keys makes no second remote job. Where there was a remote job, no submit is in doubt any more.
     """
     job = context.job
+    unknowns = job.unknowns if job.handle is None else 0
     return context.becomes(
         state=State.QUEUED,
         due_at=context.now + wait_s,
         handle=None,
         shared=False,
-        intent_key=job.intent_key if job.unknowns and job.handle is None else None,
+        intent_key=job.intent_key if unknowns else None,
+        unknowns=unknowns,
         callback_hash=None,
         stage=None,
         kept={},
@@ -146,6 +149,7 @@ def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
         progress=None,
         links=(),
         ready_at=None,
+        poll_at=None,
         expiries=0,
         expired_at=None,
         reason=cut(reason),
@@ -153,8 +157,11 @@ def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
 
 
 def failed_for_now(context: RuleContext, outcome: o.FailedForNow) -> Job:
-    """Submit again after a growing delay, a limited number of times, if the deadline leaves the time."""
-    job, policy, reason = context.job, context.policy, cut(outcome.reason)
+    """Submit again after a growing delay, a limited number of times, if the deadline leaves the time.
+
+    A job whose remote job was reused has not submitted yet: if it cannot wait, it submits at once.
+    """
+    found, job, policy, reason = context, context.job, context.policy, cut(outcome.reason)
     if job.state is State.POLLING:
         job = job.but(polls=job.polls + 1)
         context = context.of(job)
@@ -163,6 +170,8 @@ def failed_for_now(context: RuleContext, outcome: o.FailedForNow) -> Job:
     delay_s = policy.again.delay(job.agains, context.rand) * (1.0 + _AGAIN_SPREAD * context.rand.random())
     wait_s = context.not_before(delay_s, outcome.retry_after_s)
     if context.now + wait_s >= job.deadline_at:
+        if job.is_reused:
+            return reused_failed(found, reason)
         return finish(context, State.FAILED, cut(f"the deadline leaves no time to submit again: {reason}"))
     number = job.agains + 1
     return submit_anew(context, wait_s, f"submitting again, {number} of {policy.most_agains}: {reason}").but(

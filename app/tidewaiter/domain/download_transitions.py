@@ -32,6 +32,7 @@ from tidewaiter.domain.common_transitions import (
     try_again,
 )
 from tidewaiter.domain.common_transitions import refused as job_refused
+from tidewaiter.domain.early_transitions import poll_again
 from tidewaiter.domain.job import Job, State
 
 _BY_SEVERITY: tuple[type[o.Outcome], ...] = (
@@ -103,7 +104,9 @@ def stored(context: RuleContext, _outcome: o.Stored) -> Job:
 def stored_by_submit(context: RuleContext, outcome: o.Stored) -> Job:
     """The reply was the file, and it has landed. The status that an earlier reply gave is out of date."""
     handle = outcome.handle or context.job.handle
-    replied = context.becomes(ready_at=context.now, remote_status=outcome.status, progress=None, handle=handle)
+    replied = context.becomes(
+        stage=None, ready_at=context.now, remote_status=outcome.status, progress=None, handle=handle
+    )
     return stored(context.of(replied), outcome)
 
 
@@ -118,16 +121,21 @@ def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
 
     A download that made progress is not counted as a failure, and its backoff starts again.
     """
+    if context.job.fetches_early:
+        return poll_again(context, outcome.reason)
     if outcome.progressed:
         fetches = max(0, context.job.fetches - 1)
         context = context.of(context.job.but(failures=0, fetches=fetches, expiries=0, expired_at=None))
     if context.job.fetches >= context.policy.most_fetches:
-        return finish(context, State.FAILED, f"{context.job.fetches} downloads failed: {cut(outcome.reason)}")
+        summary = f"{context.job.fetches} downloads failed: {cut(outcome.reason)}"
+        if context.job.is_reused:  # its own remote job has all the tries; what these have left is removed then
+            return reused_failed(context.of(context.job.but(fetches=1)), summary)
+        return finish(context, State.FAILED, summary)
     return try_again(context, outcome.reason, outcome.retry_after_s)
 
 
 def links_expired(context: RuleContext, outcome: o.LinksExpired) -> Job:
-    """The links do not work: request new ones after a growing delay; without a handle, start again.
+    """The links do not work: request new ones after a growing delay; without a handle, start again, with a new intent.
 
     A file may appear long after its provider has said "ready". So the limit is a time, not a number of tries. A
     minimum number of tries is required as well, because the lane may have had no daemon for a long time.
@@ -148,6 +156,8 @@ def links_lost(context: RuleContext, outcome: o.LinksLost) -> Job:
 
 def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Job:
     job, policy = context.job, context.policy
+    if job.fetches_early:
+        return poll_again(context, reason)
     if job.expired_at is None or progressed:
         job = job.but(expiries=0, expired_at=context.now)
     expiries, lasted_s = job.expiries + 1, context.now - (job.expired_at or context.now)
@@ -161,6 +171,8 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         state=State.QUEUED if anew else State.POLLING,
         stage=None,
         kept={} if anew else job.kept,
+        ready_at=None if anew else job.ready_at,
+        intent_key=None if anew else job.intent_key,
         due_at=context.now + context.retry_in(job.expiries),
         fetches=max(0, job.fetches - 1),
         failures=0,
@@ -205,6 +217,8 @@ def _refunded(context: RuleContext, delay_s: float, reason: str | None) -> Job:
 
 def fetch_not_yet(context: RuleContext, outcome: o.NotYet) -> Job:
     """The file is not there yet: try again after a growing delay, or at the known time. The download has not failed."""
+    if context.job.fetches_early:
+        return poll_again(context, outcome.reason)
     failures = context.job.failures if outcome.exact else context.job.failures + 1
     waiting = try_again(context, outcome.reason, outcome.retry_after_s, exact=outcome.exact)
     return waiting.but(fetches=max(0, context.job.fetches - 1), failures=failures)

@@ -1,9 +1,9 @@
 """The identity of a file behind a link: a hash that stays the same when the link gets a new signature.
 
 After new links a landed file is kept only if it is the same file. A file is identified by its URL without the
-signature, and by its entry in the list: label, size, count, media type and digests. A file with other values is another
-file and is downloaded again, which costs time but never lands a wrong file. Only the SHA-256 of all this is kept,
-because a URL may hold a secret.
+signature, by the rest of its request if that is no plain GET, and by its entry in the list: label, size, count, media
+type and digests. A file with other values is another file and is downloaded again, which costs time but never lands a
+wrong file. Only the SHA-256 of all this is kept, because a URL may hold a secret.
 """
 
 import hashlib
@@ -142,8 +142,11 @@ def _text(link: Link, of: int, *, probably: bool) -> str:
     announced = (link.label, link.size, link.count, link.media_type, link.sha256, link.md5, link.gzip)
     if not link.url:
         announced = (link.label, None, None, None, link.sha256, link.md5, link.gzip)
+    # Of plain files with a plain GET nothing is added, so that the identities of earlier versions stay.
     archive = () if link.archive is None else (link.archive,)
-    return json.dumps([of, _address(link.url, probably=probably), *announced, *archive])
+    asked = (link.method, link.headers, link.body)
+    more = archive if asked == ("GET", (), None) else (*archive, *asked)
+    return json.dumps([of, _address(link.url, probably=probably), *announced, *more])
 
 
 def _address(url: str, *, probably: bool) -> list[object]:

@@ -146,6 +146,9 @@ class Link:
     be compressed; the first bytes decide, and it lands decompressed. Size and checksums may be of either form.
     ``unread`` names the announced digest that could not be read, and the reason. ``archive``: the file is an archive of
     this kind, and its members land in its place.
+
+    ``method``, ``headers``, ``body`` and ``auth`` are those of the request for the file; ``body`` has one character for
+    each byte. A request that is no GET is sent to the provider's own origins only, and may be repeated.
     """
 
     url: str
@@ -159,20 +162,30 @@ class Link:
     gzip: bool = False
     unread: str | None = None
     archive: str | None = None
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str | None = None
+    auth: AuthChoice = True
+
+    def request(self, more: Mapping[str, str]) -> WireRequest:
+        """The request for the file, with the header fields ``more`` of the download itself."""
+        body = None if self.body is None else self.body.encode("latin-1")
+        return WireRequest(self.method, self.url, {**dict(self.headers), **more}, body, auth=self.auth)
 
     def to_json(self) -> JsonObject:
         """The link as JSON, without the members that are empty."""
         every = {name: getattr(self, name) for name in self.__slots__}
-        return {
-            name: value
-            for name, value in every.items()
-            if value is not None and value != "" and (name != "gzip" or value)
-        }
+        return {name: value for name, value in every.items() if value is not None and value != _EMPTY.get(name, "")}
 
     @classmethod
     def from_json(cls, raw: JsonObject) -> "Link":
         """The inverse of :meth:`to_json`."""
-        return cls(**raw)  # type: ignore[arg-type]  # written by to_json alone
+        link = cls(**raw)  # type: ignore[arg-type]  # written by to_json alone
+        return replace(link, headers=tuple((name, value) for name, value in link.headers)) if link.headers else link
+
+
+_EMPTY: Mapping[str, object] = {"gzip": False, "method": "GET", "headers": (), "auth": True}
+"""What the members of a link are if they say nothing; texts are empty."""
 
 
 # --- content codings --------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class State(StrEnum):
     POLLING = "polling"
     """The remote job's handle is durable; the provider is asked when the job is due."""
     FETCHING = "fetching"
-    """The remote job has finished; its files are being landed."""
+    """The remote job has finished, or has made some of its files; they are being landed."""
     CLEANING = "cleaning"
     """Every file is durable; the remote job is being deleted."""
     CANCELLING = "cancelling"
@@ -107,6 +107,8 @@ class Job:
     ``stage`` is the name of the request that is next, or under way, of those that make and start the remote job;
     ``None`` before the first. ``kept`` are the values that the spec keeps of replies, by name. ``agains`` counts the
     submits that were made because the remote job failed for a passing reason.
+
+    ``poll_at`` is when the remote job is polled next, while files are fetched that it has made already.
     """
 
     id: int
@@ -157,6 +159,17 @@ class Job:
     stage: str | None = None
     kept: JsonObject = field(default_factory=dict)
     agains: int = 0
+    poll_at: float | None = None
+
+    @property
+    def fetches_early(self) -> bool:
+        """Whether files are being fetched before the remote job has finished."""
+        return self.state is State.FETCHING and self.poll_at is not None
+
+    @property
+    def has_remote_job(self) -> bool:
+        """Whether a remote job is in progress, or may be."""
+        return self.state in REMOTE or self.fetches_early
 
     @property
     def is_reused(self) -> bool:

@@ -106,6 +106,9 @@ class Pending:
     """The remote job is not ready. ``handle`` is the handle in this reply, if it has one.
 
     ``exact``: ``retry_after_s`` replaces our own schedule; else it is only a "not before".
+
+    ``links`` are all files that can be fetched already, in their order. ``lists``: there are such files, and their
+    links are in lists that must be requested.
     """
 
     status: str | None = None
@@ -114,6 +117,8 @@ class Pending:
     handle: str | None = None
     exact: bool = False
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+    links: tuple[Link, ...] = ()
+    lists: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,11 @@ class Stored:
     shared_from: int | None = None
     handle: str | None = None
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PartLanded:
+    """The files that were listed before the remote job finished are durable; it is polled again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +356,7 @@ Outcome: TypeAlias = (
     | Ready
     | FetchStarted
     | Stored
+    | PartLanded
     | LinksExpired
     | LinksLost
     | Gone

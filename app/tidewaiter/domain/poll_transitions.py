@@ -3,6 +3,7 @@
 from tidewaiter.domain import common_transitions as common
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.common_transitions import RuleContext, cut, finish, submit_anew, try_again
+from tidewaiter.domain.early_transitions import fetch_early
 from tidewaiter.domain.job import Job, State
 
 _STALLED = "the provider has reported nothing new about the remote job for a long time"
@@ -11,12 +12,13 @@ _STALLED = "the provider has reported nothing new about the remote job for a lon
 def pending(context: RuleContext, outcome: o.Pending) -> Job:
     """Not ready: poll again after the backoff's next delay. Waiting is no failure, and it clears earlier failures.
 
-    A remote job without progress for a long time gets a reason, once, so that the log and the history show it.
+    A remote job without progress for a long time gets a reason, once, so that the log and the history show it. Files
+    that it has made already are fetched first.
     """
     job = context.job
     moved = has_moved(job, outcome)
     delay_s = context.not_before(context.next_poll_in(job), outcome.retry_after_s, exact=outcome.exact)
-    return context.becomes(
+    waiting = context.becomes(
         due_at=context.now + delay_s,
         polls=job.polls + 1,
         failures=0,
@@ -28,13 +30,14 @@ def pending(context: RuleContext, outcome: o.Pending) -> Job:
         handle=outcome.handle or job.handle,
         moved_at=context.now if moved else job.moved_at,
     )
+    return fetch_early(context, waiting, outcome) if outcome.links else waiting
 
 
 def has_moved(job: Job, seen: o.Pending) -> bool:
-    """Whether a reply reports another status or another progress of the remote job."""
+    """Whether a reply reports another status, another progress or new files of the remote job."""
     another_status = seen.status is not None and seen.status != job.remote_status
     another_progress = seen.progress is not None and seen.progress != job.progress
-    return another_status or another_progress or job.moved_at is None
+    return another_status or another_progress or bool(seen.links) or job.moved_at is None
 
 
 def poll_ready(context: RuleContext, outcome: o.Ready) -> Job:
@@ -55,6 +58,7 @@ def ready(context: RuleContext, outcome: o.Ready) -> Job:
         progress=None,
         links=outcome.links,
         ready_at=context.now,
+        poll_at=None,
         handle=outcome.handle or context.job.handle,
     )
 

@@ -10,10 +10,11 @@ from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.poll_transitions import gone
 
 
-def done_before(context: RuleContext, _outcome: o.StepDone) -> Job:
-    """A request before the submit is done: the next one is due."""
+def done_before(context: RuleContext, outcome: o.StepDone) -> Job:
+    """A request before the submit is done: the next one is due, or later on request."""
     stage = context.policy.stages.after(context.job)
-    return context.becomes(stage=stage, due_at=context.now, failures=0, crashes=0, reason=None)
+    due_at = context.now + context.not_before(0.0, outcome.retry_after_s, exact=outcome.exact)
+    return context.becomes(stage=stage, due_at=due_at, failures=0, crashes=0, reason=None)
 
 
 def not_yet_before(context: RuleContext, outcome: o.NotYet) -> Job:
@@ -39,7 +40,7 @@ def go_on(context: RuleContext, retry_after_s: float | None = None, *, exact: bo
     The first poll comes at once if the callback arrived before our own commit.
     """
     job = context.becomes(moved_at=context.now, failures=0, unknowns=0, polls_at_submit=context.job.polls, reason=None)
-    stage = context.policy.stages.after(job)
+    stage = context.policy.stages.after_submit(job)
     if stage is not None:
         wait_s = context.not_before(0.0, retry_after_s, exact=exact)
         return job.but(state=State.STARTING, stage=stage, due_at=context.now + wait_s)

@@ -37,6 +37,13 @@ class Stages:
         left = self.names[self.names.index(stage) + 1 :] if stage in self.names else ()
         return self._first(job, left) if any(self.needs(job, one) for one in left) else None
 
+    def after_submit(self, job: Job) -> str | None:
+        """As :meth:`after`, for a job whose remote job is known.
+
+        A job that was submitted before the spec got its first other request has no stage: it is at its submit.
+        """
+        return self.after(job if self.starts(job) else job.but(stage=SUBMIT))
+
     def starts(self, job: Job) -> bool:
         """Whether the stage of a job starts a remote job that exists already."""
         stage = job.stage

@@ -18,12 +18,13 @@ Three principles keep the table small:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeVar, cast
 
 from tidewaiter.domain import common_transitions as common
 from tidewaiter.domain import download_transitions as download
+from tidewaiter.domain import early_transitions as early
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain import poll_transitions as poll
 from tidewaiter.domain import stage_transitions as stage
@@ -50,7 +51,7 @@ class JobUpdate:
     """What one outcome changes: the new job, valid only if the stored job still has the version ``expected``.
 
     ``artifacts`` are landed files that are recorded with it. ``saw_wake_up``: the step knew about the wake-up that made
-    the job due; a later wake-up stays stored.
+    the job due; a later wake-up stays stored. ``before`` is the job as it is stored while the update is not.
     """
 
     job: Job
@@ -60,6 +61,7 @@ class JobUpdate:
     entry: HistoryEntry | None = None
     artifacts: tuple[Artifact, ...] = ()
     saw_wake_up: bool = False
+    before: Job | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,8 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
     if after.state not in transition.targets:
         raise IllegalOutcomeError(f"{type(outcome).__name__} led from {job.state} to {after.state}, against the table")
     artifacts = outcome.artifacts if isinstance(outcome, o.Stored) else ()
-    return JobUpdate(after, job.version, job.state, outcome, _entry(job, after, outcome, now), artifacts, job.hinted)
+    entry = _entry(job, after, outcome, now)
+    return JobUpdate(after, job.version, job.state, outcome, entry, artifacts, job.hinted, job)
 
 
 def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry | None:
@@ -194,12 +197,20 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.RECONCILING: (
         _on(o.Adopted, submit.adopted, State.POLLING, State.STARTING),
         _on(o.Absent, submit.absent, State.QUEUED, State.STARTING, State.PARKED),
-        _on(o.Undecidable, submit.undecidable, State.QUEUED, State.STARTING, State.PARKED),
+        _on(
+            o.Undecidable,
+            submit.undecidable,
+            State.QUEUED,
+            State.STARTING,
+            State.PARKED,
+            State.CANCELLING,
+            State.CANCELLED,
+        ),
         _never(o.CancelAsked),
     ),
     State.STARTING: (_on(o.Intended, stage.intend_start, State.SUBMITTING),),
     State.POLLING: (
-        _on(o.Pending, poll.pending, SAME),
+        _on(o.Pending, poll.pending, SAME, State.FETCHING),
         _on(o.Ready, poll.poll_ready, State.FETCHING),
         _on(o.Stored, download.stored_by_poll, State.CLEANING, State.SUCCEEDED),
         _on(o.Gone, poll.gone, SAME, State.QUEUED, State.FAILED),
@@ -212,13 +223,14 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.FETCHING: (
         _on(o.FetchStarted, download.fetch_started, SAME),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
+        _on(o.PartLanded, early.part_landed, State.POLLING),
         _on(o.LinksExpired, download.links_expired, State.POLLING, State.QUEUED, State.FAILED),
         _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
         _on(o.LinksLost, download.links_lost, State.POLLING, State.PARKED, State.FAILED),
         _on(o.Refused, download.refused, State.QUEUED, State.FAILED),
-        _on(o.Retry, download.fetch_failed, SAME, State.FAILED),
+        _on(o.Retry, download.fetch_failed, SAME, State.POLLING, State.QUEUED, State.FAILED),
         _on(o.StorageFull, download.fetch_blocked, SAME),
-        _on(o.NotYet, download.fetch_not_yet, SAME),
+        _on(o.NotYet, download.fetch_not_yet, SAME, State.POLLING),
         _on(o.Interrupted, download.fetch_interrupted, SAME),
         _on(o.Throttled, download.fetch_closed, SAME),
         _on(o.Unauthorized, download.fetch_closed, SAME),

@@ -14,7 +14,7 @@ MEANING: Final[Mapping[State, str]] = {
     State.RECONCILING: "The outcome of such a request is unknown and is being found out.",
     State.STARTING: "The handle of the remote job is stored; another request has to start it.",
     State.POLLING: "The handle of the remote job is stored; the provider is asked when the job is due.",
-    State.FETCHING: "The remote job has finished; its files are landing.",
+    State.FETCHING: "The remote job has finished, or has made some of its files; they are landing.",
     State.CLEANING: "Every file is durable; the remote job is being deleted.",
     State.CANCELLING: "A cancel request was made; the provider is being asked to cancel the remote job.",
     State.PARKED: "A person must decide what happened to the submit, or to the request that starts the remote job.",
@@ -76,6 +76,12 @@ WAYS: Final[Mapping[str, _Way]] = {
         (o.LinksExpired, State.POLLING),
         (o.Ready, State.FETCHING),
     ),
+    "files are listed before the remote job has finished": (
+        (o.Pending, State.FETCHING),
+        (o.FetchStarted, State.FETCHING),
+        (o.PartLanded, State.POLLING),
+        (o.Ready, State.FETCHING),
+    ),
     "a remote job of the same question is reused": (
         (o.Reused, State.POLLING),
         (o.Ready, State.FETCHING),
@@ -97,6 +103,7 @@ WAYS: Final[Mapping[str, _Way]] = {
 _STARTS = {
     "it is unknown whether the remote job was started": State.STARTING,
     "the links have expired": State.POLLING,
+    "files are listed before the remote job has finished": State.POLLING,
     "the provider fails the remote job for a passing reason": State.POLLING,
     "a cancel request": State.POLLING,
 }

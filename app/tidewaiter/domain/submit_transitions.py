@@ -9,7 +9,7 @@ number of times in a row.
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.common_transitions import RuleContext, account_closed, crashed, cut, finish
+from tidewaiter.domain.common_transitions import RuleContext, account_closed, cancel, crashed, cut, finish
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.stage_transitions import go_on
 from tidewaiter.domain.stages import ONLY_SUBMIT, SUBMIT
@@ -121,7 +121,12 @@ def _reconcile(context: RuleContext, reason: str) -> Job:
 
 
 def undecidable(context: RuleContext, outcome: o.Undecidable) -> Job:
-    """Submit again if the operation is repeatable; else a person decides."""
+    """Submit again if the operation is repeatable; else a person decides.
+
+    A cancel request for a job whose start is in doubt needs no decision: its remote job is known.
+    """
+    if context.job.cancel_requested and context.policy.stages.starts(context.job):
+        return cancel(context, o.CancelAsked())
     reason = cut(outcome.reason)
     if context.policy.repeatable:
         return _submit_again(

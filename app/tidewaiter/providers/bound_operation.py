@@ -22,7 +22,7 @@ from tidewaiter.providers.paged_lists import PageReader
 from tidewaiter.providers.parameters import check_params, unlisted_values
 from tidewaiter.providers.remote_job_search import RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
-from tidewaiter.providers.result_files import FixedUrl, JoinedPages, LinkRequest, ResultSource
+from tidewaiter.providers.result_files import JoinedPages, LinkRequest, OneFile, ResultSource
 from tidewaiter.providers.result_sharing import Sharing
 from tidewaiter.providers.stage_replies import read_before, read_start
 from tidewaiter.providers.stage_steps import Prepared, Started, needed_stage, with_own_key
@@ -149,9 +149,9 @@ class BoundOperation:
             UnsendableError: the job lacks a value for the links.
         """
         results = self.parts.steps.results.of(job)
-        if results is not None and isinstance(results.source, FixedUrl):
-            url = results.source.build(job, None)
-            return (results.link(job, url, send_auth=results.source.send_auth),)
+        if results is not None and isinstance(results.source, OneFile):
+            request = results.source.build(job, "")
+            return (results.requested(job, request, send_auth=results.source.send_auth),)
         if isinstance(job.links, SealedLinks):
             raise UnsendableError("the links are still encrypted")
         return job.links

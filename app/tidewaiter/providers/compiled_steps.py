@@ -193,7 +193,8 @@ def urls_of(spec: OperationSpec) -> Iterator[str]:
     for request in (*spec.before, *spec.submit, *searches, *spec.start, *spec.poll, *spec.cancel, *spec.cleanup):
         yield request.url
     for results in spec.results:
-        asked = (results.resolve, results.pages)
+        asked = (results.resolve, results.pages, results.download, *(files.download for files in results.files))
+        yield from (one.url for one in results.lists)
         yield from (url for url in (results.url, *(one and one.url for one in asked)) if url)
 
 

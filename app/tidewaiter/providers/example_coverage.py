@@ -1,15 +1,17 @@
 """Coverage: the rules, words and steps of a spec, and those that an exchange uses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.compiled_steps import Steps
+from tidewaiter.providers.nested_lists import NestedLists
 from tidewaiter.providers.reply import Reading
 from tidewaiter.providers.reply_rules import READY, Rules
-from tidewaiter.providers.result_files import JoinedPages
+from tidewaiter.providers.result_files import JoinedPages, Results
 from tidewaiter.providers.spec.all_auth_spec import parts_of
 from tidewaiter.providers.spec.auth_spec import JwtAuth, OAuth2Auth, SessionAuth
+from tidewaiter.providers.spec.list_spec import ListSpec
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 from tidewaiter.providers.xml_replies import XmlForm
@@ -34,6 +36,14 @@ def keys_of(spec: ProviderSpec) -> Iterator[str]:
                 yield from Rules(getattr(variant, "rules", ()), f"{at}.rules").keys()
                 if (pages := getattr(variant, "pages", None)) is not None:
                     yield from Rules(pages.rules, f"{at}.pages.rules").keys()
+                yield from _keys_of_lists(getattr(variant, "lists", ()), f"{at}.lists")
+
+
+def _keys_of_lists(lists: Sequence[ListSpec], key: str) -> Iterator[str]:
+    for number, one in enumerate(lists):
+        at = f"{key}[{number}]" if len(lists) > 1 else key
+        yield at
+        yield from Rules(one.rules, f"{at}.rules").keys()
 
 
 def _keys_of_auth(spec: ProviderSpec) -> Iterator[str]:
@@ -53,10 +63,12 @@ def _is_documented(auth: SessionAuth | OAuth2Auth | JwtAuth) -> bool:
     return "renew" in auth.model_fields_set
 
 
-def keys_hit(steps: Steps, step: str, job: Job, reply: WireReply | None) -> Iterator[str]:
-    """The keys that a step of a job uses, with the rule that its reply matches."""
+def keys_hit(steps: Steps, step: str, job: Job, reply: WireReply | None, number: int = 1) -> Iterator[str]:
+    """The keys that a step of a job uses, with the rule that its reply matches; ``number`` is that of a list."""
     results_key, results = steps.results.with_key(job)
-    key, rules, xml = _rules_of(steps, step, job)
+    if step == "list":
+        yield results_key
+    key, rules, xml = _list_rules(results, number) if step == "list" else _rules_of(steps, step, job)
     yield key
     verdict = None if rules is None or reply is None else rules.judge(Reading(reply, xml=xml))
     if verdict is None:
@@ -64,6 +76,13 @@ def keys_hit(steps: Steps, step: str, job: Job, reply: WireReply | None) -> Iter
     yield verdict.key
     if step in _NAMES_RESULTS and verdict.effect in READY and results is not None and results.in_ready_reply:
         yield results_key
+
+
+def _list_rules(results: Results | None, number: int) -> tuple[str, Rules | None, XmlForm | None]:
+    """The key of one of the lists that lead to the files, and the rules for its reply."""
+    levels = results.source.levels if results is not None and isinstance(results.source, NestedLists) else ()
+    one = levels[number - 1] if number <= len(levels) else None
+    return ("", None, None) if one is None else (one.key, one.paged.rules, one.paged.xml)
 
 
 def _rules_of(steps: Steps, step: str, job: Job) -> tuple[str, Rules | None, XmlForm | None]:

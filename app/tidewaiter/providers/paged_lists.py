@@ -58,12 +58,14 @@ class PagePosition:
 class ListedItems:
     """The items of a page, and the position of the next page; ``None`` after the last one.
 
-    ``ends``: whether the page itself says that it is the last one; ``None`` if it does not say.
+    ``ends``: whether the page itself says that it is the last one; ``None`` if it does not say. ``url`` is that of the
+    page, where relative links begin.
     """
 
     items: tuple[Json, ...]
     after: PagePosition | None
     ends: bool | None = field(default=None, compare=False)
+    url: str = field(default="", compare=False)
 
 
 class NextPage(Enum):
@@ -124,6 +126,8 @@ class PagedList:
         if self.items is None:
             return None
         found = self.items(reading.document())
+        if reading.malformed:
+            return None
         if found is None:
             # An expression also gives null if the key is missing, as in an error reply.
             try:
@@ -267,7 +271,7 @@ class PageReader:
             after = self.paged.after(job, reading, page, len(items))
             if isinstance(after, Refused):
                 return after
-            return ListedItems(items, after, self.paged.ends(job, reading, len(items)))
+            return ListedItems(items, after, self.paged.ends(job, reading, len(items)), reading.url)
         if reading.truncated:
             return Refused(
                 f"page {page.number} of the list is too long to be read: request smaller pages, or raise "

@@ -83,6 +83,12 @@ class Rules:
             unknown = unknown or RuleVerdict(None, as_word(value), rule.key)
         return unknown
 
+    def before(self, others: "Rules") -> "Rules":
+        """These rules, and after them the others."""
+        both = Rules((), "")
+        both._rules = (*self._rules, *others._rules)
+        return both
+
     def may_mean(self, effect: str) -> bool:
         """Whether a rule has this effect."""
         return any(effect == rule.then or effect in {one for one, _ in rule.words.values()} for rule in self._rules)

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from tidewaiter.domain.http_values import Json, WireRequest
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.multipart import FileSource, Multipart, Part
+from tidewaiter.domain.url import shown_handle
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.extract import as_text
 from tidewaiter.providers.reply import resolve_url
@@ -21,6 +22,7 @@ from tidewaiter.providers.template import (
     always,
     compile_text,
     compile_tree,
+    compile_value,
     query_part,
     references_in,
     url_part,
@@ -40,7 +42,7 @@ SPREAD = "*"
 NO_JOB: Final = Job(0, 0, "", "", {}, State.QUEUED, 0, None, 0.0, 0.0)
 """The job for requests that belong to no job: a login or a probe. Their templates refer to settings only."""
 
-_KEPT_URL: Final = re.compile(r"\$\{kept\.([a-z][a-z0-9_]*)\}")
+_NAMED_URL: Final = re.compile(r"\$\{(?:handle|(?:kept|item)\.[a-z][a-z0-9_]*)\}")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 _JSON = {"content-type": "application/json"}
 _TEXT = {"content-type": "text/plain; charset=utf-8"}
@@ -95,11 +97,9 @@ def _with_parts(request: WireRequest, multipart: Multipart) -> WireRequest:
 def compile_url(
     template: str, base_url: str, settings: Mapping[str, Json], query: Mapping[str, Json] = MappingProxyType({})
 ) -> BuildUrl:
-    """The function that builds a URL: from the base URL, or from the handle or kept value that begins the template."""
-    if template.startswith(HANDLE):
-        without_query = _from_handle(template, base_url, settings)
-    elif (kept := kept_url(template)) is not None:
-        without_query = _from_kept(template, kept, base_url, settings)
+    """The function that builds a URL: from the base URL, or from the URL of a reply that begins the template."""
+    if (named := _NAMED_URL.match(template)) is not None:
+        without_query = _from_named_url(named[0], template, base_url, settings)
     else:
         without_query = _from_base(template, base_url, settings)
     if not query:
@@ -130,32 +130,22 @@ def _from_base(template: str, base_url: str, settings: Mapping[str, Json]) -> Bu
 
 def kept_url(template: str) -> str | None:
     """The name of the kept value that begins a URL's template; ``None`` if none does."""
-    found = _KEPT_URL.match(template)
-    return None if found is None else found[1]
+    found = _NAMED_URL.match(template)
+    return found[0][len("${kept.") : -1] if found is not None and found[0].startswith("${kept.") else None
 
 
-def _from_kept(template: str, name: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
-    rest = _from_base(_KEPT_URL.sub("", template), "", settings)
+def _from_named_url(name: str, template: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
+    """A URL that begins with one that a reply has named: the handle, a kept value, or a value of an item."""
+    value, rest = always(compile_value(name, settings)), _from_base(template.removeprefix(name), "", settings)
     base = f"{base_url}/"
+    what = "the job's handle" if name == HANDLE else f"the value of {name}"
 
     def build(job: Job, callback_url: str | None) -> str:
-        value = job.kept.get(name)
-        url = resolve_url(base, value) if isinstance(value, str) else None
+        named = value(job, callback_url)
+        url = resolve_url(base, named) if isinstance(named, str) else None
         if url is None:
-            raise UnsendableError(f"the job's kept value {name} is {'missing' if value is None else 'no URL'}")
-        return url + rest(job, callback_url)
-
-    return build
-
-
-def _from_handle(template: str, base_url: str, settings: Mapping[str, Json]) -> BuildUrl:
-    rest = _from_base(template.removeprefix(HANDLE), "", settings)
-    base = f"{base_url}/"
-
-    def build(job: Job, callback_url: str | None) -> str:
-        url = None if job.handle is None else resolve_url(base, job.handle)
-        if url is None:
-            raise UnsendableError(f"the job's handle {job.shown_handle!r} is no URL")
+            shown = shown_handle(named) if isinstance(named, str) else named
+            raise UnsendableError(f"{what} {'is missing' if named is None else f'{shown!r} is no URL'}")
         return url + rest(job, callback_url)
 
     return build

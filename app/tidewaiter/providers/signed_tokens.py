@@ -85,6 +85,8 @@ def claims_of(token: str) -> Mapping[str, Json]:
 
 def _loaded(text: str, algorithm: str) -> Any:
     if not text.startswith("{"):
+        if "ENCRYPTED" in text.partition("\n\n")[0]:
+            raise UnusableKeyError("is encrypted: store it without a passphrase, such as by openssl pkey -in KEY")
         try:
             return _jwt().get_algorithm_by_name(algorithm).prepare_key(text)
         except Exception:  # noqa: BLE001  # as above

@@ -16,9 +16,11 @@ from tidewaiter.providers.download_replies import DownloadRequest, FileBody
 from tidewaiter.providers.errors import ParameterError, SettingsError, UnsendableError
 from tidewaiter.providers.example_comparison import compare, difference, signature_key, signature_problems
 from tidewaiter.providers.example_coverage import keys_hit, keys_of
+from tidewaiter.providers.list_examples import ListPage, listing_of, page_of, read_list
+from tidewaiter.providers.listed_files import with_item
 from tidewaiter.providers.login_replies import SignedSession, Token
 from tidewaiter.providers.page_joining import Csv, CsvPage
-from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
+from tidewaiter.providers.paged_lists import ListedItems, PageReader
 from tidewaiter.providers.provider import BoundAccount, Probe, Provider
 from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.providers.signed_tokens import claims_of
@@ -84,7 +86,7 @@ def _run(provider: Provider, example: Example, key: str) -> ExampleResult:
     except (SettingsError, ParameterError, UnsendableError) as error:
         return ExampleResult(key, example.name, (_indented(str(error)),), frozenset())
     reply = None if example.reply is None else _reply(example)
-    hit = frozenset(keys_hit(operation.steps, example.step, job, reply))
+    hit = frozenset(keys_hit(operation.steps, example.step, job, reply, example.list))
     if example.request is not None:
         hit |= signature_key(account, example.request, _build(operation, job, example))
     return ExampleResult(key, example.name, tuple(problems), hit)
@@ -167,12 +169,16 @@ def _example_values(specs: Mapping[str, ValueSpec]) -> dict[str, Json]:
 
 def _job(provider: Provider, operation: BoundOperation, example: Example) -> Job:
     given = {**_example_values(provider.spec.operations[operation.name].params), **example.params}
+    return with_item(_plain_job(operation, example, given), example.item)
+
+
+def _plain_job(operation: BoundOperation, example: Example, params: Mapping[str, Json]) -> Job:
     return Job(
         id=1,
         lane=0,
         account="example",
         operation=operation.name,
-        params=operation.check_params(given),
+        params=operation.check_params(params),
         state=_STATES.get(example.step, State.POLLING),
         version=1,
         due_at=_NOW,
@@ -263,12 +269,11 @@ def _build(operation: BoundOperation, job: Job, example: Example) -> WireRequest
     match example.step:
         case "submit":
             return operation.submit(job, example.callback_url)
-        case "adopt" | "reuse" | "page":
-            pages = _pages(operation, job, example)
-            return None if pages is None else pages.request(job, _page(example))
+        case "adopt" | "reuse" | "page" | "list":
+            return _paged_request(operation, job, example)
         case "file":
             links = operation.links(job)
-            return WireRequest("GET", links[0].url, operation.file_headers(job)) if links else None
+            return links[0].request({}).with_headers(operation.file_headers(job)) if links else None
         case _:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
@@ -301,11 +306,8 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
     if example.step in _READ:
         return _READ[example.step](operation, job, reply)
     match example.step:
-        case "adopt" | "reuse" | "page":
-            pages = _pages(operation, job, example)
-            if isinstance(pages, PageReader) and pages.csv:
-                return _csv_page(pages, job, example, reply)
-            return None if pages is None else pages.read(job, _page(example), reply, _NOW)
+        case "adopt" | "reuse" | "page" | "list":
+            return _read_page(operation, job, example, reply)
         case "file":
             link = Link(example.link.url, send_auth=example.link.send_auth) if example.link else Link("")
             read = operation.read_download(job, link, DownloadRequest(), reply, now=_NOW, largest_bytes=sys.maxsize)
@@ -314,14 +316,26 @@ def _read(operation: BoundOperation, job: Job, example: Example) -> object:
             raise UnsendableError(f"the step {example.step} belongs to no operation")
 
 
+def _paged_request(operation: BoundOperation, job: Job, example: Example) -> WireRequest | None:
+    if example.step == "list":
+        return listing_of(operation, job, example).request(job, example.list - 1, page_of(example))
+    pages = _pages(operation, job, example)
+    return None if pages is None else pages.request(job, page_of(example))
+
+
+def _read_page(operation: BoundOperation, job: Job, example: Example, reply: WireReply) -> object:
+    if example.step == "list":
+        return read_list(operation, job, example, reply, _NOW)
+    pages = _pages(operation, job, example)
+    if isinstance(pages, PageReader) and pages.csv:
+        return _csv_page(pages, job, example, reply)
+    return None if pages is None else pages.read(job, page_of(example), reply, _NOW)
+
+
 def _pages(operation: BoundOperation, job: Job, example: Example) -> PageReader | RemoteJobSearch | ReuseSearch | None:
     if example.step == "reuse":
         return operation.reuse(job, _NOW)
     return operation.adoption(job) if example.step == "adopt" else operation.pages(job)
-
-
-def _page(example: Example) -> PagePosition:
-    return PagePosition(example.page.number, example.page.offset, example.page.next)
 
 
 def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -> object:
@@ -331,7 +345,7 @@ def _csv_page(pages: PageReader, job: Job, example: Example, reply: WireReply) -
     page = CsvPage(Csv())
     page.feed(reply.body)
     _, read = page.end()
-    after = pages.after(job, _page(example), reply, read.records)
+    after = pages.after(job, page_of(example), reply, read.records)
     return after if isinstance(after, Refused) else ListedItems((None,) * read.records, after)
 
 
@@ -347,7 +361,7 @@ def _reply(example: Example) -> WireReply:
 def _kind_of(got: object) -> str:
     if got is None:
         return "File"
-    if isinstance(got, ListedItems):
+    if isinstance(got, ListedItems | ListPage):
         return "Page"
     return "Links" if isinstance(got, tuple) else type(got).__name__
 
@@ -357,6 +371,8 @@ def _members_of(got: Any) -> dict[str, object]:
         return {}
     if isinstance(got, tuple):
         return {"links": _links(got)}
+    if isinstance(got, ListPage):
+        return {**_members_of(got.listed), **({} if got.links is None else {"links": _links(got.links)})}
     if isinstance(got, ListedItems | Matches):
         found = {"items": len(got.items)} if isinstance(got, ListedItems) else {"handles": list(got.handles)}
         return {**found, "next": got.after and got.after.next, "last": got.after is None}
@@ -365,7 +381,8 @@ def _members_of(got: Any) -> dict[str, object]:
 
 
 def _links(links: Iterable[Link]) -> Sequence[Mapping[str, object]]:
-    return [{name: value for name, value in asdict(link).items() if value is not None} for link in links]
+    every = ({**asdict(link), "headers": dict(link.headers)} for link in links)
+    return [{name: value for name, value in one.items() if value is not None} for one in every]
 
 
 def _agrees(expected: object, got: object) -> bool:

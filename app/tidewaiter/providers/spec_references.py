@@ -13,6 +13,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.auth_references import auth_conditions, auth_templates, login_value_faults, setting_faults
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.extract import as_text
+from tidewaiter.providers.item_references import downloads_of, item_reason, lists_of, same_lists
 from tidewaiter.providers.origin_references import origin_faults, url_settings
 from tidewaiter.providers.request_building import SPREAD
 from tidewaiter.providers.reuse_checks import reuse_faults
@@ -29,12 +30,13 @@ _REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart", "label", "mat
 _WITHOUT_HANDLE = ("before", "submit", "adopt", "reuse")
 _WITHOUT_INTENT = ("before", "reuse")
 _SEARCHES = ("adopt", "reuse")
+_STAGES = ("before", "start")
 _STEPS = ("before", "submit", "adopt", "reuse", "start", "poll", "results", "cancel", "cleanup")
 _REQUIRED_STEPS = ("submit", "poll", "results")
 
 
 def check_references(file: str, raw: Tree) -> list[SpecFault]:
-    """The faults of all templates, of every ``when``, and of the operations of examples."""
+    """The faults of all templates, of every ``when``, and of the operations and stages of examples."""
     settings = _tables(raw.get("account"))
     every = [*_base_url(raw, settings), *_whens(settings, "account"), *_auth(raw, settings), *_probe(raw, settings)]
     every += [*_origins(raw, settings), *origin_faults(raw), *login_value_faults(raw)]
@@ -65,6 +67,8 @@ class _Place:
     since: bool = False
     sized: bool = False
     required: bool = False
+    items: frozenset[str] | None = None
+    """The names of the values of items; ``None`` where there is no list."""
     kept: KeptBefore = NOTHING
     intent: bool = True
     nested: bool = False
@@ -156,6 +160,10 @@ def _requests(variant: Tree, key: str, step: str, place: _Place) -> Found:
     yield from _template(variant.get("handle_from"), made)
     yield from _request(_table(variant.get("resolve")), f"{key}.resolve", place)
     yield from _request(_table(variant.get("pages")), f"{key}.pages", replace(place, page=True))
+    yield from _request(_table(variant.get("download")), f"{key}.download", place)
+    for at, table, items in (*lists_of(variant, key), *downloads_of(variant, key)):
+        yield from _request(table, at, replace(place, items=items, page=not at.endswith(".download")))
+    yield from same_lists(variant, key)
 
 
 def _request(table: Tree, key: str, place: _Place) -> Found:
@@ -205,10 +213,16 @@ def _reason_against(reference: Reference, place: _Place) -> str | None:
             return place.kept.reason_against(reference.name, required=place.required)
         case "handle" | "callback_url" | "job.id" | "intent.key":
             return _reason_of_submit(reference, place)
-        case "null":
-            return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
+        case "item" | "null":
+            return _reason_of_value(reference, place)
         case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since":
             return _page_reason(reference, place)
+
+
+def _reason_of_value(reference: Reference, place: _Place) -> str | None:
+    if reference.scope == "item":
+        return item_reason(reference, place.items)
+    return None if place.nested else "refers to ${null}, which may stand only alone in its text, in json"
 
 
 def _reason_of_submit(reference: Reference, place: _Place) -> str | None:
@@ -279,9 +293,9 @@ def _as_written(params: Mapping[str, Tree], key: str, settings: Mapping[str, Tre
 
 def _page_params(operation: Tree, key: str, params: Mapping[str, Tree]) -> Found:
     """The parameters by which a job selects a part of a list."""
-    pages = [
-        (f"{at}.pages", _table(one.get("pages"))) for at, one in _variants(operation.get("results"), f"{key}.results")
-    ]
+    pages = []
+    for at, one in _variants(operation.get("results"), f"{key}.results"):
+        pages += [(f"{at}.pages", _table(one.get("pages"))), *_variants(one.get("lists"), f"{at}.lists")]
     searches = [one for step in _SEARCHES for one in _variants(operation.get(step), f"{key}.{step}")]
     for at, table in (*pages, *searches):
         for what, name in _table(table.get("by_params")).items():
@@ -362,8 +376,17 @@ def _flat(when: Tree) -> dict[tuple[str, str], object]:
 def _examples(raw: Tree, operations: Mapping[str, Tree]) -> Found:
     for key, example in _variants(raw.get("examples"), "examples"):
         name = example.get("operation")
-        if isinstance(name, str) and name not in operations:
+        if not isinstance(name, str):
+            continue
+        if name not in operations:
             yield f"{key}.operation", f"there is no operation {name!r} (there are: {', '.join(operations) or 'none'})"
+            continue
+        step, stage = example.get("step"), example.get("stage")
+        if step in _STAGES and isinstance(stage, str):
+            there = [one.get("name") for _, one in _variants(operations[name].get(step), step)]
+            if stage not in there:
+                names = ", ".join(str(one) for one in there) or "none"
+                yield f"{key}.stage", f"operation {name!r} has no {step} of the name {stage!r} (there are: {names})"
 
 
 def _always_there(spec: Tree) -> bool:

@@ -209,6 +209,8 @@ def _links(place: SpecPlace, spec: ProviderSpec) -> Found:
     if not isinstance(files, FilesSpec) or (asked is not None and asked.url):
         return
     operation = place.key.split(".")[1]
+    if files.each is None or any(one.lists for one in spec.operations[operation].results):
+        return
     each, url = compile_expression(files.each), compile_expression(files.url)
     replies = [one.reply.body for one in spec.examples if one.operation == operation and one.reply is not None]
     found = [each(body) for body in replies]

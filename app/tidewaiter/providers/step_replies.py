@@ -12,6 +12,7 @@ every provider:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final, TypeVar
 
 from tidewaiter.domain.http_values import Link, WireReply
@@ -37,7 +38,10 @@ from tidewaiter.domain.outcome import (
 from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.compiled_steps import PollStep, RemoteJobEndStep, SubmitStep
+from tidewaiter.providers.jmespath_expressions import is_true
+from tidewaiter.providers.listed_files import TooManyFiles
 from tidewaiter.providers.messages import Messages
+from tidewaiter.providers.nested_lists import NestedLists
 from tidewaiter.providers.reply import Reading, host_of, is_own, origin_of
 from tidewaiter.providers.reply_defaults import (
     BUSY,
@@ -60,7 +64,7 @@ from tidewaiter.providers.reply_defaults import (
 from tidewaiter.providers.reply_headers import retry_after
 from tidewaiter.providers.reply_limits import NOT_BEFORE
 from tidewaiter.providers.reply_rules import READY, Rules, RuleVerdict
-from tidewaiter.providers.result_files import FileLists, LinkRequest, TooManyFiles
+from tidewaiter.providers.result_files import FileLists, LinkRequest, Results
 
 T = TypeVar("T")
 
@@ -272,7 +276,40 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
         return _ready(parts, job, reading, verdict, handle=handle, kept=kept)
     wait = step.waits.of(reading, now)
     progress = messages.note(step.progress(reading))
-    return Pending(verdict.word, progress, wait.seconds, handle, wait.exact, kept)
+    pending = Pending(verdict.word, progress, wait.seconds, handle, wait.exact, kept)
+    return _with_early_files(parts, job.but(kept={**job.kept, **kept}) if kept else job, reading, pending)
+
+
+def _with_early_files(parts: CompiledOperation, job: Job, reading: Reading, pending: Pending) -> Pending | Refused:
+    """The outcome with the files that a running remote job has made already.
+
+    A list with a fault is ignored: the remote job goes on, and the reply that says ready has a list as well.
+    """
+    results = parts.steps.results.of(job)
+    if results is None or results.while_running is None or not is_true(results.while_running(reading.document())):
+        return pending
+    if isinstance(results.source, NestedLists):
+        return replace(pending, lists=True)
+    links = _listed(parts, job, reading, results)
+    if isinstance(links, Refused):
+        return links
+    return replace(pending, links=links) if isinstance(links, tuple) else pending
+
+
+def _listed(
+    parts: CompiledOperation, job: Job, reading: Reading, results: Results
+) -> tuple[Link, ...] | Refused | str | None:
+    """The links in a reply, a refusal of too many, the fault of one, or ``None`` if the reply cannot be read."""
+    most_files = parts.account.bounds.most_files
+    links = results.source.read(job, reading, most_files) if isinstance(results.source, FileLists) else ()
+    if isinstance(links, TooManyFiles):
+        return Refused(
+            f"the provider lists {links.files} files, and {most_files} are permitted: "
+            f"raise accounts.{job.account}.bounds.most_files, or request fewer"
+        )
+    if isinstance(links, tuple):
+        return parts.account.messages.redact_labels(tuple(map(parts.account.own.link, links)))
+    return links
 
 
 def _kept_of_poll(
@@ -299,8 +336,7 @@ def _ready(
     handle: str | None,
     kept: Mapping[str, str],
 ) -> Polled:
-    results = parts.steps.results.of(job)
-    messages, most_files = parts.account.messages, parts.account.bounds.most_files
+    results, messages = parts.steps.results.of(job), parts.account.messages
     # A rule that says "partial" without a word gives that as the status.
     status = verdict.word or ("partial" if verdict.effect == "partial" else None)
     if results is None:
@@ -314,15 +350,11 @@ def _ready(
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain, kept=kept)
     if not isinstance(results.source, FileLists):
         return Ready(status=status, handle=handle, kept=kept)
-    links = results.source.read(reading, most_files)
-    if isinstance(links, TooManyFiles):
-        return Refused(
-            f"the provider lists {links.files} files, and {most_files} are permitted: "
-            f"raise accounts.{job.account}.bounds.most_files, or request fewer"
-        )
+    links = _listed(parts, job, reading, results)
+    if isinstance(links, Refused):
+        return links
     if isinstance(links, tuple):
-        named = messages.redact_labels(tuple(map(parts.account.own.link, links)))
-        return Ready(named, status, handle, kept)
+        return Ready(links, status, handle, kept)
     if links is None:
         return unreadable(reading, messages)
     return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")

@@ -23,7 +23,7 @@ _SAFE_SEGMENT = re.compile(r"[A-Za-z0-9_~-]+")
 _PATH = ":path"
 _OR = "|"
 
-NamedScope: TypeAlias = Literal["params", "account", "kept", "login"]
+NamedScope: TypeAlias = Literal["params", "account", "kept", "login", "item"]
 PlainScope: TypeAlias = Literal[
     "handle", "callback_url", "job.id", "intent.key", "page.next", "page.number", "page.offset", "page.size",
     "page.since", "key.sha256", "null",
@@ -34,9 +34,11 @@ SINCE: Final = "page.since"
 """The scope of the oldest time that ``reuse`` accepts."""
 PAGE_COUNTERS = frozenset({"page.number", "page.offset"})
 """The scopes whose values differ from page to page."""
+ITEM = "item."
+"""What the names begin with under which the values of an item are among the parameters."""
 KEY_SHA256: Final = "key.sha256"
 """The scope of the fingerprint of a public key; the settings hold it under a name that no setting can have."""
-KNOWN = f"params.NAME, account.NAME, kept.NAME, {', '.join(one for one in _PLAIN if one != KEY_SHA256)}"
+KNOWN = f"params.NAME, account.NAME, kept.NAME, item.NAME, {', '.join(one for one in _PLAIN if one != KEY_SHA256)}"
 
 
 STAND_IN_DOMAIN: Final = ".login.invalid"
@@ -62,7 +64,7 @@ class TemplateError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The text between ``${`` and ``}``: a scope, and for ``params``, ``account`` and ``kept`` a name.
+    """The text between ``${`` and ``}``: a scope, and for ``params``, ``account``, ``kept`` and ``item`` a name.
 
     ``as_path`` (``:path`` at the end): in a URL the value is several segments, and its slashes stay.
     ``otherwise`` is the reference after the ``|``, which is used if this one has no value.
@@ -274,8 +276,6 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
     match reference.scope:
         case "account" | "login" | "key.sha256" | "null":
             return Fixed(_value_of_account(reference, settings))
-        case "params":
-            return lambda job, _: job.params.get(name)
         case "kept":
             return lambda job, _: job.kept.get(name)
         case "handle":
@@ -286,9 +286,10 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
             return lambda job, _: job.id
         case "intent.key":
             return lambda job, _: job.intent_key
-        case "page.next" | "page.number" | "page.offset" | "page.size" | "page.since" as page:
-            # The values of a page are passed as parameters, with names that no parameter can have.
-            return lambda job, _: job.params.get(page)
+        case "params" | "item" | "page.next" | "page.number" | "page.offset" | "page.size" | "page.since" as scope:
+            # The values of an item or a page are passed as parameters, with names that no parameter can have.
+            key = f"{ITEM}{name}" if scope == "item" else name or scope
+            return lambda job, _: job.params.get(key)
 
 
 def _value_of_account(reference: Reference, settings: Mapping[str, Json]) -> Json:

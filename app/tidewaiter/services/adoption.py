@@ -30,7 +30,7 @@ def adoption(job: Job, operation: BoundOperation, handle: str, kept: Mapping[str
     if isinstance(values, str):
         raise RequestError(f"job {job.id} cannot follow {shown_handle(named)!r}: {values}")
     after = job.but(handle=named, kept={**job.kept, **values})
-    stage = None if job.ready_at is not None else operation.policy.stages.after(after)
+    stage = None if job.ready_at is not None else operation.policy.stages.after_submit(after)
     try:
         if stage is None:
             operation.poll(after)

@@ -25,6 +25,7 @@ from tidewaiter.transport.request_urls import (
     leads_on,
     location_of,
     next_address,
+    redirected,
 )
 from tidewaiter.transport.wire import (
     BrokenBodyError,
@@ -76,7 +77,8 @@ class ClientSettings:
 class AccountClient:
     """Exchanges of one account with its provider, and downloads from any host that the provider names.
 
-    GET and HEAD follow at most five redirects, never from https to http; a redirect of any other method is the reply.
+    GET and HEAD follow at most five redirects, never from https to http; so do downloads with another method, which
+    goes to no other origin. A redirect of any other request is the reply.
     Credentials are added on each hop to one of the provider's origins, until the chain has left them: a hop that comes
     back was chosen by another host. Which credentials, the request and the origin say; a chain that began without the
     account's own never gets them. On any other hop only headers without account data are sent. Every hop to the
@@ -206,7 +208,7 @@ class AccountClient:
         """Send ``request`` and give the reply as a stream; leaving the block ends it.
 
         Args:
-            request: without credentials.
+            request: without credentials; it must do no harm if it is repeated, so redirects of a POST are followed.
             send_auth: whether credentials go along on hops to the provider's origin.
             permit: one that was taken already, for the first hop.
             may_ask: called with the URL before each hop to another origin; if it raises, nothing is sent.
@@ -214,7 +216,16 @@ class AccountClient:
         Raises:
             TransportError: one of its kinds; see :mod:`tidewaiter.transport.wire`.
         """
-        hops = _Hops(self, request, permit, send_auth=send_auth, stream=True, on_send=ignore_departure, may_ask=may_ask)
+        hops = _Hops(
+            self,
+            request,
+            permit,
+            send_auth=send_auth,
+            stream=True,
+            on_send=ignore_departure,
+            may_ask=may_ask,
+            repeatable=True,
+        )
         return self._stream(hops)
 
     def _open(self, request: WireRequest, on_send: OnSend, *, stream: bool) -> AbstractAsyncContextManager[RawReply]:
@@ -289,8 +300,8 @@ class _Hops:
     """A request and its redirects; entering gives the last reply. ``own``: every hop went to the provider's origins."""
 
     __slots__ = (
-        "_auth", "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_request", "_send_auth",
-        "_stream", "own", "url",
+        "_auth", "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_repeatable", "_request",
+        "_send_auth", "_stream", "own", "url",
     )  # fmt: skip
 
     def __init__(
@@ -303,7 +314,9 @@ class _Hops:
         stream: bool,
         on_send: OnSend,
         may_ask: Callable[[str], None] = any_host,
+        repeatable: bool = False,
     ) -> None:
+        self._repeatable = repeatable
         self._client = client
         self._may_ask = may_ask
         self._request = request
@@ -321,10 +334,10 @@ class _Hops:
         try:
             for _ in range(MOST_HOPS + 1):
                 raw = await self._ask()
-                if not leads_on(self._request.method, raw.status, raw.headers):
+                if not leads_on(self._request.method, raw.status, raw.headers, repeatable=self._repeatable):
                     return raw
                 await self._opened.__aexit__(None, None, None)
-                self._go_to(location_of(self.url, raw.headers))
+                self._go_to(raw.status, location_of(self.url, raw.headers))
         finally:
             if self._permit is not None:
                 self._permit.done()
@@ -369,7 +382,7 @@ class _Hops:
         here = self._client.auth_of(self._request)
         return False if here is True and self._auth is not True else here
 
-    def _go_to(self, location: str) -> None:
-        self.url = next_address(self.url, location)
-        body = self._request.body if self._client.owns(self.url) else None
-        self._request = replace(self._request, url=self.url, body=body)
+    def _go_to(self, status: int, location: str) -> None:
+        url = next_address(self.url, location)
+        self._request = redirected(self._request, url, status, own=self._client.owns(url))
+        self.url = url

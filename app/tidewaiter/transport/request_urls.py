@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from yarl import URL
 
-from tidewaiter.domain.http_values import field_values
+from tidewaiter.domain.http_values import WireRequest, field_values
 from tidewaiter.domain.own_origins import AuthChoice, DeclaredOrigin, OwnOrigins
 from tidewaiter.domain.url import AddressError, request_target, resolve, sendable, sendable_authority
 from tidewaiter.transport.wire import NotSentError, RedirectRefusedError
 
 MOST_HOPS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEP_METHOD = frozenset({307, 308})
 _REPEATABLE = frozenset({"GET", "HEAD"})
 _UNSENDABLE = re.compile(r"[^\x21-\x5b\x5d-\x7e]")  # a backslash too: some servers read it as a slash
 # None of these holds data of the account.
@@ -74,11 +76,43 @@ def headers_for_other_origin(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name.lower() in _NOT_OF_ACCOUNT}
 
 
-def leads_on(method: str, status: int, headers: Mapping[str, str]) -> bool:
-    """Whether a reply is a redirect that is followed: of GET and HEAD only, for nothing else is ever sent twice."""
-    if status not in _REDIRECTS or method not in _REPEATABLE:
+def leads_on(method: str, status: int, headers: Mapping[str, str], *, repeatable: bool = False) -> bool:
+    """Whether a reply is a redirect that is followed.
+
+    Args:
+        method: of the request. GET and HEAD are followed; anything else is sent once, unless it is ``repeatable``.
+        status: of the reply.
+        headers: of the reply.
+        repeatable: whether a request with another method may be sent again, because it is a download.
+    """
+    if status not in _REDIRECTS or not (repeatable or method in _REPEATABLE):
         return False
     return any(value.strip() for value in field_values(headers, "location"))
+
+
+def redirected(request: WireRequest, url: str, status: int, *, own: bool) -> WireRequest:
+    """The request that follows a redirect.
+
+    Args:
+        request: the one that was answered with the redirect.
+        url: where it leads.
+        status: of the redirect. After 307 and 308 a request stays the same; after the others one with a body becomes a
+            GET (RFC 9110, section 15.4).
+        own: whether ``url`` lies within the provider's origin.
+
+    Raises:
+        RedirectRefusedError: a request with a body, such as a POST, would go to another origin.
+    """
+    if request.method in _REPEATABLE:
+        return replace(request, url=url, body=request.body if own else None)
+    if status not in _KEEP_METHOD:
+        kept = {name: value for name, value in request.headers.items() if name.lower() != "content-type"}
+        return replace(request, method="GET", url=url, headers=kept, body=None)
+    if not own:
+        raise RedirectRefusedError(
+            f"{place_of(request.url)} redirects a {request.method} to another origin, which does not get it."
+        )
+    return replace(request, url=url)
 
 
 def location_of(url: str, headers: Mapping[str, str]) -> str:

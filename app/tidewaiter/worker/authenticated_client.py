@@ -175,6 +175,10 @@ class AuthenticatedClient:
                 raise SignInError(session.refused(beginning.reply))
             yield beginning
 
+    async def admit(self) -> Permit:
+        """Wait until one request may be sent; see :meth:`Budget.admit`."""
+        return await self._budget.admit()
+
     def check_open(self) -> None:
         """Raise ``AccountClosedError`` if the account is closed for more than a few seconds."""
         self._budget.check_open()

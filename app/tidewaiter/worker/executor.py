@@ -23,10 +23,13 @@ from tidewaiter.domain.poll_transitions import has_moved
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.file_listing import listing_of
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
 from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.early_files import EarlyFiles
+from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.job_download import not_open
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
@@ -72,6 +75,7 @@ class Executor:
         self._reconciler = Reconciler(jobs, clock)
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
+        self._early = EarlyFiles(fetcher, self._walk)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -182,6 +186,8 @@ class Executor:
                 return beginning
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
+        if isinstance(outcome, o.Pending) and (outcome.links or outcome.lists):
+            outcome = await self._early.find(step, outcome)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             reason = f"for {still_s:.0f} s the provider reported nothing new about the job"
             # A reused remote job that stands still is of no use, but this job has not been submitted yet.
@@ -229,23 +235,32 @@ class Executor:
             links = await self._links(step)
         except AccountClosedError as error:
             return not_open(error)
-        return await self._fetcher.land_files(step, links) if isinstance(links, tuple) else links
+        land = self._fetcher.land_early if job.fetches_early else self._fetcher.land_files
+        return await land(step, links) if isinstance(links, tuple) else links
 
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
-        """The links of a finished remote job: known since the poll, or requested now."""
+        """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
-        request = operation.resolve(job)
-        if request is not None:
+        listing = None if job.fetches_early else listing_of(operation.parts, job)
+        if listing is not None:
+            walks = self._walk(step, waits=False), self._walk(step)
+            return await FileWalk(job, listing, step.session, *walks).links()
+        if (request := operation.resolve(job)) is not None:
             step.session.check_open()
             return await step.session.send(request, partial(operation.read_resolve, job))
-        if isinstance(job.links, SealedLinks):
-            links = await read_off_loop(len(job.links.text), partial(self._seal.links, job.links))
-            if links is None:
+        return await self._known_links(step)
+
+    async def _known_links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
+        """The links that the last poll or the spec has named."""
+        job, links = step.job, step.job.links
+        if isinstance(links, SealedLinks):
+            known = await read_off_loop(len(links.text), partial(self._seal.links, links))
+            if known is None:
                 named = {"job": job.id, "account": job.account, "operation": job.operation}
                 self._log.emit("links.unreadable", **named, reason=_UNREADABLE)
                 return o.LinksLost(_UNREADABLE)
-            job = job.but(links=links)
-        return operation.links(job)
+            links = known
+        return links if job.fetches_early else step.operation.links(job.but(links=links))
 
     # --- ending the remote job ----------------------------------------------------------------------------------------
 
@@ -377,6 +392,7 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
             return replace(outcome, reason=clean(outcome.reason))
         case (
             o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.FetchStarted()
+            | o.PartLanded()
             | o.Cleaned()
             | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
             | o.AdoptDecided()

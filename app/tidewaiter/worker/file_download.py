@@ -206,7 +206,7 @@ class _Download:
     async def _ask(self, asked: DownloadRequest) -> Downloaded | AskAgain | o.Outcome:
         """Send one request, and carry out the decision about its reply."""
         link = self._link
-        request = WireRequest("GET", link.url, asked.headers)
+        request = link.request(asked.headers)
         async with self._source.stream(request, send_auth=link.send_auth) as reply:
             packed = PackedFile(codings_to_decode(reply.headers), link, self._largest_bytes)
             incoming = _Incoming(reply.chunks(), packed, self._largest_bytes)
@@ -231,8 +231,8 @@ class _Download:
         """Write a body to its end."""
         if body.at == 0:
             await self._restart()
-        # An unpacked file cannot be continued: a range counts the packed bytes.
-        is_plain = incoming.packed.is_plain
+        # An unpacked file cannot be continued: a range counts the packed bytes. Ranges are for GET alone.
+        is_plain = incoming.packed.is_plain and self._link.method == "GET"
         self._validator, self._total = (body.validator, body.total) if is_plain else (None, None)
         while (piece := await incoming.next()) is not None:
             if body.length is not None and incoming.received > body.length:

@@ -373,7 +373,7 @@ class Lane:
     def _settled_twin(self, update: JobUpdate) -> None:
         """Another job follows the remote job of this one: search again, or refuse the job."""
         job = update.job
-        before = replace(job, state=update.state_from, version=update.expected, handle=None)
+        before = update.before or replace(job, state=update.state_from, version=update.expected, handle=None)
         self._under_way.begin(job.id)
         if update.state_from is not State.RECONCILING:
             self._refuse(before, f"the provider named remote job {job.shown_handle}, which another job follows already")

@@ -80,7 +80,7 @@ class ListWalk:
             found.update(matches.named())
             return len(found) < most
 
-        broken = await self._each_page(read_page, consume, adoption.reader.bounds.most_pages)
+        broken = await self.each_page(read_page, consume, adoption.reader.bounds.most_pages)
         return found if broken is None else broken
 
     async def newest(self, search: ReuseSearch) -> Matches | o.Outcome | None:
@@ -95,7 +95,7 @@ class ListWalk:
                 found.append(matches)
             return not found
 
-        broken = await self._each_page(read_page, consume, search.reader.bounds.most_pages)
+        broken = await self.each_page(read_page, consume, search.reader.bounds.most_pages)
         return next(iter(found), None) if broken is None else broken
 
     async def land(self, pages: PageReader, landing: Landing, largest_bytes: int) -> int | o.Outcome:
@@ -138,7 +138,7 @@ class ListWalk:
 
         begin, end = (b"", b"") if pages.lines else (b"[", b"]\n")
         await file.write(begin)
-        broken = await self._each_page(read_page, consume, pages.bounds.most_pages)
+        broken = await self.each_page(read_page, consume, pages.bounds.most_pages)
         await file.write(end)
         return count if broken is None else broken
 
@@ -169,7 +169,7 @@ class ListWalk:
             return after if isinstance(after, o.Refused) else ListedItems((digest,), after)
 
         cycle = _CycleDetector()
-        broken = await self._each_page(read_page, _continue, pages.bounds.most_pages, cycle)
+        broken = await self.each_page(read_page, _continue, pages.bounds.most_pages, cycle)
         return so_far.records if broken is None else broken
 
     async def _spooled(
@@ -208,7 +208,7 @@ class ListWalk:
         ) as error:  # fmt: skip
             return o.Retry(str(error))
 
-    async def _each_page(
+    async def each_page(
         self,
         read_page: Callable[[PagePosition], Awaitable[P | o.Outcome]],
         consume: Callable[[P], Awaitable[bool]],
@@ -216,6 +216,12 @@ class ListWalk:
         cycle: "_CycleDetector | None" = None,
     ) -> o.Outcome | None:
         """Consume every page in turn, until the last one or until ``consume`` is false; returns what went wrong.
+
+        Args:
+            read_page: asks for one page; it is called again after a failure.
+            consume: gets the page.
+            most: a list with more pages is refused.
+            cycle: knows which pages have been there; each list has its own.
 
         A page that repeats the one before it is not consumed if it was requested by number or offset: the one
         before was the last.

@@ -111,6 +111,15 @@ class ProviderSession:
         """Report an outcome that came from several replies, such as that of a download, to the observer."""
         self._observer.outcome_read(outcome, self._policy)
 
+    async def admitted(self) -> None:
+        """Wait until the next request may be sent, unless the step may send one already; before the intent of a submit.
+
+        Raises:
+            AccountPausedError: the account is paused, or the lane is about to end.
+        """
+        if self.permit is None:
+            self.permit = await self._client.admit()
+
     async def filled(self, request: WireRequest) -> WireRequest:
         """See :meth:`AuthenticatedClient.filled`; before the intent of a submit, so that a missing file leaves none."""
         return await self._client.filled(request)
@@ -180,9 +189,9 @@ class _SessionExchange(AbstractAsyncContextManager[ReplyBeginning | o.Outcome]):
         self._open: AbstractAsyncContextManager[ReplyBeginning] | None = None
 
     async def __aenter__(self) -> ReplyBeginning | o.Outcome:
-        if self._request.multipart is not None:
-            self._request = await self._client.filled(self._request)
         try:
+            if self._request.multipart is not None:
+                self._request = await self._client.filled(self._request)
             if not self._may_be_file:
                 return ReplyBeginning.whole(await self._client.exchange(self._request, self._permit, self._on_send))
             opening = self._client.open_reply(self._request, self._permit, self._on_send)
@@ -191,6 +200,10 @@ class _SessionExchange(AbstractAsyncContextManager[ReplyBeginning | o.Outcome]):
             return beginning
         except _FAILURES as error:
             return self._failed(error)
+        except BaseException:
+            if self._permit is not None:
+                self._permit.give_back()  # no request has used it: its place in the window must be free again
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -3,7 +3,7 @@
 from tidewaiter.clock import Clock
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.domain.job import REMOTE, Job, State
+from tidewaiter.domain.job import Job, State
 
 _STORE_RETRY_S = 1.0
 
@@ -52,12 +52,12 @@ class RemoteJobs:
 
     def begin(self, job: Job) -> None:
         """A step of the job begins, which may make a remote job."""
-        if self._limit is not None and (job.state is State.QUEUED or job.state in REMOTE):
+        if self._limit is not None and (job.state is State.QUEUED or job.has_remote_job):
             self._known.add(job.id)
 
     def settle(self, job: Job) -> bool:
         """The job has this state now; returns whether another job may submit because of it."""
-        if self._limit is None or job.state in REMOTE:
+        if self._limit is None or job.has_remote_job:
             return False
         return self.forget(job.id)
 

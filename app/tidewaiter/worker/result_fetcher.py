@@ -17,8 +17,8 @@ from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, StoredResult, folder_of, render_manifest
 from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.listed_files import packed
 from tidewaiter.providers.paged_lists import PageReader
-from tidewaiter.providers.result_files import packed
 from tidewaiter.storage.base import Landed, Storage, StorageError
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive
@@ -113,6 +113,40 @@ class ResultFetcher:
         every = (one for place in range(len(links)) for one in placed[place])
         files = [replace(one, number=number) for number, one in enumerate(every)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
+
+    async def has_all(self, job: Job, links: Sequence[Link]) -> bool:
+        """Whether all these files were recorded as landed."""
+        _, names = await read_off_loop(len(links) * _LINK_BYTES, partial(_named, links, job.submits))
+        recorded = await self._jobs.artifacts(job.id)
+        pairs = pair_files(names, [one.identity for one in recorded])
+        return len({*pairs, *landed_archives(names, recorded)}) == len(links)
+
+    async def land_early(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
+        """Land the files that a running remote job has made; the manifest is written after it has finished.
+
+        Returns:
+            ``PartLanded``, or the gravest outcome of the files that did not land.
+
+        Raises:
+            SignInError, AccountPausedError: as for :meth:`land_files`.
+        """
+        job, operation = step.job, step.operation
+        size = len(links) * _LINK_BYTES
+        links, names = await read_off_loop(size, partial(_named, links, job.submits))
+
+        def key_of(place: int, number: int) -> str:
+            # More files may follow, so even a single one is numbered.
+            return self._key(job, operation, links[place], number, len(links) + 1)
+
+        try:
+            kept = await self._still_there(names, recorded := await self._jobs.artifacts(job.id))
+            firsts = {place: ones[0] for place, ones in kept.items()}
+            missing = await read_off_loop(size, lambda: list(free_places(firsts, len(links), key_of, recorded)))
+            # No number of a file that has landed is given away, although this list may not have it.
+            failure = await ListDownload(self._tools, step, links, names).land(missing, {**kept, -1: tuple(recorded)})
+        except StorageError as error:
+            return storage_failure(error)
+        return o.PartLanded() if failure is None else failure
 
     async def _begin_anew(self, step: StepContext, recorded: Sequence[Artifact]) -> bool:
         """Remove what a step that died has left: members of an archive, a manifest. This step may fail for good.

@@ -92,6 +92,7 @@ class Submitter:
     async def _submit(self, step: StepContext) -> o.Outcome:
         """Build the request, make the intent durable, and only then send it."""
         operation = step.operation
+        await step.session.admitted()  # a search may have used the step's permit
         callback_url, callback_hash = self._callback(operation, step.job)
         intent = step.update(o.Intended(self._key_for(step.job), callback_hash), self._clock.now(), self._rand)
         request = await step.session.filled(operation.submit(intent.job, callback_url))
@@ -114,6 +115,8 @@ class Submitter:
         landed = await self._fetcher.land_reply(step.job, step.operation, inline, beginning)
         if isinstance(landed, o.Stored):
             return replace(landed, kept=inline.kept)
+        if isinstance(landed, o.FailedForNow):
+            return landed  # the provider has said that there is no result
         reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
         return o.Unsent(reason) if repeatable else o.Unknown(reason)
 

@@ -70,11 +70,13 @@ class SampleDatabase:
         )
         return job
 
-    async def learn(self, job: Job, *outcomes: o.Outcome, after_s: float = 0.0) -> Job:
+    async def learn(
+        self, job: Job, *outcomes: o.Outcome, after_s: float = 0.0, policy: OperationPolicy | None = None
+    ) -> Job:
         """Record outcomes, each so many seconds after the one before."""
         for outcome in outcomes:
             self.clock.at += after_s
-            update = advance(job, outcome, _POLICY, self.clock.at, self.rand)
+            update = advance(job, outcome, policy or _POLICY, self.clock.at, self.rand)
             recorded = await self.jobs.record([FencedUpdate(update, self.lanes[job.account].epoch)], OWNER)
             assert recorded.accepted == {job.id}
             job = update.job

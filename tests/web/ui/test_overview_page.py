@@ -107,6 +107,12 @@ def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:
         ),
         (replace(JOB, state=State.PARKED, ready_at=NOW), LANE, "download links cannot be used", None),
         (replace(JOB, due_at=None), None, "cause is unknown", None),
+        (
+            replace(JOB, state=State.QUEUED, agains=1),
+            None,
+            "The provider failed it for a passing reason. Next submit",
+            NOW + 42.0,
+        ),
     ],
 )
 def test_a_job_shows_why_it_waits(job: Job, lane: LaneView | None, words: str, until: float | None) -> None:

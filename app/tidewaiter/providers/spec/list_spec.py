@@ -1,5 +1,6 @@
 """Lists over several pages, for results and for the search for a remote job."""
 
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -76,6 +77,20 @@ class PageSpec(RequestSpec):
         if self.last_values and not self.next:
             raise ValueError("last_values are for next, and there is none")
         return self
+
+
+class ListSpec(PageSpec):
+    """One of the lists that lead to the files: ``${item.NAME}`` are values of the items of the lists above.
+
+    The first list is requested once, each following one once for every item of the list above it, page by page.
+    Without ``items`` a reply is one item as a whole.
+    """
+
+    values: Mapping[Name, Expression] = Field(
+        default={},
+        description="values of an item, for ${item.NAME} in the lists below and in files.download: text, numbers and "
+        "booleans",
+    )
 
 
 class PagesSpec(PageSpec):

@@ -195,8 +195,10 @@ class OperationSpec(SpecTable):
             raise ValueError("poll needs a rule that says when the job is ready")
 
     def _check_without_submit(self) -> None:
-        if any(results.inline or results.files for results in self.results):
-            raise ValueError("without submit, results need url, pages or resolve")
+        if any(results.inline or (results.files and not results.lists) for results in self.results):
+            raise ValueError("without submit, results need url, download, lists, pages or resolve")
+        if any(results.while_running is not None for results in self.results):
+            raise ValueError("while_running is for a remote job that is polled, and without submit there is none")
         if self.start:
             raise ValueError("without submit there is no remote job to start: make start a before, or add a submit")
         if self.adopt or self.reuse or self.poll or self.cancel or self.cleanup:
@@ -284,7 +286,7 @@ class Example(SpecTable):
         default=None, description="the name of one; required except for `login`, `renew` and `probe`"
     )
     step: Literal[
-        "before", "submit", "adopt", "reuse", "start", "poll", "resolve", "page", "file", "cancel", "cleanup",
+        "before", "submit", "adopt", "reuse", "start", "poll", "resolve", "list", "page", "file", "cancel", "cleanup",
         "login", "renew", "probe",
     ] = Field(description="which request and reply it is about")  # fmt: skip
     stage: Name | None = Field(default=None, description="the name of the step, for `before` and `start`")
@@ -297,7 +299,12 @@ class Example(SpecTable):
     callback_url: Text | None = Field(default=None, description="the value of `${callback_url}`")
     link: ExampleLink | None = Field(default=None, description="for the reply of a file: the link that was followed")
     page: ExamplePage = Field(
-        default=ExamplePage(), description="for a page of `results.pages`, `adopt` or `reuse`: which one"
+        default=ExamplePage(),
+        description="for a page of `results.pages`, `results.lists`, `adopt` or `reuse`",
+    )
+    list: int = Field(default=1, ge=1, description="for the step `list`: which one of `results.lists`, from 1")
+    item: Mapping[Name, JsonValue] = Field(
+        default={}, description="for the step `list`: the values of the items of the lists above"
     )
     request: ExampleRequest | None = Field(default=None, description="the expected request")
     login: Mapping[Name, str] = Field(
@@ -317,8 +324,10 @@ class Example(SpecTable):
     def _has_request_or_reply(self) -> Self:
         if (self.operation is None) != (self.step in ("login", "renew", "probe")):
             raise ValueError("needs an operation, unless its step is login, renew or probe, which belong to none")
-        if (self.stage is None) == (self.step in ("before", "start")):
-            raise ValueError("stage is the name of a step before or start, needed for them and for no other")
+        if self.stage is None and self.step in ("before", "start"):
+            raise ValueError(f"needs stage, the name of the request of {self.step} that it shows")
+        if self.stage is not None and self.step not in ("before", "start"):
+            raise ValueError(f"has a stage, which only the steps before and start have; its step is {self.step}")
         if (self.reply is None) != (self.outcome is None):
             raise ValueError("reply and outcome belong together")
         if self.claims and self.step != "login":

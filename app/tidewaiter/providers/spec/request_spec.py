@@ -1,5 +1,6 @@
 """Requests, conditions on replies, and rules: what the tables of all steps have in common."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeAlias, TypeVar
 
@@ -22,10 +23,12 @@ from tidewaiter.providers.spec.field_types import (
 )
 from tidewaiter.providers.spec.reply_spec import ReplySpec
 
+_BEGINNING = re.compile(r"/|\$\{handle\}|\$\{(?:kept|item)\.[a-z][a-z0-9_]*\}")
+
 
 def _url_template(value: str) -> str:
-    if not value.startswith(("/", "${handle}", "${kept.")):
-        raise InvalidValueError("must begin with /, with ${handle}, or with a kept value, ${kept.NAME}")
+    if _BEGINNING.match(value) is None:
+        raise InvalidValueError("must begin with /, with ${handle} or ${kept.NAME}, or in a list with ${item.NAME}")
     return value
 
 
@@ -52,9 +55,9 @@ class RequestSpec(SpecTable):
     """One request. References ``${...}`` are permitted in ``url``, ``query``, ``headers``, ``json`` and ``form``.
 
     A ``url`` that begins with ``/`` follows the base URL, and the values in it are percent-encoded. One that begins
-    with ``${handle}`` or ``${kept.NAME}`` is that value itself, an absolute or relative URL, byte for byte. ``base``
-    sends it to another origin of the provider, and ``auth`` with other credentials. A key of ``query``, ``headers``,
-    ``json`` or ``form`` is left out if its reference has no value.
+    with ``${handle}``, ``${kept.NAME}`` or ``${item.NAME}`` is that value itself, an absolute or relative URL, byte for
+    byte. ``base`` sends it to another origin of the provider, and ``auth`` with other credentials. A key of ``query``,
+    ``headers``, ``json`` or ``form`` is left out if its reference has no value.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(

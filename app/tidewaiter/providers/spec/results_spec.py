@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tidewaiter.providers.spec.field_types import (
     Expression,
     Items,
+    Name,
     OneOrMore,
     Picks,
     SentHeaderName,
@@ -15,7 +16,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecVariant,
     Text,
 )
-from tidewaiter.providers.spec.list_spec import PagesSpec
+from tidewaiter.providers.spec.list_spec import ListSpec, PagesSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, UrlTemplate, Words
 
 FileEffect = Literal["pending", "expired", "again", "retry", "refused", "throttled", "unauthorized"]
@@ -38,15 +39,29 @@ class ResolveSpec(RequestSpec):
     )
 
 
-class FilesSpec(SpecTable):
-    """A list of files in the reply that says ready; all keys but ``each`` are JMESPath on its items.
+class DownloadSpec(RequestSpec):
+    """How a file is requested. Templates may also have ``${item.NAME}``, a value of the file's item.
 
-    If ``each`` finds nothing, there are no such files; zero files are a success.
+    The request must do no harm if it is repeated: after a failure the file is requested again. Only a GET goes on where
+    the download broke off. A redirect of a POST is followed: with 303, 301 and 302 by a GET, with 307 and 308 by the
+    same POST, and only within the provider's own origin. A POST goes to the provider's own origin only.
     """
 
-    each: Expression = Field(
-        description="JMESPath on the reply: a list, or one item. If it finds nothing, there are no files, "
-        "which is a success"
+    method: Literal["GET", "POST"] = "GET"
+    url: UrlTemplate = Field(default="", description="in a list of files it replaces the link of the item")
+
+
+class FilesSpec(SpecTable):
+    """A list of files in the reply that says ready, or with ``lists`` in every item of the last list.
+
+    All keys but ``each`` and ``download`` are JMESPath on the items of the list. If ``each`` finds nothing, there are
+    no such files; zero files are a success.
+    """
+
+    each: Expression | None = Field(
+        default=None,
+        description="JMESPath on the reply, or on an item of the last list: a list, or one item. If it finds nothing, "
+        "there are no files, which is a success. Required without `lists`; with them the item itself",
     )
     url: Expression = Field(default="url", description="the address of the file, absolute or relative")
     label: Expression | None = Field(default=None, description="its name; by default the end of its URL")
@@ -63,6 +78,21 @@ class FilesSpec(SpecTable):
         description="true if the file may be gzip-compressed: then it lands decompressed; size and checksums "
         "may be of either form",
     )
+    values: Mapping[Name, Expression] = Field(
+        default={}, description="values of the item, for ${item.NAME} in download: text, numbers and booleans"
+    )
+    download: DownloadSpec | None = Field(default=None, description="the request for a file, if it is no plain GET")
+
+    @model_validator(mode="after")
+    def _asked_in_one_way(self) -> Self:
+        if self.download is None:
+            if self.values:
+                raise ValueError("values are for download, and there is none: remove them, or write the request")
+            return self
+        if self.download.url and "url" in self.model_fields_set:
+            raise ValueError("the address of a file stands in url and in download.url: remove one of them")
+        _check_headers(self.download.headers)
+        return self
 
 
 _OF_THE_DOWNLOAD = frozenset(
@@ -71,10 +101,18 @@ _OF_THE_DOWNLOAD = frozenset(
 )
 
 
-class ResultsSpec(SpecVariant):
-    """Where the files are: exactly one of ``inline``, ``url``, ``files``, ``pages`` and ``resolve``.
+def _check_headers(headers: Mapping[str, str]) -> None:
+    own = sorted(name for name in headers if name.lower() in _OF_THE_DOWNLOAD)
+    if own:
+        raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: remove it")
 
-    Other origins than that of ``base_url`` get only those ``headers`` that do not concern the account, such as Accept.
+
+class ResultsSpec(SpecVariant):
+    """Where the files are: exactly one of ``inline``, ``url``, ``download``, ``files``, ``pages`` and ``resolve``.
+
+    ``files`` are named by the reply that says ready, or by requests for ``lists``. ``rules`` also apply to the replies
+    to ``resolve`` and for ``lists``. Other origins than that of ``base_url`` get only those ``headers`` that do not
+    concern the account, such as Accept.
     """
 
     inline: Literal[True, "head"] | None = Field(
@@ -83,7 +121,20 @@ class ResultsSpec(SpecVariant):
         "the file, as JSON",
     )
     url: UrlTemplate | None = Field(default=None, description="the address of the one file, as in a request")
-    files: OneOrMore[FilesSpec] = Field(default=(), description="lists of files in the reply that says ready")
+    download: DownloadSpec | None = Field(
+        default=None, description="the request for the one file, with a method, headers and a body of its own"
+    )
+    files: OneOrMore[FilesSpec] = Field(
+        default=(), description="lists of files in the reply that says ready, or in the items of the last list"
+    )
+    lists: OneOrMore[ListSpec] = Field(
+        default=(), description="requests for lists, each for the items of the one above; `files` reads the last one"
+    )
+    while_running: Expression | None = Field(
+        default=None,
+        description="JMESPath on a reply that says pending or running: if it is true, files are listed already and are "
+        "fetched; the list of every later reply must have them, too",
+    )
     pages: PagesSpec | None = Field(
         default=None, description="a request for a list, page by page, that is joined into the one file"
     )
@@ -112,6 +163,21 @@ class ResultsSpec(SpecVariant):
     )
 
     @model_validator(mode="after")
+    def _files_of_lists(self) -> Self:
+        if self.lists and not self.files:
+            raise ValueError("lists lead to files: write files, which reads the items of the last list")
+        if not self.lists and any(one.each is None for one in self.files):
+            raise ValueError("files needs each, the place of the list in the reply that says ready")
+        names = [name for one in self.lists for name in one.values]
+        twice = sorted(
+            {name for name in names if names.count(name) > 1}
+            | {name for one in self.files for name in one.values if name in names}
+        )
+        if twice:
+            raise ValueError(f"values of several lists have the name {', '.join(twice)}: give each a name of its own")
+        return self
+
+    @model_validator(mode="after")
     def _unpacked_once(self) -> Self:
         if self.unpack is None:
             return self
@@ -124,19 +190,24 @@ class ResultsSpec(SpecVariant):
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
-        asked = (self.url, self.pages, self.resolve)
+        asked = (self.url, self.download, self.pages, self.resolve)
         places = (self.inline is not None, bool(self.files), *(one is not None for one in asked))
+        if self.files and self.download is not None:
+            raise ValueError("download is for one file; the request for a file of a list stands in files.download")
         if sum(places) != 1:
-            raise ValueError("needs exactly one of inline, url, files, pages and resolve")
+            raise ValueError("needs exactly one of inline, url, download, files, pages and resolve")
+        if self.download is not None and not self.download.url:
+            raise ValueError("download needs a url, because there is no list with the link of the file")
         if self.pages is not None and (self.rules or not self.send_auth):
             raise ValueError("rules and send_auth are for files; pages have rules of their own, and are always signed")
         if self.pages is not None and self.headers:
             raise ValueError("headers are for files; a request for pages has headers of its own, in pages.headers")
-        own = sorted(name for name in self.headers if name.lower() in _OF_THE_DOWNLOAD)
-        if own:
-            raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: remove it")
+        for headers in (self.headers, {} if self.download is None else self.download.headers):
+            _check_headers(headers)
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
+        if self.while_running is not None and not self.files:
+            raise ValueError("while_running is for a list of files, and there is none")
         if self.send_auth_if is not None and not self.files:
             raise ValueError("send_auth_if is for a list of files, and there is none")
         return self

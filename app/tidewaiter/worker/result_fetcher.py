@@ -114,12 +114,14 @@ class ResultFetcher:
         files = [replace(one, number=number) for number, one in enumerate(every)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
-    async def has_all(self, job: Job, links: Sequence[Link]) -> bool:
-        """Whether all these files were recorded as landed."""
+    async def wants_early(self, step: StepContext, links: Sequence[Link]) -> bool:
+        """Whether one of these files has not landed, and all may land: other files at each poll have no end."""
+        job, most = step.job, step.operation.bounds.most_files
         _, names = await read_off_loop(len(links) * _LINK_BYTES, partial(_named, links, job.submits))
         recorded = await self._jobs.artifacts(job.id)
         pairs = pair_files(names, [one.identity for one in recorded])
-        return len({*pairs, *landed_archives(names, recorded)}) == len(links)
+        missing = len(links) - len({*pairs, *landed_archives(names, recorded)})
+        return missing > 0 and len(recorded) + missing <= most
 
     async def land_early(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
         """Land the files that a running remote job has made; the manifest is written after it has finished.

@@ -61,11 +61,28 @@ def test_links_that_never_work_lead_to_another_remote_job() -> None:
     assert step(job(State.FETCHING, submits=1, **worn), o.LinksExpired("403")).state is State.FAILED
 
 
+def test_downloads_that_never_work_lead_to_another_remote_job() -> None:
+    """Its own one has all the tries of any other."""
+    worn = {"fetches": PLAIN.most_fetches, "polls": 3}
+    after = step(reused(State.FETCHING, **worn), o.Retry("cut off"))
+    assert (after.state, after.handle, after.shared, after.fetches) == (State.QUEUED, None, False, 1)
+    assert after.reason == "submitting, because the reused remote job is of no use: 20 downloads failed: cut off"
+    assert step(job(State.FETCHING, submits=1, **worn), o.Retry("cut off")).state is State.FAILED
+
+
 def test_a_passing_failure_is_counted() -> None:
     """The next submit waits as after any other."""
     after = step(reused(), o.FailedForNow("FATAL"))
     assert (after.state, after.agains, after.shared) == (State.QUEUED, 1, False)
     assert (after.due_at or 0) > NOW
+
+
+def test_a_passing_failure_just_before_the_deadline_is_no_failure_of_the_job() -> None:
+    """It has not submitted anything yet, and its own remote job may be quick."""
+    for state, polls in ((State.POLLING, 3), (State.FETCHING, 2)):
+        after = step(reused(state, deadline_at=NOW + 60, polls=2), o.FailedForNow("FATAL"))
+        assert (after.state, after.due_at, after.agains, after.polls) == (State.QUEUED, NOW, 0, polls)
+        assert after.reason == "submitting, because the reused remote job is of no use: FATAL"
 
 
 def test_a_duplicate_is_not_reused() -> None:

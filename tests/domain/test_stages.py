@@ -193,6 +193,15 @@ def test_a_reply_to_the_submit_that_is_the_file_ends_the_stages() -> None:
         assert step(at(State.SUBMITTING, "submit", handle=None), outcome, STAGED).stage is None, outcome
 
 
+def test_expired_links_of_a_submit_that_was_ready_at_once() -> None:
+    """The next submit is another one: the provider must not repeat its old reply, and a remote job is to be started."""
+    fetching = job(State.FETCHING, handle=None, ready_at=NOW - 9, intent_key="k", kept={"file": "f"})
+    anew = step(fetching, o.LinksExpired("HTTP 403"), STAGED)
+    assert (anew.state, anew.stage, anew.kept, anew.ready_at, anew.intent_key) == (State.QUEUED, None, {}, None, None)
+    polled = step(job(State.FETCHING, ready_at=NOW - 9, intent_key="k"), o.LinksExpired("HTTP 403"), STAGED)
+    assert (polled.state, polled.ready_at, polled.intent_key) == (State.POLLING, NOW - 9, "k")
+
+
 def test_a_job_leaves_out_what_it_does_not_need() -> None:
     """What it needs may depend on what earlier replies told."""
 

@@ -200,6 +200,23 @@ def test_a_step_may_differ_from_the_rest() -> None:
     assert operation_of(of_operation).read_submit(job_with(), reply_of(201, {"job": {"id": 8}}), NOW) == Accepted("8")
 
 
+SESSION = """
+[auth]
+type = "session"
+renew = [{ status = 200, json = "Error.Code == 'Expired'" }]
+login = { url = "/login", token = "login.token" }
+"""
+
+
+def test_a_spent_token_is_recognized_in_xml() -> None:
+    """`renew` reads the body as the steps do; the reason is the provider's."""
+    session = provider_of(WHOLE + SESSION).bind("shop", {}).auth.session
+    assert session is not None
+    for code, spent in (("Expired", True), ("Busy", False)):
+        body = f"<Error><Code>{code}</Code></Error>".encode()
+        assert session.rejects_token(reply_of(200, body, "https://api.example.com/reports/1")) is spent
+
+
 PAGED = (
     HEAD
     + """

@@ -195,6 +195,17 @@ async def test_the_last_list_decides(tmp_path: Path, sqlite_url: str) -> None:
     assert export.asked == {"x": 1, "a": 1}
 
 
+@pytest.mark.slow
+async def test_other_files_at_each_poll(tmp_path: Path, sqlite_url: str) -> None:
+    """A server that lies could fill the storage so: no more land early than a job may have."""
+    export = Export(*[(202, (name,)) for name in "abcdef"], (200, ("f",)))
+    account = "bounds = { most_files = 3 }"
+    async with serving(tmp_path, sqlite_url, MANIFEST, export.answers, account) as (_, running):
+        job = await running.run()
+        assert await _files(running, job.id) == {"f": "of f"}
+    assert export.asked == {"a": 1, "b": 1, "c": 1, "f": 1}
+
+
 @pytest.mark.parametrize(
     "body",
     [

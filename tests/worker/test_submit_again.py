@@ -323,3 +323,30 @@ async def _waits(database_url: str) -> Job:
             await asyncio.sleep(0.02)
     finally:
         await database.close()
+
+
+@pytest.mark.slow
+async def test_the_file_in_the_reply_to_a_submit_says_so(tmp_path: Path, sqlite_url: str) -> None:
+    """The provider has said that there is no result, so nothing is in doubt: the next submit comes later."""
+    spec = """
+    [operations.report.again]
+    times = 2
+    wait_s = 0.05
+    factor = 1
+    cap_s = 0.05
+
+    [operations.report.submit]
+    url = "/jobs"
+    rules = [{ status = 200, then = "ready" }]
+
+    [operations.report.results]
+    inline = true
+    rules = [{ json = "state == 'crowded'", then = "again", reason = "too many are running" }]
+    """
+    answers: dict[str, Answer] = {"POST /jobs": answering({"state": "crowded"}, {"rows": [1]})}
+    async with serving(tmp_path, sqlite_url, spec, answers) as (shop, running):
+        job = await running.run()
+        outcomes = await running.outcomes(job.id)
+    assert (job.state, job.agains, job.submits) == (State.SUCCEEDED, 1, 2), job.reason
+    assert outcomes == ["Submitted", "Intended", "FailedForNow", "Intended", "Stored"]
+    assert shop.times("POST /jobs") == 2

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from tests.support.scripted_provider import Answer, Running, answering, serving
 from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.manifest import folder_of as place_of
 
 START = """
 [operations.report.submit]
@@ -193,6 +194,33 @@ async def test_a_hostile_archive_lands_nothing(tmp_path: Path, sqlite_url: str, 
         assert [path for path in running.root.rglob("*") if path.is_file()] == []
         assert shop.times("GET /jobs/7/export.zip") == 1
         assert await running.jobs.artifacts(job.id) == []
+
+
+@pytest.mark.slow
+async def test_a_step_that_was_killed_and_an_archive_that_turned_hostile(tmp_path: Path, sqlite_url: str) -> None:
+    """The members of the killed step go, although no later step succeeds."""
+    stage: list[Running] = []
+    left: list[Path] = []
+
+    async def archive(_: web.Request) -> web.StreamResponse:
+        if shop.times("GET /jobs/7/export.zip") > 1:
+            return web.Response(body=zipped({"../escape": b"1"}))
+        # As if a step before this one had been killed between two members.
+        job = await stage[0].jobs.get(1)
+        assert job is not None
+        folder = stage[0].root / place_of(job.account, job.operation, job.created_at, job.id)
+        folder.mkdir(parents=True)
+        for name in ("001-rows.csv", "_archive-0"):
+            left.append(folder / name)
+            left[-1].write_bytes(b"1")
+        return web.Response(status=500)
+
+    answers: dict[str, Answer] = {**POLLED, "GET /jobs/7/export.zip": archive}
+    async with serving(tmp_path, sqlite_url, ONE, answers) as (shop, running):
+        stage.append(running)
+        job = await running.run()
+        assert (job.state, shop.times("GET /jobs/7/export.zip"), len(left)) == (State.FAILED, 2, 2)
+        assert [path for path in running.root.rglob("*") if path.is_file()] == []
 
 
 async def test_the_bound_of_files_counts_all_archives(tmp_path: Path, sqlite_url: str) -> None:

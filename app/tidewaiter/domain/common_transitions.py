@@ -157,8 +157,11 @@ def submit_anew(context: RuleContext, wait_s: float, reason: str) -> Job:
 
 
 def failed_for_now(context: RuleContext, outcome: o.FailedForNow) -> Job:
-    """Submit again after a growing delay, a limited number of times, if the deadline leaves the time."""
-    job, policy, reason = context.job, context.policy, cut(outcome.reason)
+    """Submit again after a growing delay, a limited number of times, if the deadline leaves the time.
+
+    A job whose remote job was reused has not submitted yet: if it cannot wait, it submits at once.
+    """
+    found, job, policy, reason = context, context.job, context.policy, cut(outcome.reason)
     if job.state is State.POLLING:
         job = job.but(polls=job.polls + 1)
         context = context.of(job)
@@ -167,6 +170,8 @@ def failed_for_now(context: RuleContext, outcome: o.FailedForNow) -> Job:
     delay_s = policy.again.delay(job.agains, context.rand) * (1.0 + _AGAIN_SPREAD * context.rand.random())
     wait_s = context.not_before(delay_s, outcome.retry_after_s)
     if context.now + wait_s >= job.deadline_at:
+        if job.is_reused:
+            return reused_failed(found, reason)
         return finish(context, State.FAILED, cut(f"the deadline leaves no time to submit again: {reason}"))
     number = job.agains + 1
     return submit_anew(context, wait_s, f"submitting again, {number} of {policy.most_agains}: {reason}").but(

@@ -127,12 +127,15 @@ def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
         fetches = max(0, context.job.fetches - 1)
         context = context.of(context.job.but(failures=0, fetches=fetches, expiries=0, expired_at=None))
     if context.job.fetches >= context.policy.most_fetches:
-        return finish(context, State.FAILED, f"{context.job.fetches} downloads failed: {cut(outcome.reason)}")
+        summary = f"{context.job.fetches} downloads failed: {cut(outcome.reason)}"
+        if context.job.is_reused:  # its own remote job has all the tries; what these have left is removed then
+            return reused_failed(context.of(context.job.but(fetches=1)), summary)
+        return finish(context, State.FAILED, summary)
     return try_again(context, outcome.reason, outcome.retry_after_s)
 
 
 def links_expired(context: RuleContext, outcome: o.LinksExpired) -> Job:
-    """The links do not work: request new ones after a growing delay; without a handle, start again.
+    """The links do not work: request new ones after a growing delay; without a handle, start again, with a new intent.
 
     A file may appear long after its provider has said "ready". So the limit is a time, not a number of tries. A
     minimum number of tries is required as well, because the lane may have had no daemon for a long time.
@@ -168,6 +171,8 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         state=State.QUEUED if anew else State.POLLING,
         stage=None,
         kept={} if anew else job.kept,
+        ready_at=None if anew else job.ready_at,
+        intent_key=None if anew else job.intent_key,
         due_at=context.now + context.retry_in(job.expiries),
         fetches=max(0, job.fetches - 1),
         failures=0,

@@ -228,7 +228,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
         _on(o.LinksLost, download.links_lost, State.POLLING, State.PARKED, State.FAILED),
         _on(o.Refused, download.refused, State.QUEUED, State.FAILED),
-        _on(o.Retry, download.fetch_failed, SAME, State.POLLING, State.FAILED),
+        _on(o.Retry, download.fetch_failed, SAME, State.POLLING, State.QUEUED, State.FAILED),
         _on(o.StorageFull, download.fetch_blocked, SAME),
         _on(o.NotYet, download.fetch_not_yet, SAME, State.POLLING),
         _on(o.Interrupted, download.fetch_interrupted, SAME),

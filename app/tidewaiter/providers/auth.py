@@ -151,7 +151,7 @@ def compile_auth(
             if holds(one.when, values):
                 auth = _with(auth, one, key, text, faults)
     if auth.session is not None:
-        auth = replace(auth, session=replace(auth.session, beside=auth.credentials))
+        auth = replace(auth, session=replace(auth.session, beside=auth.credentials, xml=xml_form(spec.reply)))
     for name, other in spec.auths.items():
         auth = _with_named(auth, name, other, text, faults)
     return auth

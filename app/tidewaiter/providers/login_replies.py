@@ -71,10 +71,12 @@ class LoginReplyRules:
 class TokenSession:
     """How the token of an account is used, and which replies say that it is not valid any more.
 
-    ``beside`` are fixed credentials that go along with the token.
+    ``beside`` are fixed credentials that go along with the token. ``xml``: how the provider's replies are read if they
+    are XML.
     """
 
     beside: Credentials = field(default_factory=Credentials, repr=False, kw_only=True)
+    xml: XmlForm | None = field(default=None, kw_only=True)
     _renew: Sequence[tuple[str, Condition]]
     _place: Callable[[str], Credentials]
     _messages: Messages
@@ -100,12 +102,12 @@ class TokenSession:
         """The key of the ``renew`` condition that such a reply meets; ``None`` if it meets none."""
         if reply.foreign or not self._origins.has(origin_of(reply.url)):
             return None
-        reading = Reading(reply)
+        reading = Reading(reply, xml=self.xml)
         return next((key for key, holds in self._renew if holds(reading)), None)
 
     def refused(self, reply: WireReply) -> Unauthorized:
         """The outcome if a new token is not valid either."""
-        return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply))}")
+        return Unauthorized(f"a new token was refused as well: {self._messages.reason(Reading(reply, xml=self.xml))}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,5 +35,5 @@ class EarlyFiles:
             walk = self._walk(step)
             found = await FileWalk(step.job, listing, step.session, walk, walk).links()
             links = found if isinstance(found, tuple) else ()
-        missing = bool(links) and not await self._fetcher.has_all(step.job, links)
-        return replace(read, links=links if missing else (), lists=False)
+        wanted = bool(links) and await self._fetcher.wants_early(step, links)
+        return replace(read, links=links if wanted else (), lists=False)

@@ -94,7 +94,7 @@ class ResultFetcher:
             firsts = {place: ones[0] for place, ones in kept.items()}
             others = [one for ones in kept.values() for one in ones[1:]]
             missing = await read_off_loop(size, lambda: list(free_places(firsts, len(links), key_of, others)))
-            if missing and not await self._withdraw_manifest(step):
+            if missing and not await self._begin_anew(step, recorded):
                 return o.Interrupted()
             download = ListDownload(self._tools, step, links, names)
             placed = dict(kept)
@@ -114,12 +114,14 @@ class ResultFetcher:
         files = [replace(one, number=number) for number, one in enumerate(every)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
-    async def has_all(self, job: Job, links: Sequence[Link]) -> bool:
-        """Whether all these files were recorded as landed."""
+    async def wants_early(self, step: StepContext, links: Sequence[Link]) -> bool:
+        """Whether one of these files has not landed, and all may land: other files at each poll have no end."""
+        job, most = step.job, step.operation.bounds.most_files
         _, names = await read_off_loop(len(links) * _LINK_BYTES, partial(_named, links, job.submits))
         recorded = await self._jobs.artifacts(job.id)
         pairs = pair_files(names, [one.identity for one in recorded])
-        return len({*pairs, *landed_archives(names, recorded)}) == len(links)
+        missing = len(links) - len({*pairs, *landed_archives(names, recorded)})
+        return missing > 0 and len(recorded) + missing <= most
 
     async def land_early(self, step: StepContext, links: Sequence[Link]) -> o.Outcome:
         """Land the files that a running remote job has made; the manifest is written after it has finished.
@@ -148,13 +150,17 @@ class ResultFetcher:
             return storage_failure(error)
         return o.PartLanded() if failure is None else failure
 
-    async def _withdraw_manifest(self, step: StepContext) -> bool:
-        """Remove the manifest of a step that died after it wrote it; ``False`` if the lease may be over."""
+    async def _begin_anew(self, step: StepContext, recorded: Sequence[Artifact]) -> bool:
+        """Remove what a step that died has left: members of an archive, a manifest. This step may fail for good.
+
+        Returns:
+            ``False`` if the lease may be over.
+        """
         if step.job.fetches <= 1:
             return True
         if not step.lease.held():
             return False
-        await self._storage.remove(f"{_folder(step.job)}/{MANIFEST_NAME}")
+        await self._clear(step.job, frozenset(one.key for one in recorded))
         return True
 
     async def _still_there(self, names: Sequence[str], recorded: Sequence[Artifact]) -> dict[int, tuple[Artifact, ...]]:

@@ -115,6 +115,8 @@ class Submitter:
         landed = await self._fetcher.land_reply(step.job, step.operation, inline, beginning)
         if isinstance(landed, o.Stored):
             return replace(landed, kept=inline.kept)
+        if isinstance(landed, o.FailedForNow):
+            return landed  # the provider has said that there is no result
         reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
         return o.Unsent(reason) if repeatable else o.Unknown(reason)
 

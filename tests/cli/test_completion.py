@@ -101,7 +101,7 @@ def offered(line: str) -> list[str]:
         ("tidewaiter config init --provider mi", ["mine"]),
         ("tidewaiter notifications test ", ["ops"]),
         ("tidewaiter providers show sym", ["symplify"]),
-        ("tidewaiter providers show m", ["mine"]),
+        ("tidewaiter providers show mi", ["mine"]),
         ("tidewaiter completion ", ["bash", "zsh", "fish"]),
     ],
 )

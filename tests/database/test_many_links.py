@@ -26,6 +26,7 @@ def row_of(job: Job) -> list[object]:
             row
             | {
                 "params": "{}",
+                "kept": "{}",
                 "context": job.context.as_text(),
                 "state": job.state.value,
                 "links": Seal().stored(job.links),

@@ -1,5 +1,7 @@
 """The page of a job whose remote job needs several requests."""
 
+import pytest
+
 from tests.web.ui.ui_server import UiServer
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
@@ -9,6 +11,7 @@ from tidewaiter.domain.state_machine import ANY_LIVE, BY_STATE
 from tidewaiter.web.ui.job_pages import TimelineEntry
 
 
+@pytest.mark.asyncio(loop_scope="session")
 async def test_a_start_in_doubt_has_its_own_decisions(page_server: UiServer) -> None:
     """The page says what adopt and retry mean for that request, and has the handle already."""
     policy = OperationPolicy(stages=Stages(("submit", "enqueue")))

@@ -421,7 +421,8 @@ async def test_a_refusal_that_quotes_the_stored_token(process: Process, api: Tok
     log = configure("json", "debug", ["canary-rt-0"], clock=process.clock, stream=output, strict=True)
     failed = await Process(process.wire, process.origin, database, process.clock, log).lane(2).failure()
     log.close()
-    assert failed.reason == "the login failed: HTTP 400: [redacted] is spent"
+    remedy = "if that means the refresh token, log in anew and set accounts.shop.settings.login"
+    assert failed.reason == f"the login failed: HTTP 400: [redacted] is spent; {remedy}"
     assert "canary" not in output.getvalue()
 
 

@@ -44,6 +44,8 @@ def providers() -> None:
 def list_providers(invocation: Invocation, /, *, as_json: bool) -> None:
     """List the built-in providers, and those of the configuration's folders.
 
+    "Verified" says how a spec was checked: against the documentation only, an emulator, or a real server.
+
     Specs with faults are left out, and told on stderr; the exit code is then 78.
     """
     registry = _registry(invocation)

@@ -39,7 +39,7 @@ SUBMIT_AGAIN: Final = Decision(
 CANCEL: Final = Decision(
     "Cancel",
     "tidewaiter jobs cancel {number}",
-    "The job ends as cancelled. Nothing is sent to the provider unless the remote job is known.",
+    "The job ends as cancelled. Nothing is sent to the provider.",
     "If the first submit arrived, its remote job continues at the provider, and its files are not stored.",
 )
 

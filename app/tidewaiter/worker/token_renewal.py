@@ -238,6 +238,8 @@ class TokenRenewal:
             observer.refresh_token_stored()
         if isinstance(read, Token):
             self._shared.token = read
+        if isinstance(read, Unauthorized):
+            return Unauthorized(f"{read.reason.rstrip('.')}; if that means the refresh token, {self._log_in}")
         return read
 
     async def _end(self, begun: Begun, new: str | None) -> bool:
@@ -255,27 +257,27 @@ class TokenRenewal:
 
     def _hindered(self, why: EndUnknown | Outdated | Unreadable) -> NotSignedIn:
         """Why a refresh token is not sent."""
-        log_in = f"log in anew and set accounts.{self._lane.account}.settings.{self._grant.setting}"
         match why:
             case EndUnknown():
                 return self._undecided("the refresh token may have been used by a renewal whose end is not known")
             case Outdated():
                 return Retry(
                     "the configured refresh token gave way to a newer one, which another process has: reload or "
-                    f"restart this one with the newest, or {log_in}"
+                    f"restart this one with the newest, or {self._log_in}"
                 )
             case Unreadable():
                 return Unauthorized(
                     "no key decrypts the stored refresh token: put its key back into database.key_file and resume the "
-                    f"account, or {log_in}"
+                    f"account, or {self._log_in}"
                 )
 
     def _undecided(self, why: str) -> Unauthorized:
-        account, setting = self._lane.account, self._grant.setting
-        return Unauthorized(
-            f"{why}: log in anew and set accounts.{account}.settings.{setting}, or resume the account to try the "
-            "stored one"
-        )
+        return Unauthorized(f"{why}: {self._log_in}, or resume the account to try the stored one")
+
+    @property
+    def _log_in(self) -> str:
+        """What a person does if no stored refresh token helps."""
+        return f"log in anew and set accounts.{self._lane.account}.settings.{self._grant.setting}"
 
     def _redact(self, *tokens: str) -> None:
         self._log.add_temporary_secrets(f"refresh token {self._lane.account}", set(tokens))

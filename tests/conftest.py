@@ -1,5 +1,6 @@
 """Fixtures that several suites share: migrated, empty databases of both kinds, and buckets."""
 
+import gc
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,9 @@ from tests.support.s3 import Bucket, S3Server, running_s3
 from tidewaiter.database import migrate
 
 register_profiles()
+
+# Thousands of tests keep many objects alive, and each full collection looks at all of them.
+gc.set_threshold(100_000, 50, 1000)
 
 
 @pytest.fixture(scope="session")

@@ -282,6 +282,7 @@ def test_a_lost_initiation(template: Path) -> None:
     _run_scenario(template, story)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lives_s", [(0.05, 0.1, 5.0), (20.0, 200.0, 60.0, 30.0)])
 def test_killed_at_any_moment(template: Path, lives_s: tuple[float, ...]) -> None:
     """Daemons whose power is cut: one snapshot, one file."""

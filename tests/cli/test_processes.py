@@ -206,6 +206,7 @@ def test_the_daemon_refuses_to_start_on_a_bad_configuration(shell: CommandShell)
         assert process.stdout.read() == ""
 
 
+@pytest.mark.slow
 def test_the_demo(shell: CommandShell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The demo lands eleven files of five APIs, verifies them, and tells what the servers saw."""
     monkeypatch.setenv("TMPDIR", str(shell.folder))

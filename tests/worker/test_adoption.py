@@ -260,6 +260,7 @@ async def test_somebody_elses_remote_job_is_left_alone(tmp_path: Path, sqlite_ur
     assert shop.times("DELETE") == 0
 
 
+@pytest.mark.slow
 async def test_the_same_name_for_two_submits_is_shared(tmp_path: Path, sqlite_url: str) -> None:
     """Where the spec knows duplicates, a provider that answers 200 with the name of the first job refuses nobody."""
     remote = Remote()

@@ -350,3 +350,13 @@ def test_failures_are_listed_by_cause(shell: CommandShell) -> None:
     done = shell.json("jobs", "acknowledge", "--cause", group["cause"])["jobs"]
     assert [job["id"] for job in done] == numbers[:2]
     assert shell.json("jobs", "list", "--by", "cause")["unhandled"] == []
+
+
+def test_counts(shell: CommandShell) -> None:
+    """Jobs are counted by a label; what is no such thing is refused."""
+    for labels in (("--label", "dag=x"), ("--label", "dag=y"), ("--label", "dag=x"), ()):
+        submit(shell, *labels)
+    table = shell("jobs", "list", "--by", "label.dag").stdout.splitlines()
+    assert [line.split()[:2] for line in table[-3:]] == [["x", "2"], ["(none)", "1"], ["y", "1"]]
+    assert shell.json("jobs", "list", "--by", "account")["jobs"] == 4
+    assert "--by must be cause, state" in shell("jobs", "list", "--by", "labels", code=ExitCode.USAGE).stderr

@@ -20,6 +20,7 @@ from tidewaiter.cli.invocation import (
     open_job_service,
     pass_invocation,
 )
+from tidewaiter.cli.job_counts import show_counts
 from tidewaiter.cli.job_progress import job_line, wait_for, wait_text
 from tidewaiter.cli.job_selection import JobSelection, check_account, find_jobs, selects_jobs
 from tidewaiter.cli.label_options import label_option
@@ -57,6 +58,7 @@ def jobs() -> None:
     epilog=example(
         "tidewaiter jobs list --account newsletter --state polling --state fetching",
         "tidewaiter jobs list --by cause",
+        "tidewaiter jobs list --by label.dag",
     ),
 )
 @click.option("--account", metavar="NAME", shell_complete=name_completion.accounts, help="Only jobs of this account.")
@@ -71,7 +73,7 @@ def jobs() -> None:
 @click.option("--unhandled", is_flag=True, help="Only failures that nobody has acknowledged or retried.")
 @click.option("--search", metavar="TEXT", help="Only jobs that have this: see above.")
 @click.option("--cause", metavar="TEXT", help="Only failures of this cause; without --unhandled, among the newest.")
-@click.option("--by", type=click.Choice(["cause"]), help="Group unhandled failures, and say what to do about each.")
+@click.option("--by", metavar="WHAT", help="Group: see above.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="How many at most.")
 @click.option(
     "--before",
@@ -103,8 +105,12 @@ def list_jobs(
 
     --search takes a job's number, a whole handle, a whole parameter or label as NAME=VALUE, the name of a file, the
     beginning of a unique key or an operation, or a part of the reason of an unhandled failure. Where the next poll has
-    "(limit)", the request limit of the account is used up until then. The exit code is 2 if the account is neither in
-    the configuration nor has jobs.
+    "(limit)", the request limit of the account is used up until then.
+
+    --by cause groups unhandled failures, and says what to do about each. --by state, account, operation, batch,
+    schedule or label.NAME counts the newest 10,000 jobs that match, by state.
+
+    The exit code is 2 if the account is neither in the configuration nor has jobs.
     """
     from tidewaiter.database.job_list import JobFilter  # noqa: PLC0415  # help and completion do without
 
@@ -119,8 +125,11 @@ def list_jobs(
         cause=cause,
     )
 
-    if by is not None:
+    if by == "cause":
         show_causes(invocation, account, operation, as_json=as_json)
+        return
+    if by is not None:
+        show_counts(invocation, filters, by, as_json=as_json)
         return
 
     async def find() -> tuple[list[Job], dict[int, float]]:

@@ -9,14 +9,16 @@ from aiohttp import hdrs, web
 from tidewaiter.database.job_list import LARGEST_ID
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_json import job_json
+from tidewaiter.services.job_counts import FORMS, MOST_COUNTED, PATTERN, USUAL_FORM, count_jobs, value_reader
 from tidewaiter.web.api import body_schemas as shapes
+from tidewaiter.web.api.count_shapes import JobCountsShape
 from tidewaiter.web.api.http_headers import applied, wait_of
 from tidewaiter.web.api.job_conditions import CONDITIONS, conditions_of
 from tidewaiter.web.api.job_routes import PREFER, gone, has_ended, refuse_if_full
-from tidewaiter.web.api.paging import CURSOR, LIMIT, USUAL, PageRequest
+from tidewaiter.web.api.paging import CURSOR, LIMIT, TEXT, USUAL, PageRequest
 from tidewaiter.web.api.query_values import MOST_IDS, numbers_of
 from tidewaiter.web.api.request_input import refuse_query
-from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
+from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
 from tidewaiter.web.callers import scope_of
 from tidewaiter.web.problems import FieldFault
 
@@ -32,6 +34,10 @@ UNTIL: Final = ApiParameter(
     "with `id` and `Prefer: wait=N`: `all` waits until all of these jobs have ended or wait for a person, `any` until "
     "one of them has",
     {"type": "string", "enum": ["all", "any"], "default": "all"},
+)
+
+BY: Final = ApiParameter(
+    "by", f"what the jobs are counted by: {FORMS}", {**TEXT, "pattern": PATTERN, "default": USUAL_FORM}
 )
 
 
@@ -61,7 +67,12 @@ class JobListRoutes:
                 headers=(PREFER,),
                 detail="With `id` and `Prefer: wait=N` the reply comes when the jobs have ended or wait for a person.",
                 limited=True,
-            )
+            ),
+            ApiRoute(
+                "GET", "/v1/jobs:count", "countJobs", "Count jobs by what they have in common", self.count,
+                {200: ApiResponse("the counts", JobCountsShape)}, query=(BY, *CONDITIONS),
+                detail=f"The newest {MOST_COUNTED:,} jobs that match are counted.", limited=True,
+            ),
         ]  # fmt: skip
 
     async def jobs(self, request: web.Request, query: QueryParameters) -> web.Response:
@@ -81,6 +92,17 @@ class JobListRoutes:
         response = page.response("jobs", found, job_json)
         response.headers.update(applied(wait_s))
         return response
+
+    async def count(self, request: web.Request, query: QueryParameters) -> web.Response:
+        """The jobs that match, counted."""
+        faults: list[FieldFault] = []
+        conditions = conditions_of(query, faults)
+        by = query["by"][0] if "by" in query else USUAL_FORM
+        if value_reader(by) is None:
+            faults.append(FieldFault(f"must be {FORMS}", parameter="by"))
+        refuse_query(faults)
+        offered = self._context.jobs(request).offered
+        return json_reply((await count_jobs(self._context.job_lists(request), conditions, by, offered)).as_json())
 
 
 def _end_of(query: QueryParameters, faults: list[FieldFault]) -> Callable[[Collection[Job]], bool]:

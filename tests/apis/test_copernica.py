@@ -18,6 +18,8 @@ from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants,
 from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm
 from tidewaiter.services import RequestError
 
+pytestmark = pytest.mark.slow  # a simulated day for each; the strict servers have the quick tests
+
 T = TypeVar("T")
 
 _ACCESS_TOKEN: Final = "canary-access&tøken-5b1e"

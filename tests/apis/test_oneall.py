@@ -16,6 +16,8 @@ from tidewaiter.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVari
 from tidewaiter.emulators.oneall_replies import publications_of
 from tidewaiter.services import DAEMON
 
+pytestmark = pytest.mark.slow  # a simulated day for each; the strict servers have the quick tests
+
 T = TypeVar("T")
 
 _PRIVATE_KEY: Final = "canary-private-këy-88d0"

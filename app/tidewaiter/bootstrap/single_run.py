@@ -67,10 +67,10 @@ async def run_once(
     clock = SystemClock()
     number = int(clock.now() * 1000)
     landing = out / f".tidewaiter-run-{number}"
-    one = bind_accounts(config).get(account)
-    shares_token = one is not None and one.replaced_token is not None
     with _removed_if_it_fails(landing), tempfile.TemporaryDirectory(prefix="tidewaiter-run-") as scratch:
         alone = config_of_run(config, account, f"sqlite:///{scratch}/run.db", landing)
+        one = bind_accounts(alone).get(account)
+        shares_token = one is not None and one.replaced_token is not None
         await prepare_database(alone)
         number_jobs_from(Path(scratch, "run.db"), number)
         async with (

@@ -97,8 +97,10 @@ name = "ready"
 operation = "sheets"
 step = "poll"
 handle = "4711"
-reply = { status = 200, json = { phase = "ready", sheets = [{ href = "/api/sheets/1", title = "May", bytes = 15, md5 = "0123456789abcdef0123456789abcdef" }] } }
-outcome = { is = "Ready", links = [{ url = "https://archive.example.org/api/sheets/1", label = "May.csv", size = 15, md5 = "0123456789abcdef0123456789abcdef" }] }
+reply.status = 200
+reply.json.phase = "ready"
+reply.json.sheets = [{ href = "/api/sheets/1", title = "May", bytes = 15, md5 = "0123456789abcdef0123456789abcdef" }]
+outcome = { is = "Ready", links = [{ url = "https://archive.example.org/api/sheets/1", label = "May.csv", size = 15 }] }
 
 [[examples]]
 name = "void"

@@ -1,6 +1,6 @@
 """The real daemon, lanes, executor, committer and SQL, through simulated hours of faults.
 
-`make test` runs twenty seeds, `make chaos-short` forty, `make chaos` a thousand.
+`make test` runs five seeds, `make chaos-short` ten, `make chaos` a thousand.
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The real daemon, lanes, executor, committer and SQL, through simulated hours of faults.
 
-`make test` runs five seeds, `make chaos-short` ten, `make chaos` a thousand.
+`make test` and `make chaos-short` run five seeds, `make chaos` a thousand.
 """
 
 from pathlib import Path

@@ -51,7 +51,7 @@ async def three(
 
 @pytest.mark.parametrize(("auth", "credentials"), [(True, "main"), (False, "none"), ("other", "other")])
 async def test_the_credentials_of_an_origin(auth: AuthChoice, credentials: str) -> None:
-    """They are what the origin says, whoever led there: the spec, a link, or a redirect of the provider."""
+    """They are what the origin says, whether the spec, a link, or a redirect of the provider led there."""
     async with three() as servers, AiohttpWire() as wire:
         direct = await servers.client(wire, auth).exchange(WireRequest("GET", f"{servers.declared.origin}/f"))
         assert seen(servers.declared.asked[-1]) == credentials

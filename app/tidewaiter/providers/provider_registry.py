@@ -64,7 +64,7 @@ class Registry:
                 providers[found.name] = found
         if faults:
             raise SpecError([*faults, *(fault for ones in broken.values() for fault in ones)])
-        # Nobody can tell which of two providers of one name an account means.
+        # With two providers of one name it is not known which of them an account means.
         return cls({name: one for name, one in providers.items() if name not in broken}, broken)
 
     def names(self) -> tuple[str, ...]:

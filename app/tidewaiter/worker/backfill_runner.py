@@ -78,7 +78,7 @@ class BackfillRunner:
             seen: Backfill | None = backfill
             while seen is not None and seen.account in self._settings.jobs.accounts and await self._advance(seen):
                 seen = await self._store.get(seen.name)
-        for backfill in await self._store.cancelled():  # whoever cancelled it may have died before its jobs were
+        for backfill in await self._store.cancelled():  # the process that cancelled it may have died first
             await cancel_jobs(self._settings.jobs, backfill.name, Actor(DAEMON_NAME, Channel.DAEMON), retries=False)
 
     async def _advance(self, seen: Backfill) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.support.named_server_spec import SPEC
 from tests.support.scripted_provider import Answer, ScriptedProvider, config_for, open_provider
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config
@@ -18,25 +19,6 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 
-SPEC = """
-[origins.instances]
-url = "${account.server}"
-
-[auth]
-type = "session"
-login = { url = "${account.server}/login", token = "token", keep = { instance = "instance_url" } }
-
-[operations.report.submit]
-url = "/reports"
-handle = "id"
-
-[operations.report.poll]
-url = "/reports/${handle}"
-rules = [{ word = "state", words = { WORKING = "pending", DONE = "ready" } }]
-
-[operations.report.results]
-url = "/reports/${handle}/file"
-"""
 PATHS = {"login": "POST /login", "submit": "POST /reports", "poll": "GET /reports/r-1", "file": "GET /reports/r-1/file"}
 
 

@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.support.named_server_spec import SPEC
 from tests.support.scripted_provider import Answer, config_for, daemon_for, open_provider
 from tests.support.stored_jobs import StandingClock
 from tests.worker.client_setup import ClientSetup, address_of
@@ -141,27 +142,6 @@ async def test_a_link_that_asks_for_the_values(place: str) -> None:
         setup.log.close()
     assert [path for path, _ in asked] == [written.partition("#")[0]] * 2
     assert "canary" not in str(asked)
-
-
-SPEC = """
-[origins.instances]
-url = "${account.server}"
-
-[auth]
-type = "session"
-login = { url = "${account.server}/login", token = "token", keep = { instance = "instance_url" } }
-
-[operations.report.submit]
-url = "/reports"
-handle = "id"
-
-[operations.report.poll]
-url = "/reports/${handle}"
-rules = [{ word = "state", words = { WORKING = "pending", DONE = "ready" } }]
-
-[operations.report.results]
-url = "/reports/${handle}/file"
-"""
 
 
 def _configured(folder: Path, server: str, database_url: str) -> Config:

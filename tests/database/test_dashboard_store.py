@@ -1,6 +1,7 @@
 """The dashboard's numbers, on both databases."""
 
 import asyncio
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,13 +113,13 @@ async def test_many_jobs_are_not_counted_for_every_dashboard(stores: Stores, mon
 
 async def test_a_database_that_is_gone_is_not_asked_by_everybody(clock: StandingClock, tmp_path: Path) -> None:
     """One look finds out that it cannot be reached; for two seconds the others are told so at once."""
-    (tmp_path / "gone.db").mkdir()
+    await asyncio.to_thread(migrate.upgrade, f"sqlite:///{tmp_path / 'whole.db'}")
+    (tmp_path / "gone.db").write_bytes(b"no database" * 1000)
     database = Database.open(f"sqlite:///{tmp_path / 'gone.db'}", clock)
     overview = Dashboard(DashboardStore(JobStore(database)).snapshot, clock)
     with pytest.raises(StoreUnavailableError):
         await overview.snapshot()
-    (tmp_path / "gone.db").rmdir()
-    await asyncio.to_thread(migrate.upgrade, f"sqlite:///{tmp_path / 'gone.db'}")
+    shutil.copyfile(tmp_path / "whole.db", tmp_path / "gone.db")  # the same inode, as the database demands
     with pytest.raises(StoreUnavailableError):
         await overview.snapshot()
     clock.at += 2.0

@@ -45,11 +45,11 @@ from tidewaiter.domain.outcome import (
     Unsent,
 )
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.compiled_operation import CompiledOperation
 from tidewaiter.providers.errors import SpecError, UnsendableError
 from tidewaiter.providers.provider import Provider
-from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
-from tidewaiter.providers.stage_steps import Prepared, Started
+from tidewaiter.providers.replies.reply_defaults import FileTrouble, Polled, Submitted, Trouble
+from tidewaiter.providers.steps.compiled_operation import CompiledOperation
+from tidewaiter.providers.steps.stage_steps import Prepared, Started
 
 __all__ = [
     "Accepted",

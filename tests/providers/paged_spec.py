@@ -1,7 +1,7 @@
 """A spec with results in pages, and its reader."""
 
 from tests.support.spec_samples import HEAD, job_with, operation_of
-from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.providers.results.paged_lists import PageReader
 
 PAGES = """
 [operations.report]

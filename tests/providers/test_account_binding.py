@@ -21,9 +21,9 @@ from tests.support.spec_samples import (
 )
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import Json
-from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
 from tidewaiter.providers.errors import SettingsError
 from tidewaiter.providers.provider import Provider
+from tidewaiter.providers.spec.account_overrides import LimitsOverride, ScheduleOverride
 
 BASIC: dict[str, Json] = {
     "server": "https://eu.example.com/",

@@ -5,10 +5,10 @@ import math
 import pytest
 
 from tests.support.spec_samples import NOW, WHOLE, faults_of, job_with, operation_of, provider_of, reply_of
-from tidewaiter.providers.account_overrides import ScheduleOverride
 from tidewaiter.providers.errors import SettingsError
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
+from tidewaiter.providers.spec.account_overrides import ScheduleOverride
 
 CATALOGUE = Registry.load()
 POLLED = [

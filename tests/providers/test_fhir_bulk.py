@@ -23,8 +23,8 @@ from tidewaiter.domain.outcome import (
     Unmapped,
 )
 from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.credentials.login_replies import LoginSession, Token
 from tidewaiter.providers.errors import ParameterError, SettingsError
-from tidewaiter.providers.login_replies import LoginSession, Token
 from tidewaiter.providers.provider_registry import Registry
 
 FHIR = "https://fhir.example.com/r4"

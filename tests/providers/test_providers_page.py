@@ -17,9 +17,9 @@ from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
 from tidewaiter.log import configure
 from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.checks.spec_lint import read_spec
+from tidewaiter.providers.examples.spec_examples import run_examples, uncovered_rules
 from tidewaiter.providers.provider import Provider
-from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
-from tidewaiter.providers.spec_lint import read_spec
 
 # --- what it teaches --------------------------------------------------------------------------------------------------
 

@@ -11,16 +11,16 @@ from pydantic import BaseModel
 from tests.providers.providers_page import DOCS, sections
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.outcome import StepDone
-from tidewaiter.providers.login_replies import Token
+from tidewaiter.providers.credentials.login_replies import Token
 from tidewaiter.providers.provider import Healthy
 from tidewaiter.providers.reference import texts
 from tidewaiter.providers.reference.key_words import hints_of, models_in
 from tidewaiter.providers.reference.page import description_of, meanings, own_keys, reference, tables
-from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted
+from tidewaiter.providers.replies.reply_defaults import FileTrouble, Polled, Submitted
 from tidewaiter.providers.spec.field_types import PickSpec
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
 from tidewaiter.providers.spec.request_spec import RuleSpec
-from tidewaiter.providers.template import KNOWN
+from tidewaiter.providers.values.template import KNOWN
 
 PAGE = (DOCS / "reference.md").read_text("utf-8")
 SECTIONS = {title: text for part in sections(PAGE, 2).values() for title, text in sections(part, 3).items()}

@@ -16,8 +16,8 @@ from tests.support.spec_samples import NOW, job_with, reply_of
 from tidewaiter import sdk
 from tidewaiter.domain.job import State
 from tidewaiter.providers.errors import SpecError
+from tidewaiter.providers.examples.spec_examples import run_examples
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.providers.spec_examples import run_examples
 
 _CHAPTER = (DOCS / "python.md").read_text("utf-8")
 _SECTIONS = sections(_CHAPTER, 2)

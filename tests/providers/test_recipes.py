@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.providers.providers_page import DOCS, RECIPES
+from tidewaiter.providers.checks.spec_lint import read_spec
+from tidewaiter.providers.examples.spec_examples import run_examples, uncovered_rules
 from tidewaiter.providers.provider import Provider
-from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
-from tidewaiter.providers.spec_lint import read_spec
 
 FILES = sorted(RECIPES.glob("*.toml"))
 PAGES = sorted((DOCS / "recipes").glob("*.md"))

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.support.spec_samples import WHOLE, provider_of
 from tidewaiter.domain.backoff_and_limits import Backoff, OperationPolicy
-from tidewaiter.providers.account_overrides import ScheduleOverride
+from tidewaiter.providers.spec.account_overrides import ScheduleOverride
 
 CALLED = WHOLE.replace('url = "/reports"\n', 'url = "/reports"\nquery = { c = "${callback_url}" }\n') + (
     "[operations.report.schedule]\ninterval_s = 10\nfactor = 2\ncap_s = 100\n"

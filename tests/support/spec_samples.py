@@ -7,9 +7,9 @@ from textwrap import dedent
 from tidewaiter.domain.http_values import Json, WireReply
 from tidewaiter.domain.job import Job, State
 from tidewaiter.providers.bound_operation import BoundOperation
+from tidewaiter.providers.checks.spec_lint import read_spec
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
-from tidewaiter.providers.spec_lint import read_spec
 
 NOW = 1_700_000_000.0
 BASE = "https://api.example.com/v1"

@@ -12,7 +12,7 @@ from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.domain.own_origins import DeclaredOrigin
 from tidewaiter.domain.request_signing import MachineKeys
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.aws_signing import Aws4Signer
+from tidewaiter.providers.credentials.aws_signing import Aws4Signer
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.machine_keys import MachineKeySource

@@ -12,7 +12,7 @@ from tidewaiter.clock import SystemClock
 from tidewaiter.domain.http_values import Credentials, WireRequest
 from tidewaiter.domain.request_signing import RequestSigner
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.hmac_signing import HmacSigner
+from tidewaiter.providers.credentials.hmac_signing import HmacSigner
 from tidewaiter.providers.spec.signing_spec import HmacAuth
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire

@@ -13,7 +13,7 @@ from tidewaiter.domain.backoff_and_limits import Limits, OperationPolicy
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.job import Job, State
 from tidewaiter.log import configure
-from tidewaiter.providers.file_listing import listing_of
+from tidewaiter.providers.steps.file_listing import listing_of
 from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.file_walk import FileWalk

@@ -16,7 +16,7 @@ from tidewaiter.domain.backoff_and_limits import Limits, OperationPolicy
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.job import Job, State
 from tidewaiter.log import configure
-from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.providers.results.paged_lists import PageReader
 from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.reply_bodies import StreamReply

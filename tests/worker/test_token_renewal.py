@@ -21,7 +21,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog, configure
-from tidewaiter.providers.login_replies import LoginSession, SignedSession
+from tidewaiter.providers.credentials.login_replies import LoginSession, SignedSession
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.request_budget import Budget

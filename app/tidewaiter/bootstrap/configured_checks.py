@@ -39,7 +39,7 @@ from tidewaiter.domain.outcome import Throttled
 from tidewaiter.log import EventLog
 from tidewaiter.providers.key_test import key_test_of
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.providers.reply_defaults import Trouble
+from tidewaiter.providers.replies.reply_defaults import Trouble
 from tidewaiter.storage.base import StorageSetupError
 from tidewaiter.storage.open_storage import open_storage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings

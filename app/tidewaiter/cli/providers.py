@@ -13,15 +13,15 @@ from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, debug_option, example, pass_invocation
 from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.domain.formatting import counted
+from tidewaiter.providers.checks.spec_lint import lint, read_spec
 from tidewaiter.providers.errors import SpecError, SpecFault
-from tidewaiter.providers.example_expressions import never_true
+from tidewaiter.providers.examples.example_expressions import never_true
+from tidewaiter.providers.examples.spec_examples import run_examples, uncovered_rules
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec
 from tidewaiter.providers.spec.provider_spec import spec_schema
 from tidewaiter.providers.spec.value_spec import SettingSpec, ValueSpec
-from tidewaiter.providers.spec_examples import run_examples, uncovered_rules
-from tidewaiter.providers.spec_lint import lint, read_spec
 from tidewaiter.toml_file import TomlError, read_text
 
 _VERIFIED: Final = {

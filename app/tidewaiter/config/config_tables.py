@@ -36,7 +36,7 @@ from tidewaiter.config.value_types import (
 )
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS
 from tidewaiter.domain.networks import PermittedNetworks, permitted_networks
-from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
+from tidewaiter.providers.spec.account_overrides import LimitsOverride, ScheduleOverride
 from tidewaiter.recurrence import check_cron, check_templates
 from tidewaiter.toml_table import Count, FromOne, FromZero, Positive, TomlTable
 from tidewaiter.transport.proxies import ENVIRONMENT, Proxies, Proxy

@@ -15,8 +15,8 @@ from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.outcome import Refused, Retry, Throttled, Unauthorized, Unmapped
 from tidewaiter.providers.key_test import KeyTest
 from tidewaiter.providers.provider import Healthy, Probe, Probed
-from tidewaiter.providers.reply_defaults import Polled, Trouble
-from tidewaiter.providers.reply_headers import parse_http_date
+from tidewaiter.providers.replies.reply_defaults import Polled, Trouble
+from tidewaiter.providers.replies.reply_headers import parse_http_date
 from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.transport.wire import TlsError, TransportError
 

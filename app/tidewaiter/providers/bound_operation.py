@@ -11,23 +11,23 @@ from tidewaiter.domain.backoff_and_limits import Bounds, OperationPolicy
 from tidewaiter.domain.http_values import Json, Link, SealedLinks, WireReply, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Cancelled, Cleaned
-from tidewaiter.providers import step_replies
-from tidewaiter.providers.compiled_operation import CompiledOperation
-from tidewaiter.providers.compiled_steps import RemoteJobEndStep, Steps
-from tidewaiter.providers.download_replies import Decision, DownloadRequest, FileHead, decide
+from tidewaiter.providers.credentials.own_credentials import OwnCredentials
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.kept_values import NOTHING_KEPT
-from tidewaiter.providers.own_credentials import OwnCredentials
-from tidewaiter.providers.paged_lists import PageReader
-from tidewaiter.providers.parameters import check_params, unlisted_values
-from tidewaiter.providers.remote_job_search import RemoteJobSearch, ReuseSearch
-from tidewaiter.providers.reply_defaults import FileTrouble, Polled, Submitted, Trouble
-from tidewaiter.providers.result_files import JoinedPages, LinkRequest, OneFile, ResultSource
-from tidewaiter.providers.result_sharing import Sharing
-from tidewaiter.providers.stage_replies import read_before, read_start
-from tidewaiter.providers.stage_steps import Prepared, Started, needed_stage, with_own_key
-from tidewaiter.providers.step_replies import by_sender, ended, file_reply
-from tidewaiter.providers.step_variants import StepVariants
+from tidewaiter.providers.replies.reply_defaults import FileTrouble, Polled, Submitted, Trouble
+from tidewaiter.providers.results.download_replies import Decision, DownloadRequest, FileHead, decide
+from tidewaiter.providers.results.paged_lists import PageReader
+from tidewaiter.providers.results.result_files import JoinedPages, LinkRequest, OneFile, ResultSource
+from tidewaiter.providers.results.result_sharing import Sharing
+from tidewaiter.providers.steps import step_replies
+from tidewaiter.providers.steps.compiled_operation import CompiledOperation
+from tidewaiter.providers.steps.compiled_steps import RemoteJobEndStep, Steps
+from tidewaiter.providers.steps.kept_values import NOTHING_KEPT
+from tidewaiter.providers.steps.parameters import check_params, unlisted_values
+from tidewaiter.providers.steps.remote_job_search import RemoteJobSearch, ReuseSearch
+from tidewaiter.providers.steps.stage_replies import read_before, read_start
+from tidewaiter.providers.steps.stage_steps import Prepared, Started, needed_stage, with_own_key
+from tidewaiter.providers.steps.step_replies import by_sender, ended, file_reply
+from tidewaiter.providers.steps.step_variants import StepVariants
 
 _ANY_CALLBACK: Final = "https://callback.invalid/"
 _JOINED_AS: Final = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
@@ -358,7 +358,7 @@ class BoundOperation:
     def read_download(
         self, job: Job, link: Link, asked: DownloadRequest, reply: WireReply, *, now: float, largest_bytes: int
     ) -> Decision:
-        """What the reply to a download means, and what to do next; see :mod:`tidewaiter.providers.download_replies`.
+        """What the reply to a download means, and what to do; see :mod:`tidewaiter.providers.results.download_replies`.
 
         Args:
             job: the job.

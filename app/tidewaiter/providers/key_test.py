@@ -9,8 +9,8 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.providers.reply_defaults import Polled
-from tidewaiter.providers.request_building import HANDLE, NO_JOB
+from tidewaiter.providers.replies.reply_defaults import Polled
+from tidewaiter.providers.requests.request_building import HANDLE, NO_JOB
 
 _MADE_UP: Final = "0"
 _READS: Final = frozenset({"GET", "HEAD"})

@@ -13,25 +13,24 @@ from tidewaiter.domain.outcome import Refused, Unauthorized
 from tidewaiter.domain.own_origins import ANY_LABEL, DeclaredOrigin, OwnOrigins
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.account_overrides import LimitsOverride, ScheduleOverride
-from tidewaiter.providers.auth import AccountAuth, compile_auth
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.compiled_operation import AccountParts, CompiledOperation
-from tidewaiter.providers.compiled_steps import Steps, compile_steps
+from tidewaiter.providers.checks.spec_lint import read_spec
+from tidewaiter.providers.credentials.auth import AccountAuth, compile_auth
+from tidewaiter.providers.credentials.login_replies import LoginSession
+from tidewaiter.providers.credentials.own_credentials import OwnCredentials
 from tidewaiter.providers.errors import SettingsError, SpecError, SpecFault, UnsendableError
-from tidewaiter.providers.extract import compile_pick
-from tidewaiter.providers.limit_spent import LimitReader
-from tidewaiter.providers.login_replies import LoginSession
-from tidewaiter.providers.messages import Messages
-from tidewaiter.providers.own_credentials import OwnCredentials
-from tidewaiter.providers.parameters import check_settings, names_as_written
-from tidewaiter.providers.reply import Reading, origin_of
-from tidewaiter.providers.reply_defaults import Trouble, is_success, provider_trouble
-from tidewaiter.providers.reply_headers import retry_after
-from tidewaiter.providers.reply_limits import limit_headers
-from tidewaiter.providers.reply_rules import Rules
-from tidewaiter.providers.request_building import NO_JOB, ORIGINS, compile_request
-from tidewaiter.providers.result_sharing import sharing_of
+from tidewaiter.providers.replies.extract import compile_pick
+from tidewaiter.providers.replies.limit_spent import LimitReader
+from tidewaiter.providers.replies.messages import Messages
+from tidewaiter.providers.replies.reply import Reading
+from tidewaiter.providers.replies.reply_defaults import Trouble, is_success, provider_trouble
+from tidewaiter.providers.replies.reply_headers import retry_after
+from tidewaiter.providers.replies.reply_limits import limit_headers
+from tidewaiter.providers.replies.reply_rules import Rules
+from tidewaiter.providers.replies.xml_replies import XmlForm, xml_form
+from tidewaiter.providers.requests.request_building import NO_JOB, ORIGINS, compile_request
+from tidewaiter.providers.results.result_sharing import sharing_of
+from tidewaiter.providers.spec.account_overrides import LimitsOverride, ScheduleOverride
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.limits_spec import LimitsSpec
 from tidewaiter.providers.spec.provider_spec import (
@@ -39,9 +38,11 @@ from tidewaiter.providers.spec.provider_spec import (
     ProviderSpec,
 )
 from tidewaiter.providers.spec.schedule_specs import AgainSpec, CallbackSpec, ScheduleSpec
-from tidewaiter.providers.spec_lint import read_spec
-from tidewaiter.providers.template import STAND_IN_DOMAIN, Fixed, compile_text, stand_in, url_part
-from tidewaiter.providers.xml_replies import XmlForm, xml_form
+from tidewaiter.providers.steps.compiled_operation import AccountParts, CompiledOperation
+from tidewaiter.providers.steps.compiled_steps import Steps, compile_steps
+from tidewaiter.providers.steps.parameters import check_settings, names_as_written
+from tidewaiter.providers.values.addresses import origin_of
+from tidewaiter.providers.values.template import STAND_IN_DOMAIN, Fixed, compile_text, stand_in, url_part
 
 _LOGIN_BASE: Final = re.compile(r"\$\{login\.([a-z][a-z0-9_]*)\}")
 """A base URL that a login names begins with such a reference."""

@@ -7,7 +7,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.domain.url import HIDDEN, shown_handle
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.extract import as_handle
+from tidewaiter.providers.values.texts import as_handle
 from tidewaiter.services.job_requests import RequestError
 
 

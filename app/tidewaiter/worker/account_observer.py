@@ -13,9 +13,9 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.log import EventLog
-from tidewaiter.providers.limit_spent import LimitReader
-from tidewaiter.providers.login_replies import NotSignedIn
-from tidewaiter.providers.reply_defaults import provider_failure
+from tidewaiter.providers.credentials.login_replies import NotSignedIn
+from tidewaiter.providers.replies.limit_spent import LimitReader
+from tidewaiter.providers.replies.reply_defaults import provider_failure
 from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import TlsError, TransportError
 from tidewaiter.worker.account_pauses import TLS_PAUSE_S, Pauses

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Protocol, TypeAlias
 
-from tidewaiter.providers.reply import plain, shorten
+from tidewaiter.providers.values.texts import plain, shorten
 from tidewaiter.transport.reply_bodies import BombError, CodingLevel, UnpackError
 
 _PIECE_BYTES: Final = 262_144

@@ -18,9 +18,9 @@ from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.log import EventLog
+from tidewaiter.providers.credentials.login_replies import LoginSession, NotSignedIn, SignedSession, Token, TokenSession
+from tidewaiter.providers.credentials.login_values import secret_values
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, SignedSession, Token, TokenSession
-from tidewaiter.providers.login_values import secret_values
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.providers.file_listing import listing_of
+from tidewaiter.providers.steps.file_listing import listing_of
 from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher

@@ -23,7 +23,7 @@ from tidewaiter.domain.poll_transitions import has_moved
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.file_listing import listing_of
+from tidewaiter.providers.steps.file_listing import listing_of
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop

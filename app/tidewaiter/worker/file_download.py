@@ -1,7 +1,7 @@
 """Downloading one file: whole, checked against what was announced, or not at all.
 
 Its bytes come from requests of its own, or from the reply that a poll or a submit has just brought. What a reply means
-is decided by :mod:`tidewaiter.providers.download_replies`; here its decisions are carried out.
+is decided by :mod:`tidewaiter.providers.results.download_replies`; here its decisions are carried out.
 """
 
 from collections import deque
@@ -16,7 +16,8 @@ from tidewaiter.domain.file_identity import part_number
 from tidewaiter.domain.http_values import Link, WireReply, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.download_replies import (
+from tidewaiter.providers.replies.reply_defaults import is_success
+from tidewaiter.providers.results.download_replies import (
     SNIFFED_BYTES,
     AskAgain,
     Complete,
@@ -27,7 +28,6 @@ from tidewaiter.providers.download_replies import (
     codings_to_decode,
     too_large,
 )
-from tidewaiter.providers.reply_defaults import is_success
 from tidewaiter.storage.base import ChecksumError, Landed, Landing, Storage, StorageError, StorageUnavailableError
 from tidewaiter.transport.reply_bodies import BombError, ReplyBeginning, StreamReply, UnpackError
 from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError

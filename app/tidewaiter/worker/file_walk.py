@@ -5,8 +5,8 @@ from functools import partial
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job
-from tidewaiter.providers.file_listing import FileListing
-from tidewaiter.providers.paged_lists import ListedItems, PagePosition
+from tidewaiter.providers.results.paged_lists import ListedItems, PagePosition
+from tidewaiter.providers.steps.file_listing import FileListing
 from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.provider_session import ProviderSession

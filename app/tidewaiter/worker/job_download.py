@@ -17,7 +17,7 @@ from tidewaiter.domain.download_transitions import closes_account, ends_download
 from tidewaiter.domain.file_names import file_name
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.manifest import Artifact
-from tidewaiter.providers.reply import origin_of
+from tidewaiter.providers.values.addresses import origin_of
 from tidewaiter.storage.base import Landed
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, HostClosedError
 from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive

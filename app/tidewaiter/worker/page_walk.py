@@ -12,10 +12,10 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Backoff
 from tidewaiter.domain.http_values import Json, WireReply, can_decode, content_codings
 from tidewaiter.domain.job import Job
-from tidewaiter.providers.download_replies import SNIFFED_BYTES
-from tidewaiter.providers.page_joining import Csv, CsvPage, JoinError, json_items, json_lines
-from tidewaiter.providers.paged_lists import ListedItems, PagePosition, PageReader
-from tidewaiter.providers.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
+from tidewaiter.providers.results.download_replies import SNIFFED_BYTES
+from tidewaiter.providers.results.page_joining import Csv, CsvPage, JoinError, json_items, json_lines
+from tidewaiter.providers.results.paged_lists import ListedItems, PagePosition, PageReader
+from tidewaiter.providers.steps.remote_job_search import Matches, RemoteJobSearch, ReuseSearch
 from tidewaiter.storage.base import Landing
 from tidewaiter.transport.reply_bodies import BombError, StreamReply, UnpackError, unpacking_of
 from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError

@@ -17,8 +17,8 @@ from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, StoredResult, folder_of, render_manifest
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.listed_files import packed
-from tidewaiter.providers.paged_lists import PageReader
+from tidewaiter.providers.results.listed_files import packed
+from tidewaiter.providers.results.paged_lists import PageReader
 from tidewaiter.storage.base import Landed, Storage, StorageError
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive

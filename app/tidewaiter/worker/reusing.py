@@ -11,7 +11,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job
 from tidewaiter.log import EventLog
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.remote_job_search import Matches, ReuseSearch
+from tidewaiter.providers.steps.remote_job_search import Matches, ReuseSearch
 from tidewaiter.worker.page_walk import ListWalk
 
 _MOST_CANDIDATES = 20

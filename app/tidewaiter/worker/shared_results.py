@@ -16,7 +16,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import Artifact, StoredResult
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.result_sharing import Sharing
+from tidewaiter.providers.results.result_sharing import Sharing
 from tidewaiter.storage.base import Storage, StorageError
 
 _MOST_REMEMBERED = 1_000

@@ -18,7 +18,7 @@ from tidewaiter.domain.manifest import StoredResult
 from tidewaiter.domain.url import callback_hash_of, callback_url_of, new_callback_token, shown_handle
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
-from tidewaiter.providers.remote_job_search import RemoteJobSearch
+from tidewaiter.providers.steps.remote_job_search import RemoteJobSearch
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.page_walk import ListWalk

@@ -27,7 +27,7 @@ from tidewaiter.database.refresh_token_store import (
 from tidewaiter.domain.http_values import WireReply
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
 from tidewaiter.log import EventLog
-from tidewaiter.providers.login_replies import LoginSession, NotSignedIn, RefreshGrant, SignedSession, Token
+from tidewaiter.providers.credentials.login_replies import LoginSession, NotSignedIn, RefreshGrant, SignedSession, Token
 from tidewaiter.transport.account_client import AccountClient
 from tidewaiter.transport.request_budget import Budget, Permit
 from tidewaiter.transport.wire import LeaseOverError, NotSentError, TransportError

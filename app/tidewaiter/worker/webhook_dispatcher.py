@@ -19,7 +19,7 @@ from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.notification_store import Notification
 from tidewaiter.domain.notification import delivery_retry_in
 from tidewaiter.log import EventLog
-from tidewaiter.providers.reply_headers import retry_after
+from tidewaiter.providers.replies.reply_headers import retry_after
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookReply, WebhookSender
 from tidewaiter.transport.wire import TransportError
 from tidewaiter.worker.endpoint_health import EndpointHealth

@@ -20,7 +20,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from tidewaiter.patterns import compile_pattern
-from tidewaiter.providers.jmespath_expressions import compile_expression
+from tidewaiter.providers.values.jmespath_expressions import compile_expression
 
 T = TypeVar("T")
 When: TypeAlias = Mapping[str, Any]

@@ -4,7 +4,7 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from tidewaiter.providers.account_overrides import LimitsOverride
+from tidewaiter.providers.spec.account_overrides import LimitsOverride
 from tidewaiter.providers.spec.field_types import HeaderName, SpecTable
 
 

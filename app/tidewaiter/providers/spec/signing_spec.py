@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tidewaiter.providers.signing_templates import SIGNATURE, check_signing_template, refers_to_signature
 from tidewaiter.providers.spec.field_types import InvalidValueError, SentHeaderName, SpecVariant, Text
-from tidewaiter.providers.template import TemplateError
+from tidewaiter.providers.values.signing_templates import SIGNATURE, check_signing_template, refers_to_signature
+from tidewaiter.providers.values.template import TemplateError
 
 
 def _signing_template(value: str) -> str:

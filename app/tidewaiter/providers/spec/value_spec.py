@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.patterns import compile_pattern
-from tidewaiter.providers.reply import origin_of
 from tidewaiter.providers.spec.field_types import InvalidValueError, Items, OneOrMore, Regex, Scalar, SpecVariant, Text
+from tidewaiter.providers.values.addresses import origin_of
 
 _DEEPEST: Final = 32
 

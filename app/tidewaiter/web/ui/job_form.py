@@ -14,9 +14,9 @@ from tidewaiter.domain.formatting import visible, written
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job_labels import label_faults
 from tidewaiter.patterns import compile_pattern
-from tidewaiter.providers.parameters import parameter_schema
 from tidewaiter.providers.spec.parameter_spec import ParameterSpec
 from tidewaiter.providers.spec.provider_spec import OperationSpec
+from tidewaiter.providers.steps.parameters import parameter_schema
 from tidewaiter.services import JobRequestFault
 
 PREFIX: Final = "p."

@@ -1,0 +1,1 @@
+"""What is wrong with a spec although each of its values is well formed."""

@@ -1,0 +1,1 @@
+"""How a request proves who asks: credentials, logins, signatures."""

@@ -1,0 +1,1 @@
+"""What a reply says: its values, rules, waits, limits and messages."""

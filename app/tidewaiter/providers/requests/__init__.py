@@ -1,0 +1,1 @@
+"""Requests, built from the templates of a spec."""

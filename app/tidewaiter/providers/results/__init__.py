@@ -1,0 +1,1 @@
+"""What a finished remote job gives: links, lists, files."""

@@ -1,0 +1,1 @@
+"""The steps of an operation, compiled once from its spec."""

@@ -1,0 +1,99 @@
+"""Files from lists: the requests for lists that lead to the files, each made of an item of the list above."""
+
+from dataclasses import dataclass, field
+
+from tidewaiter.domain.http_values import Json, Link, WireRequest
+from tidewaiter.domain.job import Job
+from tidewaiter.domain.outcome import Refused, Retry
+from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.results.listed_files import TooManyFiles, absent_values, with_item
+from tidewaiter.providers.results.nested_lists import NestedLists
+from tidewaiter.providers.results.paged_lists import ListedItems, PagePosition, PageReader
+from tidewaiter.providers.steps.compiled_operation import AccountParts, CompiledOperation
+
+
+@dataclass(frozen=True, slots=True)
+class FileListing:
+    """Builds the requests for the lists of a job, and reads the replies. Levels count from 0.
+
+    A job that is passed to a method has the values of the items above; :meth:`below` adds those of one more item.
+    """
+
+    lists: NestedLists = field(repr=False)
+    account: AccountParts
+
+    @property
+    def depth(self) -> int:
+        """The number of levels."""
+        return len(self.lists.levels)
+
+    @property
+    def most_files(self) -> int:
+        """The most files, and the most items of each level, that are accepted."""
+        return self.account.bounds.most_files
+
+    @property
+    def most_pages(self) -> int:
+        """The most pages of one list."""
+        return self.account.bounds.most_pages
+
+    def request(self, job: Job, level: int, page: PagePosition) -> WireRequest:
+        """The request for a page; raises ``UnsendableError`` if the job lacks a value, see :meth:`fault`."""
+        return self.lists.levels[level].paged.request(job, page)
+
+    def fault(self, job: Job, level: int) -> Retry | None:
+        """Why a list cannot be requested with the values of the item above it; ``None`` if it can."""
+        above = f"an item of list {level} of {self.depth}"
+        if absent := absent_values(self.lists.levels[level].url, job):
+            return Retry(f"{above} lacks {' and '.join(absent)}, which the address of the next list needs")
+        try:
+            self.request(job, level, PagePosition())
+        except UnsendableError as error:
+            return Retry(f"the request for the next list cannot be built from {above}: {error}")
+        return None
+
+    def reader(self, level: int) -> PageReader:
+        """Reads the pages of a level."""
+        account = self.account
+        return PageReader(self.lists.levels[level].paged, account.messages, account.origin, bounds=account.bounds)
+
+    def below(self, job: Job, level: int, item: Json) -> Job:
+        """The job with the values of an item of this level."""
+        return with_item(job, self.lists.levels[level].values(item))
+
+    def links(self, job: Job, listed: ListedItems, most: int) -> tuple[Link, ...] | Refused | Retry:
+        """The links to the files of a page of the last list.
+
+        Args:
+            job: with the values of the items above.
+            listed: the page.
+            most: the number of files that are accepted.
+        """
+        every: list[Link] = []
+        if self.lists.levels[-1].whole and not all(map(self.lists.reader.finds, listed.items)):
+            # No items prove the shape of such a reply, so a reply about something else would be one without files.
+            return Retry("the reply holds no list of files: each finds nothing in it")
+        base = listed.url or f"{self.lists.base_url}/"
+        for item in listed.items:
+            links = self.lists.reader.links(self.below(job, self.depth - 1, item), item, base, most - len(every))
+            if isinstance(links, TooManyFiles):
+                return self.too_many(job)
+            if isinstance(links, str):
+                return Retry(links)
+            every += links
+        account = self.account
+        return account.messages.redact_labels(tuple(map(account.own.link, every)))
+
+    def too_many(self, job: Job) -> Refused:
+        """The outcome if a level has more items, or the last one more files, than are accepted."""
+        return Refused(
+            f"the provider lists more than {self.most_files} files: raise accounts.{job.account}.bounds.most_files, "
+            "or request fewer"
+        )
+
+
+def listing_of(parts: CompiledOperation, job: Job) -> FileListing | None:
+    """Finds the links to a job's files if they are in lists that must be requested; else ``None``."""
+    results = parts.steps.results.of(job)
+    lists = None if results is None or not isinstance(results.source, NestedLists) else results.source
+    return None if lists is None else FileListing(lists, parts.account)

@@ -1,0 +1,1 @@
+"""Faults of a spec that lint finds."""

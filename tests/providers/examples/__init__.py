@@ -1,0 +1,1 @@
+"""The recorded exchanges of a spec."""

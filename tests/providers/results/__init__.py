@@ -1,0 +1,1 @@
+"""Links, lists and files."""

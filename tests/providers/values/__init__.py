@@ -1,0 +1,1 @@
+"""Templates, expressions and texts."""

@@ -26,11 +26,13 @@ from tidewaiter.storage.safe_paths import (
     create,
     folder_of,
     made_folder,
+    names_at,
     open_file,
     set_mode,
 )
+from tidewaiter.storage.step_folder import PARTIAL, clear_step, clear_steps, is_step, newest_in
 
-_FOLDER = (".partial",)
+_FOLDER = PARTIAL
 _PROBE = bytes(64 * 1024)
 _READ_BYTES = 2**20
 _PART_NAME = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tmp)")
@@ -199,13 +201,16 @@ class PartialFiles:
                 os.close(descriptor)
                 remove(folder, name)
 
-    def open(self, job_id: int, number: int, *, md5: bool, identity: str = "") -> PartialFile:
+    def open(self, job_id: int, number: int, *, md5: bool, identity: str = "", takes_over: bool = False) -> PartialFile:
         """The part to continue: from its checkpoint if there is a valid one, otherwise a new one.
 
-        All other parts of this file are removed: their owners are dead or have lost the lane.
+        All other parts of this file are removed: their owners are dead or have lost the lane. If it ``takes_over`` the
+        job, the folders of the job's earlier steps are removed, too.
         """
         checkpoint = self._place(f"{job_id}-{number}.json")
         with self._made() as folder:
+            if takes_over:
+                clear_steps(folder, job_id)
             part = self._claim(folder, checkpoint, md5=md5, identity=identity)
             for name in _parts_in(folder, f"{job_id}-{number}-"):
                 if part is None or name != part.place.name:
@@ -214,6 +219,13 @@ class PartialFiles:
                 place = self._place(f"{job_id}-{number}-{secrets.token_hex(8)}.part")
                 part = PartialFile(place, create(folder, place.name), checkpoint, md5=md5, identity=identity)
         return part
+
+    def make(self, step: Sequence[str], job_id: int, number: int, *, md5: bool, identity: str = "") -> PartialFile:
+        """A new part in the folder of a step; raises ``FileNotFoundError`` if that is gone."""
+        place = Place(self._root, tuple(step), f"{job_id}-{number}-{secrets.token_hex(8)}.part")
+        checkpoint = self._place(f"{job_id}-{number}.json")
+        with folder_of(self._root, step) as folder:
+            return PartialFile(place, create(folder, place.name), checkpoint, md5=md5, identity=identity)
 
     def _claim(self, folder: int, checkpoint: Place, *, md5: bool, identity: str) -> PartialFile | None:
         stem = checkpoint.name.removesuffix(".json")
@@ -248,6 +260,7 @@ class PartialFiles:
         with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
             for name in _parts_in(folder, f"{job_id}-"):
                 remove(folder, name)
+            clear_steps(folder, job_id)
 
     def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove parts written before ``older_than`` (epoch seconds), except for jobs in ``keep``; return how many."""
@@ -262,6 +275,12 @@ class PartialFiles:
                 except FileNotFoundError:
                     continue
                 removed += old and remove(folder, name)
+            for name in names_at(folder):
+                if (job := is_step(name)) is None or job in keep:
+                    continue
+                with suppress(FileNotFoundError):
+                    if newest_in(folder, name) < older_than:
+                        removed += clear_step(folder, name)
         return removed
 
     def _made(self) -> AbstractContextManager[int]:
@@ -277,7 +296,7 @@ def _temporary() -> str:
 
 
 def _parts_in(folder: int, prefix: str) -> list[str]:
-    return [name for name in os.listdir(folder) if name.startswith(prefix) and _PART_NAME.fullmatch(name)]
+    return [name for name in names_at(folder) if name.startswith(prefix) and _PART_NAME.fullmatch(name)]
 
 
 def _content(folder: int, place: Place) -> bytes:

@@ -222,6 +222,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     ),
     State.FETCHING: (
         _on(o.FetchStarted, download.fetch_started, SAME),
+        _on(o.FilesLanded, download.files_landed, SAME),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
         _on(o.PartLanded, early.part_landed, State.POLLING),
         _on(o.LinksExpired, download.links_expired, State.POLLING, State.QUEUED, State.FAILED),

@@ -227,6 +227,7 @@ class Executor:
         job = await step.commit(started, self._committer)
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)
+        step.record_through(self._committer, self._clock, self._rand)
         pages = step.operation.pages(job)
         try:
             if pages is not None:
@@ -392,9 +393,7 @@ def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
             return replace(outcome, reason=clean(outcome.reason))
         case (
             o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.FetchStarted()
-            | o.PartLanded()
-            | o.Cleaned()
-            | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
-            | o.AdoptDecided()
+            | o.FilesLanded() | o.PartLanded() | o.Cleaned() | o.Cancelled() | o.LeftAlone()
+            | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided() | o.AdoptDecided()
         ):  # fmt: skip
             return outcome

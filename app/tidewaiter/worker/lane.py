@@ -25,6 +25,7 @@ from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import CommitResult, Committer
 from tidewaiter.worker.due_jobs import DueJobs, JobsUnderWay
 from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.file_slots import FileSlots
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.remote_job_limit import RemoteJobs
@@ -125,6 +126,7 @@ class Lane:
             )
             for track, slots in ((Track.ASK, limits.polls), (Track.FETCH, limits.downloads))
         }
+        self._file_slots = FileSlots(self._due[Track.FETCH].free_slots, limits.polls)
         self._preparing: set[int] = set()
         self._woken: set[int] = set()
         self._steps: set[asyncio.Task[None]] = set()
@@ -234,6 +236,8 @@ class Lane:
             job = await due.next()
             operation = self._account.operations.get(job.operation)
             step = StepContext.of(job, operation, self._client, self.lease) if operation else None
+            if step is not None and due.track is Track.FETCH:
+                step.slots = self._file_slots
             self._preparing.add(job.id)
             if not await self._prepared(step):
                 self._preparing.discard(job.id)

@@ -25,7 +25,8 @@ from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive
 from tidewaiter.worker.archive_reading import ArchiveLimits, Member
 from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.file_download import Downloaded, Downloader, InlineSource, storage_failure
-from tidewaiter.worker.job_download import DownloadTools, FileHosts, ListDownload, archive_key, artifact_of
+from tidewaiter.worker.file_hosts import FileHosts
+from tidewaiter.worker.job_download import DownloadTools, ListDownload, archive_key, artifact_of
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.step_context import StepContext, despite_cancel_request
@@ -70,8 +71,8 @@ class ResultFetcher:
         """Land every file that has not landed yet, then the manifest.
 
         Args:
-            step: the step. Every artifact is appended to its artifacts as soon as it is durable, so that a failure or
-                an interruption keeps it. Its lease is checked before anything is removed.
+            step: the step. It gets every artifact as soon as that is durable, so that a failure or an interruption
+                keeps it. Its lease is checked before anything is removed.
             links: the files, in the provider's order.
 
         Returns:
@@ -195,7 +196,7 @@ class ResultFetcher:
             artifact = await self._join(job, step.operation, pages, walk, link, identity=identity)
             if not isinstance(artifact, Artifact):
                 return artifact
-            step.artifacts.append(artifact)
+            step.landed([artifact])
         files = [replace(one, number=0) for one in (*kept, *step.artifacts)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 

@@ -35,6 +35,7 @@ _OUTCOME_TEXTS: Final = {
     "Pending": "not ready yet",
     "Ready": "ready to download",
     "FetchStarted": "download started",
+    "FilesLanded": "some files have landed",
     "PartLanded": "some files have landed",
     "Stored": "every file has landed",
     "LinksExpired": "the links had expired",

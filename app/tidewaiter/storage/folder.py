@@ -58,7 +58,8 @@ class LocalLanding(LandingContext):
         self._running: asyncio.Future[Any] | None = None
 
     def comes_from(self, validator: str | None, total: int | None) -> None:
-        """The next bytes belong to what has this strong ETag and this size."""
+        """The next bytes belong to what has this strong ETag and this size; of a large file they are kept."""
+        self._part.comes_from(validator, total)
 
     async def write(self, chunk: bytes) -> None:
         """Write the next bytes of the file."""

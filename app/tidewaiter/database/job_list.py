@@ -22,11 +22,11 @@ from sqlalchemy import (
     literal,
     select,
     union,
-    union_all,
 )
 
 from tidewaiter.database.failure_store import unhandled_only
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.newest import newest_ids
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
 from tidewaiter.database.sql_functions import HandleKey
 from tidewaiter.database.tables import UNHANDLED, job_terms, jobs, lanes
@@ -133,7 +133,7 @@ class JobList:
         elif conditions.account is None and self._scope.accounts is not None:
             found = await self._newest_of(sorted(self._scope.accounts), conditions, matching, limit)
         elif conditions.account is not None or conditions.states:
-            found = _by_state(conditions, matching, limit)
+            found = newest_ids(conditions.states or State, matching, limit)
         else:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         return await self._jobs(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(found)), limit))
@@ -161,7 +161,7 @@ class JobList:
         """The ids of the newest jobs of these accounts; the caller then reads only the jobs of the page."""
         newest: list[int] = []
         for name in accounts:
-            page = _by_state(conditions, [*matching, jobs.c.account == name], limit)
+            page = newest_ids(conditions.states or State, [*matching, jobs.c.account == name], limit)
             async with self._database.reading() as connection:
                 newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
         return newest
@@ -252,15 +252,6 @@ def _page(statement: Select[Any], limit: int) -> Select[Any]:
 
 def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
     return select(jobs.c.id).where(*conditions)
-
-
-def _by_state(conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int) -> Any:
-    """A page of ids from each state: with several states in one condition, the database would sort all rows."""
-    pages = [
-        _page(_ids(jobs.c.state == state.value, *matching), limit).subquery()
-        for state in sorted(conditions.states or State)
-    ]
-    return union_all(*(select(page.c.id) for page in pages))
 
 
 def _searched(

@@ -2,16 +2,20 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Integer, Text, bindparam, select, update
+from sqlalchemy import BigInteger, Integer, Text, bindparam, not_, select, tuple_, update
 
 from tidewaiter.database.engine import Database
-from tidewaiter.database.sealing import Seal
-from tidewaiter.database.tables import jobs, refresh_tokens
+from tidewaiter.database.sealing import PAGED, Seal
+from tidewaiter.database.tables import jobs, links, refresh_tokens
 
 _AT_ONCE: Final = 100
 _SOME: Final = (
     select(jobs.c.id, jobs.c.links)
-    .where(jobs.c.id > bindparam("after", type_=BigInteger()), jobs.c.links != "[]")
+    .where(
+        jobs.c.id > bindparam("after", type_=BigInteger()),
+        jobs.c.links != "[]",
+        not_(jobs.c.links.startswith(PAGED, autoescape=True)),
+    )
     .order_by(jobs.c.id)
     .limit(bindparam("limit", type_=Integer()))
 )
@@ -20,6 +24,19 @@ _REPLACE: Final = (
     update(jobs)
     .where(jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.links == bindparam("before", type_=Text()))
     .values(links=bindparam("links", type_=Text()))
+)
+_PAGE: Final = (links.c.job_id, links.c.version, links.c.page)
+_PAGES: Final = (
+    select(*_PAGE, links.c.text)
+    .where(tuple_(*_PAGE) > tuple_(*(bindparam(f"after_{one.name}", type_=one.type) for one in _PAGE)))
+    .order_by(*_PAGE)
+    .limit(bindparam("limit", type_=Integer()))
+)
+_REPLACE_PAGE: Final = (
+    update(links)
+    .where(*(one == bindparam(f"at_{one.name}", type_=one.type) for one in _PAGE))
+    .where(links.c.text == bindparam("before", type_=Text()))
+    .values(text=bindparam("links", type_=Text()))
 )
 _TOKENS: Final = select(refresh_tokens.c.account, refresh_tokens.c.token).order_by(refresh_tokens.c.account)
 _REPLACE_TOKEN: Final = (
@@ -46,7 +63,8 @@ async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, 
     Raises:
         StoreUnavailableError: the database cannot be used; written links stay, and the rest can be done later.
     """
-    written = unreadable = after = 0
+    written, unreadable = await _rekey_pages(database, seal, decrypt=decrypt)
+    after = 0
     while True:
         async with database.reading() as connection:
             rows = (await connection.execute(_SOME, {"after": after, "limit": _AT_ONCE})).all()
@@ -64,6 +82,29 @@ async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, 
                 for change in changes:
                     written += (await connection.execute(_REPLACE, change)).rowcount
         after = rows[-1][0]
+
+
+async def _rekey_pages(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, int]:
+    """The same for links in pages, one after the other: a page may be large."""
+    written: set[int] = set()
+    unreadable: set[int] = set()
+    after = (0, 0, -1)
+    while True:
+        place = {f"after_{one.name}": value for one, value in zip(_PAGE, after, strict=True)}
+        async with database.reading() as connection:
+            row = (await connection.execute(_PAGES, {**place, "limit": 1})).first()
+        if row is None:
+            return len(written - unreadable), len(unreadable)
+        after, before = (row[0], row[1], row[2]), row[3]
+        plain = seal.unsealed(before)
+        if plain is None:
+            unreadable.add(row[0])
+            continue
+        change = {f"at_{one.name}": value for one, value in zip(_PAGE, after, strict=True)}
+        async with database.writing() as connection:
+            again = plain if decrypt else seal.sealed(plain)
+            await connection.execute(_REPLACE_PAGE, {**change, "before": before, "links": again})
+        written.add(row[0])
 
 
 async def rekey_refresh_tokens(database: Database, seal: Seal) -> tuple[int, int]:

@@ -14,6 +14,8 @@ from tidewaiter.domain.http_values import Link, SealedLinks
 
 _ENVELOPE: Final = "sealed:1:"
 _KEY_BYTES: Final = 32
+PAGED: Final = "paged:"
+"""What the stored text begins with, if the links themselves are in pages."""
 
 
 def new_key() -> str:

@@ -24,6 +24,7 @@ from sqlalchemy import (
     false,
     literal_column,
     not_,
+    or_,
     text,
     true,
 )
@@ -183,6 +184,15 @@ UNHANDLED: Final = and_(
 Index("jobs_unhandled", jobs.c.id, **_partial(UNHANDLED))
 Index("jobs_unhandled_account", jobs.c.account, jobs.c.id, **_partial(UNHANDLED))
 
+# The jobs of a lane whose remote job is, or may be, under way; the states of ``domain.job.REMOTE``.
+WITH_REMOTE_JOB: Final = or_(
+    literal_column("state", Text()).in_(
+        [literal_column(f"'{state}'") for state in ("cancelling", "polling", "reconciling", "starting", "submitting")]
+    ),
+    literal_column("poll_at", Double()).is_not(None),
+)
+Index("jobs_remote", jobs.c.lane, jobs.c.id, **_partial(WITH_REMOTE_JOB))
+
 Index("jobs_schedule", jobs.c.schedule, jobs.c.id, **_partial(jobs.c.schedule.is_not(None)))
 Index("jobs_batch", jobs.c.batch, jobs.c.account, jobs.c.state, jobs.c.id, **_partial(jobs.c.batch.is_not(None)))
 
@@ -226,6 +236,16 @@ artifacts = Table(
     Column("count", BigInteger),
     Column("identity", Text),
     sqlite_with_rowid=False,
+)
+
+# The links of long lists, see :mod:`tidewaiter.database.link_store`: pages that the job wrote with this version.
+links = Table(
+    "links",
+    metadata,
+    Column("job_id", _ROW_ID, ForeignKey("jobs.id", name="links_job", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("page", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )
 
 accounts = Table(

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from tidewaiter.database.artifact_store import ArtifactStore
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.errors import unwritable
 from tidewaiter.database.group_commit import FencedUpdate, GroupCommit, GroupResult
@@ -74,6 +75,7 @@ class JobStore:
         self.database = database
         self.seal = seal or Seal()
         self.links = LinkStore(database, self.seal)
+        self.files = ArtifactStore(database)
         self._outbox = Outbox(database.dialect, subscriptions)
         self.group = GroupCommit(database.dialect, self._outbox, self.seal)
         self._insert = JobInsert(database.dialect, self.group)

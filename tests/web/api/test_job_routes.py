@@ -117,7 +117,7 @@ async def test_history_and_artifacts(site: ApiServer) -> None:
     assert [(one["state_from"], one["state"]) for one in history] == [
         (None, "queued"), ("queued", "submitting"), ("submitting", "polling"),
     ]  # fmt: skip
-    assert (await site.get(f"/v1/jobs/{job['id']}/artifacts")).json == {"artifacts": []}
+    assert (await site.get(f"/v1/jobs/{job['id']}/artifacts")).json == {"artifacts": [], "next": None}
 
 
 async def test_what_there_is_not(site: ApiServer) -> None:

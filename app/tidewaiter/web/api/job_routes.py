@@ -9,7 +9,7 @@ from aiohttp import ETag, hdrs, web
 
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 from tidewaiter.domain.job_context import JobContext
-from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
+from tidewaiter.domain.job_json import entry_json, job_json
 from tidewaiter.services import JobRequest, RefusedError
 from tidewaiter.services.audit import target_of
 from tidewaiter.web.api import body_schemas as shapes
@@ -89,10 +89,6 @@ class JobRoutes:
                 {200: ApiResponse("its history", shapes.HistoryShape)}, problems=(404,), limited=True,
             ),
             ApiRoute(
-                "GET", "/v1/jobs/{id}/artifacts", "listArtifacts", "List the files that a job has landed",
-                self.artifacts, {200: ApiResponse("its files", shapes.ArtifactsShape)}, problems=(404,), limited=True,
-            ),
-            ApiRoute(
                 "POST", "/v1/jobs/{id}/cancel", "cancelJob", "Stop a job", self.cancel, {202: asked},
                 problems=(404, 409), detail="The remote job is cancelled if the provider supports it.", limited=True,
             ),
@@ -163,12 +159,6 @@ class JobRoutes:
         number = job_number(request)
         _job, entries, _artifacts = await self._context.jobs(request).show(number)
         return json_reply({"history": [entry_json(entry) for entry in entries]})
-
-    async def artifacts(self, request: web.Request, _: QueryParameters) -> web.Response:
-        """The files of a job."""
-        number = job_number(request)
-        _job, _history, artifacts = await self._context.jobs(request).show(number)
-        return json_reply({"artifacts": [artifact_json(number, one) for one in artifacts]})
 
     async def cancel(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Stop a job."""

@@ -54,13 +54,13 @@ class Explored:
     broken: dict[str, list[str]] = field(default_factory=dict)
 
 
-def explore(story: Story, template: Path, *, chosen: Callable[[int], bool], seed: int = 0) -> Explored:
+def explore(story: Story, template: Path, *, chosen: Callable[[int, str], bool], seed: int = 0) -> Explored:
     """Live through a story and cut it after each effect that is chosen.
 
     Args:
         story: what happens.
         template: a migrated, empty SQLite file.
-        chosen: asked for each effect by its number, from 1.
+        chosen: asked for each effect, by its number from 1 and its name.
         seed: decides what becomes of unsynced bytes, and where the next daemon is cut in turn.
     """
     with virtual_time() as (loop, clock), scratch("cuts") as folder:
@@ -86,7 +86,7 @@ class _Forks:
     """The children of a run."""
 
     def __init__(
-        self, world: CutWorld, folder: Path, chosen: Callable[[int], bool], seed: int, found: Explored
+        self, world: CutWorld, folder: Path, chosen: Callable[[int, str], bool], seed: int, found: Explored
     ) -> None:
         self._world = world
         self._folder = folder
@@ -97,7 +97,7 @@ class _Forks:
 
     def gap(self, number: int) -> None:
         """Between two effects: make a child for each fate of what is not synced."""
-        if not self._chosen(number):
+        if not self._chosen(number, self._world.effects.names[-1]):
             return
         world = self._world
         assert world.disk is not None

@@ -27,7 +27,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()  # Python waits with a full one until much is new, measured by what the last one has left.
-    gc.set_threshold(50_000, 20, 10)
+    gc.set_threshold(10_000, 10, 5)
 
 
 @pytest.fixture(scope="session")

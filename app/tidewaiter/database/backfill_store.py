@@ -37,6 +37,7 @@ from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.backfill import Backfill, plan_of
 from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import Job, NewJob, State
+from tidewaiter.domain.secret_params import SecretParams
 
 _COLUMNS: Final = (
     backfills.c.account,
@@ -49,6 +50,7 @@ _COLUMNS: Final = (
     backfills.c.paused_at,
     backfills.c.paused_by,
     backfills.c.paused_reason,
+    backfills.c.secrets,
 )
 _MOST_ALIKE: Final = 20
 
@@ -80,6 +82,7 @@ class BackfillStore:
             "params": json.dumps(dict(new.params)),
             "plan": new.plan.as_text(),
             "windows": new.windows,
+            "secrets": self._jobs.seal.stored_secrets(new.secrets),
         }
         try:
             async with self._database.writing() as connection:
@@ -128,7 +131,10 @@ class BackfillStore:
         asked = {"term": min(terms), "account": new.account, "operation": new.operation}
         async with self._database.reading() as connection:
             found = await jobs_of((await connection.execute(_ALIKE, asked)).all())
-        return next((job for job in found if job.params == new.params and job.context.batch != batch), None)
+        return next((job for job in found if self._is_same(job, new) and job.context.batch != batch), None)
+
+    def _is_same(self, job: Job, new: NewJob) -> bool:
+        return job.params == new.params and self._jobs.seal.secrets(job.secrets) == new.secrets.values
 
     def still(self, seen: Backfill) -> Guard:
         """Whether nobody has advanced, paused or cancelled it since it was read; if so, nobody does so before the end.
@@ -189,6 +195,7 @@ class BackfillStore:
         found: list[Backfill] = []
         for row in rows:
             account, operation, params, plan, *rest = row[len(BATCH_COLUMNS) :]
+            rest[-1] = SecretParams(rest[-1])
             batch = batch_of(row[: len(BATCH_COLUMNS)], counts).within(self._scope)
             found.append(Backfill(batch, account, operation, json.loads(params), plan_of(plan), *rest))
         return found

@@ -9,6 +9,7 @@ from typing import Final
 
 from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.secret_params import NO_SECRETS, SecretParams
 from tidewaiter.domain.windows import Span, Window, WindowError
 
 USUAL_AT_ONCE: Final = 4
@@ -69,8 +70,9 @@ def plan_of(text: str) -> BackfillPlan:
 class Backfill:
     """A backfill as it stands; its jobs are those of ``batch``, which has its name. Times are epoch seconds.
 
-    ``params`` may hold templates of the window. ``next_window`` is the place of the first window that is not submitted
-    yet, and ``reused`` of those before it have no job, because their results had landed already.
+    ``params`` may hold templates of the window, and has ``***`` in place of ``secrets``. ``next_window`` is the place
+    of the first window that is not submitted yet, and ``reused`` of those before it have no job, because their results
+    had landed already.
     """
 
     batch: Batch
@@ -84,6 +86,7 @@ class Backfill:
     paused_at: float | None
     paused_by: str | None
     paused_reason: str | None
+    secrets: SecretParams = NO_SECRETS
 
     @property
     def name(self) -> str:

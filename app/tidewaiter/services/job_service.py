@@ -34,7 +34,14 @@ from tidewaiter.services.adoption import adoption
 from tidewaiter.services.audit import audited, target_of
 from tidewaiter.services.batch_events import log_batch
 from tidewaiter.services.failure_groups import FailureGroup, failure_groups
-from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, new_job, new_job_of
+from tidewaiter.services.job_requests import (
+    ConflictError,
+    JobRequest,
+    NotFoundError,
+    new_job,
+    new_job_of,
+    opened_params,
+)
 from tidewaiter.services.wait_reasons import LaneReport, lane_report, limit_opens_at
 
 _AT_ONCE: Final = 100
@@ -90,6 +97,10 @@ class JobService:
         """The operations of each configured account, by its name."""
         return {name: list(account.operations) for name, account in self.accounts.items()}
 
+    def operation_of(self, account: str, operation: str) -> BoundOperation | None:
+        """The operation of an account; ``None`` if it is not configured."""
+        return self.accounts[account].operations.get(operation) if account in self.accounts else None
+
     async def submit(
         self, account: str, operation: str, raw: Mapping[str, Json], unique_key: str | None = None, *, actor: Actor
     ) -> tuple[Job, bool]:
@@ -144,6 +155,9 @@ class JobService:
         return stored
 
     async def _store(self, news: Sequence[NewJob], actor: Actor, guard: Guard | None = None) -> list[tuple[Job, bool]]:
+        for new in news:
+            for secret in new.secrets.values.values():
+                self._log.redactor.add_recent(secret)
         await self._check_batches(news)
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
@@ -200,10 +214,9 @@ class JobService:
             return await self._decide(job, o.RetryDecided(), actor)
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
-        bound = self._operation(job.account, job.operation)
+        bound, params = self._operation(job.account, job.operation), opened_params(job, self.jobs.seal)
         new = requested_by(
-            actor,
-            new_job(job.account, bound, job.params, retry_of=job.id, unique_key=job.unique_key, context=job.context),
+            actor, new_job(job.account, bound, params, retry_of=job.id, unique_key=job.unique_key, context=job.context)
         )
         lane = self._lane(new, await self._lanes_of(job.account))
         await self._note(job, "RetryRequested", actor)

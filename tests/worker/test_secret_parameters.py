@@ -12,7 +12,7 @@ from tests.support.secret_spec import CANARY
 from tidewaiter import bootstrap
 from tidewaiter.config import load
 from tidewaiter.database.sealing import new_key
-from tidewaiter.domain.job import State
+from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.job_json import entry_json, job_json
 from tidewaiter.log import configure
 from tidewaiter.services import DAEMON
@@ -61,6 +61,15 @@ def prepare(folder: Path, server: str, database_url: str, *keys: str) -> None:
     file.write_text(file.read_text().replace("[storage]", 'key_file = "db.key"\n[storage]', 1))
 
 
+async def submitted(folder: Path, day: str) -> Job:
+    """A job that another process submits, so that the daemon's log does not know its secret."""
+    log = configure("json", "info", [], stream=io.StringIO())
+    async with bootstrap.open_job_service(load(folder / "tidewaiter.toml", {}), log) as service:
+        job, _ = await service.submit("shop", "report", {"day": day, "password": CANARY}, actor=DAEMON)
+    log.close()
+    return job
+
+
 async def test_a_secret_is_sent_and_kept_nowhere(tmp_path: Path, sqlite_url: str) -> None:
     """The provider gets it, also for a retry; what the provider repeats of it is stored and shown without it."""
     got: list[object] = []
@@ -74,19 +83,20 @@ async def test_a_secret_is_sent_and_kept_nowhere(tmp_path: Path, sqlite_url: str
 
     answers = {
         "POST /reports": submit,
-        "GET /reports/r-1": answering({"state": "RUNNING"}, {"state": "DONE"}),
-        "GET /reports/r-1/file": answering(b"a,b\n"),
+        "GET /reports/r-2": answering({"state": "RUNNING"}, {"state": "DONE"}),
+        "GET /reports/r-2/file": answering(b"a,b\n"),
     }
     async with open_provider(answers) as shop:
         prepare(tmp_path, shop.url, sqlite_url, new_key())
+        bad = await submitted(tmp_path, "bad")
         async with daemon_for(load(tmp_path / "tidewaiter.toml", {})) as running:
+            bad = await running.until(bad.id)
+            assert (bad.state, bad.reason is not None and "[redacted]" in bad.reason) == (State.FAILED, True)
             job = await running.run(day="2026-01-31", password=CANARY)
             assert job.state is State.SUCCEEDED
-            bad = await running.run(day="bad", password=CANARY)
-            assert (bad.state, bad.reason is not None and "[redacted]" in bad.reason) == (State.FAILED, True)
             again = await running.service.retry(bad.id, actor=DAEMON)
             await running.until(again.id)
-            assert got == [{"day": day, "password": CANARY} for day in ("2026-01-31", "bad", "bad")]
+            assert got == [{"day": day, "password": CANARY} for day in ("bad", "2026-01-31", "bad")]
             assert (await running.manifest(job))["params"] == {"day": "2026-01-31", "password": "***"}
             for number in (job.id, bad.id, again.id):
                 assert CANARY not in await shown(running, number)
@@ -97,11 +107,7 @@ async def test_without_its_key_a_job_is_not_sent(tmp_path: Path, sqlite_url: str
     """A job that waits to be submitted fails with the reason; nothing goes out with stars in place of the secret."""
     async with open_provider({}) as shop:
         prepare(tmp_path, shop.url, sqlite_url, new_key())
-        log = configure("json", "info", [], stream=io.StringIO())
-        async with bootstrap.open_job_service(load(tmp_path / "tidewaiter.toml", {}), log) as service:
-            params = {"day": "2026-01-31", "password": CANARY}
-            job, _ = await service.submit("shop", "report", params, actor=DAEMON)
-        log.close()
+        job = await submitted(tmp_path, "2026-01-31")
         prepare(tmp_path, shop.url, sqlite_url, new_key())
         async with daemon_for(load(tmp_path / "tidewaiter.toml", {})) as running:
             job = await running.until(job.id)

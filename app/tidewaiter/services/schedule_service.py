@@ -139,7 +139,7 @@ class ScheduleService:
         """
         async with audited(self._actions, self._clock, actor, "resume", f"schedule {name}"):
             before = await self.status(name)
-            await self._store.resume(name)
+            await self._store.resume(name, self._now())
         return before
 
     async def run(

@@ -115,7 +115,7 @@ class BackfillStore:
         return await self._find(_RUNNING)
 
     async def cancelled(self) -> list[Backfill]:
-        """Those that were cancelled, and whose jobs have not all ended."""
+        """Those that were cancelled, and whose jobs nobody has cancelled yet."""
         return await self._find(_CANCELLED)
 
     async def landed(self, new: NewJob, terms: Collection[int], batch: str) -> Job | None:
@@ -182,6 +182,11 @@ class BackfillStore:
             await connection.execute(_PAUSE, {"name": seen.name, "now": now, "by": "", "why": "cancelled"})
             return await self._completed(connection, seen, now)
 
+    async def jobs_cancelled(self, name: str, now: float) -> None:
+        """Its jobs are all cancelled, once: what a person decides about one of them afterwards stays."""
+        async with self._database.writing() as connection:
+            await connection.execute(_JOBS_CANCELLED, {"name": name, "now": now})
+
     async def _completed(self, connection: AsyncConnection, seen: Backfill, now: float) -> tuple[EndedBatch, ...]:
         return await self._jobs.group.batches.completed(connection, seen.name, seen.account, now)
 
@@ -207,7 +212,10 @@ _RUNNING: Final = _BACKFILLS.where(batches.c.complete == false(), backfills.c.pa
     batches.c.created_at, batches.c.name
 )
 _CANCELLED: Final = _BACKFILLS.where(
-    batches.c.complete == true(), batches.c.ended_at.is_(None), backfills.c.next_window < backfills.c.windows
+    batches.c.complete == true(),
+    batches.c.ended_at.is_(None),
+    backfills.c.next_window < backfills.c.windows,
+    backfills.c.jobs_cancelled_at.is_(None),
 )
 _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))
 _IS_OPEN: Final = (
@@ -240,6 +248,11 @@ _RESUME: Final = (
     update(backfills)
     .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None), _IS_OPEN)
     .values(paused_at=null(), paused_by=null(), paused_reason=null())
+)
+_JOBS_CANCELLED: Final = (
+    update(backfills)
+    .where(backfills.c.batch == _NAME, backfills.c.jobs_cancelled_at.is_(None))
+    .values(jobs_cancelled_at=bindparam("now", type_=Double()))
 )
 _ALIKE: Final = (
     select(*JOB_COLUMNS)

@@ -346,6 +346,7 @@ backfills = Table(
     Column("paused_by", Text),
     Column("paused_reason", Text),
     Column("secrets", Text, nullable=False, server_default=text("'{}'")),
+    Column("jobs_cancelled_at", Double),
 )
 
 # Sums by hour and by day. A lane has one writer, so no two daemons wait for each other's rows.

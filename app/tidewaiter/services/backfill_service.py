@@ -186,6 +186,7 @@ class BackfillService:
             found = await self.named(name)
             self._log_ended(await self._store.cancel(found, self._clock.now()))
             await cancel_jobs(self._jobs, name, actor)
+            await self._store.jobs_cancelled(name, self._clock.now())
             return await self.named(name)
 
     def _has_secrets_of(self, known: Backfill, new: Backfill) -> bool:

@@ -55,6 +55,14 @@ _ADDED: Final = (
 )
 Guard = Callable[[AsyncConnection], Awaitable[bool]]
 """Decides, in the transaction that adds jobs, whether they may be added."""
+Check = Callable[[AsyncConnection], Awaitable[None]]
+"""Raises, at the end of the transaction that has added jobs, if they must not stay."""
+
+
+async def unchecked(_: AsyncConnection) -> None:
+    """They may stay."""
+
+
 _NewRow = tuple[int, NewJob, int]
 """The place of a new job in the request, the job, and its lane."""
 

@@ -1,8 +1,11 @@
 """Job requests: how one is checked against the configured accounts and becomes a job, and why a request is refused."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.sealing import Seal
 from tidewaiter.domain.batch import batch_name_fault
 from tidewaiter.domain.http_values import Json, JsonObject
@@ -155,3 +158,19 @@ def opened_params(job: Job, seal: Seal) -> dict[str, Json]:
     if secrets is None:
         raise ConflictError(f"the secret parameters of job {job.id} cannot be decrypted; give them again in a new job")
     return {**job.params, **secrets}
+
+
+async def check_batches(batches: BatchStore, news: Sequence[NewJob], connection: AsyncConnection) -> None:
+    """Make sure that new jobs are in batches of their caller: else it could hold the batch of others open.
+
+    Args:
+        batches: within the scope of the caller.
+        news: jobs that were added.
+        connection: of the transaction that has added them. So of two callers at one moment the second is refused.
+
+    Raises:
+        ConflictError: the name of a batch is taken.
+    """
+    names = {new.context.batch for new in news if new.context.batch is not None}
+    if names and (taken := await batches.shared_with_others(connection, names)):
+        raise ConflictError(f"the name of the batch is taken: {', '.join(sorted(taken))}; choose another one")

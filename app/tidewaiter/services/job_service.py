@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -38,6 +39,7 @@ from tidewaiter.services.job_requests import (
     ConflictError,
     JobRequest,
     NotFoundError,
+    check_batches,
     new_job,
     new_job_of,
     opened_params,
@@ -158,13 +160,13 @@ class JobService:
         for new in news:
             for secret in new.secrets.values.values():
                 self._log.redactor.add_recent(secret)
-        await self._check_batches(news)
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
             [(requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
             self._clock.now(),
             actor.history_text,
             guard,
+            partial(check_batches, BatchStore(self.jobs.database, self._scope), news),
         )
         for number, (job, created) in enumerate(stored):
             if created:
@@ -172,12 +174,6 @@ class JobService:
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await self._clock.sleep(0)
         return stored
-
-    async def _check_batches(self, news: Sequence[NewJob]) -> None:
-        """A caller who is limited to some accounts must not hold the batch of others open."""
-        names = {new.context.batch for new in news if new.context.batch is not None}
-        if names and (taken := await BatchStore(self.jobs.database, self._scope).shared_with_others(names)):
-            raise ConflictError(f"the name of the batch is taken: {', '.join(sorted(taken))}; choose another one")
 
     async def cancel(self, job_id: int, *, actor: Actor) -> Job:
         """Request a job's cancellation; the daemon cancels the remote job if the provider can.

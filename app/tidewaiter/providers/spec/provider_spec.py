@@ -126,6 +126,8 @@ class OperationSpec(SpecTable):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
             raise ValueError("answers need submits that may be ready at once, and results that are inline")
+        if any(param.secret for param in self.params.values()):
+            raise ValueError("answers are shared by jobs with the same parameters, so none of them can be secret")
         if self.before or self.start:
             raise ValueError("answers are of one request, so there can be no before and no start")
         if answers.fresh_s >= self.schedule.deadline_s:

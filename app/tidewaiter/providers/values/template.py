@@ -289,7 +289,7 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
         case "params" | "item" | "page.next" | "page.number" | "page.offset" | "page.size" | "page.since" as scope:
             # The values of an item or a page are passed as parameters, with names that no parameter can have.
             key = f"{ITEM}{name}" if scope == "item" else name or scope
-            return lambda job, _: job.params.get(key)
+            return lambda job, _: job.secrets.values.get(key, job.params.get(key))
 
 
 def _value_of_account(reference: Reference, settings: Mapping[str, Json]) -> Json:

@@ -241,13 +241,13 @@ class Executor:
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
+        if (request := operation.resolve(job)) is not None:
+            walk, read = self._walk(step, waits=False), partial(operation.read_resolve, job)
+            return await walk.once(lambda: step.session.send(request, read))
         listing = None if job.fetches_early else listing_of(operation.parts, job)
         if listing is not None:
             walks = self._walk(step, waits=False), self._walk(step)
             return await FileWalk(job, listing, step.session, *walks).links()
-        if (request := operation.resolve(job)) is not None:
-            step.session.check_open()
-            return await step.session.send(request, partial(operation.read_resolve, job))
         return await self._known_links(step)
 
     async def _known_links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:

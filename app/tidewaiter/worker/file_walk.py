@@ -45,11 +45,11 @@ class FileWalk:
 
     async def _walk(self, job: Job, level: int) -> o.Outcome | None:
         """Walk one list and all below it; returns what went wrong."""
-        listing, reader = self._listing, self._listing.reader(level)
+        listing = self._listing
         broken: o.Outcome | None = None
 
         async def read_page(page: PagePosition) -> ListedItems | o.Outcome:
-            return await self._session.send(listing.request(job, level, page), partial(reader.read, job, page))
+            return await self._session.send(listing.request(job, level, page), partial(listing.read, job, level, page))
 
         async def consume(listed: ListedItems) -> bool:
             nonlocal broken

@@ -77,7 +77,7 @@ def test_a_reply_without_items_is_one_item() -> None:
         {"parts": [{"href": "a.csv"}, {"href": "https://f.example.com/b"}], "more": "p2", "auth": False},
         "https://api.example.com/v2/g/1/parts",
     )
-    listed = listing.reader(1).read(job, PagePosition(), reply, NOW)
+    listed = listing.read(job, 1, PagePosition(), reply, NOW)
     assert isinstance(listed, ListedItems)
     assert listed.after == PagePosition(2, 1, "https://api.example.com/v2/g/1/p2")
     links = listing.links(job, listed, 10)
@@ -85,7 +85,7 @@ def test_a_reply_without_items_is_one_item() -> None:
     assert [(link.url, link.send_auth) for link in links] == [
         ("https://api.example.com/v2/g/1/a.csv", False), ("https://f.example.com/b", False)
     ]  # fmt: skip
-    other = listing.reader(1).read(job, PagePosition(), reply_of(200, {"message": "no such group"}), NOW)
+    other = listing.read(job, 1, PagePosition(), reply_of(200, {"message": "no such group"}), NOW)
     assert isinstance(other, ListedItems)
     assert listing.links(job, other, 10) == Retry("the reply holds no list of files: each finds nothing in it")
     refused = listing.links(job, listed, 1)
@@ -106,6 +106,8 @@ def test_a_reply_without_items_is_one_item() -> None:
         (0, reply_of(200, b"<html>Sign in</html>"), Retry),
         (1, reply_of(200, b'{"parts": ['), Retry),
         (1, reply_of(200, b""), Retry),
+        (0, reply_of(202, b"", retry_after="9"), NotYet),
+        (0, WireReply(401, {}, b"", "https://other.example.net/x"), Retry),
         (0, reply_of(404, {}), LinksExpired),
         (0, reply_of(200, {"groups": [{}], "next": ["x"]}), Refused),
         (0, WireReply(200, {}, b"[" + b"1," * 3_000_000 + b"1]"), Refused),
@@ -113,7 +115,7 @@ def test_a_reply_without_items_is_one_item() -> None:
 )
 def test_every_reply_to_a_list(level: int, reply: WireReply, outcome: type) -> None:
     """Rules of the list come first, then those of the results, then the common meanings."""
-    assert isinstance(_listing().reader(level).read(job_with("42"), PagePosition(), reply, NOW), outcome)
+    assert isinstance(_listing().read(job_with("42"), level, PagePosition(), reply, NOW), outcome)
 
 
 ONE = '[[operations.report.results.lists]]\nurl = "/a"\nitems = "a"\nvalues = { id = "id" }\n'

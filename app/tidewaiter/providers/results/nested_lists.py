@@ -1,9 +1,10 @@
 """Lists that lead to files, compiled from the spec's tables: each list is requested for every item of the one above."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import Job
 from tidewaiter.providers.replies.reply_rules import Rules
 from tidewaiter.providers.results.listed_files import FileReader, ReadValues, compile_values
 from tidewaiter.providers.results.paged_lists import PagedList, compile_pages
@@ -29,11 +30,16 @@ class ListLevel:
 
 @dataclass(frozen=True, slots=True)
 class NestedLists:
-    """The source of the results: lists, and the reader of the items of the last one."""
+    """The source of the results: lists, and the reader of the items of the last one.
+
+    ``one_file`` is there if they are one request whose reply names the one file: it gives the file's name, empty if the
+    URL names it.
+    """
 
     levels: tuple[ListLevel, ...]
     reader: FileReader
     base_url: str
+    one_file: Callable[[Job], str] | None = None
 
 
 def compile_levels(

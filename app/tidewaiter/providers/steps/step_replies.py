@@ -13,7 +13,7 @@ every provider:
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from tidewaiter.domain.http_values import Link, WireReply
 from tidewaiter.domain.job import Job
@@ -61,7 +61,7 @@ from tidewaiter.providers.replies.reply_limits import NOT_BEFORE
 from tidewaiter.providers.replies.reply_rules import READY, Rules, RuleVerdict
 from tidewaiter.providers.results.listed_files import TooManyFiles
 from tidewaiter.providers.results.nested_lists import NestedLists
-from tidewaiter.providers.results.result_files import FileLists, LinkRequest, Results
+from tidewaiter.providers.results.result_files import FileLists, Results
 from tidewaiter.providers.steps.compiled_operation import CompiledOperation
 from tidewaiter.providers.steps.compiled_steps import PollStep, RemoteJobEndStep, SubmitStep
 from tidewaiter.providers.values.addresses import origin_of
@@ -166,9 +166,6 @@ def file_reply(
         authenticated=is_own_reply and link.send_auth,
         has_handle=has_handle,
     )
-
-
-_NOT_READY: Final = 202
 
 
 def read_submit(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Submitted:
@@ -359,30 +356,3 @@ def _ready(
     if links is None:
         return unreadable(reading, messages)
     return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")
-
-
-def read_resolve(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
-    """The link to the file, or why there is none."""
-    reading = parts.reading(reply, parts.steps.results.of(job))
-    return by_sender(_resolved(parts, job, reading, now), reply, parts.account.origin)
-
-
-def _resolved(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> tuple[Link, ...] | FileTrouble:
-    results, messages = parts.steps.results.of(job), parts.account.messages
-    verdict = None if results is None else results.rules.judge(reading)
-    if verdict is not None and verdict.effect is not None:
-        reason = verdict.reason_with(messages.reason(reading))
-        return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-    source = None if results is None else results.source
-    if results is None or not isinstance(source, LinkRequest) or not is_success(reading.status):
-        if reading.status in (404, 410):
-            return LinksExpired(messages.reason(reading))
-        return trouble_of(reading, messages, own=parts.account.origin, now=now)
-    url = source.url(reading)
-    if url is not None:
-        link = results.link(job, url, send_auth=source.send_auth(reading), gzip=source.gzip(reading))
-        return messages.redact_labels((parts.account.own.link(link),))
-    if reading.status == _NOT_READY:
-        return NotYet(messages.reason(reading), retry_after(reading.headers, now))
-    fault = source.url_fault(reading)
-    return Retry(f"the reply names {fault or 'no URL of a file'}: {messages.unmapped(reading)}")

@@ -1,10 +1,11 @@
-"""Files that a remote job has made before it has finished: found after a poll, and fetched before the next one."""
+"""Files that the reply to a poll names: those of a running remote job are fetched before the next poll."""
 
 from collections.abc import Callable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.providers.steps.file_listing import listing_of
+from tidewaiter.domain.http_values import Link, WireReply
+from tidewaiter.providers.steps.file_listing import FileListing, listing_of
 from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
@@ -23,7 +24,13 @@ class EarlyFiles:
         self._fetcher = fetcher
         self._walk = walk
 
-    async def find(self, step: StepContext, read: o.Pending) -> o.Pending:
+    async def find(self, step: StepContext, read: o.Pending | o.Ready, reply: WireReply) -> o.Pending | o.Ready:
+        """The outcome of a poll with the links to the files that can be fetched now; ``reply`` is the poll's."""
+        if isinstance(read, o.Ready):
+            return await self._find_all(step, read, reply) if read.lists else read
+        return await self._find_new(step, read, reply)
+
+    async def _find_new(self, step: StepContext, read: o.Pending, reply: WireReply) -> o.Pending:
         """The outcome of a poll with the links to all files that are there, if one of them has not landed yet.
 
         Lists are requested in the step of the poll, so the download begins only if it has something to do. If they
@@ -32,8 +39,23 @@ class EarlyFiles:
         links = read.links
         listing = listing_of(step.operation.parts, step.job) if read.lists else None
         if listing is not None:
-            walk = self._walk(step)
-            found = await FileWalk(step.job, listing, step.session, walk, walk).links()
-            links = found if isinstance(found, tuple) else ()
+            links = await self._listed(step, listing, reply)
         wanted = bool(links) and await self._fetcher.wants_early(step, links)
         return replace(read, links=links if wanted else (), lists=False)
+
+    async def _find_all(self, step: StepContext, read: o.Ready, reply: WireReply) -> o.Ready:
+        """The outcome of a poll with the links to all files, if its reply is the first page of their list.
+
+        The links are stored with the outcome. If the lists cannot be read to their end now, the outcome has none, and
+        the step that downloads requests the lists from the beginning.
+        """
+        job = step.job.but(handle=read.handle or step.job.handle, kept={**step.job.kept, **read.kept})
+        listing = listing_of(step.operation.parts, job)
+        links = () if listing is None else await self._listed(replace(step, job=job), listing, reply)
+        return replace(read, links=links, lists=False)
+
+    async def _listed(self, step: StepContext, listing: FileListing, reply: WireReply) -> tuple[Link, ...]:
+        walk = self._walk(step)
+        first = reply if listing.begins_with_poll else None
+        found = await FileWalk(step.job, listing, step.session, walk, walk).links(first)
+        return found if isinstance(found, tuple) else ()

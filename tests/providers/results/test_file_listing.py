@@ -166,6 +166,10 @@ FILES = '[operations.report.results.files]\nurl = "href"\n'
             ONE + 'by_params = { number = "nr" }\n' + FILES,
             "results.lists[0].by_params.number: 'nr' is no parameter of type integer",
         ),
+        (
+            ONE + TWO + 'first = "poll"\n' + FILES,
+            "results: only the first of the lists can have first: the others are requested for each item",
+        ),
     ],
 )
 def test_faults_name_file_key_and_remedy(results: str, fault: str) -> None:
@@ -213,6 +217,9 @@ def test_lists_need_no_submit() -> None:
     """Standing reports have no remote job; files alone need the reply that says ready."""
     head = HEAD + '[operations.report]\ntitle = "Report"\n'
     assert faults_of(head + ONE + TWO + FILES) == []
+    assert faults_of(head + ONE + 'first = "poll"\n' + FILES) == [
+        "demo.toml: operations.report: lists.first is the reply to a poll, and without submit there is none"
+    ]
     assert faults_of(head + FILES + 'each = "x"\n') == [
         "demo.toml: operations.report: without submit, results need url, download, lists, pages or resolve"
     ]

@@ -19,6 +19,7 @@ class ListLevel:
     """One compiled list.
 
     ``url`` is the template of its address, ``key`` its place in the spec. ``whole``: a reply is one item as a whole.
+    ``begins_with_poll``: the reply to the poll that says ready is the first page.
     """
 
     paged: PagedList
@@ -26,6 +27,7 @@ class ListLevel:
     url: str
     key: str
     whole: bool
+    begins_with_poll: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,6 @@ def compile_levels(
         whole = spec if spec.items is not None else spec.model_copy(update={"items": _WHOLE_REPLY})
         paged = compile_pages(whole, base_url, settings, at, reply)
         paged = replace(paged, rules=paged.rules.before(rules))
-        return ListLevel(paged, compile_values(spec.values), spec.url, at, spec.items is None)
+        return ListLevel(paged, compile_values(spec.values), spec.url, at, spec.items is None, spec.first == "poll")
 
     return tuple(level(one, f"{key}[{at}]" if len(specs) > 1 else key) for at, one in enumerate(specs))

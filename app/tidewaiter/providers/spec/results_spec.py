@@ -168,6 +168,8 @@ class ResultsSpec(SpecVariant):
             raise ValueError("lists lead to files: write files, which reads the items of the last list")
         if not self.lists and any(one.each is None for one in self.files):
             raise ValueError("files needs each, the place of the list in the reply that says ready")
+        if any(one.first is not None for one in self.lists[1:]):
+            raise ValueError("only the first of the lists can have first: the others are requested for each item")
         names = [name for one in self.lists for name in one.values]
         twice = sorted(
             {name for name in names if names.count(name) > 1}

@@ -34,6 +34,11 @@ class FileListing:
         return self.lists.one_file is not None
 
     @property
+    def begins_with_poll(self) -> bool:
+        """Whether the reply to the poll that says ready is the first page of the first list."""
+        return self.lists.levels[0].begins_with_poll
+
+    @property
     def most_files(self) -> int:
         """The most files, and the most items of each level, that are accepted."""
         return self.account.bounds.most_files

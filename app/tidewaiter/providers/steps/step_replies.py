@@ -347,7 +347,8 @@ def _ready(
     if results.is_inline:
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain, kept=kept)
     if not isinstance(results.source, FileLists):
-        return Ready(status=status, handle=handle, kept=kept)
+        first = isinstance(results.source, NestedLists) and results.source.levels[0].begins_with_poll
+        return Ready(status=status, handle=handle, kept=kept, lists=first)
     links = _listed(parts, job, reading, results)
     if isinstance(links, Refused):
         return links

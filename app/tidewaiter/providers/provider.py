@@ -342,6 +342,7 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         most_unknown=override.most_unknown or schedule.most_unknown,
         again=Backoff(again.wait_s, again.factor, again.cap_s, jitter=0.0),
         most_agains=again.times,
+        links_add_up=any(one.only_new for one in spec.results),
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),

@@ -75,7 +75,7 @@ class Executor:
         self._reconciler = Reconciler(jobs, clock)
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
-        self._early = EarlyFiles(fetcher, self._walk)
+        self._early = EarlyFiles(fetcher, self._walk, self._known_links)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -186,7 +186,7 @@ class Executor:
                 return beginning
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
-        if isinstance(outcome, o.Pending | o.Ready) and (outcome.links or outcome.lists):
+        if isinstance(outcome, o.Pending | o.Ready) and (outcome.links or outcome.lists or job.links):
             outcome = await self._early.find(step, outcome, beginning.reply)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             reason = f"for {still_s:.0f} s the provider reported nothing new about the job"

@@ -209,6 +209,13 @@ def test_faults_of_while_running() -> None:
         "demo.toml: operations.report: while_running is for a remote job that is polled, and without submit there is "
         "none"
     ]
+    only_new = (
+        "demo.toml: operations.report.results: only_new is for files in the replies to polls: it needs while_running, "
+        "and no lists"
+    )
+    alone = EARLY.replace(EARLY.splitlines()[-1], "only_new = true")
+    assert faults_of(head + alone + FILES + 'each = "x"\n') == [only_new]
+    assert faults_of(head + EARLY + "only_new = true\n" + ONE + FILES) == [only_new]
     (fault,) = faults_of(head + EARLY.replace('"parts"', '"parts["') + FILES + 'each = "x"\n')
     assert fault.startswith("demo.toml: operations.report.results.while_running: ")
 

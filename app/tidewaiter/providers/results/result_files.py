@@ -84,6 +84,8 @@ class Results:
     headers: BuildHeaders
     rules: Rules
     while_running: Search | None = None
+    only_new: bool = False
+    """Whether each reply lists only files that no reply before has listed."""
     unpack: str | None = None
     """How every file is packed: gzip, or a kind of archive."""
     xml: XmlForm | None = None
@@ -128,6 +130,7 @@ def compile_results(
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
         while_running=None if spec.while_running is None else compile_expression(spec.while_running),
+        only_new=spec.only_new,
         unpack=spec.unpack,
         xml=xml_form(None if spec.resolve is None else spec.resolve.reply, reply),
     )

@@ -133,7 +133,12 @@ class ResultsSpec(SpecVariant):
     while_running: Expression | None = Field(
         default=None,
         description="JMESPath on a reply that says pending or running: if it is true, files are listed already and are "
-        "fetched; the list of every later reply must have them, too",
+        "fetched; the list of every later reply must have them, too, unless `only_new`",
+    )
+    only_new: bool = Field(
+        default=False,
+        description="with `while_running`: every reply lists only files that no reply before has listed, so the links"
+        " of all replies are kept, and all of their files are the result",
     )
     pages: PagesSpec | None = Field(
         default=None, description="a request for a list, page by page, that is joined into the one file"
@@ -208,8 +213,14 @@ class ResultsSpec(SpecVariant):
             _check_headers(headers)
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
+        return self
+
+    @model_validator(mode="after")
+    def _of_a_list_of_files(self) -> Self:
         if self.while_running is not None and not self.files:
             raise ValueError("while_running is for a list of files, and there is none")
+        if self.only_new and (self.while_running is None or self.lists):
+            raise ValueError("only_new is for files in the replies to polls: it needs while_running, and no lists")
         if self.send_auth_if is not None and not self.files:
             raise ValueError("send_auth_if is for a list of files, and there is none")
         return self

@@ -267,7 +267,8 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
         return kept
     handle = parts.handle(job, step, reading)
     if verdict.effect == "empty":
-        return Empty(verdict.word, handle, kept)
+        # Where replies list only new files, there are those of the earlier ones.
+        return Ready((), verdict.word, handle, kept) if job.links else Empty(verdict.word, handle, kept)
     if verdict.effect in READY:
         # The values that this reply names decide, too, where the results are.
         job = job.but(kept={**job.kept, **kept}) if kept else job
@@ -301,13 +302,18 @@ def _listed(
     most_files = parts.account.bounds.most_files
     links = results.source.read(job, reading, most_files) if isinstance(results.source, FileLists) else ()
     if isinstance(links, TooManyFiles):
-        return Refused(
-            f"the provider lists {links.files} files, and {most_files} are permitted: "
-            f"raise accounts.{job.account}.bounds.most_files, or request fewer"
-        )
+        return too_many_files(job, links.files, most_files)
     if isinstance(links, tuple):
         return parts.account.messages.redact_labels(tuple(map(parts.account.own.link, links)))
     return links
+
+
+def too_many_files(job: Job, files: int, most: int) -> Refused:
+    """The outcome if a provider lists more files than are accepted."""
+    return Refused(
+        f"the provider lists {files} files, and {most} are permitted: "
+        f"raise accounts.{job.account}.bounds.most_files, or request fewer"
+    )
 
 
 def _kept_of_poll(

@@ -78,6 +78,11 @@ class FilesSpec(SpecTable):
         description="true if the file may be gzip-compressed: then it lands decompressed; size and checksums "
         "may be of either form",
     )
+    headers: Expression | None = Field(
+        default=None,
+        description="an object of header fields that the reply names for the request of the file. They are sent to the"
+        " host of its link only, and replace no field of the spec or of Tidewaiter",
+    )
     values: Mapping[Name, Expression] = Field(
         default={}, description="values of the item, for ${item.NAME} in download: text, numbers and booleans"
     )
@@ -95,14 +100,14 @@ class FilesSpec(SpecTable):
         return self
 
 
-_OF_THE_DOWNLOAD = frozenset(
+OF_THE_DOWNLOAD = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "if-match", "if-modified-since", "if-none-match"}
     | {"if-range", "if-unmodified-since", "range", "te", "transfer-encoding"}
 )
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
-    own = sorted(name for name in headers if name.lower() in _OF_THE_DOWNLOAD)
+    own = sorted(name for name in headers if name.lower() in OF_THE_DOWNLOAD)
     if own:
         raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: remove it")
 

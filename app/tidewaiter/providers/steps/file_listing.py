@@ -92,6 +92,7 @@ class FileListing:
             return Retry("the reply holds no list of files: each finds nothing in it")
         base = listed.url or f"{self.lists.base_url}/"
         for item in listed.items:
+            self.account.messages.hide(self.lists.reader.secrets(item))
             links = self.lists.reader.links(self.below(job, self.depth - 1, item), item, base, most - len(every))
             if isinstance(links, TooManyFiles):
                 return self.too_many(job)

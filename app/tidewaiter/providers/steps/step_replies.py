@@ -300,6 +300,8 @@ def _listed(
 ) -> tuple[Link, ...] | Refused | str | None:
     """The links in a reply, a refusal of too many, the fault of one, or ``None`` if the reply cannot be read."""
     most_files = parts.account.bounds.most_files
+    if isinstance(results.source, FileLists):
+        parts.account.messages.hide(results.source.reader.secrets(reading.document()))
     links = results.source.read(job, reading, most_files) if isinstance(results.source, FileLists) else ()
     if isinstance(links, TooManyFiles):
         return too_many_files(job, links.files, most_files)

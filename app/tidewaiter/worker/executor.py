@@ -78,7 +78,7 @@ class Executor:
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
         self._secrets = SecretOpening(jobs.seal, log.redactor)
-        self._early = EarlyFiles(fetcher, self._walk)
+        self._early = EarlyFiles(fetcher, self._walk, self._known_links)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -190,8 +190,8 @@ class Executor:
                 return beginning
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
-        if isinstance(outcome, o.Pending) and (outcome.links or outcome.lists):
-            outcome = await self._early.find(step, outcome)
+        if isinstance(outcome, o.Pending | o.Ready) and (outcome.links or outcome.lists or job.links):
+            outcome = await self._early.find(step, outcome, beginning.reply)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             reason = f"for {still_s:.0f} s the provider reported nothing new about the job"
             # A reused remote job that stands still is of no use, but this job has not been submitted yet.
@@ -245,13 +245,13 @@ class Executor:
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
+        if (request := operation.resolve(job)) is not None:
+            walk, read = self._walk(step, waits=False), partial(operation.read_resolve, job)
+            return await walk.once(lambda: step.session.send(request, read))
         listing = None if job.fetches_early else listing_of(operation.parts, job)
-        if listing is not None:
+        if listing is not None and not (listing.begins_with_poll and job.links):
             walks = self._walk(step, waits=False), self._walk(step)
             return await FileWalk(job, listing, step.session, *walks).links()
-        if (request := operation.resolve(job)) is not None:
-            step.session.check_open()
-            return await step.session.send(request, partial(operation.read_resolve, job))
         return await self._known_links(step)
 
     async def _known_links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:

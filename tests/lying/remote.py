@@ -105,12 +105,17 @@ class Remote:
         kind = self._kind_of(path, request)
         fault = self._fault_for(kind)
         script = self._honest(kind, path, request).script() if fault is None else self._lie(kind, path, request, fault)
-        if kind == "submit" and fault is None:
-            self.posts.append("accepted")
-        if kind == "start" and fault is None:
-            self.starts.append((path, "accepted"))
+        if kind in ("submit", "start") and fault is None:
+            self._count(kind, path, "refused" if script.note == "401" else "accepted")
         self._note(kind, request, fault, script)
         return script
+
+    def _count(self, kind: str, path: str, clarity: str) -> None:
+        """Remember what is known of a request that must not be repeated blindly."""
+        if kind == "submit":
+            self.posts.append(clarity)
+        else:
+            self.starts.append((path, clarity))
 
     def _note(self, kind: str, request: Request, fault: Fault | None, script: Script) -> None:
         self.asked.append(Asked(self.now(), kind, request, fault, script.note + _end_of(script)))
@@ -145,20 +150,19 @@ class Remote:
     def _lie(self, kind: str, path: str, request: Request, fault: Fault) -> Script:
         self.met.append((kind, fault))
         trick, rand = FAULTS[fault.name], Random(f"{fault.name}-{fault.salt}")
-        if kind == "submit":
+        if kind in ("submit", "start"):
             clarity = trick.of_submit
-            self.posts.append({"harmless": "accepted"}.get(clarity, clarity))
-            if clarity == "refused" or (clarity == "unclear" and fault.salt % 2):
-                answer = json_answer({"id": "never-made"}, 201)
+            if clarity == "refused" or (kind == "submit" and clarity == "unclear" and fault.salt % 2):
+                self._count(kind, path, clarity)
+                answer = json_answer({"id": "never-made"}, 201) if kind == "submit" else json_answer({"ok": True})
                 return trick.play(Exchange(kind, request, answer, rand, self))
-        if kind == "start":
-            clarity = trick.of_submit
-            self.starts.append((path, {"harmless": "accepted"}.get(clarity, clarity)))
-            if clarity == "refused":
-                return trick.play(Exchange(kind, request, json_answer({"ok": True}), rand, self))
         if trick.first is not None:
             trick.first(self, kind)
-        script = trick.play(Exchange(kind, request, self._honest(kind, path, request), rand, self))
+        answer = self._honest(kind, path, request)
+        if kind in ("submit", "start"):
+            known = "accepted" if trick.of_submit == "harmless" else trick.of_submit
+            self._count(kind, path, "refused" if answer.status == 401 else known)
+        script = trick.play(Exchange(kind, request, answer, rand, self))
         self.told[kind] = any(isinstance(piece, bytes) and b"Content-Length" in piece for piece in script.pieces)
         return script
 

@@ -240,9 +240,8 @@ async def test_the_bound_of_files_counts_members_that_landed_early_once(tmp_path
     """Four files are permitted, two have landed while the job runs, and the next archive has two."""
     account = "bounds = { most_files = 4 }"
     first, second = zipped({"a": b"1", "b": b"2"}), zipped({"c": b"3", "d": b"4"})
-    one, both = (
-        [{"url": f"/files/{name}", "name": name} for name in names] for names in (("1.zip",), ("1.zip", "2.zip"))
-    )
+    both = [{"url": f"/files/{name}", "name": name} for name in ("1.zip", "2.zip")]
+    one = both[:1]
     answers = {
         "POST /jobs": answering({"id": 7}),
         "GET /jobs/7": answering(

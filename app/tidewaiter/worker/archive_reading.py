@@ -140,8 +140,8 @@ class _Members:
             raise ArchiveRefusedError(f"The archive has a link or a device as a member: {self._limits.shown(name)}.")
         if size > self._limits.largest_bytes:
             raise ArchiveRefusedError(
-                f"The member {self._limits.shown(name)} has {size} bytes, more than the {self._limits.largest_bytes} of "
-                "bounds.largest_file_bytes of the account."
+                f"The member {self._limits.shown(name)} has {size} bytes, more than the {self._limits.largest_bytes} "
+                "of bounds.largest_file_bytes of the account."
             )
         if not path or path in self._paths:
             raise ArchiveRefusedError(
@@ -217,13 +217,13 @@ class _Zip:
         is_file = members.add(info.filename, info.file_size, is_folder=info.is_dir(), is_file=kind in (0, stat.S_IFREG))
         if is_file and info.flag_bits & _ENCRYPTED:
             raise ArchiveRefusedError(
-                f"The member {self._limits.shown(info.filename)} is encrypted, and there is no key for a password: ask the "
-                "provider for archives without one."
+                f"The member {self._limits.shown(info.filename)} is encrypted, and there is no key for a password: ask "
+                "the provider for archives without one."
             )
         if is_file and info.compress_type not in _METHODS:
             raise ArchiveRefusedError(
-                f"The member {self._limits.shown(info.filename)} is packed by method {info.compress_type}; only stored and "
-                "deflated members are unpacked."
+                f"The member {self._limits.shown(info.filename)} is packed by method {info.compress_type}; only "
+                "stored and deflated members are unpacked."
             )
         return is_file
 

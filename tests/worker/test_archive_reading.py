@@ -255,3 +255,14 @@ def test_an_archive_is_never_in_memory_as_a_whole() -> None:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         assert peak < 24 * MIB
+
+
+def test_a_secret_in_a_name_is_hidden_before_the_name_is_cut() -> None:
+    """Half of a secret would be hidden by nobody."""
+    limits = ArchiveLimits(100, 10**6, lambda text: text.replace("canary-secret", "[redacted]"))
+    for place in range(84, 104):
+        data = zipped(("x" * place + "canary-secret/../../y", b"1"))
+        with pytest.raises(ArchiveRefusedError) as refused:
+            open_archive("zip", io.BytesIO(data), len(data), limits)
+        assert "xc" not in str(refused.value)
+        assert "cret" not in str(refused.value)

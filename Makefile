@@ -44,8 +44,8 @@ lies: .venv/dev.stamp ## Run more mixes against a server that lies than the test
 chaos-short: .venv/dev.stamp ## Run the attacks and long repetitions that CI runs: ten minutes at most
 	TIDEWAITER_SEEDS=5 TIDEWAITER_MIXES=300 $(PYTEST) -m chaos
 
-chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000
-	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) \
+chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000 CUTS=1
+	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) TIDEWAITER_CUTS=$(or $(CUTS),1) \
 		$(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
 
 check: lint types arch docs test test-slow chaos-short ## Run everything that must pass before a change is merged, as CI does

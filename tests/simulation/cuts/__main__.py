@@ -23,9 +23,7 @@ def main() -> int:
     parser.add_argument("stories", nargs="*", metavar="STORY", help=", ".join(STORIES))
     parser.add_argument("--share", type=float, default=1.0, help="how many of the effects are followed by a cut")
     parser.add_argument("--seed", type=int, default=0, help="decides which, and what becomes of unsynced bytes")
-    parser.add_argument(
-        "--after", metavar="EFFECT", help="cut only after this, as 'POST /exports'"
-    )
+    parser.add_argument("--after", metavar="EFFECT", help="cut only after this, as 'POST /exports'")
     parser.add_argument("--only", type=int, help="the number of the one effect that is followed by a cut")
     given = parser.parse_args()
     broken = 0

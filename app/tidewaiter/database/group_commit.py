@@ -148,12 +148,13 @@ class GroupCommit:
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         outbox: writes the notifications about the jobs.
-        seal: encrypts links.
+        seal: encrypts links and secret parameters.
     """
 
     def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
         self._outbox = outbox
         self.batches = BatchCounts(dialect, outbox)
+        self.seal = seal
         self._links = LinkWriter(seal)
         self._trends = TrendWriter(dialect)
         self._update_staying, self._update_moving, self._decide = _updates(dialect)

@@ -26,7 +26,7 @@ from tidewaiter.database.artifact_store import ArtifactStore
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.errors import unwritable
 from tidewaiter.database.group_commit import FencedUpdate, GroupCommit, GroupResult
-from tidewaiter.database.job_insert import Guard, JobInsert
+from tidewaiter.database.job_insert import Check, Guard, JobInsert, unchecked
 from tidewaiter.database.link_store import LinkStore
 from tidewaiter.database.newest import newest_ids
 from tidewaiter.database.notification_store import Outbox
@@ -43,16 +43,7 @@ from tidewaiter.database.sealing import Seal
 from tidewaiter.database.sql_functions import HandleKey
 from tidewaiter.database.tables import HANDLE_INDEX, UNHANDLED, WITH_REMOTE_JOB, artifacts, history, jobs, lanes
 from tidewaiter.domain.batch import EndedBatch
-from tidewaiter.domain.job import (
-    CANCELLED_AT_ONCE,
-    LIVE,
-    HistoryEntry,
-    Job,
-    NewJob,
-    SameRemoteJob,
-    State,
-    Track,
-)
+from tidewaiter.domain.job import CANCELLED_AT_ONCE, LIVE, HistoryEntry, Job, NewJob, SameRemoteJob, State, Track
 from tidewaiter.domain.manifest import Artifact, StoredResult
 from tidewaiter.domain.notification import Subscription
 from tidewaiter.domain.state_machine import JobUpdate
@@ -99,11 +90,18 @@ class JobStore:
         return added
 
     async def add_many(
-        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None, guard: Guard | None = None
+        self,
+        news: Sequence[tuple[NewJob, int]],
+        now: float,
+        detail: str | None = None,
+        guard: Guard | None = None,
+        check: Check = unchecked,
     ) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
         async with self.database.writing() as connection:
-            return await self._insert.add(connection, news, now, detail, guard)
+            added = await self._insert.add(connection, news, now, detail, guard)
+            await check(connection)
+        return added
 
     async def add_again(
         self, new: NewJob, lane: int, now: float, detail: str | None = None, by: str = ""
@@ -132,8 +130,8 @@ class JobStore:
         limit: int = 50,
     ) -> list[Job]:
         """Jobs that match all given conditions, newest first; ``before_id`` is the last id of the previous page."""
-        equal = [(jobs.c.account, account), (jobs.c.operation, operation)]
-        matching = [column == value for column, value in equal if value is not None]
+        given = ((jobs.c.account, account), (jobs.c.operation, operation))
+        matching = [column == value for column, value in given if value is not None]
         if unhandled:
             matching.append(UNHANDLED)
         if before_id is not None:

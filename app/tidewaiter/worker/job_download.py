@@ -99,7 +99,9 @@ class ListDownload:
             return None
         taken = {one.number for every in placed.values() for one in every} | {number for _, number, _ in missing}
         self._free_numbers = (number for number in count(len(self._links)) if number not in taken)
-        self._room = self._step.operation.bounds.most_files - sum(map(len, placed.values()))
+        again = {place for place, _, _ in missing}
+        kept = sum(len(every) for place, every in placed.items() if place not in again)
+        self._room = self._step.operation.bounds.most_files - kept
         self._begin()
         try:
             async with self._tools.downloader.group(self._job.id, len(missing)) as group:

@@ -1,7 +1,7 @@
 """One step of a job: what it works with, what it has landed so far, and how a cancel request stops it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Self, TypeVar
@@ -34,7 +34,8 @@ class StepContext:
     ``job`` is the job as it was last made durable: a step that commits an update on its way puts the new job here.
     ``shared_result`` is set if the job shares the result of another job. ``artifacts`` are the files that have landed
     and are not recorded yet; ``record`` records such files in the middle of the step, if they may be. ``slots`` are
-    those that the step may take for more files at once.
+    those that the step may take for more files at once. ``kept`` are values of the reply that named the file,
+    which are stored when it has landed.
     """
 
     job: Job
@@ -46,6 +47,7 @@ class StepContext:
     has_landed: bool = False
     record: Callable[[tuple[Artifact, ...]], Awaitable[object]] | None = None
     slots: FileSlots | None = None
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, job: Job, operation: BoundOperation, client: AuthenticatedClient, lease: Lease) -> Self:

@@ -15,6 +15,7 @@ from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.checks.spec_lint import read_spec
+from tidewaiter.providers.checks.spec_traps import places_of
 from tidewaiter.providers.credentials.auth import AccountAuth, compile_auth
 from tidewaiter.providers.credentials.login_replies import LoginSession
 from tidewaiter.providers.credentials.own_credentials import OwnCredentials
@@ -31,6 +32,7 @@ from tidewaiter.providers.replies.xml_replies import XmlForm, xml_form
 from tidewaiter.providers.requests.request_building import NO_JOB, ORIGINS, compile_request
 from tidewaiter.providers.results.result_sharing import sharing_of
 from tidewaiter.providers.spec.account_overrides import LimitsOverride, ScheduleOverride
+from tidewaiter.providers.spec.body_spec import UploadSpec
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.limits_spec import LimitsSpec
 from tidewaiter.providers.spec.provider_spec import (
@@ -121,6 +123,12 @@ class Provider:
     def operations(self) -> tuple[str, ...]:
         """The names of its operations."""
         return tuple(self.spec.operations)
+
+    @property
+    def sends_files(self) -> bool:
+        """Whether a request sends a file of the operator's folders."""
+        files = (place.table for place in places_of(self.spec, {}) if isinstance(place.table, UploadSpec))
+        return any(file.from_file is not None for file in files)
 
     def bind(
         self,

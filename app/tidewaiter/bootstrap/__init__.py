@@ -6,6 +6,7 @@ from tidewaiter.bootstrap.account_binding import (
     known_settings,
     read_schedules,
     secrets_of,
+    unsealed_secrets,
     upload_warnings,
     usable_providers,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "send_test",
     "serve",
     "subscriptions_of",
+    "unsealed_secrets",
     "upload_warnings",
     "usable_providers",
 ]

@@ -23,7 +23,7 @@ from tidewaiter.domain.poll_transitions import has_moved
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.steps.file_listing import listing_of
+from tidewaiter.providers.steps.file_listing import NamedFile, listing_of, with_kept_values
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
@@ -78,7 +78,7 @@ class Executor:
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
         self._secrets = SecretOpening(jobs.seal, log.redactor)
-        self._early = EarlyFiles(fetcher, self._walk)
+        self._early = EarlyFiles(fetcher, self._walk, self._known_links)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -190,8 +190,8 @@ class Executor:
                 return beginning
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
-        if isinstance(outcome, o.Pending) and (outcome.links or outcome.lists):
-            outcome = await self._early.find(step, outcome)
+        if isinstance(outcome, o.Pending | o.Ready) and (outcome.links or outcome.lists or job.links):
+            outcome = await self._early.find(step, outcome, beginning.reply)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             reason = f"for {still_s:.0f} s the provider reported nothing new about the job"
             # A reused remote job that stands still is of no use, but this job has not been submitted yet.
@@ -240,18 +240,22 @@ class Executor:
         except AccountClosedError as error:
             return not_open(error)
         land = self._fetcher.land_early if job.fetches_early else self._fetcher.land_files
-        return await land(step, links) if isinstance(links, tuple) else links
+        outcome = await land(step, links) if isinstance(links, tuple) else links
+        return replace(outcome, kept=step.kept) if isinstance(outcome, o.Stored) and step.kept else outcome
 
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
+        if (request := operation.resolve(job)) is not None:
+            named = await self._walk(step, waits=False).once(lambda: step.session.send(request, partial(_named, step)))
+            if not isinstance(named, NamedFile):
+                return named
+            step.kept = named.kept
+            return named.links
         listing = None if job.fetches_early else listing_of(operation.parts, job)
-        if listing is not None:
+        if listing is not None and not (listing.begins_with_poll and job.links):
             walks = self._walk(step, waits=False), self._walk(step)
             return await FileWalk(job, listing, step.session, *walks).links()
-        if (request := operation.resolve(job)) is not None:
-            step.session.check_open()
-            return await step.session.send(request, partial(operation.read_resolve, job))
         return await self._known_links(step)
 
     async def _known_links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
@@ -354,6 +358,12 @@ class RemoteJobEndings:
         if not (job.shared or operation.policy.shares or operation.policy.reuses):
             return RemoteJobEndDecision.ACT
         return remote_job_end_decision(job, await self._jobs.followers(job), self._clock.now())
+
+
+def _named(step: StepContext, reply: WireReply, now: float) -> NamedFile | o.Outcome:
+    """What the reply to the request for the link has."""
+    operation, job = step.operation, step.job
+    return with_kept_values(operation.parts, job, reply, operation.read_resolve(job, reply, now))
 
 
 def _not_built(job: Job, error: UnsendableError) -> o.Outcome:

@@ -201,6 +201,8 @@ class OperationSpec(SpecTable):
             raise ValueError("without submit, results need url, download, lists, pages or resolve")
         if any(results.while_running is not None for results in self.results):
             raise ValueError("while_running is for a remote job that is polled, and without submit there is none")
+        if any(one.first for results in self.results for one in results.lists):
+            raise ValueError("lists.first is the reply to a poll, and without submit there is none")
         if self.start:
             raise ValueError("without submit there is no remote job to start: make start a before, or add a submit")
         if self.adopt or self.reuse or self.poll or self.cancel or self.cleanup:

@@ -180,7 +180,7 @@ class JobList:
             ids = await self._newest_of([name for name in having if name in self._scope], others, matching, _FEW + 1)
             return ids if having and len(ids) <= _FEW else None
         else:
-            found = _by_state(others, matching, _FEW + 1)
+            found = newest_ids(others.states or State, matching, _FEW + 1)
         async with self._database.reading() as connection:
             ids = list((await connection.execute(found)).scalars())
         return ids if len(ids) <= _FEW else None

@@ -90,6 +90,7 @@ _PLAIN: Final = (
     "kept",
     "agains",
     "poll_at",
+    "polled_at",
 )
 # Other writers may change these while a step is under way; deadlines move when an account is resumed.
 _SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")

@@ -61,7 +61,8 @@ class OperationPolicy:
     ``again``: the delays before another submit, if the remote job failed for a passing reason; at most ``most_agains``
     such submits. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After.
     ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
-    ``stages`` are the requests that make and start a remote job. ``learn``: polls follow what earlier jobs took.
+    ``stages`` are the requests that make and start a remote job. ``learn``: polls follow what earlier jobs
+    took; those whose parameters ``learn_by`` are alike.
     """
 
     first_delay_s: float = 5.0
@@ -90,6 +91,7 @@ class OperationPolicy:
     most_unknown: int = 5
     stages: Stages = ONLY_SUBMIT
     learn: bool = True
+    learn_by: tuple[str, ...] = ()
 
     def clamp(self, retry_after_s: float) -> float:
         """A server's Retry-After within floor and cap, in seconds."""

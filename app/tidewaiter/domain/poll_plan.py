@@ -24,6 +24,7 @@ _MOST_CONFIGURED: Final = 1000
 _NOBODY: Final = 0.002
 _PRICE_STEPS: Final = 6
 _CLOSE_ENOUGH: Final = 0.03
+_FREE_S: Final = 0.001
 _OCTAVE: Final = math.log(EDGES_S[2] / EDGES_S[1])
 _USUAL_SPREAD: Final = 0.5
 _SURPRISE: Final = 0.5
@@ -95,13 +96,15 @@ def plan_polls(
         return None
     grid = _Grid.of(sketch)
     wanted = max(0.05, share * configured.polls(grid.still_running) - 1.0)
-    price = before.price_s if before is not None else grid.times[-1] / (4.0 * (wanted + 1.0) ** 2)
+    price = grid.times[-1] / (4.0 * (wanted + 1.0) ** 2) if before is None else max(before.price_s, 2.0 * _FREE_S)
     best = grid.plan(price, configured.shortest_s, configured.longest_s)
     for _ in range(_PRICE_STEPS):
         spent = max(1e-3, best.polls - 1.0)
         if abs(spent / wanted - 1.0) < _CLOSE_ENOUGH:
             break
         price *= min(max((spent / wanted) ** 2, 0.02), 50.0)
+        if price < _FREE_S:
+            break  # the floor permits no more polls
         best = grid.plan(price, configured.shortest_s, configured.longest_s)
     return best
 

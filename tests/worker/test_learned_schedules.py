@@ -74,51 +74,53 @@ def test_a_lane_learns(sqlite_url: str) -> None:
 
 def _known(*kinds: str) -> tuple[LearnedSchedules, Any]:
     """The schedules of a lane after jobs of these kinds, and the part of an operation that they look at."""
-    schedules = LearnedSchedules(None, 1, StandingClock())  # type: ignore[arg-type]  # it is not read here
+    operation = SimpleNamespace(name="report", policy=replace(POLICY, learn_by=("report",)))
+    operations: Any = {"report": operation}
+    schedules = LearnedSchedules(None, 1, operations, StandingClock())  # type: ignore[arg-type]  # it is not read here
     for kind in kinds:
         schedules.add("report", ObservedDuration(kind, 50.0, TOOK_S if kind == "report=a" else 10 * TOOK_S))
-    return schedules, SimpleNamespace(name="report", policy=replace(POLICY, learn_by=("report",)))
+    return schedules, operation
 
 
-def _of(schedules: LearnedSchedules, operation: Any, report: str) -> LearnedSchedule:
-    found = schedules.of(job_with(params={"report": report}), operation)
+def _of(schedules: LearnedSchedules, report: str) -> LearnedSchedule:
+    found = schedules.of(job_with(params={"report": report}))
     assert found is not None
     return found
 
 
 def test_kinds() -> None:
     """A job follows those of its kind, or all of them while its kind is new; it counts for its own kind."""
-    schedules, operation = _known(*["report=a"] * 5, *["report=b"] * 5, "report=c")
-    medians = {name: _of(schedules, operation, name).sketch.quantile_s(0.5) or 0.0 for name in "abcd"}
+    schedules, _ = _known(*["report=a"] * 5, *["report=b"] * 5, "report=c")
+    medians = {name: _of(schedules, name).sketch.quantile_s(0.5) or 0.0 for name in "abcd"}
     assert medians["a"] < TOOK_S < medians["b"]
-    assert _of(schedules, operation, "c").sketch == _of(schedules, operation, "d").sketch
-    assert [_of(schedules, operation, name).kind for name in "ad"] == ["report=a", "report=d"]
+    assert _of(schedules, "c").sketch == _of(schedules, "d").sketch
+    assert [_of(schedules, name).kind for name in "ad"] == ["report=a", "report=d"]
 
 
 def test_very_many_kinds() -> None:
     """The number of kinds is bounded: further ones are not told apart, and those that are known stay."""
-    schedules, operation = _known(*(f"report={number}" for number in range(40)))
-    assert _of(schedules, operation, "3").kind == "report=3"
-    assert _of(schedules, operation, "new").kind == ""
+    schedules, _ = _known(*(f"report={number}" for number in range(40)))
+    assert _of(schedules, "3").kind == "report=3"
+    assert _of(schedules, "new").kind == ""
 
 
 def test_turned_off() -> None:
     """One key turns it off: then nothing is known, and nothing is counted."""
     schedules, operation = _known(*["report=a"] * 5)
     operation.policy = replace(POLICY, learn=False)
-    assert schedules.of(job_with(params={"report": "a"}), operation) is None
+    assert schedules.of(job_with(params={"report": "a"})) is None
 
 
 def test_a_plan_is_not_made_for_every_job() -> None:
     """A plan is made anew when enough jobs have got ready, and not more often than every few seconds."""
-    schedules, operation = _known(*["report=a"] * 60)
-    first = _of(schedules, operation, "a")
+    schedules, _ = _known(*["report=a"] * 60)
+    first = _of(schedules, "a")
     for _ in range(5):
         schedules.add("report", ObservedDuration("report=a", 50.0, TOOK_S))
-    assert _of(schedules, operation, "a") is first
+    assert _of(schedules, "a") is first
     schedules._clock.at += 10.0  # type: ignore[attr-defined]  # a clock of the tests
-    second = _of(schedules, operation, "a")
+    second = _of(schedules, "a")
     assert second is not first
     schedules.add("report", ObservedDuration("report=a", 50.0, TOOK_S))
     schedules._clock.at += 10.0  # type: ignore[attr-defined]  # the same
-    assert _of(schedules, operation, "a") is second
+    assert _of(schedules, "a") is second

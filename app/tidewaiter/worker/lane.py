@@ -114,7 +114,8 @@ class Lane:
         self._shared_results = shared_results
         self._reopened_at = reopened_at
         self._remote = RemoteJobs(parts.jobs, row.id, limits.remote_jobs, parts.clock)
-        self._learned = LearnedSchedules(DurationStore(parts.jobs.database), row.id, parts.clock)
+        durations = DurationStore(parts.jobs.database)
+        self.learned = LearnedSchedules(durations, row.id, access.account.operations, parts.clock)
         self._under_way = JobsUnderWay()
         self._due: Mapping[Track, DueJobs] = {
             track: DueJobs(
@@ -231,7 +232,7 @@ class Lane:
         """Begin one step after the other, as slots, due jobs and the budget allow."""
         if due.track is Track.ASK:
             await self._remote.load()
-            await self._learned.load()
+            await self.learned.load()
         while True:
             await due.free_slots.acquire()
             await self._until_steps_may_begin(due.track)
@@ -332,7 +333,7 @@ class Lane:
         """Hand the outcome of a step over for commit, with the files that have landed."""
         policy, now = step.operation.policy_of(step.job), self._clock.now()
         try:
-            learned = self._learned.of(step.job, step.operation)
+            learned = self.learned.of(step.job)
             update = advance(step.job, outcome, policy, now, self._rand, learned=learned)
         except IllegalOutcomeError as error:
             self._job_log.crashed(step.job, str(error))
@@ -363,7 +364,7 @@ class Lane:
         match result:
             case CommitResult.ACCEPTED | CommitResult.UNWRITABLE:
                 if update.duration is not None:
-                    self._learned.add(job.operation, update.duration)
+                    self.learned.add(job.operation, update.duration)
                 if self._remote.settle(job):
                     self.due_by(Track.ASK, self._clock.now())
                 if job.due_at is not None:

@@ -1,14 +1,17 @@
 """The learned schedules of a lane: what its jobs took, and the plans made of that."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.duration_store import DurationStore, SketchKey, kinds_with
 from tidewaiter.database.engine import StoreUnavailableError
+from tidewaiter.domain.common_transitions import is_timed
 from tidewaiter.domain.duration_kind import kind_of
 from tidewaiter.domain.duration_sketch import NO_DURATIONS, DurationSketch, ObservedDuration
-from tidewaiter.domain.job import Job
+from tidewaiter.domain.expectation import LATE_SHARE
+from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.learned_schedule import LEAST_JOBS, LearnedSchedule, learn
 from tidewaiter.providers.bound_operation import BoundOperation
 
@@ -37,12 +40,14 @@ class LearnedSchedules:
     Args:
         store: has the sketches when the lane is taken. What is added here, the group commit adds there.
         lane: its number.
+        operations: those of its account, by name.
         clock: the time.
     """
 
-    def __init__(self, store: DurationStore, lane: int, clock: Clock) -> None:
+    def __init__(self, store: DurationStore, lane: int, operations: Mapping[str, BoundOperation], clock: Clock) -> None:
         self._store = store
         self._lane = lane
+        self._operations = operations
         self._clock = clock
         self._known: dict[SketchKey, _Known] = {}
 
@@ -57,9 +62,10 @@ class LearnedSchedules:
             self._known = {key: _Known(sketch, LearnedSchedule(key[1]), 0.0) for key, sketch in found.items()}
             return
 
-    def of(self, job: Job, operation: BoundOperation) -> LearnedSchedule | None:
+    def of(self, job: Job) -> LearnedSchedule | None:
         """The schedule of a job: that of its kind, or of all jobs while its kind is new; ``None``: it is turned off."""
-        if not operation.policy.learn:
+        operation = self._operations.get(job.operation)
+        if operation is None or not operation.policy.learn:
             return None
         kind = self._kind(job, operation)
         own = self._made(operation, kind)
@@ -67,6 +73,13 @@ class LearnedSchedules:
             return own
         common = self._made(operation, "")
         return LearnedSchedule(kind, common.sketch, common.plan)
+
+    def usual_s(self, job: Job, least_jobs: int) -> float | None:
+        """The seconds that 95 % of the jobs like this one did not exceed; ``None``: not polled, or too few jobs."""
+        learned = self.of(job) if job.state is State.POLLING and is_timed(job) else None
+        if learned is None or learned.sketch.count < least_jobs:
+            return None
+        return learned.sketch.quantile_s(LATE_SHARE)
 
     def add(self, operation: str, observed: ObservedDuration) -> None:
         """Count a remote job that is ready, after its commit."""

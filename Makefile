@@ -10,6 +10,9 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 FAST := tests/arch tests/config tests/domain tests/log tests/providers tests/test_patterns.py tests/test_recurrence.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
+# Tests start hundreds of processes: each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states man lock build \

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, Text, bindparam, func, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
 from tidewaiter.database.engine import Database
@@ -48,18 +49,21 @@ class BatchStore:
         statement = statement.order_by(batches.c.created_at.desc(), batches.c.name.desc()).limit(limit)
         return await self._batches(statement, before=before)
 
-    async def shared_with_others(self, names: Collection[str]) -> frozenset[str]:
-        """Those of the names whose batch has jobs of accounts outside of the scope."""
+    async def shared_with_others(self, connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+        """Those of the names whose batch has jobs of accounts outside of the scope.
+
+        A transaction that has joined the batches holds their rows, so that it sees every job that others have added,
+        and the others wait for its end.
+        """
         if self._scope.accounts is None:
             return frozenset()
         found: set[str] = set()
         others = _SHARED.where(lanes.c.account.not_in(sorted(self._scope.accounts)))
-        async with self._database.reading() as connection:
-            for name in sorted(names):
-                if (await connection.execute(others, {"name": name})).first() is not None:
-                    found.add(name)
-                fills = _FILLS.where(backfills.c.account.not_in(sorted(self._scope.accounts)))
-                found |= set((await connection.execute(fills, {"name": name})).scalars())
+        fills = _FILLS.where(backfills.c.account.not_in(sorted(self._scope.accounts)))
+        for name in sorted(names):
+            if (await connection.execute(others, {"name": name})).first() is not None:
+                found.add(name)
+            found |= set((await connection.execute(fills, {"name": name})).scalars())
         return frozenset(found)
 
     async def unsuccessful(self, name: str) -> int:

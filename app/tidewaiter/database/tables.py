@@ -132,6 +132,8 @@ jobs = Table(
     _count("agains"),
     Column("poll_at", Double),
     Column("polled_at", Double),
+    # The values of secret parameters, encrypted if there is a key.
+    Column("secrets", Text, nullable=False, server_default=text("'{}'")),
     # Parts of the context in columns of their own, for the indexes.
     Column("schedule", Text),
     Column("batch", Text),
@@ -249,6 +251,7 @@ schedules = Table(
     Column("paused_at", Double),
     Column("paused_by", Text),
     Column("paused_reason", Text),
+    Column("resumed_at", Double),
 )
 
 notifications = Table(
@@ -343,6 +346,8 @@ backfills = Table(
     Column("paused_at", Double),
     Column("paused_by", Text),
     Column("paused_reason", Text),
+    Column("secrets", Text, nullable=False, server_default=text("'{}'")),
+    Column("jobs_cancelled_at", Double),
 )
 
 # Sums by hour and by day. A lane has one writer, so no two daemons wait for each other's rows.

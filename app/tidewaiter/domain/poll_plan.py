@@ -150,7 +150,10 @@ class _Grid:
         return 1.0 - self.below[place - 1] - part * (self.below[place] - self.below[place - 1])
 
     def plan(self, price_s: float, floor_s: float, cap_s: float) -> PollPlan:
-        """The best plan if a poll costs as much as so many seconds of waiting."""
+        """The best plan if a poll costs as much as so many seconds of waiting.
+
+        A way that is longer than the cap is chosen as if it had no polls on it; they are counted afterwards.
+        """
         times, below, end = self.times, self.below, len(self.times) - 1
         # The cost of polling next at ``times[later]`` is ``fixed[later] - times[later] * below[now]`` and the polls.
         fixed = [0.0] * (end + 1)
@@ -164,9 +167,6 @@ class _Grid:
             chosen, least = end, math.inf
             for later in range(earliest, max(earliest, following[now + 1]) + 1):
                 value = fixed[later] - times[later] * seen
-                gap = times[later] - at
-                if gap > cap_s:
-                    value += price_s * running * (math.ceil(gap / cap_s) - 1)
                 if value < least:
                     chosen, least = later, value
             following[now] = chosen

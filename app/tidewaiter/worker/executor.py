@@ -23,7 +23,7 @@ from tidewaiter.domain.poll_transitions import has_moved
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.steps.file_listing import listing_of
+from tidewaiter.providers.steps.file_listing import NamedFile, listing_of, with_kept_values
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
@@ -240,14 +240,18 @@ class Executor:
         except AccountClosedError as error:
             return not_open(error)
         land = self._fetcher.land_early if job.fetches_early else self._fetcher.land_files
-        return await land(step, links) if isinstance(links, tuple) else links
+        outcome = await land(step, links) if isinstance(links, tuple) else links
+        return replace(outcome, kept=step.kept) if isinstance(outcome, o.Stored) and step.kept else outcome
 
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
         if (request := operation.resolve(job)) is not None:
-            walk, read = self._walk(step, waits=False), partial(operation.read_resolve, job)
-            return await walk.once(lambda: step.session.send(request, read))
+            named = await self._walk(step, waits=False).once(lambda: step.session.send(request, partial(_named, step)))
+            if not isinstance(named, NamedFile):
+                return named
+            step.kept = named.kept
+            return named.links
         listing = None if job.fetches_early else listing_of(operation.parts, job)
         if listing is not None and not (listing.begins_with_poll and job.links):
             walks = self._walk(step, waits=False), self._walk(step)
@@ -354,6 +358,12 @@ class RemoteJobEndings:
         if not (job.shared or operation.policy.shares or operation.policy.reuses):
             return RemoteJobEndDecision.ACT
         return remote_job_end_decision(job, await self._jobs.followers(job), self._clock.now())
+
+
+def _named(step: StepContext, reply: WireReply, now: float) -> NamedFile | o.Outcome:
+    """What the reply to the request for the link has."""
+    operation, job = step.operation, step.job
+    return with_kept_values(operation.parts, job, reply, operation.read_resolve(job, reply, now))
 
 
 def _not_built(job: Job, error: UnsendableError) -> o.Outcome:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from tests.simulation.cuts.cut_world import ENDS, PERIOD_S, REQUESTS, CutWorld
-from tests.simulation.cuts.export_provider import TOKEN, Export, file_of
+from tests.simulation.cuts.export_provider import TOKEN, Export
 from tidewaiter.domain.job import TERMINAL, State
 
 
@@ -35,6 +35,9 @@ def _jobs_are_there(world: CutWorld, database: sqlite3.Connection) -> Iterator[s
     states = {row["id"]: State(row["state"]) for row in database.execute("SELECT id, state FROM jobs")}
     yield from (f"1: job {job} has vanished" for job in world.asked_for if job not in states)
     yield from (f"7: job {job} is still {state}" for job, state in states.items() if state not in ENDS)
+    new = database.execute("SELECT count(*) FROM jobs WHERE retry_of IS NULL").fetchone()[0]
+    if new != len(world.asked_for) + world.ticks:
+        yield f"1: {new} jobs were made for {len(world.asked_for)} requests and {world.ticks} ticks"
     if not world.may_fail:
         good = {State.SUCCEEDED, State.CANCELLED}
         yield from (f"7: job {job} is {state}" for job, state in states.items() if state not in good)
@@ -82,7 +85,7 @@ def _files(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
 def missing_files(world: CutWorld, database: sqlite3.Connection, job: int) -> Iterator[str]:
     """What is wrong with the recorded files of a job."""
     expected = sorted(
-        hashlib.sha256(file_of(name, number)).hexdigest()
+        hashlib.sha256(world.provider.file_of(name, number)).hexdigest()
         for name, one in world.provider.exports.items()
         if one.job == job and name == _handle(database, job)
         for number in range(one.files)
@@ -106,7 +109,7 @@ def _handle(database: sqlite3.Connection, job: int) -> str:
 def files_are_whole(world: CutWorld) -> Iterator[str]:
     """Invariant 6, at every moment: what can be seen is whole, and a manifest names files that are there."""
     whole = {
-        hashlib.sha256(file_of(name, number)).hexdigest()
+        hashlib.sha256(world.provider.file_of(name, number)).hexdigest()
         for name, one in world.provider.exports.items()
         for number in range(one.files)
     }
@@ -143,12 +146,12 @@ def _secrets(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
 
 
 def _parts(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
-    """Invariant 12: nothing half is left of a job that has ended."""
+    """Invariant 12: nothing half is left of a job that has ended, but what a cut brought back: the sweep takes that."""
     ended = {
         str(row["id"]) for row in database.execute("SELECT id FROM jobs WHERE state IN ('succeeded', 'cancelled')")
     }
     for path in (world.exports / ".partial").glob("*"):
-        if path.name.split("-")[0] in ended:
+        if path.name.split("-")[0] in ended and path.name not in world.back_again:
             yield f"12: {path.name} was left behind"
 
 

@@ -81,7 +81,10 @@ class CutWorld:
     tables: Mapping[str, object] = field(default_factory=dict)
     asked_for: list[int] = field(default_factory=list)
     cuts: int = 0
+    back_again: set[str] = field(default_factory=set)
+    lives: list[list[str]] = field(default_factory=list)
     decided: int = 0
+    ticks: int = 0
     retried: Counter[int] = field(default_factory=Counter)
     may_fail: bool = False
     disk: Disk | None = None
@@ -232,11 +235,12 @@ async def _decided(people: People) -> bool:
 
 
 def _at_rest(world: CutWorld) -> bool:
-    """Whether every job has ended and everybody has been told."""
+    """Whether every job has been made and has ended, and everybody has been told."""
     with closing(sqlite3.connect(world.database)) as database:
         states = {State(row[0]) for row in database.execute("SELECT DISTINCT state FROM jobs")}
+        made = database.execute("SELECT count(*) FROM jobs WHERE retry_of IS NULL").fetchone()[0]
         waiting = database.execute("SELECT count(*) FROM notifications WHERE status = 'waiting'").fetchone()[0]
-    return states <= ENDS and not waiting
+    return made >= len(world.asked_for) + world.ticks and states <= ENDS and not waiting
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:

@@ -32,6 +32,7 @@ class _Change:
 
     folder: str
     undo: Callable[[Path], None]
+    removed: str = ""
 
 
 @dataclass(slots=True)
@@ -72,10 +73,14 @@ class Disk:
             self._synced.get(path.stat().st_ino, b"") != path.read_bytes() for path in self._files()
         )
 
-    def lose(self, copy: Path, fate: Fate, rand: Random) -> None:
-        """Let the power cut take its toll of a copy of the root that was just made."""
+    def lose(self, copy: Path, fate: Fate, rand: Random) -> set[str]:
+        """Let the power cut take its toll of a copy of the root that was just made.
+
+        Returns:
+            The names of files that had been removed and are there again.
+        """
         if fate is Fate.KEPT:
-            return
+            return set()
         for path in self._files():
             found, certain = path.read_bytes(), self._synced.get(path.stat().st_ino, b"")
             if found != certain:
@@ -84,6 +89,7 @@ class Disk:
         for change in reversed(self._changes):
             if fate is Fate.GONE or rand.random() < 0.5:
                 change.undo(copy)
+        return {Path(change.removed).name for change in self._changes if (copy / change.removed).is_file()}
 
     def _files(self) -> list[Path]:
         return [path for path in self.root.rglob("*") if path.is_file() and not path.is_symlink()]
@@ -108,6 +114,7 @@ class Disk:
             self.effects.happened(f"{function.__name__} {path.name}")
             return result
 
+        called.__name__ = function.__name__  # it may be taken again, by the watch of the next daemon
         return called
 
     def _replacing(self, function: Callable[..., None]) -> Callable[..., None]:
@@ -149,7 +156,7 @@ class Disk:
                 if content is not None and (copy / below).parent.exists():
                     (copy / below).write_bytes(content)
 
-            self._changes.append(_Change(self._below(path.parent), undo))
+            self._changes.append(_Change(self._below(path.parent), undo, removed=below))
             self.effects.happened(f"unlink {path.name}")
             return None
 

@@ -41,6 +41,8 @@ class Story:
     acts: tuple[tuple[float, Act], ...]
     repeatable: bool = False
     may_fail: bool = False
+    ticks: int = 0
+    inline: bool = False
     tables: dict[str, object] = field(default_factory=dict)
 
 
@@ -64,11 +66,11 @@ def explore(story: Story, template: Path, *, chosen: Callable[[int, str], bool],
         seed: decides what becomes of unsynced bytes, and where the next daemon is cut in turn.
     """
     with virtual_time() as (loop, clock), scratch("cuts") as folder:
-        provider = ExportProvider(repeatable=story.repeatable)
+        provider = ExportProvider(repeatable=story.repeatable, inline=story.inline)
         root = folder / "run"
         root.mkdir()
         world = CutWorld(root, clock, Random(seed), story.spec, provider, list(story.acts), tables=story.tables)
-        world.may_fail = story.may_fail
+        world.may_fail, world.ticks = story.may_fail, story.ticks
         provider.on_delete = lambda export: may_be_deleted(world, export)
         world.prepare(template)
         found = Explored()
@@ -113,6 +115,7 @@ class _Forks:
                 os.close(reading)
                 _live_on(world, copy, name, writing, Random(f"{self._seed} then {name}"))
             os.close(writing)
+            world.back_again.clear()
             self._running[pid] = (name, copy, reading)
 
     def wait_for_all(self) -> None:
@@ -138,6 +141,8 @@ def _live_on(world: CutWorld, copy: Path, name: str, writing: int, rand: Random)
     signal.alarm(_CHILD_S)
 
     def report(broken: list[str]) -> NoReturn:
+        if broken:
+            broken = [*broken, *(f"life {number}: {', '.join(names)}" for number, names in enumerate(world.lives, 2))]
         os.write(writing, json.dumps([broken, world.decided]).encode())
         os._exit(0)
 
@@ -164,6 +169,7 @@ def _next_life(
             _next_life(world, another, rand, 0, report)
 
     world.effects = Effects(gap)
+    world.lives.append(world.effects.names)
     asyncio._set_running_loop(None)  # that of the daemon that stands still
     safe_paths._making_folders = threading.Lock()  # it may hold the other one
     with virtual_time() as (loop, clock):
@@ -182,4 +188,4 @@ def _copy(world: CutWorld, copy: Path, fate: Fate, rand: Random) -> None:
             shutil.copyfile(world.root / name, copy / name)
     shutil.copytree(world.root / "specs", copy / "specs")
     shutil.copytree(world.exports, copy / "exports")
-    world.disk.lose(copy / "exports", fate, rand)
+    world.back_again |= world.disk.lose(copy / "exports", fate, rand)

@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.simulation.cuts.cut_world import HOOKS, People
 from tests.simulation.cuts.explore import Story
-from tests.simulation.cuts.export_provider import spec
+from tests.simulation.cuts.export_provider import INLINE, spec
 from tests.simulation.stub_world import ACCOUNT
 from tidewaiter.services import DAEMON
 
@@ -38,7 +38,13 @@ async def _call_back(people: People) -> None:
     await people.call_back()
 
 
-_SCHEDULE: Final = {"nightly": {"account": ACCOUNT, "operation": "export", "cron": "* * * * *"}}
+async def _retry(people: People) -> None:
+    await people.jobs.retry(people.world.asked_for[0], actor=DAEMON)
+
+
+_CALLBACKS: Final[dict[str, object]] = {"callbacks": {"listen": "127.0.0.1:8091", "public_url": "http://127.0.0.1:9"}}
+# One tick, twenty seconds after the beginning.
+_SCHEDULE: Final[dict[str, object]] = {"nightly": {"account": ACCOUNT, "operation": "export", "cron": "7 15 * * *"}}
 
 STORIES: Final[Mapping[str, Story]] = {
     story.name: story
@@ -51,6 +57,10 @@ STORIES: Final[Mapping[str, Story]] = {
         Story("cancel", spec("adoptable"), ((0.5, _submit), (8.0, _cancel))),
         Story("pause", spec("adoptable"), ((0.5, _submit), (3.0, _pause), (40.0, _resume))),
         Story("poll now", spec("adoptable"), ((0.5, _submit), (7.0, _poll_now))),
+        Story("called back", spec("adoptable"), ((0.5, _submit), (20.0, _call_back)), tables=_CALLBACKS),
+        Story("inline", spec("adoptable", INLINE), ((0.5, _submit),), inline=True),
+        Story("retry", spec("adoptable"), ((0.5, _submit), (8.0, _cancel), (60.0, _retry))),
+        Story("schedule", spec("adoptable"), (), tables={"schedules": _SCHEDULE}, ticks=1),
         Story("notify", spec("adoptable"), ((0.5, _submit),), tables=dict(HOOKS)),
     )
 }

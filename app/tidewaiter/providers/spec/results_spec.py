@@ -16,6 +16,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecVariant,
     Text,
 )
+from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import ListSpec, PagesSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, UrlTemplate, Words
 
@@ -36,6 +37,9 @@ class ResolveSpec(RequestSpec):
     gzip: Picks = Field(default=(), description="whether the file may be gzip-compressed; then it lands decompressed")
     send_auth_if: Picks = Field(
         default=(), description="if a value is found, the credentials are sent with the download, else not"
+    )
+    keep: Keep = Field(
+        default={}, description="values of the reply by their names, for `cleanup`: `${kept.NAME}`; kept with the files"
     )
 
 

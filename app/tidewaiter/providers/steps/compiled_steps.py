@@ -4,9 +4,9 @@ The account's settings select the variants of a step once; the job's parameters 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
@@ -108,10 +108,18 @@ class Steps:
     cleanup: StepVariants[RemoteJobEndStep]
     before: StageSteps = field(default_factory=dict)
     start: StageSteps = field(default_factory=dict)
+    kept_with_link: StepVariants[KeptValues] = field(default_factory=lambda: StepVariants((), {}))
 
     def stages(self) -> Stages:
         """The requests that make and start a remote job, in order, and which of them a job needs."""
         return Stages((*self.before, SUBMIT, *self.start), self._needs) if self.before or self.start else ONLY_SUBMIT
+
+    def reusing(self, within_s: float | None) -> Self:
+        """The steps with another age up to which a remote job is reused; ``None`` leaves the spec's."""
+        if within_s is None:
+            return self
+        variants = tuple((when, key, replace(one, within_s=within_s)) for when, key, one in self.reuse.variants)
+        return replace(self, reuse=replace(self.reuse, variants=variants if within_s else ()))
 
     def _needs(self, job: Job, stage: str) -> bool:
         steps = self.before.get(stage) or self.start.get(stage)
@@ -164,6 +172,9 @@ def compile_steps(
     def results(one: ResultsSpec, at: str) -> Results:
         return compile_results(one, base_url, settings, at, reply)
 
+    def kept_with_link(one: ResultsSpec, _at: str) -> KeptValues:
+        return NOTHING_KEPT if one.resolve is None else keeping(one.resolve.keep)
+
     as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
 
     def adopt(one: AdoptSpec, at: str) -> Adopt:
@@ -182,6 +193,7 @@ def compile_steps(
         reuse=choose(spec.reuse, "reuse", reuse),
         poll=choose(spec.poll, "poll", poll),
         results=choose(spec.results, "results", results),
+        kept_with_link=choose(spec.results, "results", kept_with_link),
         cancel=choose(spec.cancel, "cancel", ending),
         cleanup=choose(spec.cleanup, "cleanup", ending),
         before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults, keeping=keeping, reply=reply),

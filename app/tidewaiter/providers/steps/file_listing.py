@@ -1,5 +1,6 @@
 """Files from lists: the requests for lists that lead to the files, each made of an item of the list above."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from tidewaiter.domain.http_values import Json, Link, WireReply, WireRequest
@@ -110,6 +111,27 @@ class FileListing:
             f"the provider lists more than {self.most_files} files: raise accounts.{job.account}.bounds.most_files, "
             "or request fewer"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """What the reply that names the one file has: the link, and the values that are kept when the file has landed."""
+
+    links: tuple[Link, ...]
+    kept: Mapping[str, str]
+
+
+def with_kept_values(
+    parts: CompiledOperation, job: Job, reply: WireReply, read: tuple[Link, ...] | FileTrouble
+) -> NamedFile | FileTrouble:
+    """What was read of a reply that names the file, with its kept values; or why they cannot be had."""
+    step = parts.steps.kept_with_link.of(job)
+    if not isinstance(read, tuple) or step is None:
+        return read if not isinstance(read, tuple) else NamedFile(read, {})
+    kept = step.read(job, parts.reading(reply, parts.steps.results.of(job)), parts.account.own)
+    if kept.fault is not None:
+        return Refused(kept.fault)
+    return NamedFile(read, kept.values) if kept.lacking is None else Retry(kept.lacking)
 
 
 def listing_of(parts: CompiledOperation, job: Job) -> FileListing | None:

@@ -46,6 +46,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from tidewaiter.database.batch_counts import BatchCounts
+from tidewaiter.database.duration_store import DurationWriter
 from tidewaiter.database.link_store import LinkWriter
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
@@ -91,6 +92,7 @@ _PLAIN: Final = (
     "kept",
     "agains",
     "poll_at",
+    "polled_at",
 )
 # Other writers may change these while a step is under way; deadlines move when an account is resumed.
 _SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")
@@ -157,6 +159,7 @@ class GroupCommit:
         self.seal = seal
         self._links = LinkWriter(seal)
         self._trends = TrendWriter(dialect)
+        self._durations = DurationWriter(dialect)
         self._update_staying, self._update_moving, self._decide = _updates(dialect)
         self._find_written = _find_by_stamp(dialect)
         self._insert_history = _history_insert(dialect)
@@ -238,6 +241,7 @@ class GroupCommit:
             told = [one.update for one in accepted if one.update.entry is not None]
             await self._outbox.write(connection, told)
             await self._trends.write(connection, told)
+            await self._durations.write(connection, told)
 
     async def encoded(self, group: Sequence[FencedUpdate]) -> str:
         """The rows of a group as text; in a thread if many links would block the event loop."""

@@ -132,6 +132,7 @@ jobs = Table(
     Column("kept", Text, nullable=False, server_default=text("'{}'")),
     _count("agains"),
     Column("poll_at", Double),
+    Column("polled_at", Double),
     # The values of secret parameters, encrypted if there is a key.
     Column("secrets", Text, nullable=False, server_default=text("'{}'")),
     # Parts of the context in columns of their own, for the indexes.
@@ -379,6 +380,18 @@ trends = Table(
     Column("operation", Text, primary_key=True),
     Column("measure", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How long remote jobs took: a sketch for each operation of a lane, and for each kind of its jobs.
+durations = Table(
+    "durations",
+    metadata,
+    Column("lane", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("operation", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("sketch", Text, nullable=False),
+    Column("updated_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 

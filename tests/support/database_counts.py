@@ -5,11 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from aiosqlite import core
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
+
+from tidewaiter.database.sqlite_thread import SqliteThread
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -42,6 +46,12 @@ def counting() -> Iterator[DatabaseCounts]:
             counts.crossings += 1
             super().put_nowait(item)
 
+    run_in_thread = SqliteThread._run
+
+    def run(thread: SqliteThread, work: Callable[[Connection], T]) -> T:
+        counts.crossings += 1
+        return run_in_thread(thread, work)
+
     def stated(*_: object) -> None:
         counts.statements += 1
 
@@ -57,6 +67,7 @@ def counting() -> Iterator[DatabaseCounts]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(core, "SimpleQueue", CountingQueue))
+        stack.enter_context(patch.object(SqliteThread, "_run", run))
         for name in ("fsync", "fdatasync"):
             stack.enter_context(patch.object(os, name, counted(getattr(os, name))))
         for what, listener in (("before_cursor_execute", stated), ("commit", committed)):

@@ -182,8 +182,10 @@ class JobStore:
         if not updates:
             return GroupResult(frozenset())
         rows = await self.group.encoded(updates)
+        at_once = self.group.is_one_statement(updates)
+        write = self.database.write_once if at_once else self.database.write
         try:
-            return await self.database.write(lambda connection: self.group.write(connection, updates, rows, owner))
+            return await write(lambda connection: self.group.write(connection, updates, rows, owner, at_once=at_once))
         except DBAPIError as error:
             is_taken, reason = _is_handle_taken(error), unwritable(error)
             if reason is None:

@@ -72,14 +72,15 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
-def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> Subquery:
+def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]], parameter: str = PARAMETER) -> Subquery:
     """The encoded rows as a table expression called ``given``.
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         columns: name and type of each member of a row, in order.
+        parameter: the name of the bound parameter.
     """
-    text = bindparam(PARAMETER, type_=Text())
+    text = bindparam(parameter, type_=Text())
     source = func.json_each(text) if dialect == "sqlite" else func.jsonb_array_elements(cast(text, JSONB))
     row = source.table_valued("value", name="member").c.value
     members = [_member(dialect, row, at, kind).label(name) for at, (name, kind) in enumerate(columns)]

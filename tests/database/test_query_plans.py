@@ -124,7 +124,12 @@ async def test_a_batch_of_others_is_looked_up(stores: Stores) -> None:
     async with stores.database.writing() as connection:
         await connection.execute(text("UPDATE jobs SET batch = 'march'"))
     batches = BatchStore(stores.database, Scope(frozenset({"acme"})))
-    plan = await plan_of(stores, lambda: batches.shared_with_others(["march"]))
+
+    async def look() -> None:
+        async with stores.database.reading() as connection:
+            await connection.run_sync(batches.shared_with_others, ["march"])
+
+    plan = await plan_of(stores, look)
     assert not walks(plan), plan
     assert "(batch=? AND account=?" in plan or "(account = lanes.account)" in plan, plan
 

@@ -110,14 +110,14 @@ class GroupCommit:
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         outbox: writes the notifications about the jobs.
-        seal: encrypts links.
+        seal: encrypts links and secret parameters.
     """
 
     def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
         self._on_postgresql = dialect == "postgresql"
         self._outbox = outbox
         self.batches = BatchCounts(dialect, outbox)
-        self._seal = seal
+        self.seal = seal
         self._trends = TrendWriter(dialect)
         self._update_waiting = waiting_statement(dialect)
         self._update_staying, self._update_moving, self._decide = updates_of_jobs(dialect)
@@ -264,7 +264,7 @@ class GroupCommit:
         """A row of ``_UPDATE``."""
         job = change.job
         fence = (job.id, change.expected, stamp, epoch)
-        return (*fence, track_of(job.state).value, self._seal.stored(job.links), *_written(job), change.saw_wake_up)
+        return (*fence, track_of(job.state).value, self.seal.stored(job.links), *_written(job), change.saw_wake_up)
 
     def _written_before(self, connection: Connection, group: Sequence[FencedUpdate]) -> frozenset[int]:
         if not group:

@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.errors import unwritable
 from tidewaiter.database.group_commit import FencedUpdate, GroupCommit, GroupResult
-from tidewaiter.database.job_insert import Guard, JobInsert
+from tidewaiter.database.job_insert import Check, Guard, JobInsert, unchecked
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import (
     ARTIFACT_COLUMNS,
@@ -95,10 +95,21 @@ class JobStore:
         return added
 
     async def add_many(
-        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None, guard: Guard | None = None
+        self,
+        news: Sequence[tuple[NewJob, int]],
+        now: float,
+        detail: str | None = None,
+        guard: Guard | None = None,
+        check: Check = unchecked,
     ) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
-        return await self.database.write(lambda connection: self._insert.add(connection, news, now, detail, guard))
+
+        def add(connection: Connection) -> list[tuple[Job, bool]]:
+            added = self._insert.add(connection, news, now, detail, guard)
+            check(connection)
+            return added
+
+        return await self.database.write(add)
 
     async def add_again(
         self, new: NewJob, lane: int, now: float, detail: str | None = None, by: str = ""

@@ -9,9 +9,12 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     Boolean,
+    ColumnElement,
     Double,
     Executable,
+    FromClause,
     Integer,
+    Select,
     SmallInteger,
     bindparam,
     or_,
@@ -20,7 +23,7 @@ from sqlalchemy import (
 )
 
 from tidewaiter.database.engine import Database
-from tidewaiter.database.row_codec import JOB_COLUMNS, PARAMETER, encode, jobs_of, rows_of
+from tidewaiter.database.row_codec import JOB_COLUMNS, JOB_FIELDS, PARAMETER, encode, jobs_of, rows_of
 from tidewaiter.database.tables import jobs
 from tidewaiter.domain.job import Job, State, Track
 
@@ -89,9 +92,22 @@ def _due_statement(dialect: str) -> Executable:
     largest number for all of them.
     """
     asked = _questions(dialect)
-    due = jobs.alias("due")
-    chosen = (
-        select(due.c.id)
+    if dialect == "sqlite":
+        due = jobs.alias("due")
+        numbers = _chosen(due, asked, due.c.id).limit(bindparam("most", type_=Integer())).correlate(asked)
+        source: Any = asked.outerjoin(jobs, jobs.c.id.in_(numbers))
+        columns: Sequence[ColumnElement[Any]] = JOB_COLUMNS
+    else:
+        found = _chosen(jobs, asked, *JOB_COLUMNS).limit(asked.c.most).correlate(asked).lateral("found")
+        source, columns = asked.outerjoin(found, true()), [found.c[one.name] for one in JOB_COLUMNS]
+    due_at = columns[JOB_FIELDS.index("due_at")]
+    return select(asked.c.place, asked.c.next_due_at, *columns).select_from(source).order_by(asked.c.place, due_at)
+
+
+def _chosen(due: FromClause, asked: CTE, *columns: ColumnElement[Any]) -> Select[Any]:
+    """The due jobs of one question, without its limit."""
+    return (
+        select(*columns)
         .where(
             due.c.lane == asked.c.lane,
             due.c.track == asked.c.track,
@@ -106,14 +122,6 @@ def _due_statement(dialect: str) -> Executable:
         )
         .order_by(due.c.due_at)
     )
-    if dialect == "sqlite":
-        numbers = chosen.limit(bindparam("most", type_=Integer())).correlate(asked)
-        source = asked.outerjoin(jobs, jobs.c.id.in_(numbers))
-    else:
-        found = chosen.limit(asked.c.most).correlate(asked).lateral("found")
-        source = asked.outerjoin(found, true()).outerjoin(jobs, jobs.c.id == found.c.id)
-    statement = select(asked.c.place, asked.c.next_due_at, *JOB_COLUMNS).select_from(source)
-    return statement.order_by(asked.c.place, jobs.c.due_at)
 
 
 def _questions(dialect: str) -> CTE:

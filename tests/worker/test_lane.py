@@ -12,7 +12,7 @@ from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import State, Track
-from tidewaiter.worker.lane import LaneLimits
+from tidewaiter.worker.lane_parts import LaneLimits
 from tidewaiter.worker.lease import moment
 from tidewaiter.worker.step_context import StepContext
 

@@ -10,7 +10,7 @@ from sqlalchemy import exc, text
 
 from tests.support.postgres import Line, Postgres
 from tests.support.stored_jobs import NOW, OWNER, StandingClock
-from tidewaiter.database import engine, migrate
+from tidewaiter.database import engine, migrate, sqlite_engines
 from tidewaiter.database.engine import Database, SchemaError, StoreUnavailableError
 from tidewaiter.database.errors import unavailable
 from tidewaiter.database.lane_store import LaneStore
@@ -225,7 +225,7 @@ async def test_sqlite_held_by_another_program(
     sqlite_url: str, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lock that does not go away is waited for a bounded time, then told; reading goes on (fault 12)."""
-    monkeypatch.setattr(engine, "_BUSY_MS", 50)
+    monkeypatch.setattr(sqlite_engines, "BUSY_MS", 50)
     database = Database.open(sqlite_url, clock)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

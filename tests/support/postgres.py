@@ -41,6 +41,13 @@ class Postgres:
         assert path is not None
         return path
 
+    @property
+    def pid(self) -> int:
+        """The process of the server; those that serve connections are its children."""
+        pid = self._server.get_postmaster_info().pid
+        assert pid is not None
+        return pid
+
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
         return f"postgresql://postgres@/{database}?host={quote(str(self.socket.parent))}"

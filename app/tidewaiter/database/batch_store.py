@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, func, or_, select, tuple_
 
 from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
 from tidewaiter.database.engine import Database
@@ -76,10 +76,12 @@ class BatchStore:
         return [or_(has_job, fills.exists())]
 
     async def _batches(self, statement: Select[Any], **parameters: object) -> list[Batch]:
-        async with self._database.reading() as connection:
-            rows: Sequence[Sequence[Any]] = (await connection.execute(statement, parameters)).all()
-            counts = await counts_of(connection, [row[0] for row in rows])
-        return [batch_of(row, counts).within(self._scope) for row in rows]
+        def read(connection: Connection) -> list[Batch]:
+            rows: Sequence[Sequence[Any]] = connection.execute(statement, parameters).all()
+            counts = counts_of(connection, [row[0] for row in rows])
+            return [batch_of(row, counts).within(self._scope) for row in rows]
+
+        return await self._database.read(read)
 
 
 _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Executable,
     Integer,
     ScalarSelect,
@@ -98,8 +99,7 @@ class JobStore:
         self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None, guard: Guard | None = None
     ) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
-        async with self.database.writing() as connection:
-            return await self._insert.add(connection, news, now, detail, guard)
+        return await self.database.write(lambda connection: self._insert.add(connection, news, now, detail, guard))
 
     async def add_again(
         self, new: NewJob, lane: int, now: float, detail: str | None = None, by: str = ""
@@ -108,14 +108,14 @@ class JobStore:
 
         A job is repeated once: if it was repeated before, that job is returned.
         """
-        async with self.database.writing() as connection:
-            return await self._insert.add_again(connection, new, lane, now, detail=detail, by=by)
+        return await self.database.write(
+            lambda connection: self._insert.add_again(connection, new, lane, now, detail=detail, by=by)
+        )
 
     async def get(self, number: int) -> Job | None:
         """The job with that id."""
-        async with self.database.reading() as connection:
-            row = (await connection.execute(_GET, {"id": number})).first()
-        return None if row is None else job_of(row)
+        rows = await self._rows(_GET, id=number)
+        return job_of(rows[0]) if rows else None
 
     async def find(
         self,
@@ -197,9 +197,9 @@ class JobStore:
         """
         if not updates:
             return GroupResult(frozenset())
+        rows = await self.group.encoded(updates)
         try:
-            async with self.database.writing() as connection:
-                return await self.group.write(connection, updates, owner)
+            return await self.database.write(lambda connection: self.group.write(connection, updates, rows, owner))
         except DBAPIError as error:
             is_taken, reason = _is_handle_taken(error), unwritable(error)
             if reason is None:
@@ -229,8 +229,8 @@ class JobStore:
             HandleTakenError: it adopts a remote job that another job follows.
         """
         try:
-            async with self.database.writing() as connection:
-                return await self.group.decide(connection, update, [] if ended is None else ended)
+            found = [] if ended is None else ended
+            return await self.database.write(lambda connection: self.group.decide(connection, update, found))
         except IntegrityError as error:
             if not _is_handle_taken(error):
                 raise
@@ -245,9 +245,8 @@ class JobStore:
         Returns:
             Whether the job is live; a parked job needs a decision instead.
         """
-        async with self.database.writing() as connection:
-            result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
-            return result.rowcount == 1
+        asked = {"number": number, "now": now}
+        return await self.database.write(lambda connection: connection.execute(_ASK_CANCEL, asked).rowcount == 1)
 
     async def cancel_requests(self, numbers: Collection[int]) -> list[Job]:
         """The jobs of these lanes with a cancel request that can stop without a request to the provider."""
@@ -279,15 +278,17 @@ class JobStore:
         Returns:
             How many were deleted.
         """
-        async with self.database.writing() as connection:
-            deleted = (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+
+        def delete_some(connection: Connection) -> int:
+            deleted = connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit}).rowcount
             if deleted < limit:  # the last ones: batches are looked through once, and not for every part of the jobs
-                await self.group.batches.delete_old(connection, before)
+                self.group.batches.delete_old(connection, before)
             return deleted
 
+        return await self.database.write(delete_some)
+
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
-        async with self.database.reading() as connection:
-            return (await connection.execute(statement, parameters)).all()
+        return await self.database.read(lambda connection: connection.execute(statement, parameters).all())
 
     async def _conflict(self, update: JobUpdate) -> tuple[int, str]:
         """The update's job, and the reason: which other job has its handle."""

@@ -55,6 +55,16 @@ def encode(rows: Sequence[Sequence[object]]) -> str:
     return _to_json([[storable(v) if isinstance(v, str) else v for v in row] for row in rows])
 
 
+def encode_row(row: Sequence[object]) -> str:
+    """One row as :func:`encode` writes it, for :func:`joined`."""
+    return encode((row,))[1:-1]
+
+
+def joined(rows: Sequence[str]) -> str:
+    """Rows of :func:`encode_row` as one parameter of :func:`rows_of`."""
+    return f"[{','.join(rows)}]"
+
+
 def storable(text: str) -> str:
     """The text as both databases accept it: NUL, and lone surrogates, which are not UTF-8, become U+FFFD."""
     if text.isascii() and "\0" not in text:
@@ -82,8 +92,8 @@ def _member(dialect: str, row: ColumnElement[Any], at: int, kind: TypeEngine[Any
     return cast(row.op("->>")(literal_column(str(at))), kind)
 
 
-def _to_json(rows: Sequence[Sequence[object]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+# Made once: `json.dumps` with options makes an encoder for each call.
+_to_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _is_utf8(text: str) -> bool:

@@ -1,21 +1,33 @@
 """Fixtures that several suites share: migrated, empty databases of both kinds, and buckets."""
 
 import gc
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.compiled_templates import compile_templates_once
 from tests.support.effort import register_profiles
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.s3 import Bucket, S3Server, running_s3
 from tidewaiter.database import migrate
 
 register_profiles()
+compile_templates_once()
 
-# Thousands of tests keep many objects alive, and each full collection looks at all of them.
-gc.set_threshold(100_000, 50, 1000)
+# No test connects to a public host, and for each client OpenSSL would read all authorities of the system.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Leave the thousands of tests out of the collections of garbage, so that full ones are cheap and frequent."""
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # Python waits with a full one until much is new, measured by what the last one has left.
+    gc.set_threshold(10_000, 10, 5)
 
 
 @pytest.fixture(scope="session")

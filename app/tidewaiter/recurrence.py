@@ -6,7 +6,7 @@ job in an hour that is skipped runs right after it, a job in an hour that occurs
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from cronsim import CronSim, CronSimError
 
 from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.secret_params import MASK
 from tidewaiter.domain.windows import Window
 
 MOST_CAUGHT_UP: Final = 1000
@@ -60,7 +61,7 @@ class RecurrenceError(ValueError):
 class Schedule:
     """A recurring job.
 
-    ``params`` may hold date templates, which :meth:`params_at` fills in.
+    ``params`` may hold date templates, which :meth:`params_at` fills in, and has ``***`` in place of ``secrets``.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Schedule:
     zone: ZoneInfo
     params: Mapping[str, Json]
     catch_up: CatchUp
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def ticks_after(self, at: float) -> Iterator[float]:
         """The ticks after an epoch second, in order, without end; none if the expression never matches again."""
@@ -117,6 +119,10 @@ class Schedule:
         """The parameters of a tick's job, with dates in the schedule's time zone in place of templates."""
         moment = datetime.fromtimestamp(tick_at, self.zone)
         return {name: _filled(value, partial(_date_text, moment=moment)) for name, value in self.params.items()}
+
+    def with_secrets(self, params: Mapping[str, Json]) -> dict[str, Json]:
+        """The parameters with the schedule's secrets in their places, for a job to be submitted."""
+        return {name: self.secrets.get(name, value) if value == MASK else value for name, value in params.items()}
 
     def key_at(self, tick_at: float) -> str:
         """The unique key of a tick's job: several daemons that see the tick make one job."""

@@ -41,7 +41,8 @@ class _Salesforce:
         if (form["grant_type"], form["client_id"], form["client_secret"]) != ("client_credentials", "key", SECRET):
             return web.json_response({"error": "invalid_client"}, status=400)
         self._tokens += 1
-        return web.json_response({"access_token": f"session-{self._tokens}", "token_type": "Bearer"})
+        token = {"access_token": f"session-{self._tokens}", "token_type": "Bearer"}
+        return web.json_response({**token, "instance_url": f"http://{request.host}"})
 
     def _signed(self, request: web.Request, asked: str) -> None:
         self.asked.append(asked)

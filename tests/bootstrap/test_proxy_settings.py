@@ -153,6 +153,15 @@ def test_the_environment_is_asked_for(tmp_path: Path) -> None:
     assert PASSWORD not in fault.reason
 
 
+def test_a_bucket_has_no_source_address(tmp_path: Path) -> None:
+    """Its library has no such option, so the two are refused together; a folder is none of that."""
+    table = '[network]\nsource_address = "127.0.0.1"\n'
+    assert faults_of(load(write(tmp_path, table), {})) == ()
+    (fault,) = faults_of(load(write(tmp_path, f'{table}[storage]\nurl = "s3://exports"\n'), {}))
+    assert fault.key == "network.source_address"
+    assert fault.reason.startswith("cannot be used with a bucket")
+
+
 @pytest.mark.parametrize(
     ("table", "key", "reason"),
     [

@@ -7,7 +7,7 @@ import sys
 from tidewaiter.cli.main import main
 from tidewaiter.database.refresh_token_store import Beginning, RefreshTokenStore
 
-MOMENTS = ("before mark", "after mark", "after reply", "after commit")
+MOMENTS = ("before mark", "after mark", "after departure", "after reply", "after commit")
 
 
 def _die() -> None:
@@ -18,6 +18,7 @@ class _DyingStore:
     """The methods of the store, with an end before or after one of them."""
 
     begin = RefreshTokenStore.begin
+    depart = RefreshTokenStore.depart
     finish = RefreshTokenStore.finish
 
 
@@ -32,6 +33,12 @@ def prepare(moment: str) -> None:
             _die()
         return begun
 
+    async def depart(self: RefreshTokenStore, account: str, version: int) -> bool:
+        departed = await _DyingStore.depart(self, account, version)
+        if moment == "after departure":
+            _die()
+        return departed
+
     async def finish(self: RefreshTokenStore, account: str, version: int, token: str | None) -> bool:
         if moment == "after reply":
             _die()
@@ -41,6 +48,7 @@ def prepare(moment: str) -> None:
         return ended
 
     RefreshTokenStore.begin = begin  # type: ignore[method-assign]
+    RefreshTokenStore.depart = depart  # type: ignore[method-assign]
     RefreshTokenStore.finish = finish  # type: ignore[method-assign]
 
 

@@ -1,10 +1,6 @@
 """kill -9 at each request of a job whose files come from lists while its remote job runs: each file lands whole."""
 
-import asyncio
 import json
-import os
-import signal
-import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,13 +8,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.support.doomed_daemon import DoomedDaemon, stored_job
 from tests.support.scripted_provider import Answer, answering, config_for, open_provider
-from tidewaiter.clock import SystemClock
-from tidewaiter.database import migrate
-from tidewaiter.database.engine import Database
-from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneStore
-from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
+from tidewaiter.domain.job import State
 
 SPEC = """
 [operations.report.submit]
@@ -50,20 +42,16 @@ GROUPS = {"g1": ("a", "b"), "g2": ("c",)}
 
 
 @dataclass(slots=True)
-class World:
-    """The provider, and the daemon that dies at one of its requests; ``polls`` is the clock of the remote job."""
+class Provider:
+    """The provider; ``polls`` is the clock of the remote job, ``asked`` counts the requests for each file."""
 
-    folder: Path
-    line: str
-    after_reply: bool
     polls: int = 0
     asked: Counter[str] = field(default_factory=Counter)
-    daemon: asyncio.subprocess.Process | None = None
-    killed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def answers(self) -> dict[str, Answer]:
-        every = {
+        """By method and path."""
+        return {
             "POST /reports": answering({"id": "r1"}),
             "GET /reports/r1": self._status,
             "GET /reports/r1/groups": self._groups,
@@ -71,34 +59,6 @@ class World:
             "GET /groups/g2": self._group,
             "POST /files": self._file,
         }
-        return {line: self._deadly(answer) if line == self.line else answer for line, answer in every.items()}
-
-    async def start(self) -> None:
-        """A daemon in a process of its own."""
-        with (self.folder / "daemon.log").open("ab") as log:
-            self.daemon = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tidewaiter.cli.main", "serve", cwd=self.folder, stdout=log, stderr=log,
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-            )  # fmt: skip
-
-    def shoot(self) -> None:
-        """SIGKILL, by process id."""
-        if self.daemon is not None and self.daemon.returncode is None:
-            os.kill(self.daemon.pid, signal.SIGKILL)
-        self.killed.set()
-
-    def _deadly(self, answer: Answer) -> Answer:
-        async def deadly(request: web.Request) -> web.StreamResponse:
-            response = await answer(request)
-            if self.killed.is_set():
-                return response
-            if self.after_reply:
-                await response.prepare(request)
-                await response.write_eof()
-            self.shoot()
-            return response
-
-        return deadly
 
     async def _status(self, _: web.Request) -> web.StreamResponse:
         self.polls += 1
@@ -122,16 +82,6 @@ def _manifests(folder: Path) -> list[Path]:
     return list(folder.glob("landed/**/manifest.json"))
 
 
-async def _end_of(jobs: JobStore, number: int) -> Job:
-    async with asyncio.timeout(60):
-        while True:
-            job = await jobs.get(number)
-            assert job is not None
-            if job.state in (*TERMINAL, State.PARKED):
-                return job
-            await asyncio.sleep(0.05)
-
-
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("line", "after_reply"),
@@ -147,32 +97,21 @@ async def _end_of(jobs: JobStore, number: int) -> Job:
 )
 async def test_a_kill_at_each_request(tmp_path: Path, sqlite_url: str, line: str, *, after_reply: bool) -> None:
     """The next daemon goes on: nothing is submitted twice, and a file is asked for again only if its row was lost."""
-    world = World(tmp_path, line, after_reply)
-    async with open_provider(world.answers) as shop:
+    provider, daemon = Provider(), DoomedDaemon(tmp_path, after_reply)
+    answers = provider.answers
+    answers[line] = daemon.at(answers[line])
+    async with open_provider(answers) as shop, stored_job(sqlite_url) as stored:
         config_for(tmp_path, SPEC, shop.url, sqlite_url)
         file = tmp_path / "tidewaiter.toml"
         file.write_text(file.read_text().replace("[worker]", "[worker]\nlease_s = 2"))
-        await asyncio.to_thread(migrate.upgrade, sqlite_url)
-        database = Database.open(sqlite_url, clock := SystemClock())
-        jobs, lanes = JobStore(database), LaneStore(database)
-        await lanes.ensure({"shop": 1})
-        (lane,) = await lanes.ids("shop")
-        added, _ = await jobs.add(NewJob("shop", "report", {}, 3600.0), lane, clock.now())
         try:
-            await world.start()
-            async with asyncio.timeout(60):
-                await world.killed.wait()
-            assert world.daemon is not None
-            await world.daemon.wait()
+            await daemon.run_to_its_death()
             assert _manifests(tmp_path) == []
-            await world.start()
-            job = await _end_of(jobs, added.id)
-            artifacts = await jobs.artifacts(added.id)
+            await daemon.start()
+            job = await stored.end()
+            artifacts = await stored.store.artifacts(stored.number)
         finally:
-            world.shoot()
-            if world.daemon is not None:
-                await world.daemon.wait()
-            await database.close()
+            await daemon.kill()
     assert (job.state, job.reason) == (State.SUCCEEDED, None)
     assert shop.times("POST /reports") == 1
     landed = {one.label: (tmp_path / "landed" / one.key).read_text() for one in artifacts}
@@ -180,5 +119,5 @@ async def test_a_kill_at_each_request(tmp_path: Path, sqlite_url: str, line: str
     (manifest,) = _manifests(tmp_path)
     assert [one["label"] for one in json.loads(manifest.read_text())["artifacts"]] == ["a", "b", "c"]
     assert len(list(manifest.parent.iterdir())) == 4
-    assert max(world.asked.values()) <= 2
-    assert "Traceback" not in (tmp_path / "daemon.log").read_text()
+    assert max(provider.asked.values()) <= 2
+    assert "Traceback" not in daemon.log

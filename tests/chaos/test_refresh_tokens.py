@@ -121,7 +121,7 @@ async def test_killed_in_a_renewal(moment: str, kind: str, tmp_path: Path, reque
         assert api.sent == sent
         await run.let_time_pass()
         async with run.daemon():
-            if moment in {"after mark", "after reply"}:
+            if moment in {"after departure", "after reply"}:
                 assert "or resume the account to try the stored one" in await run.paused()
                 assert api.sent == sent
                 await run.resume()

@@ -51,6 +51,7 @@ def test_keys_from_the_first_to_the_last(shell: CommandShell, tmp_path: Path) ->
     new = new_key()
     (tmp_path / "links.key").write_text(f"{new}\n{old}\n")
     counts = {"written": 1, "unreadable": 0, "refresh_tokens": 0, "unreadable_refresh_tokens": 0}
+    counts |= {"secret_parameters": 0, "unreadable_secret_parameters": 0}
     assert json.loads(shell("db", "rekey", "--json").stdout) == counts
     (tmp_path / "links.key").write_text(old)
     left = shell("db", "rekey", code=ExitCode.FAILED)

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from tests.cli.command_shell import CommandShell
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.providers.provider_registry import Registry
@@ -134,10 +132,14 @@ def test_linting(shell: CommandShell, tmp_path: Path) -> None:
     assert len(faults) == len(lines)
 
 
-@pytest.mark.parametrize("name", Registry.load().names())
-def test_the_examples_of_the_catalogue(shell: CommandShell, name: str) -> None:
-    """The examples inside every built-in spec hold."""
-    assert "as expected" in shell("providers", "test", name).stdout
+def test_the_examples_of_a_spec(shell: CommandShell, tmp_path: Path) -> None:
+    """They are counted, for a built-in spec or a file; tests/providers/examples runs those of the whole catalogue."""
+    source = Registry.load().source("symplify")
+    number = source.count("[[examples]]")
+    wanted = f"symplify: {number} of {number} examples as expected\n"
+    assert shell("providers", "test", "symplify").stdout == wanted
+    (tmp_path / "mine.toml").write_text(source)
+    assert shell("providers", "test", "mine.toml").stdout == wanted
 
 
 def test_an_example_that_does_not_hold(shell: CommandShell, tmp_path: Path) -> None:

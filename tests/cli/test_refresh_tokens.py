@@ -101,7 +101,10 @@ def test_a_person_permits_another_try(rotating: CommandShell) -> None:
     rotating("db", "upgrade")
     begun = _begin(rotating)
     assert isinstance(begun, Begun)
+    assert "resume it again in 3 minutes" in rotating("accounts", "resume", "shop").stdout
     _end(rotating, begun.version, None)
     assert _begin(rotating) == EndUnknown()
-    rotating("accounts", "resume", "shop")
+    resumed = rotating("accounts", "resume", "shop").stdout
+    assert resumed == "its refresh token, which may have been used, is tried with the next login of account shop\n"
+    assert rotating.json("accounts", "resume", "shop")["tries_refresh_token"] is False
     assert isinstance(_begin(rotating), Begun)

@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 
 from tests.support.configurations import faults_of, write
+from tests.support.json_schemas import validator_of
 from tidewaiter.config import load
 from tidewaiter.config.json_schema import config_schema
 from tidewaiter.domain.networks import network_of
@@ -50,7 +50,7 @@ def test_what_it_may_be(tmp_path: Path, value: str, written: object, private_ok:
     for table in (config.accounts["shop"], config.notifications["ops"]):
         assert (table.allow_private, table.private_ok) == (written, private_ok)
     raw: Any = json.loads(json.dumps(written))
-    jsonschema.validate({"accounts": {"shop": {"provider": "x", "allow_private": raw}}}, config_schema())
+    validator_of(config_schema()).validate({"accounts": {"shop": {"provider": "x", "allow_private": raw}}})
 
 
 @pytest.mark.parametrize(

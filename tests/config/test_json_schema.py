@@ -1,12 +1,13 @@
 """The JSON Schema for editors is valid, accepts right configurations and refuses wrong ones."""
 
 import tomllib
+from functools import cache
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from tests.support.configurations import FULL, uncommented
+from tests.support.json_schemas import validator_of
 from tidewaiter.config.json_schema import config_schema
 from tidewaiter.config.sample import sample
 from tidewaiter.config.table_keys import every_table
@@ -14,19 +15,24 @@ from tidewaiter.providers.provider_registry import Registry
 
 REGISTRY = Registry.load()
 SCHEMA = config_schema([REGISTRY.get(name) for name in REGISTRY.names()])
-VALIDATOR = Draft202012Validator(SCHEMA)
+
+
+@cache
+def _validator() -> Any:
+    return validator_of(SCHEMA)
 
 
 def faults(text: str) -> list[tuple[str, str]]:
     """What the schema finds in a TOML text: where, and why."""
     return [
-        (".".join(map(str, error.absolute_path)), error.message) for error in VALIDATOR.iter_errors(tomllib.loads(text))
+        (".".join(map(str, error.absolute_path)), error.message)
+        for error in _validator().iter_errors(tomllib.loads(text))
     ]
 
 
 def test_it_is_a_schema() -> None:
     """The schema itself is one of the dialect that it names."""
-    Draft202012Validator.check_schema(SCHEMA)
+    validator_of(SCHEMA)
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -121,9 +127,8 @@ def account_of(name: str) -> Any:
 
 def test_without_providers() -> None:
     """Where no provider is known the schema takes any account."""
-    schema = config_schema()
-    Draft202012Validator.check_schema(schema)
-    assert Draft202012Validator(schema).is_valid(tomllib.loads('[accounts.a]\nprovider = "p"\nsettings = { x = 1 }'))
+    validator = validator_of(config_schema())
+    assert validator.is_valid(tomllib.loads('[accounts.a]\nprovider = "p"\nsettings = { x = 1 }'))
 
 
 def test_editors_find_it() -> None:

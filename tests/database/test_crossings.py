@@ -6,10 +6,12 @@ from sqlalchemy import Connection, text
 from tests.database.query_plans import statements_run
 from tests.support.database_counts import DatabaseCounts, counting
 from tests.support.database_engines import writing_engine
-from tests.support.stored_jobs import OWNER, StandingClock, Stores, artifact
+from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact
 from tidewaiter.database.engine import Database
+from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.trends import TrendStep
 
 LINK = Link("https://files.example.com/0.csv")
 _FILES = (artifact(0), artifact(1))
@@ -44,6 +46,27 @@ async def test_a_poll_that_was_not_yet_is_one_slim_statement(stores: Stores) -> 
     (statement,) = [one for one, _ in statements if not one.startswith("BEGIN")]
     assert "polls=" in statement
     assert "links" not in statement
+
+
+async def test_a_group_is_one_round_trip(postgres_url: str) -> None:
+    """On PostgreSQL polls, moves and landed files are one statement, which is a transaction by itself."""
+    database = Database.open(postgres_url, StandingClock())
+    stores = await Stores.set_up(database)
+    fetching = await stores.accepted(await stores.polling("f"), o.Ready((LINK,)))
+    polling, moving = await stores.polling("p"), await stores.add()
+    group = [
+        stores.update(fetching, o.Stored(_FILES)),
+        stores.update(polling, o.Pending("PENDING")),
+        stores.update(moving, o.Intended("intent")),
+    ]
+    with counting() as counts:
+        result = await stores.jobs.record(group, OWNER)
+    assert result.accepted == {fetching.id, polling.id, moving.id}
+    assert (counts.statements, counts.commits) == (1, 0)
+    assert [one.key for one in await stores.jobs.artifacts(fetching.id)] == [one.key for one in _FILES]
+    assert len(await stores.jobs.history(moving.id)) == 2
+    assert (await TrendStore(database).operations(TrendStep.DAY, 1, NOW))[0].sums.landed == 1
+    await database.close()
 
 
 async def test_a_failed_function_leaves_nothing(sqlite_url: str) -> None:

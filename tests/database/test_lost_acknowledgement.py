@@ -16,6 +16,7 @@ from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
+from tidewaiter.domain.notification import Subscription
 from tidewaiter.domain.trends import TrendStep
 
 
@@ -67,21 +68,25 @@ class TroubledConnection(aiosqlite.Connection):
 
 @dataclass(slots=True)
 class NetworkTrouble:
-    """A line to PostgreSQL that is cut when the client says a certain word."""
+    """A line to PostgreSQL that is cut when the client says a certain word.
+
+    A group is one statement there; ``in_parts`` is for groups that are a transaction of many.
+    """
 
     line: Line
+    in_parts: bool
 
     def lose_acknowledgement(self) -> None:
-        self.line.cut_after = b"COMMIT\0"
+        self.line.cut_after = b"COMMIT\0" if self.in_parts else b"UPDATE jobs"
 
     def lose_commit(self) -> None:
-        self.line.cut_after = b"UPDATE jobs"
+        self.line.cut_before = b"COMMIT\0" if self.in_parts else b"UPDATE jobs"
 
     def end(self) -> None:
-        self.line.cut_after = None
+        self.line.cut_after = self.line.cut_before = None
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql in parts"])
 async def troubled(
     request: pytest.FixtureRequest, clock: StandingClock, tmp_path: Path
 ) -> AsyncIterator[tuple[Stores, Trouble]]:
@@ -98,10 +103,13 @@ async def troubled(
             line = await stack.enter_async_context(Line(postgres.socket).open())
             name = postgres.create()
             stack.callback(postgres.drop, name)
-            trouble = NetworkTrouble(line)
+            trouble = NetworkTrouble(line, request.param != "postgresql")
             database = Database.open(line.url(name), clock)
         stack.push_async_callback(database.close)
-        yield await Stores.set_up(database), trouble
+        reported = (
+            [Subscription("everything", frozenset(State), None)] if request.param == "postgresql in parts" else []
+        )
+        yield await Stores.set_up(database, reported), trouble
 
 
 async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:

@@ -22,9 +22,8 @@ async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
     await fill(stores)
     lane = stores.lane.id
     for work in (
-        lambda: stores.jobs.due(lane, Track.ASK, NOW + 500.0, 100),
+        lambda: stores.due(Track.ASK, NOW + 500.0, 100),
         lambda: stores.jobs.next_due([lane]),
-        lambda: stores.jobs.next_due_after(lane, Track.FETCH, NOW),
         stores.jobs.oldest_due,
     ):
         plan = await plan_of(stores, work)
@@ -53,7 +52,7 @@ async def test_callbacks_are_looked_up(stores: Stores) -> None:
 async def test_group_commit_looks_up_each_job(stores: Stores) -> None:
     """A group is written by the jobs' ids, whatever its size."""
     await fill(stores)
-    found = await stores.jobs.due(stores.lane.id, Track.ASK, NOW + 1e6, 200)
+    found = await stores.due(Track.ASK, NOW + 1e6, 200)
     staying = [stores.update(job, o.Pending("running")) for job in found[:100]]
     moving = [stores.update(job, o.Ready()) for job in found[100:]]
     for group in (staying, moving):
@@ -126,7 +125,12 @@ async def test_a_batch_of_others_is_looked_up(stores: Stores) -> None:
     async with stores.database.writing() as connection:
         await connection.execute(text("UPDATE jobs SET batch = 'march'"))
     batches = BatchStore(stores.database, Scope(frozenset({"acme"})))
-    plan = await plan_of(stores, lambda: batches.shared_with_others(["march"]))
+
+    async def look() -> None:
+        async with stores.database.reading() as connection:
+            await connection.run_sync(batches.shared_with_others, ["march"])
+
+    plan = await plan_of(stores, look)
     assert not walks(plan), plan
     assert "(batch=? AND account=?" in plan or "(account = lanes.account)" in plan, plan
 

@@ -37,7 +37,22 @@ async def _begin(store: RefreshTokenStore, configured: str = "rt-0", *, reuse: b
 async def _begun(store: RefreshTokenStore, configured: str = "rt-0") -> int:
     begun = await _begin(store, configured)
     assert isinstance(begun, Begun)
+    assert await store.depart("shop", begun.version)
     return begun.version
+
+
+async def test_a_mark_that_has_not_departed(store: RefreshTokenStore, database: Database) -> None:
+    """The token was not sent: when the mark is old, the next renewal has it, and the first one cannot depart."""
+    first = await _begin(store)
+    assert isinstance(first, Begun)
+    assert await _begin(store) == Busy()
+    await _age(database, LONGEST_RENEWAL_S + 5)
+    second = await _begin(store)
+    assert isinstance(second, Begun)
+    assert (second.token, second.version) == (first.token, first.version + 1)
+    assert not await store.depart("shop", first.version)
+    assert await store.depart("shop", second.version)
+    assert not await store.depart("shop", second.version), "once"
 
 
 async def _age(database: Database, seconds: float) -> None:

@@ -1,6 +1,7 @@
 """The last tick of each schedule, on both databases."""
 
 from tidewaiter.database.engine import Database
+from tidewaiter.database.run_store import RunStore
 from tidewaiter.database.schedule_store import SchedulePause, ScheduleProgress, ScheduleStore
 
 
@@ -43,5 +44,7 @@ async def test_a_pause_is_kept(database: Database) -> None:
         "nightly": ScheduleProgress(200.0, 8, SchedulePause(150.0, "ada", "repairs")),
         "new": ScheduleProgress(180.0, None, SchedulePause(180.0, "ada", None)),
     }
-    await store.resume("nightly")
+    await store.resume("nightly", 300.0)
+    await store.resume("nightly", 400.0)
     assert (await store.progress())["nightly"] == ScheduleProgress(200.0, 8)
+    assert (await RunStore(database).last_runs())["nightly"].resumed_at == 300.0

@@ -12,6 +12,7 @@ from tests.support.byte_servers import answering, reply, serving
 from tests.support.doctor_run import consulted
 from tidewaiter.clock import SystemClock
 from tidewaiter.database import migrate
+from tidewaiter.database.sealing import new_key
 from tidewaiter.doctor.findings import CheckStatus
 from tidewaiter.emulators.oneall import OneAllEmulator
 from tidewaiter.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
@@ -158,7 +159,12 @@ async def test_offline(tmp_path: Path) -> None:
     assert {subject for subject, _ in found} == {"database", "storage"}
     remote = '[database]\nurl = "postgresql://nowhere.invalid/x"\n[storage]\nurl = "s3://nowhere"\n'
     found = await consulted(tmp_path, remote, offline=True)
+    plain = found.pop(("database", "links"))
+    assert plain.status is CheckStatus.INFO
+    assert "key_file" in plain.message
     assert {one.message for one in found.values()} == {"not checked (--offline)"}
+    found = await consulted(tmp_path, remote.replace("[storage]", f'key = "{new_key()}"\n[storage]'), offline=True)
+    assert ("database", "links") not in found
     assert set(found) == {("database", "database"), ("storage", "storage")}
 
 

@@ -85,6 +85,19 @@ def test_a_passing_failure_just_before_the_deadline_is_no_failure_of_the_job() -
         assert after.reason == "submitting, because the reused remote job is of no use: FATAL"
 
 
+@pytest.mark.parametrize("unreadable", [o.Retry("its JSON is broken"), o.Unmapped("HTTP 200: {}")])
+def test_polls_that_nobody_can_read_end_the_reuse(unreadable: o.Outcome) -> None:
+    """After eight in a row the job makes its own remote job; a poll that says pending begins the count again."""
+    polled, seen = reused(), []
+    for _ in range(8):
+        polled = step(polled, unreadable)
+        seen.append(polled.state)
+    assert seen == [*[State.POLLING] * 7, State.QUEUED]
+    assert str(polled.reason).startswith("submitting, because the reused remote job is of no use: ")
+    assert step(reused(failures=7), o.Pending()).failures == 0
+    assert step(reused(failures=50).but(submits=1), unreadable).state is State.POLLING
+
+
 def test_a_duplicate_is_not_reused() -> None:
     """The job has submitted: what the provider says about the remote job is about that submit."""
     assert step(job(State.POLLING, shared=True, submits=1), o.Refused("no")).state is State.FAILED

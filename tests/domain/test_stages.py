@@ -141,13 +141,15 @@ def test_lost_links_start_nothing() -> None:
     assert (again.state, again.stage, again.kept) == (State.QUEUED, None, {})
 
 
-def test_an_adopted_or_shared_remote_job_is_started() -> None:
-    """Whether it runs already, the rules of the start say."""
+def test_an_adopted_remote_job_is_started_and_a_duplicate_is_not() -> None:
+    """The adopted one is ours. Of a duplicate nobody knows whether it runs already, and a second start may do harm."""
     adopted = step(at(State.RECONCILING, "submit", handle=None), o.Adopted("h"), STAGED)
     assert (adopted.state, adopted.stage) == (State.STARTING, "enqueue")
     shared = step(at(State.SUBMITTING, "submit", handle=None), o.Duplicate("h"), STAGED)
-    assert (shared.state, shared.stage, shared.shared) == (State.STARTING, "enqueue", True)
-    assert step(shared, o.Intended("k"), STAGED).shared
+    assert (shared.state, shared.stage, shared.shared) == (State.POLLING, None, True)
+    unnamed = step(at(State.SUBMITTING, "submit", handle=None), o.Duplicate(None), STAGED)
+    found = step(unnamed, o.Adopted("h"), STAGED)
+    assert (found.state, found.stage, found.shared) == (State.POLLING, None, True)
 
 
 def test_a_remote_job_that_is_gone_is_made_anew() -> None:

@@ -328,6 +328,18 @@ def test_the_last_progress_is_not_that_of_a_job_that_fetches_or_has_ended() -> N
     assert step(polling, o.Stored((ARTIFACT,), "DONE")).progress is None
 
 
+def test_a_parked_job_is_cancelled_with_its_remote_job() -> None:
+    """If the handle is known and the provider can cancel; a deadline that has passed meanwhile does not stop that."""
+    cancels = replace(PLAIN, cancels=True)
+    parked = job(State.PARKED, reason="the links were lost", handle="h", deadline_at=NOW - 1)
+    cancelling = step(parked, o.CancelAsked(), cancels)
+    assert (cancelling.state, cancelling.due_at) == (State.CANCELLING, NOW)
+    assert cancelling.deadline_at > NOW
+    assert step(cancelling, o.Cancelled(), cancels).reason == "cancelled on request"
+    assert step(parked, o.CancelAsked()).state is State.CANCELLED
+    assert step(parked.but(handle=None), o.CancelAsked(), cancels).state is State.CANCELLED
+
+
 def test_the_reason_of_a_cancelled_job_is_its_cancelling() -> None:
     """Not the trouble that it had before; of a remote job it says what is known."""
     troubled = job(State.POLLING, reason="HTTP 502", failures=2)

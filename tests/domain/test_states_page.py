@@ -20,7 +20,7 @@ _COUNTERS: list[dict[str, object]] = [
     {},
     {"failures": 50, "crashes": 50, "fetches": 50, "unknowns": 50, "resubmits": 50, "agains": 50},
     {"shared": True},
-    {"shared": True, "fetches": 50},
+    {"shared": True, "fetches": 50, "failures": 50},
     {"cancel_requested": True},
     {"expiries": 50, "expired_at": NOW - 99_000, "submitted_at": NOW},
     {"poll_at": NOW + 50},

@@ -181,14 +181,18 @@ def test_time_grows_with_the_text(piece: str) -> None:
     """Four times the text takes about four times as long, whatever it is made of, and the most is bounded."""
     redactor = Redactor([SECRET, "eyJhbGciOiJIUzI1NiJ9." + "a" * 300, "x" * 16_000])
 
-    def took(length: int) -> float:
+    def took(length: int, enough: float = 0.0) -> float:
+        """The CPU time of the quickest of three attempts; none follows one that is quick enough."""
         text = (piece * (length // len(piece) + 1))[:length]
         best = 1e9
         for _ in range(3):
             begun = time.process_time()
             redactor.clean_quote(text)
             best = min(best, time.process_time() - begun)
+            if best < enough:
+                break
         return best
 
-    assert took(64_000) < 12 * took(16_000) + 0.05
-    assert took(8_000_000) < 12 * took(64_000) + 0.05
+    for length, smaller in ((64_000, 16_000), (8_000_000, 64_000)):
+        most = 12 * took(smaller) + 0.05
+        assert took(length, most) < most

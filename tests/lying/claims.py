@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
+from tests.lying.archives import members_of
 from tests.lying.catalogue import FAULTS
-from tests.lying.plan import PAGED, Fault, Plan
+from tests.lying.plan import ARCHIVES, PAGED, Fault, Plan
 from tests.lying.remote import joined_of
 from tests.lying.run import Ended, manifest_of
 from tidewaiter.domain.job import State
@@ -16,7 +17,7 @@ _SOON_S = 3.0
 _SOON_MOST = 10
 _ALL_MOST = 150
 _MOST_UNKNOWN = 5
-_GONE = ("status-404", "status-410")
+_GONE = ("status-404", "status-410", "fails-for-now")
 
 
 def broken(ended: Ended) -> list[str]:
@@ -39,6 +40,10 @@ def _bytes(ended: Ended) -> Iterator[str]:
             yield f"wrong bytes: {artifact.name} ({artifact.label}) holds {_told(data)}"
         else:
             truth.remove(fitting)
+    if ended.plan.shape in ARCHIVES:
+        landed = {one.label: ended.stored.get(one.name) for one in ended.artifacts}
+        if landed not in [dict(members_of(ended.plan, one)) for one in range(ended.remote.versions[0] + 1)]:
+            yield "wrong bytes: the members are those of no one archive"
     for label, contents in truth:
         yield f"missing file: {label}, which is {_told(next(iter(contents)))}"
 
@@ -124,7 +129,7 @@ def _permitted(ended: Ended) -> bool:
 
 
 def _may_end(plan: Plan, kind: str, fault: Fault) -> bool:
-    if kind in ("cleanup", "cancel"):
+    if kind in ("cleanup", "cancel", "search"):
         return False
     if kind.startswith("file") and fault.name in ("status-401", "status-403"):
         # The provider's own refusal pauses the account, which a person resumes.
@@ -150,9 +155,7 @@ def _asks(ended: Ended) -> Iterator[str]:
 def _posts(ended: Ended) -> Iterator[str]:
     """A submit is never repeated blindly."""
     plan, posts = ended.plan, ended.remote.posts
-    gone = sum(
-        kind in ("poll", "inline") and fault.name in ("status-404", "status-410") for kind, fault in ended.remote.met
-    )
+    gone = sum(kind in ("poll", "inline", "start") and fault.name in _GONE for kind, fault in ended.remote.met)
     for one in posts[:-1]:
         if one == "unclear" and plan.mode == "once":
             yield f"posts: repeated after an unclear answer: {posts}"
@@ -160,6 +163,12 @@ def _posts(ended: Ended) -> Iterator[str]:
             yield f"posts: repeated after an answer that was hard to read: {posts}"
         if one == "accepted" and not gone:
             yield f"posts: repeated after it was accepted: {posts}"
+
+
+def _bodies(ended: Ended) -> Iterator[str]:
+    """Every submit that the provider read had the body that the spec describes."""
+    for wrong in ended.remote.wrong_bodies:
+        yield f"body: {wrong}"
 
 
 def _starts(ended: Ended) -> Iterator[str]:
@@ -194,5 +203,5 @@ def _crashes(ended: Ended) -> Iterator[str]:
 
 
 _CLAIMS: tuple[Callable[[Ended], Iterator[str]], ...] = (
-    _bytes, _manifest, _ends, _asks, _posts, _starts, _secrets, _left, _crashes
+    _bytes, _manifest, _ends, _asks, _posts, _bodies, _starts, _secrets, _left, _crashes
 )  # fmt: skip

@@ -1,9 +1,19 @@
 """An honest server's reply for a file: whole, or the rest of it if a range was requested and still fits."""
 
+import gzip
 import re
 
 from tests.lying.answers import Answer, Request
-from tests.lying.plan import Plan, stored_of
+from tests.lying.archives import archive_of
+from tests.lying.plan import ARCHIVES, Plan, content_of
+
+
+def stored_of(plan: Plan, number: int, version: int) -> bytes:
+    """The bytes as the server has them: an archive, or packed where the file is a packed one."""
+    if plan.shape in ARCHIVES:
+        return archive_of(plan, version)
+    content = content_of(plan, number, version)
+    return gzip.compress(content, mtime=0) if plan.files[number].packed else content
 
 
 def file_answer(plan: Plan, number: int, version: int, request: Request) -> Answer:

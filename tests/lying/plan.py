@@ -1,7 +1,6 @@
 """Plans: one mix of an API's shape, its files, and a finite number of faults, all drawn from one seed."""
 
 import base64
-import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,8 +20,18 @@ SHAPES = (
     "linked",
     "cursor",
     "csv",
+    "staged",
+    "nested",
+    "early",
+    "again",
+    "reuse",
+    "multipart",
+    "xml",
+    "zip",
+    "tar",
+    "gzip",
 )
-"""Where the results are; the more frequent ones have more that can go wrong."""
+"""Where the results are; the more frequent ones have more that can go wrong. From ``staged`` on: one mechanism each."""
 
 EXCHANGES: Mapping[str, tuple[str, ...]] = {
     "list": ("submit", "poll", "file", "file", "file", "cleanup"),
@@ -34,9 +43,23 @@ EXCHANGES: Mapping[str, tuple[str, ...]] = {
     "linked": ("page",),
     "cursor": ("submit", "poll", "page", "page"),
     "csv": ("submit", "poll", "page", "page"),
+    "staged": ("before", "submit", "start", "poll", "file"),
+    "nested": ("submit", "poll", "folders", "folders", "folder", "file"),
+    "early": ("submit", "poll", "poll", "file", "file"),
+    "again": ("submit", "poll", "poll", "file"),
+    "reuse": ("search", "search", "submit", "poll", "file"),
+    "multipart": ("submit", "submit", "poll", "file"),
+    "xml": ("submit", "poll", "poll", "file"),
+    "zip": ("submit", "poll", "file", "file", "file"),
+    "tar": ("submit", "poll", "file", "file", "file"),
+    "gzip": ("submit", "poll", "file", "file"),
 }
 STAGES = ("before", "start")
-"""The exchanges that only the shape ``staged`` has, which is not drawn: see ``test_stages.py``."""
+"""The exchanges that only the shape ``staged`` has."""
+LISTS = frozenset({"list", "nested", "early", "xml"})
+"""The shapes whose files are in a list that announces what they are."""
+ARCHIVES = frozenset({"zip", "tar"})
+"""The shapes whose one file is an archive, of which the members land."""
 PAGED = frozenset({"pages", "linked", "cursor", "csv"})
 UNSUBMITTED = frozenset({"pages", "linked"})
 MEDIA = ("text/csv", "text/csv", "application/xml", "text/html", "application/json", "")
@@ -159,12 +182,6 @@ def content_of(plan: Plan, number: int, version: int) -> bytes:
         rows.append(row % (len(rows), rand.getrandbits(40)))
         grown += len(rows[-1])
     return b"".join((*rows, tail))
-
-
-def stored_of(plan: Plan, number: int, version: int) -> bytes:
-    """The bytes as the server has them: packed where the file is a packed one."""
-    content = content_of(plan, number, version)
-    return gzip.compress(content, mtime=0) if plan.files[number].packed else content
 
 
 def digest_of(name: str, form: str, data: bytes) -> str:

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
+from tests.lying import mechanisms
 from tests.lying.answers import Answer, Request, Script, json_answer
+from tests.lying.archives import members_of
 from tests.lying.catalogue import FAULTS, Exchange
-from tests.lying.files import file_answer
+from tests.lying.files import file_answer, stored_of
 from tests.lying.hops import Hop, Hops
 from tests.lying.origin import Origin
 from tests.lying.pages import page_answer
-from tests.lying.plan import Fault, Plan, content_of, digest_of, stored_of
+from tests.lying.plan import ARCHIVES, LISTS, Fault, Plan, content_of, digest_of
 
 _LAST_SEGMENTS = {
     "login": "login", "inline": "answer", "rows": "page", "url": "resolve", "cancel": "cancel", "file": "file0",
-    "prepare": "before", "begin": "start",
+    "prepare": "before", "begin": "start", "folders": "folders", "made": "search",
 }  # fmt: skip
 
 
@@ -55,6 +57,7 @@ class Remote:
     asked: list[Asked] = field(default_factory=list)
     leaks: list[str] = field(default_factory=list)
     posts: list[str] = field(default_factory=list)
+    wrong_bodies: list[str] = field(default_factory=list)
     starts: list[tuple[str, str]] = field(default_factory=list)
     started: set[str] = field(default_factory=set)
     met: list[tuple[str, Fault]] = field(default_factory=list)
@@ -69,6 +72,10 @@ class Remote:
     _jobs: dict[str, str] = field(default_factory=dict)
     _polls: Counter[str] = field(default_factory=Counter)
     _times: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        if self.plan.shape == "reuse" and mechanisms.is_made_before(self.plan.seed):
+            self._jobs["old"] = ""
 
     @property
     def base(self) -> str:
@@ -98,12 +105,17 @@ class Remote:
         kind = self._kind_of(path, request)
         fault = self._fault_for(kind)
         script = self._honest(kind, path, request).script() if fault is None else self._lie(kind, path, request, fault)
-        if kind == "submit" and fault is None:
-            self.posts.append("accepted")
-        if kind == "start" and fault is None:
-            self.starts.append((path, "accepted"))
+        if kind in ("submit", "start") and fault is None:
+            self._count(kind, path, "refused" if script.note == "401" else "accepted")
         self._note(kind, request, fault, script)
         return script
+
+    def _count(self, kind: str, path: str, clarity: str) -> None:
+        """Remember what is known of a request that must not be repeated blindly."""
+        if kind == "submit":
+            self.posts.append(clarity)
+        else:
+            self.starts.append((path, clarity))
 
     def _note(self, kind: str, request: Request, fault: Fault | None, script: Script) -> None:
         self.asked.append(Asked(self.now(), kind, request, fault, script.note + _end_of(script)))
@@ -122,6 +134,8 @@ class Remote:
         handle = path.rsplit("/", 1)[-1]
         if handle in _LAST_SEGMENTS:
             return _LAST_SEGMENTS[handle]
+        if path.rsplit("/", 2)[-2] == "folders":
+            return "folder"
         if match := re.fullmatch(r"/files/(\d+)", path):
             return f"file{match[1]}"
         is_file = self.plan.shape == "inline" and self._polls[handle] >= self.plan.polls
@@ -136,20 +150,19 @@ class Remote:
     def _lie(self, kind: str, path: str, request: Request, fault: Fault) -> Script:
         self.met.append((kind, fault))
         trick, rand = FAULTS[fault.name], Random(f"{fault.name}-{fault.salt}")
-        if kind == "submit":
+        if kind in ("submit", "start"):
             clarity = trick.of_submit
-            self.posts.append({"harmless": "accepted"}.get(clarity, clarity))
-            if clarity == "refused" or (clarity == "unclear" and fault.salt % 2):
-                answer = json_answer({"id": "never-made"}, 201)
+            if clarity == "refused" or (kind == "submit" and clarity == "unclear" and fault.salt % 2):
+                self._count(kind, path, clarity)
+                answer = json_answer({"id": "never-made"}, 201) if kind == "submit" else json_answer({"ok": True})
                 return trick.play(Exchange(kind, request, answer, rand, self))
-        if kind == "start":
-            clarity = trick.of_submit
-            self.starts.append((path, {"harmless": "accepted"}.get(clarity, clarity)))
-            if clarity == "refused":
-                return trick.play(Exchange(kind, request, json_answer({"ok": True}), rand, self))
         if trick.first is not None:
             trick.first(self, kind)
-        script = trick.play(Exchange(kind, request, self._honest(kind, path, request), rand, self))
+        answer = self._honest(kind, path, request)
+        if kind in ("submit", "start"):
+            known = "accepted" if trick.of_submit == "harmless" else trick.of_submit
+            self._count(kind, path, "refused" if answer.status == 401 else known)
+        script = trick.play(Exchange(kind, request, answer, rand, self))
         self.told[kind] = any(isinstance(piece, bytes) and b"Content-Length" in piece for piece in script.pieces)
         return script
 
@@ -166,6 +179,11 @@ class Remote:
         if kind == "login":
             self.session += 1
             return json_answer({"token": self.token, "ttl": 600})
+        answer = self._in_json(kind, path, request, checked=checked)
+        is_file = kind.startswith("file")
+        return mechanisms.in_xml(answer) if self.plan.shape == "xml" and not is_file else answer
+
+    def _in_json(self, kind: str, path: str, request: Request, *, checked: bool) -> Answer:
         if checked and not kind.startswith("file") and request.fields.get("authorization") != f"Bearer {self.token}":
             return json_answer({"error": "token expired" if self.plan.auth == "session" else "who are you?"}, 401)
         handle = path.split("/")[2] if path.count("/") > 1 else ""
@@ -174,6 +192,8 @@ class Remote:
                 answer = self._make(kind, handle, request)
             case "adopt":
                 answer = json_answer({"jobs": [{"id": name, "key": key} for name, key in self._jobs.items()]})
+            case "search" | "folders" | "folder":
+                answer = mechanisms.listed(self, kind, path, request)
             case "inline" | "answer":
                 answer = file_answer(self.plan, 0, self.versions[0], request)
             case "page":
@@ -200,11 +220,14 @@ class Remote:
             return json_answer({"id": f"p{self.plan.seed}"}, 201)
         if kind == "submit":
             return self._submit(request)
-        assert request.query == {"part": f"p{self.plan.seed}"}
+        if request.query != {"part": f"p{self.plan.seed}"}:
+            return json_answer({"error": "no such part"}, 422)
         self.started.add(handle)
         return json_answer({"ok": True}, 202 if handle in self._jobs else 404)
 
     def _submit(self, request: Request) -> Answer:
+        if (wrong := mechanisms.wrong_body(self.plan.shape, request)) is not None:
+            self.wrong_bodies.append(wrong)
         handle = f"r{len(self._jobs) + 1}"
         self._jobs[handle] = request.fields.get("idempotency-key", "")
         return json_answer({"id": handle}, 201)
@@ -217,15 +240,17 @@ class Remote:
         self._polls[handle] += 1
         if self._polls[handle] <= self.plan.polls:
             status = 202 if self.plan.shape == "inline" else 200
-            return json_answer({"state": "busy"}, status)
+            listed = range(min(self._polls[handle] - 1, len(self.plan.files))) if self.plan.shape == "early" else ()
+            files = {"files": [self.listed_file(number) for number in listed]} if listed else {}
+            return json_answer({"state": "busy", **files}, status)
         self.ready += 1
         if self.plan.shape == "inline":
             return file_answer(self.plan, 0, self.versions[0], request)
-        if self.plan.shape != "list":
+        if self.plan.shape not in LISTS or self.plan.shape == "nested":
             return json_answer({"state": "done"})
         self.lists += 1
         self.listed = self._listing()
-        return json_answer({"state": "done", "files": [self._listed_file(number) for number in self.listed]})
+        return json_answer({"state": "done", "files": [self.listed_file(number) for number in self.listed]})
 
     def _listing(self) -> tuple[int, ...]:
         every = list(range(len(self.plan.files)))
@@ -238,7 +263,8 @@ class Remote:
             Random(self.plan.seed).shuffle(every)
         return tuple(every)
 
-    def _listed_file(self, number: int) -> dict[str, object]:
+    def listed_file(self, number: int) -> dict[str, object]:
+        """A file as lists announce it."""
         file, stored = self.plan.files[number], stored_of(self.plan, number, self.versions[number])
         item: dict[str, object] = {"url": self._url_of(number), "name": file.label}
         if file.size_told:
@@ -263,7 +289,10 @@ class Remote:
 
         A file that changes has several whole contents, of which any is right; a mixture is none of them.
         """
-        numbers = self.listed if self.plan.shape == "list" else (0,)
+        if self.plan.shape in ARCHIVES:
+            every = [members_of(self.plan, version) for version in range(self.versions[0] + 1)]
+            return [(name, frozenset(dict(one)[name] for one in every)) for name, _ in every[0]]
+        numbers = self.listed if self.plan.shape in LISTS else (0,)
         return [
             (
                 self.plan.files[number].label,

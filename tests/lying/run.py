@@ -14,8 +14,10 @@ from random import Random
 from typing import TypeVar
 
 from tests.lying.answers import Answer, Request, Script
+from tests.lying.archives import LARGEST_MEMBER, MOST_MEMBERS
+from tests.lying.mechanisms import UPLOAD
 from tests.lying.origin import listening
-from tests.lying.plan import Plan
+from tests.lying.plan import ARCHIVES, Plan
 from tests.lying.remote import Remote
 from tests.lying.specs import DEADLINE_S, spec_of
 from tests.support.inline_sqlite import connect_inline
@@ -127,7 +129,9 @@ def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
     (folder / "specs").mkdir()
     for remote in remotes:
         (folder / "specs" / f"{remote.plan.spec}.toml").write_text(spec_of(remote.plan))
-    accounts = {
+    (folder / "uploads").mkdir()
+    (folder / "uploads" / "ask.csv").write_bytes(UPLOAD)
+    accounts: dict[str, dict[str, object]] = {
         f"m{remote.plan.seed}": {
             "provider": remote.plan.spec,
             "allow_private": True,
@@ -135,6 +139,12 @@ def _config(folder: Path, remotes: Sequence[Remote]) -> Config:
         }
         for remote in remotes
     }
+    for remote in remotes:
+        account = accounts[f"m{remote.plan.seed}"]
+        if remote.plan.shape == "multipart":
+            account["uploads"] = [str(folder / "uploads")]
+        if remote.plan.shape in ARCHIVES:
+            account["bounds"] = {"most_files": MOST_MEMBERS, "largest_file_bytes": LARGEST_MEMBER}
     return Config.model_validate(
         {
             "database": {"url": f"sqlite:///{folder}/tidewaiter.db"},

@@ -1,6 +1,7 @@
 """Specs: the API of a plan in the language of providers, made of the same tables that operators write."""
 
-from tests.lying.plan import UNSUBMITTED, Plan
+from tests.lying.mechanisms import TEXT
+from tests.lying.plan import ARCHIVES, PAGED, UNSUBMITTED, Plan
 
 LAG_S = 40.0
 DEADLINE_S = 3 * 3600.0
@@ -9,7 +10,16 @@ _HEAD = """
 name = "{name}"
 title = "A server that lies"
 base_url = "${{account.server}}"
-error = ["error", "message"]
+error = {error}
+{reply}
+
+[limits]
+requests = 10000
+period_s = 60
+[limits.headers]
+remaining = "X-Remaining"
+reset = "X-Reset"
+reset_is = "seconds"
 
 [account]
 server = {{ type = "url", help = "the server" }}
@@ -50,9 +60,19 @@ _SUBMIT = """
 [operations.report.submit]
 url = "/jobs"
 headers = { Idempotency-Key = "${intent.key}" }
-json = { kind = "all" }
-handle = "id"
+handle = "PREFIXid"
+BODY
 """
+_BODIES = {
+    "again": """json = { kind = "all" }
+rules = [{ status = 409, json = "error == 'BUSY'", then = "again" }]""",
+    "multipart": """
+[operations.report.submit.multipart]
+fields = { kind = "all" }
+files = { name = "file", from_file = "ask.csv", content_type = "text/csv" }
+""",
+    "xml": f"text = '''{TEXT}'''",
+}
 _ADOPT = """
 [operations.report.adopt]
 url = "/jobs"
@@ -64,25 +84,27 @@ lag_s = 40
 _POLL = """
 [operations.report.poll]
 url = "/jobs/${handle}"
-rules = [{ word = "state", words = { busy = "pending", done = "ready" } }]
+rules = [{ word = "PREFIXstate", words = { busy = "pending", done = "ready", lost = "again" } }]
 """
 _POLL_INLINE = """
 [operations.report.poll]
 url = "/jobs/${handle}"
 rules = [{ status = 202, then = "pending" }, { status = 200, then = "ready" }]
 """
-_RESULTS = {
-    "list": """
-[operations.report.results]
-[[operations.report.results.files]]
-each = "files"
+_LISTED = """
 url = "url"
 label = "name"
 size = "bytes"
 sha256 = "sha256"
 md5 = "md5"
 gzip = "packing == 'GZIP'"
-
+"""
+_RESULTS = {
+    "list": f"""
+[[operations.report.results.files]]
+each = "files"
+{_LISTED}"""
+    + """
 [operations.report.cleanup]
 url = "/jobs/${handle}"
 by_default = true
@@ -101,6 +123,50 @@ keep = { part = "id" }
 name = "begin"
 url = "/jobs/${handle}/begin"
 query = { part = "${kept.part}" }
+[operations.report.results]
+url = "/jobs/${handle}/file"
+label = "report"
+""",
+    "nested": """
+[[operations.report.results.lists]]
+url = "/jobs/${handle}/folders"
+query = { cursor = "${page.next}" }
+items = "folders"
+next = "next"
+values = { folder = "id" }
+[[operations.report.results.lists]]
+url = "/jobs/${handle}/folders/${item.folder}"
+items = "files"
+[operations.report.results.files]
+"""
+    + _LISTED,
+    "early": f"""
+[operations.report.results]
+while_running = "files"
+[[operations.report.results.files]]
+each = "files"
+{_LISTED}""",
+    "xml": f"""
+[[operations.report.results.files]]
+each = "reply.files"
+{_LISTED}""",
+    "again": """
+[operations.report.again]
+times = 3
+wait_s = 60
+[operations.report.results]
+url = "/jobs/${handle}/file"
+label = "report"
+""",
+    "reuse": """
+[operations.report.reuse]
+url = "/made"
+items = "made"
+match = { kind = "all" }
+where = "state == 'done'"
+created = "at"
+within_s = 7200.0
+handle = "id"
 [operations.report.results]
 url = "/jobs/${handle}/file"
 label = "report"
@@ -152,11 +218,22 @@ next = { header = "X-Next" }
 }
 
 
+_RESULTS |= {
+    shape: f'{_RESULTS["url"]}unpack = "{unpack}"\n'
+    for shape, unpack in (("zip", "zip"), ("tar", "tar.gz"), ("gzip", "gzip"))
+}
+_RESULTS["multipart"] = _RESULTS["url"]
+
+
 def spec_of(plan: Plan) -> str:
     """The text of the spec file for a plan; plans with the same ``spec`` have the same text."""
-    media = plan.media if plan.shape not in ("pages", "linked", "cursor", "csv") else ""
+    is_joined = plan.shape in PAGED
+    media = "" if is_joined else "text/csv" if plan.shape in ARCHIVES else plan.media
+    prefix = "reply." if plan.shape == "xml" else ""
     head = _HEAD.format(
         name=plan.spec,
+        error='"reply.error"' if prefix else '["error", "message"]',
+        reply='[reply]\nformat = "xml"\nlists = ["reply.files"]' if prefix else "",
         auth=_AUTH[plan.auth],
         repeatable="true" if plan.mode == "repeatable" else "false",
         media=f'media_type = "{media}"' if media else "",
@@ -164,7 +241,12 @@ def spec_of(plan: Plan) -> str:
     )
     tables = [head]
     if plan.shape not in UNSUBMITTED and plan.shape != "atonce":
-        tables.append(_SUBMIT)
-        tables.append(_POLL_INLINE if plan.shape == "inline" else _POLL)
+        submit = _SUBMIT.replace("BODY", _BODIES.get(plan.shape, 'json = { kind = "all" }'))
+        tables.append(submit.replace("PREFIX", prefix))
+        tables.append(_POLL_INLINE if plan.shape == "inline" else _polled(plan).replace("PREFIX", prefix))
         tables += [_ADOPT] if plan.mode == "adopt" else []
     return "\n".join([*tables, _RESULTS[plan.shape]])
+
+
+def _polled(plan: Plan) -> str:
+    return _POLL if plan.shape == "again" else _POLL.replace(', lost = "again"', "")

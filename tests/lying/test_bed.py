@@ -47,7 +47,8 @@ def test_every_fault_is_drawn() -> None:
     assert {name for name in FAULTS if by_name[name] < 5} == set()
     kinds = {kind for kind, _ in drawn}
     assert kinds == {
-        "login", "submit", "adopt", "poll", "resolve", "page", "inline", "answer", "file", "cleanup", "cancel"
+        "login", "submit", "adopt", "poll", "resolve", "page", "inline", "answer", "file", "cleanup", "cancel",
+        "search", "before", "start", "folders", "folder",
     }  # fmt: skip
 
 

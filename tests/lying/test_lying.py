@@ -1,7 +1,7 @@
 """The property: whatever a server does, landed files are right, and every other job has a reason.
 
-`make test` runs three hundred mixes, `make chaos-short` fifteen hundred, and `make lies FIRST=100000 COUNT=20000`
-others. One alone, with its story: ``python -m tests.lying SEED --shrink 1``.
+`make test-slow` runs three hundred mixes, `make chaos-short` the others of the first fifteen hundred, and
+`make lies FIRST=100000 COUNT=20000` more. One alone, with its story: ``python -m tests.lying SEED --shrink 1``.
 """
 
 from pathlib import Path

@@ -6,15 +6,18 @@ from random import Random
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tests.lying.answers import Answer, Request, Script
-from tests.lying.plan import FilePlan, Plan
+from tests.lying.plan import LISTS, FilePlan, Plan
 
 if TYPE_CHECKING:
     from tests.lying.remote import Remote
 
-JSONS = frozenset({"login", "before", "submit", "adopt", "start", "poll", "resolve", "cleanup", "cancel"})
+JSONS = frozenset(
+    {"login", "search", "before", "submit", "adopt", "start", "poll", "resolve", "folders", "folder", "cleanup"}
+    | {"cancel"}
+)
 FILES = frozenset({"file", "inline", "answer"})
 """Where a file is the body: from a link, in the reply to a poll, in the reply to a submit."""
-GETS = frozenset({"poll", "resolve", "page", "file", "inline", "answer", "adopt"})
+GETS = frozenset({"poll", "resolve", "page", "file", "inline", "answer", "adopt", "search", "folders", "folder"})
 EVERY = JSONS | FILES | {"page"}
 
 Clarity: TypeAlias = Literal["harmless", "maybe", "refused", "unclear"]
@@ -47,12 +50,12 @@ def always(_plan: Plan, _file: FilePlan | None) -> bool:
 
 def announced(plan: Plan, file: FilePlan | None) -> bool:
     """For faults that only an announced size or digest can tell."""
-    return file is not None and file.announced and plan.shape == "list"
+    return file is not None and file.announced and plan.shape in LISTS
 
 
 def proved(plan: Plan, file: FilePlan | None) -> bool:
     """For faults that only an announced digest can tell."""
-    return file is not None and file.proved and plan.shape == "list"
+    return file is not None and file.proved and plan.shape in LISTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Trick:
         fits: whether a correct client can know that something is wrong at all.
         first: changes the remote before the honest answer is made.
         runs: how often in a row it comes at most.
+        own: whether it is of one mechanism only, so that it is drawn more often.
     """
 
     name: str
@@ -82,3 +86,4 @@ class Trick:
     fits: Fits = always
     first: "Callable[[Remote, str], None] | None" = None
     runs: int = 1
+    own: bool = False

@@ -185,7 +185,7 @@ TRICKS = [
         _honest,
         "-",
         first=_expire,
-        fits=lambda plan, _: plan.shape in ("list", "resolve"),
+        fits=lambda plan, _: plan.shape in ("list", "resolve", "nested", "xml"),
     ),
     Trick(
         "session-ends",

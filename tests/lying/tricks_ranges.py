@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from tests.lying.answers import Answer, Script
-from tests.lying.files import start_of
-from tests.lying.plan import stored_of
+from tests.lying.files import start_of, stored_of
 from tests.lying.trick import Exchange, Play, Trick
 
 Lie = Callable[[Exchange, bytes, int], Answer]

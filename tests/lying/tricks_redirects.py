@@ -3,7 +3,7 @@
 from tests.lying.answers import Answer, Script
 from tests.lying.hops import LOGIN_PAGE, STYLES, Hop
 from tests.lying.plan import FilePlan, Plan
-from tests.lying.trick import GETS, Exchange, Trick, announced
+from tests.lying.trick import GETS, JSONS, Exchange, Trick, announced
 
 _REDIRECT = "redirect|html|page|json|303|302|301|307|308"
 
@@ -15,7 +15,7 @@ def _chain(exchange: Exchange) -> Script:
     left = rand.choice((1, 1, 2, 5))
     cookie = "foreign" not in style and "back" not in style and rand.random() < 0.5
     # Credentials are not sent to another host, so only a file can be there.
-    if exchange.kind in ("poll", "resolve", "page", "adopt") and style in ("foreign", "there-and-back"):
+    if exchange.kind in GETS & (JSONS | {"page"}) and style in ("foreign", "there-and-back"):
         style = "path"
     hop = Hop(exchange.kind, exchange.request, left, style, cookie, status=rand.choice((301, 302, 303, 307, 308)))
     return exchange.remote.hops.begin(hop, exchange.remote).script()

@@ -131,6 +131,20 @@ async def test_jobs_of_an_earlier_version(nights: Nights) -> None:
     assert await nights.schedule(_at(3, 5, 15)) == ("failed", HOUR)
 
 
+async def test_what_a_pause_left_out_is_not_missing(nights: Nights) -> None:
+    """With ``skip`` a resumed schedule counts from then; a run that does not come after that is missing as ever."""
+    await nights.land(await nights.tick(_at(2)), _at(2, 5))
+    await nights.schedules.pause("nightly", _at(2, 12), "ada", None)
+    await nights.schedules.resume("nightly", _at(4, 12))
+    await nights.schedules.save_tick("nightly", _at(4), None)
+    assert await nights.schedule(_at(4, 13)) == ("succeeded", 0.0)
+    assert await nights.schedule(_at(5, 5, 15)) == ("succeeded", HOUR)
+    served = replace(NIGHTLY, catch_up=CatchUp.LAST)
+    health = ExportHealth(lambda: {"nightly": served}, nights.stores.database, nights.clock)
+    nights.clock.at = _at(4, 13)
+    assert [one.late_s for one in (await health.reading()).schedules] == [_at(4, 13) - _at(3)]
+
+
 async def test_a_paused_schedule(nights: Nights) -> None:
     """A person knows of it."""
     async with nights.stores.database.writing() as connection:

@@ -200,7 +200,8 @@ class ApiServer:
         if job.lane not in self.epochs:
             lanes = LaneStore(self.database)
             self.epochs |= {
-                lane.id: lane.epoch for lane in await lanes.take(OWNER, 8, 60.0, force=False, accounts=ACCOUNTS)
+                lane.id: lane.epoch
+                for lane in await lanes.take(OWNER, 8, 60.0, force=False, accounts={job.account, *ACCOUNTS})
             }
         for outcome in outcomes:
             now = SystemClock().now()
@@ -237,15 +238,24 @@ def new_job(**changes: object) -> dict[str, Any]:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, database_url: str, *, tokens: bool = False, clock: Clock | None = None, more: str = ""
+    folder: Path,
+    database_url: str,
+    *,
+    tokens: bool = False,
+    clock: Clock | None = None,
+    more: str = "",
+    key_file: str | None = None,
 ) -> AsyncIterator[ApiServer]:
     """The listener, on a free port of the loopback interface; ``more`` is added to its configuration."""
     (folder / "specs").mkdir(exist_ok=True)
     (folder / "specs" / "harbour.toml").write_text(SPEC)
     (folder / "boss.token").write_text(ADMIN)
     (folder / "page.token").write_text(READ)
+    keys = "" if key_file is None else f'key_file = "{key_file}"\n'
     (folder / "tidewaiter.toml").write_text(
-        CONFIG.replace("DATABASE", database_url) + (TOKENS if tokens else "") + more
+        CONFIG.replace("DATABASE", database_url).replace("[storage]", keys + "[storage]")
+        + (TOKENS if tokens else "")
+        + more
     )
     config = load(folder / "tidewaiter.toml", {})
     output = LogOutput()

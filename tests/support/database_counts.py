@@ -55,8 +55,10 @@ def counting() -> Iterator[DatabaseCounts]:
     def stated(*_: object) -> None:
         counts.statements += 1
 
-    def committed(_: object) -> None:
-        counts.commits += 1
+    def committed(connection: Connection) -> None:
+        of_engine: object = connection.dialect._on_connect_isolation_level
+        if "AUTOCOMMIT" not in (of_engine, connection.get_execution_options().get("isolation_level")):
+            counts.commits += 1
 
     def counted(sync: Callable[[int], None]) -> Callable[[int], None]:
         def counting_sync(number: int) -> None:

@@ -24,10 +24,16 @@ class InlineConnection(aiosqlite.Connection):
         path: the database file.
         alive: asked before every call; once it says no, the connection behaves as a dead process: nothing is done any
             more, not even a rollback.
+        factory: the class of the connection beneath.
     """
 
-    def __init__(self, path: str | Path, alive: Callable[[], bool] = _always) -> None:
-        super().__init__(lambda: sqlite3.connect(path), iter_chunk_size=64)
+    def __init__(
+        self,
+        path: str | Path,
+        alive: Callable[[], bool] = _always,
+        factory: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
+        super().__init__(lambda: sqlite3.connect(path, factory=factory), iter_chunk_size=64)
         self._tx = _InlineQueue(alive)  # type: ignore[assignment]  # only put_nowait is used, by aiosqlite and SQLAlchemy
 
     def __await__(self) -> Generator[Any, None, "InlineConnection"]:

@@ -136,6 +136,7 @@ class Line:
     """A telephone line to a server on a socket file, which can be cut at a chosen word.
 
     ``cut_after``: what the client says with this in it still reaches the server, whose answer is lost with the line.
+    ``cut_before``: it does not even reach the server.
     ``silent``: nothing passes any more and nobody hangs up, as in a network that is gone.
     """
 
@@ -143,6 +144,7 @@ class Line:
         self._socket = socket
         self._port = 0
         self.cut_after: bytes | None = None
+        self.cut_before: bytes | None = None
         self.silent = False
         self.cuts = 0
 
@@ -171,6 +173,9 @@ class Line:
         answers = asyncio.ensure_future(self._answer(server, to_client, cut))
         try:
             while data := await _read(client):
+                if self.cut_before is not None and self.cut_before in data:
+                    self.cuts += 1
+                    break
                 if self.cut_after is not None and self.cut_after in data:
                     cut.set()
                 if not self.silent:

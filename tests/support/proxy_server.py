@@ -15,12 +15,14 @@ from tests.support.byte_servers import ReceivedRequest
 class ProxyServer:
     """What a proxy was asked; every name leads to this machine.
 
-    ``user`` and ``password`` are what it wants to hear. ``says`` is sent instead of doing what it was asked.
+    ``user`` and ``password`` are what it wants to hear. ``kinds`` are the kinds of sign-in that it
+    names. ``says`` is sent instead of doing what it was asked.
     ``cut_after`` is how many bytes of the remote it passes on before it dies.
     """
 
     user: str | None = None
     password: str = ""
+    kinds: str = "Basic"
     says: bytes | None = None
     cut_after: int | None = None
     port: int = 0
@@ -76,7 +78,8 @@ async def _serve(proxy: ProxyServer, number: int, reader: asyncio.StreamReader, 
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     asked = ReceivedRequest(method, target, headers, body, number)
     proxy.asked.append(asked)
-    refusal = b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"
+    kinds = f"Proxy-Authenticate: {proxy.kinds}\r\n".encode()
+    refusal = b"HTTP/1.1 407 Who are you\r\n" + kinds + b"Content-Length: 0\r\n\r\n"
     says = proxy.says if proxy.permits(asked) else refusal
     if says is not None:
         writer.write(says)

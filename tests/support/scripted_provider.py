@@ -17,6 +17,7 @@ from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config, load
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.sealing import Seal
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.log import EventLog, configure
 from tidewaiter.services import DAEMON, AccountService, JobService
@@ -180,7 +181,7 @@ async def daemon_for(config: Config) -> AsyncIterator[Running]:
     log: EventLog = configure("json", "info", [], stream=output, strict=True)
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(config.database.url, clock)
-    jobs = JobStore(database)
+    jobs = JobStore(database, seal=Seal(config.database.keys))
     service = JobService(
         accounts,
         jobs,

@@ -129,3 +129,23 @@ async def test_cookies_of_a_login(three: Three) -> None:
     assert again.headers["cookie"] == "new=1"
     await three.client.exchange(WireRequest("GET", f"{three.provider.origin}/result"))
     assert three.provider.asked[-1].headers["cookie"] == "session=s3cret"
+
+
+async def test_fields_that_a_reply_has_named_for_a_link(three: Three) -> None:
+    """The origin of the link gets them, and no other; none of them replaces a field of ours."""
+    named = (("X-Named", "theirs"), ("accept", "theirs"), ("Authorization", "theirs"))
+    three.first.answer = answering(to("/again"), to(f"{three.second.origin}/2"), reply(200, b"file"))
+    three.second.answer = answering(to(f"{three.first.origin}/back"))
+    request = WireRequest("GET", f"{three.first.origin}/f", {"Accept": "text/csv"}, named_headers=named)
+    async with three.client.stream(request, send_auth=True):
+        pass
+    first, again, back = three.first.asked
+    for asked in (first, again):
+        assert asked.headers["x-named"] == asked.headers["authorization"] == "theirs"
+        assert asked.headers["accept"] == "text/csv"
+    assert not {"x-named", "authorization"} & {*three.second.asked[0].headers, *back.headers}
+    at_home = WireRequest("GET", f"{three.provider.origin}/f", {}, named_headers=named)
+    async with three.client.stream(at_home, send_auth=True):
+        pass
+    assert three.provider.asked[0].headers["authorization"] == "Bearer s3cret"
+    assert three.provider.asked[0].headers["x-named"] == "theirs"

@@ -129,6 +129,15 @@ async def test_a_wrong_sign_in(scheme: str, authority: Authority) -> None:
     assert departures == ([True, False] if scheme == "http" else [])
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_sign_in_of_another_kind(scheme: str) -> None:
+    """NTLM and its like need another proxy before this one; the text names the kinds and nothing else of the reply."""
+    async with proxying(user="somebody", kinds="Negotiate, NTLM canary") as proxy, to(proxy) as wire:
+        with pytest.raises(NotSentError, match="a sign-in by NTLM or Negotiate, and only Basic is supported") as caught:
+            await ask(wire, f"{scheme}://{HOST}:4/")
+    assert "canary" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("says", "text"),
     [

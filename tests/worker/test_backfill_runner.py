@@ -16,9 +16,9 @@ from tidewaiter.config import load
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.backfill import Backfill, BackfillPlan, BackfillState
+from tidewaiter.domain.backfill import MOST_PARKED, Backfill, BackfillPlan, BackfillState
 from tidewaiter.domain.batch import EndedBatch
-from tidewaiter.domain.job import Job
+from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.windows import Span
 from tidewaiter.log import configure
@@ -131,6 +131,47 @@ async def test_a_death_between_a_cancellation_and_its_jobs(site: Site) -> None:
     assert (await site.fill()).state is BackfillState.CANCELLED
     assert (await site.api.stored(second.id)).cancel_requested
     assert not (await site.api.stored(again.id)).cancel_requested
+
+
+async def _park(site: Site, number: int) -> None:
+    await site.api.step(number, o.Intended(f"i-{number}"), o.Unknown("lost"), o.Undecidable("lost"))
+
+
+async def test_parked_jobs_hold_no_place(site: Site) -> None:
+    """The other windows go on, up to a number of parked jobs that no single accident makes."""
+    await site.create(replace(PLAN, span=Span("2026-01-01", "2026-02-28", "1d")))
+    await site.runner.serve()
+    for job in await site.live():
+        await _park(site, job.id)
+    await site.runner.serve()
+    assert await site.days() == ["01", "02", "03", "04"]
+    assert (await site.fill()).parked == 2
+    for _ in range(20):
+        for job in await site.live():
+            if job.state is State.QUEUED:
+                await _park(site, job.id)
+        await site.runner.serve()
+    assert ((await site.fill()).parked, len(await site.live())) == (MOST_PARKED, MOST_PARKED)
+    await site.jobs.cancel((await site.live())[0].id, actor=ANN)
+    await site.runner.serve()
+    assert len(await site.live()) == MOST_PARKED + 1
+
+
+async def test_a_person_decides_after_a_cancellation(site: Site) -> None:
+    """A job that parks after its backfill was cancelled, and is adopted, is not cancelled by the next round."""
+    await site.create()
+    await site.runner.serve()
+    first, second = await site.live()
+    await site.api.step(first.id, o.Intended("i"))
+    await site.service.cancel("fill", actor=ANN)
+    await site.runner.serve()
+    await site.api.step(first.id, o.Unknown("lost"), o.Undecidable("lost"))
+    assert (await site.api.stored(first.id)).state is State.PARKED
+    await site.jobs.adopt(first.id, "r-1", actor=ANN)
+    await site.runner.serve()
+    adopted = await site.api.stored(first.id)
+    assert (adopted.state, adopted.cancel_requested) == (State.POLLING, False)
+    assert (await site.api.stored(second.id)).cancel_requested
 
 
 async def test_the_newest_window_first(site: Site) -> None:

@@ -31,6 +31,7 @@ count = "count"
 [operations.report.cancel]
 url = "${handle}"
 """
+NEW = MANIFEST.replace('while_running = "output"', 'while_running = "output"\nonly_new = true')
 _FILES = '[operations.report.results.files]\neach = "output"\nlabel = "type"\n'
 PAGED = MANIFEST.replace(
     _FILES + 'count = "count"\n',
@@ -204,6 +205,54 @@ async def test_other_files_at_each_poll(tmp_path: Path, sqlite_url: str) -> None
         job = await running.run()
         assert await _files(running, job.id) == {"f": "of f"}
     assert export.asked == {"a": 1, "b": 1, "c": 1, "f": 1}
+
+
+@pytest.mark.slow
+async def test_replies_that_list_only_what_is_new(tmp_path: Path, sqlite_url: str) -> None:
+    """The links add up over the polls: an early file that fails once is not listed again, and has landed in the end."""
+    export = Export((202, ("a",)), (202, ()), (202, ("b",)), (200, ("c",)))
+    failing = iter(range(1))
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=500) if next(failing, None) is not None else await export._file(request)
+
+    async with serving(tmp_path, sqlite_url, NEW, export.answers | {"GET /files/a": file}) as (_, running):
+        job = await running.run()
+        assert (job.state, job.reason, job.links) == (State.SUCCEEDED, None, ())
+        assert await _files(running, job.id) == {"a": "of a", "b": "of b", "c": "of c"}
+    assert export.asked == {"a": 1, "b": 1, "c": 1}
+
+
+@pytest.mark.slow
+async def test_a_daemon_that_stops_between_two_polls(tmp_path: Path, sqlite_url: str) -> None:
+    """What earlier replies have listed is stored with the outcome of each poll, and survives the process."""
+    export = Export((202, ("a", "b")), (202, ("x",)), (200, ("c",)))
+    export.held = "x"
+    async with open_provider(export.answers) as shop:
+        config = config_for(tmp_path, NEW, shop.url, sqlite_url)
+        config = config.model_copy(update={"worker": config.worker.model_copy(update={"drain_s": 0.1})})
+        async with daemon_for(config) as running:
+            job = await running.submit()
+            await export.is_held.wait()
+        export.held = None
+        export.hold.set()
+        async with daemon_for(config) as running:
+            job = await running.until(job.id)
+            assert (job.state, job.reason) == (State.SUCCEEDED, None)
+            assert set(await _files(running, job.id)) == {"a", "b", "x", "c"}
+    assert export.asked == {"a": 1, "b": 1, "x": 2, "c": 1}
+    assert export.polls == 3
+
+
+@pytest.mark.slow
+async def test_new_files_without_end(tmp_path: Path, sqlite_url: str) -> None:
+    """A server that lies: its job ends when the links of all replies are more than a job may have."""
+    export = Export(*[(202, (name,)) for name in "abcd"], (200, ()))
+    async with serving(tmp_path, sqlite_url, NEW, export.answers, "bounds = { most_files = 3 }") as (_, running):
+        job = await running.run()
+    assert job.state is State.FAILED
+    assert job.reason is not None
+    assert "the provider lists 4 files, and 3 are permitted" in job.reason
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import base64
 import html
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -69,30 +69,40 @@ def replying(poll: bytes, status: int = 200) -> dict[str, Answer]:
     return {"POST /reports": answering({"id": "r1"}), "GET /reports/r1": answer}
 
 
-LISTED = json.dumps({"state": "DONE", "files": [{"url": f"/f/{number}"} for number in range(240_000)]}).encode()
+def listed(number_of_files: int) -> bytes:
+    """The reply to a poll: the job is ready, with so many files."""
+    return json.dumps(
+        {"state": "DONE", "files": [{"url": f"/f/{number}"} for number in range(number_of_files)]}
+    ).encode()
 
 
 @pytest.mark.parametrize(
     ("poll", "status", "reason"),
     [
-        pytest.param(LISTED, 200, "240000 files, and 10000 are permitted", id="240,000 files"),
-        pytest.param(json.dumps({"error": "https:" * 23_000}).encode(), 200, "the provider says", id="140 kB message"),
-        pytest.param(b"https:" * 1_300_000, 400, "HTTP 400: https:", id="8 MiB that is no JSON"),
+        pytest.param(lambda: listed(240_000), 200, "240000 files, and 10000 are permitted", id="240,000 files"),
         pytest.param(
-            b'{"error":"x",' + b",".join(b'"k%d":%d' % (one, one) for one in range(500_000)) + b"}",
+            lambda: json.dumps({"error": "https:" * 23_000}).encode(), 200, "the provider says", id="140 kB message"
+        ),
+        pytest.param(lambda: b"https:" * 1_300_000, 400, "HTTP 400: https:", id="8 MiB that is no JSON"),
+        pytest.param(
+            lambda: b'{"error":"x",' + b",".join(b'"k%d":%d' % (one, one) for one in range(500_000)) + b"}",
             200,
             "the provider says",
             id="500,000 members",
         ),
-        pytest.param(b"[" * 4_000_000, 200, "values, and 1000000 are permitted", id="deep"),
-        pytest.param(b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 200, "nested too deep", id="nested"),
-        pytest.param(b'{"state":' + b"7" * 1_000_000 + b"}", 200, "a number of 1000000 digits", id="digits"),
-        pytest.param(b'{"state":1e999}', 200, "a number that is too large", id="infinite"),
+        pytest.param(lambda: b"[" * 4_000_000, 200, "values, and 1000000 are permitted", id="deep"),
+        pytest.param(
+            lambda: b'{"error":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 200, "nested too deep", id="nested"
+        ),
+        pytest.param(lambda: b'{"state":' + b"7" * 1_000_000 + b"}", 200, "a number of 1000000 digits", id="digits"),
+        pytest.param(lambda: b'{"state":1e999}', 200, "a number that is too large", id="infinite"),
     ],
 )
-async def test_the_loop_goes_round(poll: bytes, status: int, reason: str, tmp_path: Path, sqlite_url: str) -> None:
+async def test_the_loop_goes_round(
+    poll: Callable[[], bytes], status: int, reason: str, tmp_path: Path, sqlite_url: str
+) -> None:
     """The job fails with a reason, and the event loop was never away for long."""
-    async with serving(tmp_path, sqlite_url, SPEC, replying(poll, status)) as (_, running), watched() as lag:
+    async with serving(tmp_path, sqlite_url, SPEC, replying(poll(), status)) as (_, running), watched() as lag:
         job = await running.run()
     assert job.state is State.FAILED
     assert reason in (job.reason or "")
@@ -127,7 +137,7 @@ async def test_a_file_is_as_large_as_the_account_permits(tmp_path: Path, sqlite_
 @pytest.mark.slow
 async def test_many_files_are_listed_in_pieces(tmp_path: Path, sqlite_url: str) -> None:
     """As many files as are taken are read, stored and begun without holding up the loop."""
-    poll = json.dumps({"state": "DONE", "files": [{"url": f"/f/{number}"} for number in range(10_000)]}).encode()
+    poll = listed(10_000)
     begun = asyncio.Event()
 
     async def first(_: web.Request) -> web.StreamResponse:

@@ -143,6 +143,16 @@ async def test_a_post_whose_answer_is_no_file_is_not_sent_again(tmp_path: Path, 
     assert shop.asked == ["POST /jobs"]
 
 
+async def test_a_post_whose_file_is_refused_fails(tmp_path: Path, sqlite_url: str) -> None:
+    """The submit is done, and the same file would be refused again: there is nothing for a person to find out."""
+    account = "bounds = { largest_file_bytes = 5 }"
+    async with serving(tmp_path, sqlite_url, AT_ONCE, {"POST /jobs": answering(ROWS)}, account) as (shop, running):
+        job = await running.run()
+    assert job.state is State.FAILED
+    assert str(job.reason).startswith("the file in the reply to the submit is refused: ")
+    assert shop.asked == ["POST /jobs"]
+
+
 @pytest.mark.slow
 async def test_a_get_whose_answer_is_no_file_is_sent_again(tmp_path: Path, sqlite_url: str) -> None:
     """By the rules of the submit, for a reply may also say that there is no file."""

@@ -1,11 +1,12 @@
 """Kept values in a whole daemon: they are durable with the job, and belong to one remote job."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import answering, serving
+from tests.support.scripted_provider import answering, config_for, daemon_for, open_provider, serving
 from tidewaiter.domain.job import State
 from tidewaiter.services import DAEMON, RequestError
 
@@ -91,3 +92,53 @@ async def test_a_person_gives_the_values_of_a_lost_reply(tmp_path: Path, sqlite_
         job = await running.until(parked.id, State.SUCCEEDED)
         assert await running.file(job.id) == b"a,b\n"
     assert job.kept == {"folder": "f", "file": "x"}
+
+
+NAMED = """
+[operations.report.submit]
+url = "/reports"
+handle = "id"
+
+[operations.report.poll]
+url = "/reports/${handle}"
+rules = [{ json = "done", then = "ready" }]
+
+[operations.report.results.resolve]
+url = "/reports/${handle}/file"
+link = "url"
+keep = { file = "fileId" }
+
+[operations.report.cleanup]
+url = "/files/${kept.file}"
+"""
+
+
+@pytest.mark.slow
+async def test_the_reply_that_names_the_file_names_what_is_deleted(tmp_path: Path, sqlite_url: str) -> None:
+    """Its value is committed with the file: a daemon that is killed before the deletion has it afterwards."""
+    asked, hold = asyncio.Event(), asyncio.Event()
+
+    async def delete(_: web.Request) -> web.StreamResponse:
+        asked.set()
+        await hold.wait()
+        return web.Response(status=204)
+
+    answers = {
+        "POST /reports": answering({"id": "r1"}),
+        "GET /reports/r1": answering({"done": True}),
+        "GET /reports/r1/file": answering({"url": "/data"}, {"url": "/data", "fileId": "x y"}),
+        "GET /data": answering(b"a,b\n"),
+        "DELETE /files/x y": delete,
+    }
+    async with open_provider(answers) as shop:
+        config = config_for(tmp_path, NAMED, shop.url, sqlite_url, "clean = true")
+        config = config.model_copy(update={"worker": config.worker.model_copy(update={"drain_s": 0.1})})
+        async with daemon_for(config) as running:
+            job = await running.submit()
+            await asked.wait()
+            assert (await running.until(job.id, State.CLEANING)).kept == {"file": "x y"}
+        hold.set()
+        async with daemon_for(config) as running:
+            job = await running.until(job.id)
+    assert (job.state, job.reason, job.fetches) == (State.SUCCEEDED, None, 1)
+    assert (shop.times("GET /reports/r1/file"), shop.times("GET /data")) == (2, 1)

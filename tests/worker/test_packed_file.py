@@ -75,6 +75,20 @@ async def test_a_resolved_link_says_that_its_file_is_packed(tmp_path: Path, sqli
     assert shop.asked == ["GET /where", "GET /file"]
 
 
+@pytest.mark.slow
+async def test_a_lost_link_is_requested_again_in_the_same_step(tmp_path: Path, sqlite_url: str) -> None:
+    """As a page of a list is: one failed reply ends no download."""
+    replies = [answering(b"", status=500), answering({"url": "/file"})]
+
+    async def where(request: web.Request) -> web.StreamResponse:
+        return await replies.pop(0)(request)
+
+    answers = {"GET /where": where, "GET /file": answering(PACKED)}
+    async with serving(tmp_path, sqlite_url, RESOLVED, answers) as (_, running):
+        job = await running.run()
+        assert (job.state, job.fetches) == (State.SUCCEEDED, 1)
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
 async def test_an_encoding_that_nobody_asked_for_is_undone(tmp_path: Path, sqlite_url: str, coding: str) -> None:
     """A server that packs though it was asked for the file as it is does no harm."""

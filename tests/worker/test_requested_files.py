@@ -127,3 +127,39 @@ async def test_a_page_of_html_is_no_file(tmp_path: Path) -> None:
     async with downloading(tmp_path, exactly(page)) as setup:
         outcome = await setup.fails(method="POST", body="x")
         assert outcome == Retry("a page of HTML came in place of the file")
+
+
+NAMED = """
+[operations.report.submit]
+url = "/reports"
+handle = "id"
+
+[operations.report.poll]
+url = "/reports/${handle}"
+rules = [{ json = "parts", then = "ready" }]
+
+[[operations.report.results.files]]
+each = "parts"
+headers = "headers"
+"""
+
+
+async def test_a_file_host_that_quotes_the_fields_named_for_it(tmp_path: Path, sqlite_url: str) -> None:
+    """They are sent, after the links were stored; a quote of them in an error is redacted wherever it is written."""
+    tries = iter(range(2))
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        token = request.headers["X-Token"]
+        return web.Response(status=500 if next(tries) == 0 else 200, text=f"got {token}")
+
+    async with open_provider({"GET /f": file}) as host:
+        parts = {"parts": [{"url": f"{host.url}/f", "headers": {"X-Token": "secret-of-the-host"}}]}
+        answers = {"POST /reports": answering({"id": "r1"}), "GET /reports/r1": answering(parts)}
+        async with serving(tmp_path, sqlite_url, NAMED, answers) as (_, running):
+            job = await running.run()
+            assert (job.state, job.reason) == (State.SUCCEEDED, None)
+            assert set((await _files(running, job.id)).values()) == {b"got secret-of-the-host"}
+            told = [entry.detail for entry in await running.jobs.history(job.id)]
+            lines = json.dumps(await running.logged("job.troubled"))
+    assert "got [redacted]" in json.dumps(told)
+    assert "secret-of-the-host" not in json.dumps(told) + lines

@@ -182,7 +182,7 @@ async def test_a_paused_schedule_rests(site: Site) -> None:
     assert {job.context.schedule for job in await site.jobs.find()} == {"other"}
     (paused,) = site.lines("schedule.paused")
     assert (paused["schedule"], paused["by"], paused["reason"]) == ("last", "ada", "repairs")
-    await site.store.resume("last")
+    await site.store.resume("last", NOW + 2 * HOUR)
     clock = RunningClock(NOW + 2 * HOUR)
     clock.at = NOW + 2 * HOUR - 60.0
     await site.serve(clock, last, other)

@@ -141,7 +141,7 @@ def process(make_process: Callable[[], Process]) -> Process:
 async def _make_old(database: Database) -> None:
     async with database.writing() as connection:
         older = text("UPDATE refresh_tokens SET renewing_since = renewing_since - :seconds")
-        await connection.execute(older, {"seconds": LONGEST_RENEWAL_S})
+        await connection.execute(older, {"seconds": LONGEST_RENEWAL_S + 5})
 
 
 # --- one writer -------------------------------------------------------------------------------------------------------
@@ -322,6 +322,7 @@ async def test_a_reply_that_says_that_nothing_was_used(
 async def test_a_process_that_died(process: Process, database: Database, api: TokenServer) -> None:
     """Its mark holds others up as long as a request may take; then a person decides."""
     await process.store.begin("shop", "canary-rt-0", reuse=False)
+    assert await process.store.depart("shop", 1)
     await _make_old(database)
     failed = await process.lane().failure()
     assert isinstance(failed, o.Unauthorized)
@@ -329,6 +330,17 @@ async def test_a_process_that_died(process: Process, database: Database, api: To
     assert api.sent == []
     await process.store.resume("shop")
     assert (await process.lane().ask()).status == 200
+
+
+async def test_a_process_that_died_before_it_sent_the_token(
+    process: Process, database: Database, api: TokenServer
+) -> None:
+    """Its mark proves that the token was not used, so nobody has to decide; and it sends nothing if it comes back."""
+    await process.store.begin("shop", "canary-rt-0", reuse=False)
+    await _make_old(database)
+    assert (await process.lane().ask()).status == 200
+    assert api.sent == ["canary-rt-0"]
+    assert not await process.store.depart("shop", 1)
 
 
 async def test_nothing_was_sent(process: Process, server: BaseTestServer, api: TokenServer) -> None:

@@ -236,6 +236,30 @@ async def test_the_bound_of_files_counts_all_archives(tmp_path: Path, sqlite_url
 
 
 @pytest.mark.slow
+async def test_the_bound_of_files_counts_members_that_landed_early_once(tmp_path: Path, sqlite_url: str) -> None:
+    """Four files are permitted, two have landed while the job runs, and the next archive has two."""
+    account = "bounds = { most_files = 4 }"
+    first, second = zipped({"a": b"1", "b": b"2"}), zipped({"c": b"3", "d": b"4"})
+    both = [{"url": f"/files/{name}", "name": name} for name in ("1.zip", "2.zip")]
+    one = both[:1]
+    answers = {
+        "POST /jobs": answering({"id": 7}),
+        "GET /jobs/7": answering(
+            {"state": "running", "files": one}, {"state": "running", "files": both}, {"state": "done", "files": both}
+        ),
+        "GET /files/1.zip": answering(first),
+        "GET /files/2.zip": answering(second),
+    }
+    spec = SEVERAL.replace('unpack = "zip"', 'unpack = "zip"\nwhile_running = "files"')
+    async with serving(tmp_path, sqlite_url, spec, answers, account) as (shop, running):
+        job = await running.run()
+        assert (job.state, job.reason) == (State.SUCCEEDED, None)
+        assert [one.label for one in await running.jobs.artifacts(job.id)] == ["a", "b", "c", "d"]
+        assert (await running.outcomes(job.id)).count("PartLanded") == 2
+    assert shop.times("GET /files/") == 2
+
+
+@pytest.mark.slow
 async def test_an_announced_digest_is_that_of_the_archive(tmp_path: Path, sqlite_url: str) -> None:
     """It is compared before anything is unpacked."""
     data = zipped()

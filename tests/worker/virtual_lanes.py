@@ -17,6 +17,7 @@ from tests.support.inline_sqlite import connect_inline
 from tests.support.spec_samples import provider_of
 from tests.support.stored_jobs import new_job
 from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
+from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneStore
@@ -27,6 +28,7 @@ from tidewaiter.log import EventLog, configure
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.due_reader import DueReader
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
@@ -160,7 +162,8 @@ class Site:
         job_log = JobLog(log, self.clock, jobs)
         committer = Committer(jobs, owner, self.clock, log, job_log)
         gate = StorageGate(None, self.clock, log)  # type: ignore[arg-type]  # never shut here
-        parts = LaneParts(executor, jobs, committer, job_log, gate, self.clock, Random(1))
+        due_reader = DueReader(DueStore(self.database), self.clock)
+        parts = LaneParts(executor, jobs, due_reader, committer, job_log, gate, self.clock, Random(1))
         account = provider_of().bind("acme", {})
         built: list[str] = []
 
@@ -183,7 +186,7 @@ class Site:
             clock=self.clock,
             log=log,
         )
-        running = [asyncio.create_task(committer.run()), asyncio.create_task(leases.run())]
+        running = [asyncio.create_task(run()) for run in (committer.run, due_reader.run, leases.run)]
         return Daemon(leases, executor, running, output, log, plan, built)
 
 

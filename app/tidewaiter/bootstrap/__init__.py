@@ -6,6 +6,7 @@ from tidewaiter.bootstrap.account_binding import (
     known_settings,
     read_schedules,
     secrets_of,
+    unsealed_secrets,
     usable_providers,
 )
 from tidewaiter.bootstrap.configured_checks import run_checks
@@ -50,5 +51,6 @@ __all__ = [
     "send_test",
     "serve",
     "subscriptions_of",
+    "unsealed_secrets",
     "usable_providers",
 ]

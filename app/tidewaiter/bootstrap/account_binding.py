@@ -7,11 +7,13 @@ from zoneinfo import ZoneInfo
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.domain.backoff_and_limits import Bounds
+from tidewaiter.domain.secret_params import without_secrets
 from tidewaiter.providers.bound_accounts import BoundAccounts, faulty_among
 from tidewaiter.providers.errors import ParameterError, SettingsError, SpecError, UnknownProviderError
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.value_spec import SettingSpec
+from tidewaiter.providers.steps.parameters import secret_names
 from tidewaiter.recurrence import CatchUp, Schedule
 
 _NEEDS_KEY: Final = (
@@ -113,9 +115,9 @@ def read_schedules(config: Config, accounts: Mapping[str, BoundAccount]) -> dict
     for name, one in config.schedules.items():
         if one.account in config.accounts and one.account not in accounts:
             continue  # its operations are not known until its faults are corrected
-        schedule = Schedule(
-            name, one.account, one.operation, one.cron, ZoneInfo(one.timezone), one.params, CatchUp(one.catch_up)
-        )
+        params, secrets = without_secrets(one.params, _secret_names(accounts, one.account, one.operation))
+        zone, catch_up = ZoneInfo(one.timezone), CatchUp(one.catch_up)
+        schedule = Schedule(name, one.account, one.operation, one.cron, zone, params, catch_up, secrets)
         found[name] = schedule
         faults += _faults_of_schedule(config, accounts, schedule)
     if faults:
@@ -145,7 +147,7 @@ def _faults_of_schedule(
         yield config.fault_at("schedules", schedule.name, "operation", reason=reason)
         return
     try:
-        operation.check_params(schedule.params_at(0.0))
+        operation.check_params(schedule.with_secrets(schedule.params_at(0.0)))
     except ParameterError as error:
         for one in error.faults:
             inside = filter(None, ("params", one.key))
@@ -161,6 +163,32 @@ def known_settings(config: Config) -> dict[str, Mapping[str, SettingSpec]]:
     return {name: registry.get(name).spec.account for name in registry.names()}
 
 
-def secrets_of(accounts: Mapping[str, BoundAccount]) -> set[str]:
-    """Every value that must never be shown."""
-    return {secret for account in accounts.values() for secret in account.auth.secrets}
+def secrets_of(config: Config, accounts: Mapping[str, BoundAccount]) -> set[str]:
+    """Every value of accounts and schedules that must never be shown."""
+    found = {secret for account in accounts.values() for secret in account.auth.secrets}
+    for one in config.schedules.values():
+        found.update(without_secrets(one.params, _secret_names(accounts, one.account, one.operation))[1].values())
+    return found
+
+
+def unsealed_secrets(config: Config) -> Iterator[ConfigFault]:
+    """A warning for each account with secret parameters, if no key encrypts them in the database."""
+    if config.database.keys:
+        return
+    try:
+        accounts = bind_accounts(config, usable_providers(config))
+    except ConfigError:  # reported as faults
+        return
+    for name, account in accounts.items():
+        found = sorted(one for one in account.operations if _secret_names(accounts, name, one))
+        if found:
+            reason = (
+                f"the secret parameters of {', '.join(found)} are stored unencrypted; make a key with "
+                "`tidewaiter db new-key`, and name its file in database.key_file"
+            )
+            yield config.fault_at("accounts", name, reason=reason)
+
+
+def _secret_names(accounts: Mapping[str, BoundAccount], account: str, operation: str) -> frozenset[str]:
+    bound = accounts[account].operations.get(operation) if account in accounts else None
+    return frozenset() if bound is None else secret_names(bound.parts.spec)

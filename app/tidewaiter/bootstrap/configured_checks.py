@@ -145,11 +145,23 @@ def _of_this_machine(
         checks.append(Check("database", "database", lambda notes: check_database(notes, database, clock)))
     else:
         checks.append(Check("database", "database", partial(_note_skipped, "database")))
+    if not config.database.key:
+        checks.append(Check("links", "database", _note_plain_links))
     if config.storage.root is not None or not offline:
         checks.append(Check("storage", "storage", lambda notes: _check_storage(notes, config)))
     else:
         checks.append(Check("storage", "storage", partial(_note_skipped, "storage")))
     return checks
+
+
+async def _note_plain_links(notes: Notes) -> None:
+    notes.add(
+        "links",
+        info(
+            "while files are fetched, their links are stored as the provider sent them, also with a credential in the "
+            "path; `tidewaiter db new-key` makes a key for [database] key_file, which encrypts them"
+        ),
+    )
 
 
 async def _note_skipped(check: str, notes: Notes) -> None:

@@ -20,7 +20,7 @@ from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.notification_store import NotificationStore
-from tidewaiter.database.rekey import rekey, rekey_refresh_tokens
+from tidewaiter.database.rekey import rekey, rekey_refresh_tokens, rekey_secrets
 from tidewaiter.database.schedule_store import ScheduleStore
 from tidewaiter.database.schema_check import is_fresh
 from tidewaiter.database.sealing import Seal
@@ -41,7 +41,7 @@ async def open_job_service(config: Config, log: EventLog, clock: Clock | None = 
     """
     clock = clock or SystemClock()
     accounts = bind_accounts(config, usable_providers(config))
-    log.add_secrets(secrets_of(accounts))
+    log.add_secrets(secrets_of(config, accounts))
     await prepare_database(config)
     database = Database.open(config.database.url, clock)
     try:
@@ -113,16 +113,18 @@ def jobs_of(config: Config, database: Database) -> JobStore:
 
 @dataclass(frozen=True, slots=True)
 class Rekeyed:
-    """How many jobs' links and how many refresh tokens were written again, and how many of each no key decrypts."""
+    """How many jobs' links, refresh tokens and rows with secret parameters were written again, or no key decrypts."""
 
     links: int
     unreadable_links: int
     refresh_tokens: int
     unreadable_refresh_tokens: int
+    secrets: int
+    unreadable_secrets: int
 
 
 async def rekeyed(config: Config, *, decrypt: bool) -> Rekeyed:
-    """Encrypt every stored link and refresh token again, or decrypt the links; see :mod:`tidewaiter.database.rekey`.
+    """Encrypt with the first key again, or decrypt all but the refresh tokens; see :mod:`tidewaiter.database.rekey`.
 
     Raises as :func:`open_job_service` does.
     """
@@ -132,7 +134,8 @@ async def rekeyed(config: Config, *, decrypt: bool) -> Rekeyed:
     try:
         await database.check_schema()
         links = await rekey(database, seal, decrypt=decrypt)
-        return Rekeyed(*links, *await rekey_refresh_tokens(database, seal))
+        secrets = await rekey_secrets(database, seal, decrypt=decrypt)
+        return Rekeyed(*links, *await rekey_refresh_tokens(database, seal), *secrets)
     finally:
         await database.close()
 

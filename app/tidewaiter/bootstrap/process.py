@@ -155,7 +155,7 @@ async def serve(
     """
     stop, reload = stop or asyncio.Event(), asyncio.Event()
     running = LiveConfig(bind(config))
-    log.add_secrets(secrets_of(running.bound.accounts))
+    log.add_secrets(secrets_of(running.bound.config, running.bound.accounts))
     log_faulty_accounts(running.bound, log)
 
     def stopping(number: signal.Signals) -> None:

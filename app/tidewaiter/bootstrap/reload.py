@@ -119,7 +119,7 @@ class Reloader:
         if changes.kept:
             # The old values that stay must fit the new ones.
             new = await asyncio.to_thread(bind, changes.config)
-        self._log.add_secrets(secrets_of(new.accounts))
+        self._log.add_secrets(secrets_of(new.config, new.accounts))
         if changes.kept:
             self._log.emit("config.kept", keys=list(changes.kept))
         specs = old.providers_with_changed_specs(new)

@@ -113,6 +113,13 @@ def read_connections(config: Config) -> tuple[ConnectionSettings, tuple[ConfigFa
         proxies = config.proxies
     except ValueError as error:
         faults.append(config.fault_at("network", "proxy", reason=f"takes the environment's proxies, but {error}"))
+    if config.network.source_address is not None and config.storage.url is not None:
+        # object_store, which obstore is made of, has no such option: ClientConfigKey in its client/mod.rs.
+        reason = (
+            "cannot be used with a bucket, whose library leaves the choice of the address to the system; set it in the "
+            "system's routes instead (`ip route ... src ADDRESS`), and remove the key"
+        )
+        faults.append(config.fault_at("network", "source_address", reason=reason))
     return ConnectionSettings(trust, proxies, config.network.source_address), tuple(faults)
 
 

@@ -124,8 +124,12 @@ def resume(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
     elif resumed.opened:
         lane = resumed.opened[0]
         click.echo(f"account {name} is opened; it was {_until(lane)}: {printable(lane.closed_reason or '')}")
-    else:
+    elif not resumed.tries_token:
         click.echo(f"account {name} was not paused")
+    if resumed.tries_token and not as_json:
+        click.echo(f"its refresh token, which may have been used, is tried with the next login of account {name}")
+    elif (token := resumed.status.refresh_token) is not None and token.renewing and not as_json:
+        click.echo("its refresh token is being renewed; if no process does that any more, resume it again in 3 minutes")
 
 
 async def _ask(invocation: Invocation, request: "Callable[[AccountService], Awaitable[T]]") -> T:

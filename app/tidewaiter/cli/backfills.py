@@ -205,6 +205,7 @@ def _show(one: Backfill, as_json: bool) -> None:
     states = ", ".join(f"{number} {state}" for state, number in one.batch.states.items())
     about = [f"{one.done} of {counted(one.windows, 'window')} done", f"{one.reused} reused"]
     about += [f"jobs: {states}"] if states else []
+    about += [f"{one.parked} parked {'needs' if one.parked == 1 else 'need'} you"] if one.parked else []
     if (end := one.expected_end(now)) is not None:
         about.append(f"expected end {date_and_time(end)} UTC ({ago(end, now)})")
     if one.batch.ended_at is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tidewaiter.bootstrap import faults_of, faults_of_machine, known_settings
+from tidewaiter.bootstrap import faults_of, faults_of_machine, known_settings, unsealed_secrets
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
@@ -35,7 +35,7 @@ def check_config(invocation: Invocation, /, *, file: Path | None, file_only: boo
     if file is not None:
         invocation.config = file
     config, faults = _read(invocation, file_only=file_only)
-    warnings = () if config is None else config_warnings(config, known_settings(config))
+    warnings = () if config is None else (*config_warnings(config, known_settings(config)), *unsealed_secrets(config))
     failed = bool(faults) or (strict and bool(warnings))
     if as_json:
         summary = None if config is None or faults else {**_counts(config), "listens": _listens(config)}

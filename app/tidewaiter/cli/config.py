@@ -109,7 +109,7 @@ def _registry(invocation: Invocation) -> Registry:
 def _secrets_of_accounts(loaded: Config) -> set[str]:
     """The secret settings of the accounts; `check-config` reports accounts with errors."""
     try:
-        return secrets_of(bind_accounts(loaded, usable_providers(loaded)))
+        return secrets_of(loaded, bind_accounts(loaded, usable_providers(loaded)))
     except ConfigError:
         return set()
 

@@ -89,7 +89,7 @@ def check(invocation: Invocation, /, *, as_json: bool) -> None:
 @db.command("new-key", epilog=example("tidewaiter db new-key | install -m 0600 /dev/stdin links.key"))
 @debug_option
 def new_key() -> None:
-    """Print a new key for `[database] key_file`, which encrypts the stored links to files, and refresh tokens.
+    """Print a new key for `[database] key_file`, which encrypts stored links, secret parameters and refresh tokens.
 
     The file has one key per line: the first encrypts, all of them decrypt. To change the key, put the new one on the
     first line, restart every daemon, run `tidewaiter db rekey`, and remove the old one.
@@ -98,18 +98,18 @@ def new_key() -> None:
 
 
 @db.command(epilog=example("tidewaiter db rekey", "tidewaiter db rekey --decrypt"))
-@click.option("--decrypt", is_flag=True, help="Store the links unencrypted, before the key is removed.")
+@click.option("--decrypt", is_flag=True, help="Store all but refresh tokens unencrypted, before the key is removed.")
 @json_option
 @config_option
 @pass_invocation
 def rekey(invocation: Invocation, /, *, decrypt: bool, as_json: bool) -> None:
-    """Encrypt the stored links to files, and refresh tokens, with the first key of `[database] key_file`.
+    """Encrypt stored links, secret parameters and refresh tokens with the first key of `[database] key_file`.
 
     Refresh tokens stay encrypted, also with --decrypt.
 
     The exit code is 1 if no key decrypts some of them. Jobs lose nothing else with their links: the daemon requests
-    fresh links from the provider, or parks the job if it cannot. An account without its refresh token needs a new one:
-    log in anew.
+    fresh links from the provider, or parks the job if it cannot. A job that waits to be submitted fails without its
+    secret parameters. An account without its refresh token needs a new one: log in anew.
     """
     from tidewaiter.bootstrap import rekeyed  # noqa: PLC0415  # help and completion do without
 
@@ -126,15 +126,27 @@ def rekey(invocation: Invocation, /, *, decrypt: bool, as_json: bool) -> None:
                 "unreadable": done.unreadable_links,
                 "refresh_tokens": done.refresh_tokens,
                 "unreadable_refresh_tokens": done.unreadable_refresh_tokens,
+                "secret_parameters": done.secrets,
+                "unreadable_secret_parameters": done.unreadable_secrets,
             }
         )
     else:
         how = "stored unencrypted" if decrypt else "encrypted with the first key"
         click.echo(f"the links of {counted(done.links, 'job')} are {how} now")
+        if done.secrets:
+            click.echo(f"the secret parameters of {_with_secrets(done.secrets)} are {how} now")
         if done.refresh_tokens:
             number = counted(done.refresh_tokens, "refresh token")
             click.echo(f"{number} encrypted with the first key" + (", so keep the key" if decrypt else ""))
     lost = [f"the links of {counted(done.unreadable_links, 'job')}"] if done.unreadable_links else []
+    if done.unreadable_secrets:
+        lost.append(
+            f"the secret parameters of {counted(done.unreadable_secrets, 'job or backfill', 'jobs and backfills')}"
+        )
     lost += [counted(done.unreadable_refresh_tokens, "refresh token")] if done.unreadable_refresh_tokens else []
     if lost:
         raise CommandError(ExitCode.FAILED, f"{' and '.join(lost)} cannot be decrypted by any key")
+
+
+def _with_secrets(number: int) -> str:
+    return counted(number, "job or backfill", "jobs and backfills")

@@ -125,7 +125,7 @@ async def _consult(
     tests_keys: bool,
 ) -> None:
     with invocation.log(config) as log:
-        log.add_secrets(secrets_of(bind_accounts(config, usable_providers(config))))
+        log.add_secrets(secrets_of(config, bind_accounts(config, usable_providers(config))))
 
         def show(found: list[Finding]) -> None:
             shown([_cleaned(one, invocation.clean) for one in found])

@@ -214,7 +214,7 @@ def _show_values(kind: str, values: Mapping[str, ValueSpec]) -> None:
         return
     made = table(kind, "type", "required", "permitted", "default", "what it is")
     for name, value in _every(values):
-        secret = ", secret" if isinstance(value, SettingSpec) and value.secret else ""
+        secret = ", secret" if isinstance(value, SettingSpec | ParameterSpec) and value.secret else ""
         made.add_row(
             name, f"{value.type}{secret}", _required(value), _permitted(value), _default(value), Text(value.help)
         )

@@ -144,9 +144,10 @@ class DatabaseTable(TomlTable):
     key: SealingKeys | None = Field(
         default=None,
         repr=False,
-        description="encrypts stored links to files, which may be signed, and refresh tokens; best in key_file: one or "
-        "more keys, one per line, made by `tidewaiter db new-key`; the first encrypts, all decrypt; without it links "
-        "are stored as plain text, and accounts whose provider replaces refresh tokens are refused",
+        description="encrypts stored links to files, which may be signed, secret parameters and refresh tokens; best "
+        "in key_file: one or more keys, one per line, made by `tidewaiter db new-key`; the first encrypts, all "
+        "decrypt; without it links and secret parameters are stored as plain text, and accounts whose provider "
+        "replaces refresh tokens are refused",
     )
 
     @property

@@ -63,7 +63,8 @@ class NetworkTable(TomlTable):
     )
     source_address: Annotated[str, AfterValidator(_address)] | None = Field(
         default=None,
-        description="address of this machine that connections come from; a bucket and the database do not use it",
+        description="address of this machine that connections come from; the database does not "
+        "use it, and with a bucket it is refused",
         examples=["192.0.2.10"],
     )
 

@@ -37,6 +37,7 @@ from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.backfill import Backfill, plan_of
 from tidewaiter.domain.batch import EndedBatch, StateCounts
 from tidewaiter.domain.job import Job, NewJob, State
+from tidewaiter.domain.secret_params import SecretParams
 
 _COLUMNS: Final = (
     backfills.c.account,
@@ -49,6 +50,7 @@ _COLUMNS: Final = (
     backfills.c.paused_at,
     backfills.c.paused_by,
     backfills.c.paused_reason,
+    backfills.c.secrets,
 )
 _MOST_ALIKE: Final = 20
 
@@ -80,6 +82,7 @@ class BackfillStore:
             "params": json.dumps(dict(new.params)),
             "plan": new.plan.as_text(),
             "windows": new.windows,
+            "secrets": self._jobs.seal.stored_secrets(new.secrets),
         }
         try:
             async with self._database.writing() as connection:
@@ -112,7 +115,7 @@ class BackfillStore:
         return await self._find(_RUNNING)
 
     async def cancelled(self) -> list[Backfill]:
-        """Those that were cancelled, and whose jobs have not all ended."""
+        """Those that were cancelled, and whose jobs nobody has cancelled yet."""
         return await self._find(_CANCELLED)
 
     async def landed(self, new: NewJob, terms: Collection[int], batch: str) -> Job | None:
@@ -128,7 +131,10 @@ class BackfillStore:
         asked = {"term": min(terms), "account": new.account, "operation": new.operation}
         async with self._database.reading() as connection:
             found = await jobs_of((await connection.execute(_ALIKE, asked)).all())
-        return next((job for job in found if job.params == new.params and job.context.batch != batch), None)
+        return next((job for job in found if self._is_same(job, new) and job.context.batch != batch), None)
+
+    def _is_same(self, job: Job, new: NewJob) -> bool:
+        return job.params == new.params and self._jobs.seal.secrets(job.secrets) == new.secrets.values
 
     def still(self, seen: Backfill) -> Guard:
         """Whether nobody has advanced, paused or cancelled it since it was read; if so, nobody does so before the end.
@@ -182,6 +188,11 @@ class BackfillStore:
 
         return await self._database.write(write)
 
+    async def jobs_cancelled(self, name: str, now: float) -> None:
+        """Its jobs are all cancelled, once: what a person decides about one of them afterwards stays."""
+        async with self._database.writing() as connection:
+            await connection.execute(_JOBS_CANCELLED, {"name": name, "now": now})
+
     def _completed(self, connection: Connection, seen: Backfill, now: float) -> tuple[EndedBatch, ...]:
         return self._jobs.group.batches.completed(connection, seen.name, seen.account, now)
 
@@ -198,6 +209,7 @@ class BackfillStore:
         found: list[Backfill] = []
         for row in rows:
             account, operation, params, plan, *rest = row[len(BATCH_COLUMNS) :]
+            rest[-1] = SecretParams(rest[-1])
             batch = batch_of(row[: len(BATCH_COLUMNS)], counts).within(self._scope)
             found.append(Backfill(batch, account, operation, json.loads(params), plan_of(plan), *rest))
         return found
@@ -209,7 +221,10 @@ _RUNNING: Final = _BACKFILLS.where(batches.c.complete == false(), backfills.c.pa
     batches.c.created_at, batches.c.name
 )
 _CANCELLED: Final = _BACKFILLS.where(
-    batches.c.complete == true(), batches.c.ended_at.is_(None), backfills.c.next_window < backfills.c.windows
+    batches.c.complete == true(),
+    batches.c.ended_at.is_(None),
+    backfills.c.next_window < backfills.c.windows,
+    backfills.c.jobs_cancelled_at.is_(None),
 )
 _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))
 _IS_OPEN: Final = (
@@ -242,6 +257,11 @@ _RESUME: Final = (
     update(backfills)
     .where(backfills.c.batch == _NAME, backfills.c.paused_at.is_not(None), _IS_OPEN)
     .values(paused_at=null(), paused_by=null(), paused_reason=null())
+)
+_JOBS_CANCELLED: Final = (
+    update(backfills)
+    .where(backfills.c.batch == _NAME, backfills.c.jobs_cancelled_at.is_(None))
+    .values(jobs_cancelled_at=bindparam("now", type_=Double()))
 )
 _ALIKE: Final = (
     select(*JOB_COLUMNS)

@@ -145,12 +145,17 @@ def _named(job: Job) -> tuple[int, str, State]:
     return job.id, job.account, job.state
 
 
+def may_end_batch(one: JobUpdate) -> bool:
+    """Whether an update ends a job of a batch."""
+    return one.job.context.batch is not None and one.job.state in TERMINAL
+
+
 def _last_updates(updates: Iterable[JobUpdate]) -> dict[str, tuple[int, JobUpdate]]:
     """By batch, how many jobs have ended, and the update that did so last."""
     found: dict[str, tuple[int, JobUpdate]] = {}
     for one in updates:
         name = one.job.context.batch
-        if name is None or one.job.state not in TERMINAL:
+        if name is None or not may_end_batch(one):
             continue
         number, last = found.get(name, (0, one))
         found[name] = number + 1, max(last, one, key=_ended_at)

@@ -48,18 +48,21 @@ class BatchStore:
         statement = statement.order_by(batches.c.created_at.desc(), batches.c.name.desc()).limit(limit)
         return await self._batches(statement, before=before)
 
-    async def shared_with_others(self, names: Collection[str]) -> frozenset[str]:
-        """Those of the names whose batch has jobs of accounts outside of the scope."""
+    def shared_with_others(self, connection: Connection, names: Collection[str]) -> frozenset[str]:
+        """Those of the names whose batch has jobs of accounts outside of the scope.
+
+        A transaction that has joined the batches holds their rows, so that it sees every job that others have added,
+        and the others wait for its end.
+        """
         if self._scope.accounts is None:
             return frozenset()
         found: set[str] = set()
         others = _SHARED.where(lanes.c.account.not_in(sorted(self._scope.accounts)))
-        async with self._database.reading() as connection:
-            for name in sorted(names):
-                if (await connection.execute(others, {"name": name})).first() is not None:
-                    found.add(name)
-                fills = _FILLS.where(backfills.c.account.not_in(sorted(self._scope.accounts)))
-                found |= set((await connection.execute(fills, {"name": name})).scalars())
+        fills = _FILLS.where(backfills.c.account.not_in(sorted(self._scope.accounts)))
+        for name in sorted(names):
+            if connection.execute(others, {"name": name}).first() is not None:
+                found.add(name)
+            found |= set(connection.execute(fills, {"name": name}).scalars())
         return frozenset(found)
 
     async def unsuccessful(self, name: str) -> int:

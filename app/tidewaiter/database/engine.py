@@ -79,6 +79,7 @@ class Database:
         self.exclusive = exclusive
         self.dialect = writer.dialect.name
         self._reader = reader
+        self._autocommit = reader  # of PostgreSQL
         self._writer = writer
         self._other_reader = other_reader
         self._file: OpenedFile | None = None
@@ -190,6 +191,23 @@ class Database:
         try:
             async with self._one_writer, self._bounded():
                 result = await self._write_thread.run(work)
+        except StoreUnavailableError as error:
+            self._last_write.failed(error)
+            raise
+        self._last_write.succeeded()
+        return result
+
+    async def write_once(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which writes with one statement: on PostgreSQL that is a transaction by itself.
+
+        Raises:
+            StoreUnavailableError: as :meth:`write`.
+        """
+        if self.dialect == "sqlite":
+            return await self.write(work)
+        try:
+            async with self._bounded(), self._autocommit.connect() as connection:
+                result = await connection.run_sync(work)
         except StoreUnavailableError as error:
             self._last_write.failed(error)
             raise

@@ -18,8 +18,9 @@ from operator import attrgetter, is_
 
 from sqlalchemy import Connection, Executable
 
-from tidewaiter.database.batch_counts import BatchCounts
+from tidewaiter.database.batch_counts import BatchCounts, may_end_batch
 from tidewaiter.database.notification_store import Outbox
+from tidewaiter.database.one_statement import GroupStatement
 from tidewaiter.database.row_codec import JOB_FIELDS, PARAMETER, encode, encode_row, joined
 from tidewaiter.database.sealing import Seal
 from tidewaiter.database.trend_store import TrendWriter
@@ -34,7 +35,7 @@ from tidewaiter.database.update_statements import (
     history_insert,
     term_insert,
     updates_of_jobs,
-    waiting_update,
+    waiting_statement,
 )
 from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import HistoryEntry, track_of
@@ -42,12 +43,14 @@ from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.outcome import Stored
 from tidewaiter.domain.search_terms import file_term
 from tidewaiter.domain.state_machine import JobUpdate
+from tidewaiter.domain.trends import trend_rows
 
 _SERIAL_BITS = 40
 _MANY_LINKS = 1000
 _serials = count(1)
 
 _written = attrgetter(*INDEXED, *PLAIN, *SHARED)
+_indexed = attrgetter(*INDEXED)
 _waited = attrgetter(*WAITING, "cancel_requested", "hinted")
 _unchanged = attrgetter(
     *(name for name in JOB_FIELDS if name not in (*WAITING, "version", "cancel_requested", "hinted", "deadline_at"))
@@ -107,15 +110,16 @@ class GroupCommit:
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         outbox: writes the notifications about the jobs.
-        seal: encrypts links.
+        seal: encrypts links and secret parameters.
     """
 
     def __init__(self, dialect: str, outbox: Outbox, seal: Seal) -> None:
+        self._on_postgresql = dialect == "postgresql"
         self._outbox = outbox
         self.batches = BatchCounts(dialect, outbox)
-        self._seal = seal
+        self.seal = seal
         self._trends = TrendWriter(dialect)
-        self._update_waiting = waiting_update(dialect)
+        self._update_waiting = waiting_statement(dialect)
         self._update_staying, self._update_moving, self._decide = updates_of_jobs(dialect)
         self._find_written = find_by_stamp(dialect)
         self._insert_history = history_insert(dialect)
@@ -124,7 +128,13 @@ class GroupCommit:
         self._delete_artifacts = artifact_delete(dialect)
 
     def write(
-        self, connection: Connection, group: Sequence[FencedUpdate], rows: Mapping[int, str], owner: str
+        self,
+        connection: Connection,
+        group: Sequence[FencedUpdate],
+        rows: Mapping[int, str],
+        owner: str,
+        *,
+        at_once: bool,
     ) -> GroupResult:
         """Write every update of the group that the fence permits.
 
@@ -133,6 +143,7 @@ class GroupCommit:
             group: at most one update for each job.
             rows: what :meth:`encoded` made of them.
             owner: who writes.
+            at_once: by one statement, and without a transaction; see :meth:`is_one_statement`.
 
         Returns:
             The jobs whose update is in the database, written now or by an earlier attempt.
@@ -140,6 +151,42 @@ class GroupCommit:
         Raises:
             IntegrityError: one of them has a handle that another job has.
         """
+        ended: tuple[EndedBatch, ...] = ()
+        if at_once:
+            accepted = self._write_at_once(connection, group, rows, owner)
+        else:
+            accepted, ended = self._write_in_parts(connection, group, rows, owner)
+        left = [one for one in group if one.update.job.id not in accepted]
+        if known := self._written_before(connection, left):
+            again = [one.update for one in left if one.update.job.id in known]
+            ended += self.batches.ended_before(connection, again)
+        return GroupResult(accepted | known, batches=ended)
+
+    def is_one_statement(self, group: Sequence[FencedUpdate]) -> bool:
+        """Whether the group is written by one statement, which needs no transaction around it.
+
+        On PostgreSQL it is, unless an update has to be reported, or may end a batch: both read what was written.
+        """
+        return self._on_postgresql and not any(
+            self._outbox.reports(one.update) or may_end_batch(one.update) for one in group
+        )
+
+    def _write_at_once(
+        self, connection: Connection, group: Sequence[FencedUpdate], rows: Mapping[int, str], owner: str
+    ) -> frozenset[int]:
+        statement = GroupStatement()
+        for one in group:
+            statement.update(_kind(one.update), rows[one.update.job.id])
+        for kind, some in _details(group).items():
+            statement.details(kind, some)
+        each = [(one.update.job.id, *key, value) for one in group if one.update.entry is not None
+                for key, value in trend_rows([one.update])]  # fmt: skip
+        statement.details("trends", each)
+        return statement.write(connection, owner)
+
+    def _write_in_parts(
+        self, connection: Connection, group: Sequence[FencedUpdate], rows: Mapping[int, str], owner: str
+    ) -> tuple[frozenset[int], tuple[EndedBatch, ...]]:
         waiting = [one.update.job.id for one in group if _only_waits(one.update)]
         accepted = self._write_through(connection, self._update_waiting, waiting, rows, owner)
         others = [one.update for one in group if not _only_waits(one.update)]
@@ -147,13 +194,9 @@ class GroupCommit:
         accepted |= self._write_through(connection, self._update_staying, staying, rows, owner)
         moving = [one.job.id for one in others if one.job.id not in accepted]
         accepted |= self._write_through(connection, self._update_moving, moving, rows, owner)
-        self._write_details(connection, [one for one in group if one.update.job.id in accepted])
-        ended = self.batches.ended(connection, [one.update for one in group if one.update.job.id in accepted])
-        left = [one for one in group if one.update.job.id not in accepted]
-        if known := self._written_before(connection, left):
-            again = [one.update for one in left if one.update.job.id in known]
-            ended += self.batches.ended_before(connection, again)
-        return GroupResult(accepted | known, batches=ended)
+        written = [one for one in group if one.update.job.id in accepted]
+        self._write_details(connection, written)
+        return accepted, self.batches.ended(connection, [one.update for one in written])
 
     def decide(self, connection: Connection, decision: JobUpdate, ended: list[EndedBatch]) -> bool:
         """Write a person's decision if the job is still parked, at the version that the person saw.
@@ -188,19 +231,14 @@ class GroupCommit:
         return frozenset(connection.execute(statement, parameters).scalars().all())
 
     def _write_details(self, connection: Connection, accepted: Sequence[FencedUpdate]) -> None:
-        entries = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
-        if entries:
+        details = _details(accepted)
+        if entries := details["history"]:
             self.write_history(connection, entries)
-        stored = [
-            (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
-        ]
-        if stored:
+        if stored := details["beyond"]:
             connection.execute(self._delete_artifacts, {PARAMETER: encode(stored)})
-        landed = [(one.update.job.id, *_artifact(file)) for one in accepted for file in one.update.artifacts]
-        if landed:
+        if landed := details["artifacts"]:
             connection.execute(self._write_artifacts, {PARAMETER: encode(landed)})
-            terms = [(file_term(file.name), one.update.job.id) for one in accepted for file in one.update.artifacts]
-            self.write_terms(connection, terms)
+            connection.execute(self._insert_terms, {PARAMETER: encode(details["terms"])})
         if entries:
             told = [one.update for one in accepted if one.update.entry is not None]
             self._outbox.write(connection, told)
@@ -226,7 +264,7 @@ class GroupCommit:
         """A row of ``_UPDATE``."""
         job = change.job
         fence = (job.id, change.expected, stamp, epoch)
-        return (*fence, track_of(job.state).value, self._seal.stored(job.links), *_written(job), change.saw_wake_up)
+        return (*fence, track_of(job.state).value, self.seal.stored(job.links), *_written(job), change.saw_wake_up)
 
     def _written_before(self, connection: Connection, group: Sequence[FencedUpdate]) -> frozenset[int]:
         if not group:
@@ -238,3 +276,24 @@ class GroupCommit:
 def _last_of(update: JobUpdate) -> int:
     """The highest file number of a job with all its files: rows with a higher number belong to no file any more."""
     return max((one.number for one in update.artifacts), default=-1)
+
+
+def _details(group: Sequence[FencedUpdate]) -> dict[str, list[tuple[object, ...]]]:
+    """The rows that belong to these updates, by the names of :meth:`GroupStatement.details`."""
+    updates = [one.update for one in group]
+    return {
+        "history": [(*_entry(one.update.entry), one.stamp) for one in group if one.update.entry is not None],
+        "beyond": [(one.job.id, _last_of(one)) for one in updates if isinstance(one.outcome, Stored)],
+        "artifacts": [(one.job.id, *_artifact(file)) for one in updates for file in one.artifacts],
+        "terms": sorted((file_term(file.name), one.job.id) for one in updates for file in one.artifacts),
+    }
+
+
+def _kind(change: JobUpdate) -> str:
+    """Which of the updates writes this one: the smallest that has all of what changes."""
+    if _only_waits(change):
+        return "waiting"
+    before, after = change.before, change.job
+    if before is None or before.version != change.expected or _indexed(before) != _indexed(after):
+        return "moving"
+    return "staying"

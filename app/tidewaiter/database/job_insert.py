@@ -29,6 +29,7 @@ from tidewaiter.database.row_codec import JOB_COLUMNS, PARAMETER, encode, job_of
 from tidewaiter.database.tables import jobs
 from tidewaiter.domain.job import FAILURES, Job, NewJob, State, track_of
 from tidewaiter.domain.search_terms import parameter_terms
+from tidewaiter.domain.secret_params import NO_SECRETS, SecretParams
 
 _CHUNK: Final = 2_000
 _FIRST_VERSION: Final = 1
@@ -50,9 +51,18 @@ _ADDED: Final = (
     "context",
     "schedule",
     "batch",
+    "secrets",
 )
 Guard = Callable[[Connection], bool]
 """Decides, in the transaction that adds jobs, whether they may be added."""
+Check = Callable[[Connection], None]
+"""Raises, at the end of the transaction that has added jobs, if they must not stay."""
+
+
+def unchecked(_: Connection) -> None:
+    """They may stay."""
+
+
 _NewRow = tuple[int, NewJob, int]
 """The place of a new job in the request, the job, and its lane."""
 
@@ -116,7 +126,7 @@ class JobInsert:
     ) -> dict[int, tuple[Job, bool]]:
         numbers = self._next_ids(connection, len(new_rows))
         fresh = {
-            number: (place, _job(number, new, lane, now))
+            number: (place, self._job(number, new, lane, now))
             for number, (place, new, lane) in zip(numbers, sorted(new_rows, key=_place), strict=True)
         }
         rows = [_row(job) for _, job in sorted(fresh.values(), key=lambda one: _key(one[1]))]
@@ -131,6 +141,26 @@ class JobInsert:
             [(term, job.id) for _, job in made.values() for term in parameter_terms(job.params, job.context.labels)],
         )
         return {place: (job, True) for place, job in made.values()}
+
+    def _job(self, number: int, new: NewJob, lane: int, now: float) -> Job:
+        secrets = SecretParams(self._group.seal.stored_secrets(new.secrets)) if new.secrets else NO_SECRETS
+        return Job(
+            id=number,
+            lane=lane,
+            account=new.account,
+            operation=new.operation,
+            params=new.params,
+            state=State.QUEUED,
+            version=_FIRST_VERSION,
+            due_at=now + new.wait_s,
+            created_at=now,
+            deadline_at=now + new.deadline_s,
+            unique_key=new.unique_key,
+            retry_of=new.retry_of,
+            answer_key=new.answer_key,
+            context=new.context,
+            secrets=secrets,
+        )
 
     def _find_existing(self, connection: Connection, new_rows: Sequence[_NewRow]) -> dict[int, tuple[Job, bool]]:
         if not new_rows:
@@ -188,25 +218,6 @@ def _key(job: NewJob | Job) -> tuple[str, str]:
     return job.account, job.unique_key or ""
 
 
-def _job(number: int, new: NewJob, lane: int, now: float) -> Job:
-    return Job(
-        id=number,
-        lane=lane,
-        account=new.account,
-        operation=new.operation,
-        params=new.params,
-        state=State.QUEUED,
-        version=_FIRST_VERSION,
-        due_at=now + new.wait_s,
-        created_at=now,
-        deadline_at=now + new.deadline_s,
-        unique_key=new.unique_key,
-        retry_of=new.retry_of,
-        answer_key=new.answer_key,
-        context=new.context,
-    )
-
-
 def _row(job: Job) -> tuple[Any, ...]:
     """A row of ``_ADDED``."""
     return (
@@ -227,6 +238,7 @@ def _row(job: Job) -> tuple[Any, ...]:
         job.context.as_text(),
         job.context.schedule,
         job.context.batch,
+        job.secrets.text,
     )
 
 

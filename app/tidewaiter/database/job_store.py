@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Executable,
     Integer,
@@ -26,7 +25,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.errors import unwritable
 from tidewaiter.database.group_commit import FencedUpdate, GroupCommit, GroupResult
-from tidewaiter.database.job_insert import Guard, JobInsert
+from tidewaiter.database.job_insert import Check, Guard, JobInsert, unchecked
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import (
     ARTIFACT_COLUMNS,
@@ -96,10 +95,21 @@ class JobStore:
         return added
 
     async def add_many(
-        self, news: Sequence[tuple[NewJob, int]], now: float, detail: str | None = None, guard: Guard | None = None
+        self,
+        news: Sequence[tuple[NewJob, int]],
+        now: float,
+        detail: str | None = None,
+        guard: Guard | None = None,
+        check: Check = unchecked,
     ) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
-        return await self.database.write(lambda connection: self._insert.add(connection, news, now, detail, guard))
+
+        def add(connection: Connection) -> list[tuple[Job, bool]]:
+            added = self._insert.add(connection, news, now, detail, guard)
+            check(connection)
+            return added
+
+        return await self.database.write(add)
 
     async def add_again(
         self, new: NewJob, lane: int, now: float, detail: str | None = None, by: str = ""
@@ -156,16 +166,6 @@ class JobStore:
         number, asked_at = found[0]
         return StoredResult(number, asked_at, tuple(await self.artifacts(number)))
 
-    async def due(
-        self, lane: int, track: Track, now: float, limit: int, since: float = 0.0, *, submits: bool = True
-    ) -> list[Job]:
-        """The jobs of a lane's track that are due at ``now`` and not before ``since``, the longest due first.
-
-        Without ``submits``, jobs that wait for their submit are left out, unless they are about to end.
-        """
-        parameters = {"lane": lane, "track": track.value, "now": now, "since": since, "limit": limit}
-        return await jobs_of(await self._rows(_DUE if submits else _DUE_BUT_SUBMITS, **parameters))
-
     async def remote(self, lane: int) -> set[int]:
         """The jobs of a lane whose remote job is, or may be, under way."""
         return {number for (number,) in await self._rows(_REMOTE, lane=lane)}
@@ -174,11 +174,6 @@ class JobStore:
         """When the first job of each track of these lanes is due; a track without such a job is left out."""
         rows = await self._rows(_NEXT_DUE.where(lanes.c.id.in_(numbers)))
         return {(row[0], track): row[1 + track] for row in rows for track in Track if row[1 + track] is not None}
-
-    async def next_due_after(self, lane: int, track: Track, now: float) -> float | None:
-        """When the next job of the track becomes due."""
-        rows = await self._rows(_NEXT_DUE_AFTER, lane=lane, track=track.value, now=now)
-        return rows[0][0] if rows else None
 
     async def oldest_due(self) -> float | None:
         """The earliest ``due_at`` of all jobs; if it has passed, the daemons are late by that much."""
@@ -198,8 +193,10 @@ class JobStore:
         if not updates:
             return GroupResult(frozenset())
         rows = await self.group.encoded(updates)
+        at_once = self.group.is_one_statement(updates)
+        write = self.database.write_once if at_once else self.database.write
         try:
-            return await self.database.write(lambda connection: self.group.write(connection, updates, rows, owner))
+            return await write(lambda connection: self.group.write(connection, updates, rows, owner, at_once=at_once))
         except DBAPIError as error:
             is_taken, reason = _is_handle_taken(error), unwritable(error)
             if reason is None:
@@ -310,10 +307,6 @@ def _first_due(track: Track) -> ScalarSelect[float]:
     return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
 
 
-_OF_STREAM: Final[tuple[ColumnElement[bool], ...]] = (
-    jobs.c.lane == bindparam("lane", type_=BigInteger()),
-    jobs.c.track == bindparam("track", type_=Integer()),
-)
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _LIMIT: Final = bindparam("limit", type_=Integer())
 
@@ -327,21 +320,11 @@ _ARTIFACTS: Final = (
     .order_by(artifacts.c.number)
 )
 _SINCE: Final = bindparam("since", type_=jobs.c.due_at.type)
-_DUE: Final = (
-    select(*JOB_COLUMNS)
-    .where(*_OF_STREAM, jobs.c.due_at <= _NOW, jobs.c.due_at >= _SINCE)
-    .order_by(jobs.c.due_at)
-    .limit(_LIMIT)
-)
-_DUE_BUT_SUBMITS: Final = _DUE.where(
-    or_(jobs.c.state != State.QUEUED.value, jobs.c.deadline_at <= _NOW, jobs.c.cancel_requested)
-)
 _REMOTE: Final = select(jobs.c.id).where(
     jobs.c.lane == bindparam("lane", type_=BigInteger()),
     or_(jobs.c.state.in_(sorted(state.value for state in REMOTE)), jobs.c.poll_at.is_not(None)),
 )
 _NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
-_NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
 # Copies of a shared result have no ``ready_at``: they are as old as their original.
 _ASKED_AT: Final = func.coalesce(jobs.c.intent_at, jobs.c.ready_at)
 _STORED_RESULT: Final = (

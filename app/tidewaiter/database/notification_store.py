@@ -137,6 +137,10 @@ class Outbox:
         if rows:
             connection.execute(self._insert, {PARAMETER: encode(rows)})
 
+    def reports(self, update: JobUpdate) -> bool:
+        """Whether an endpoint is notified about an update."""
+        return bool(self._endpoints_for(update))
+
     def _endpoints_for(self, update: JobUpdate) -> list[str]:
         """The endpoints that are notified about an update: it must have brought the job into its state."""
         if update.state_from is update.job.state:

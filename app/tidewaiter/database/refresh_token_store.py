@@ -1,9 +1,11 @@
 """The refresh tokens of accounts whose provider replaces them, and who is getting a new one now.
 
 A row exists from the first renewal on. A renewal marks it, in a transaction of its own, before the refresh token is
-sent, and stores the new one before the access token is used. So a mark without an end says that the token may have been
-used. Every mark has a version of its own, and only the renewal with that version changes the row. Times are by the
-database's clock, because several daemons and commands write them.
+sent, and stores the new one before the access token is used. The mark has two stages: its time is negative until the
+renewal departs, in another transaction just before the token is sent. So a mark that has departed and has no end says
+that the token may have been used, and one that has not departed proves that it was not. Every mark has a version of its
+own, and only the renewal with that version changes the row. Times are by the database's clock, because several daemons
+and commands write them.
 """
 
 import hashlib
@@ -87,7 +89,7 @@ class RefreshTokenStore:
             token=_TOKEN,
             configured=_CONFIGURED,
             stored_at=DatabaseNow(),
-            renewing_since=DatabaseNow(),
+            renewing_since=-DatabaseNow(),
         )
         # Two processes may add the first row at once: the second finds it when it reads again.
         self._add = added.on_conflict_do_nothing().returning(refresh_tokens.c.version)
@@ -121,13 +123,22 @@ class RefreshTokenStore:
             # A clock that was set back makes an age negative.
             if age_s is not None and abs(age_s) < LONGEST_RENEWAL_S:
                 return Busy()
-            if age_s is not None and not reuse:
+            if age_s is not None and row[4] and not reuse:
                 return EndUnknown()
             token = self._seal.unsealed(sealed)
             if token is None:
                 return Unreadable()
             await connection.execute(_MARK, {"account_name": account, "before": version, "version": version + 1})
             return Begun(token, version + 1)
+
+    async def depart(self, account: str, version: int) -> bool:
+        """The refresh token is sent next; from now on it may have been used.
+
+        Returns:
+            Whether the renewal may go on; not if another one has taken its place.
+        """
+        async with self._database.writing() as connection:
+            return (await connection.execute(_DEPART, {"account_name": account, "before": version})).rowcount > 0
 
     async def finish(self, account: str, version: int, token: str | None) -> bool:
         """End a renewal, with the new refresh token if the provider gave one.
@@ -186,12 +197,14 @@ _VERSION: Final[BindParameter[int]] = bindparam("version", type_=Integer())
 _BEFORE: Final[BindParameter[int]] = bindparam("before", type_=Integer())
 _MINE: Final = (refresh_tokens.c.account == _ACCOUNT, refresh_tokens.c.version == _BEFORE)
 _RENEWING: Final = refresh_tokens.c.renewing_since.is_not(None)
+_AGE: Final = DatabaseNow() - func.abs(refresh_tokens.c.renewing_since)
 _LOCK: Final = (
     select(
         refresh_tokens.c.version,
         refresh_tokens.c.token,
         refresh_tokens.c.configured,
-        DatabaseNow() - refresh_tokens.c.renewing_since,
+        _AGE,
+        refresh_tokens.c.renewing_since >= 0,
     )
     .where(refresh_tokens.c.account == _ACCOUNT)
     .with_for_update()
@@ -204,10 +217,13 @@ _REPLACE: Final = (
         token=_TOKEN,
         configured=_CONFIGURED,
         stored_at=DatabaseNow(),
-        renewing_since=DatabaseNow(),
+        renewing_since=-DatabaseNow(),
     )
 )
-_MARK: Final = update(refresh_tokens).where(*_MINE).values(version=_VERSION, renewing_since=DatabaseNow())
+_MARK: Final = update(refresh_tokens).where(*_MINE).values(version=_VERSION, renewing_since=-DatabaseNow())
+_DEPART: Final = (
+    update(refresh_tokens).where(*_MINE, refresh_tokens.c.renewing_since < 0).values(renewing_since=DatabaseNow())
+)
 _UNMARK: Final = update(refresh_tokens).where(*_MINE, _RENEWING).values(renewing_since=null())
 _STORE: Final = (
     update(refresh_tokens).where(*_MINE, _RENEWING).values(token=_TOKEN, stored_at=DatabaseNow(), renewing_since=null())
@@ -217,7 +233,7 @@ _RESUME: Final = (
     update(refresh_tokens)
     .where(
         refresh_tokens.c.account == _ACCOUNT,
-        func.abs(DatabaseNow() - refresh_tokens.c.renewing_since) >= literal(LONGEST_RENEWAL_S, Double()),
+        func.abs(_AGE) >= literal(LONGEST_RENEWAL_S, Double()),
     )
     .values(version=refresh_tokens.c.version + 1, renewing_since=null())
 )

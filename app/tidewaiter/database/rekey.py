@@ -1,26 +1,15 @@
-"""Encrypts every stored link and refresh token again with another key, or decrypts links, while daemons work."""
+"""Encrypts links, secret parameters and refresh tokens with another key, or decrypts them, while daemons work."""
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BigInteger, Integer, Text, bindparam, select, update
+from sqlalchemy import Column, Text, bindparam, select, update
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.sealing import Seal
-from tidewaiter.database.tables import jobs, refresh_tokens
+from tidewaiter.database.tables import backfills, jobs, refresh_tokens
+from tidewaiter.domain.secret_params import NO_TEXT
 
 _AT_ONCE: Final = 100
-_SOME: Final = (
-    select(jobs.c.id, jobs.c.links)
-    .where(jobs.c.id > bindparam("after", type_=BigInteger()), jobs.c.links != "[]")
-    .order_by(jobs.c.id)
-    .limit(bindparam("limit", type_=Integer()))
-)
-# What a step has written in the meantime stays: it uses the new key.
-_REPLACE: Final = (
-    update(jobs)
-    .where(jobs.c.id == bindparam("number", type_=BigInteger()), jobs.c.links == bindparam("before", type_=Text()))
-    .values(links=bindparam("links", type_=Text()))
-)
 _TOKENS: Final = select(refresh_tokens.c.account, refresh_tokens.c.token).order_by(refresh_tokens.c.account)
 _REPLACE_TOKEN: Final = (
     update(refresh_tokens)
@@ -46,10 +35,34 @@ async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, 
     Raises:
         StoreUnavailableError: the database cannot be used; written links stay, and the rest can be done later.
     """
-    written = unreadable = after = 0
+    return await _rekey_column(database, seal, (jobs.c.id, jobs.c.links, "[]"), decrypt=decrypt)
+
+
+async def rekey_secrets(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, int]:
+    """The same for the secret parameters of jobs and backfills, counted together."""
+    of_jobs = await _rekey_column(database, seal, (jobs.c.id, jobs.c.secrets, NO_TEXT), decrypt=decrypt)
+    columns = backfills.c.batch, backfills.c.secrets, NO_TEXT
+    of_backfills = await _rekey_column(database, seal, columns, decrypt=decrypt)
+    return of_jobs[0] + of_backfills[0], of_jobs[1] + of_backfills[1]
+
+
+async def _rekey_column(
+    database: Database, seal: Seal, columns: tuple[Column[Any], Column[str], str], *, decrypt: bool
+) -> tuple[int, int]:
+    """Write the texts of a column again; ``columns`` are that of the key, that of the text, and the empty text."""
+    key, text, empty = columns
+    # What another process has written in the meantime stays: it uses the new key.
+    replace = (
+        update(text.table)
+        .where(key == bindparam("number", type_=key.type), text == bindparam("before", type_=Text()))
+        .values({text.name: bindparam("after", type_=Text())})
+    )
+    written = unreadable = 0
+    last: object = None
     while True:
+        some = select(key, text).where(text != empty).order_by(key).limit(_AT_ONCE)
         async with database.reading() as connection:
-            rows = (await connection.execute(_SOME, {"after": after, "limit": _AT_ONCE})).all()
+            rows = (await connection.execute(some if last is None else some.where(key > last))).all()
         if not rows:
             return written, unreadable
         changes = []
@@ -58,12 +71,12 @@ async def rekey(database: Database, seal: Seal, *, decrypt: bool) -> tuple[int, 
             if plain is None:
                 unreadable += 1
             else:
-                changes.append({"number": number, "before": before, "links": plain if decrypt else seal.sealed(plain)})
+                changes.append({"number": number, "before": before, "after": plain if decrypt else seal.sealed(plain)})
         if changes:
             async with database.writing() as connection:
                 for change in changes:
-                    written += (await connection.execute(_REPLACE, change)).rowcount
-        after = rows[-1][0]
+                    written += (await connection.execute(replace, change)).rowcount
+        last = rows[-1][0]
 
 
 async def rekey_refresh_tokens(database: Database, seal: Seal) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from tidewaiter.domain.http_values import SealedLinks
 from tidewaiter.domain.job import HistoryEntry, Job, State
 from tidewaiter.domain.job_context import NO_CONTEXT, context_of
 from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.secret_params import NO_SECRETS, NO_TEXT, SecretParams
 from tidewaiter.domain.url import shown_handle
 
 PARAMETER: Final = "encoded_rows"
@@ -36,6 +37,7 @@ _STATE: Final = JOB_FIELDS.index("state")
 _LINKS: Final = JOB_FIELDS.index("links")
 _CONTEXT: Final = JOB_FIELDS.index("context")
 _KEPT: Final = JOB_FIELDS.index("kept")
+_SECRETS: Final = JOB_FIELDS.index("secrets")
 _LARGE_TEXT: Final = 262_144
 _WITH_HANDLE: Final = "handle "
 
@@ -72,14 +74,15 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
-def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> Subquery:
+def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]], parameter: str = PARAMETER) -> Subquery:
     """The encoded rows as a table expression called ``given``.
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         columns: name and type of each member of a row, in order.
+        parameter: the name of the bound parameter.
     """
-    text = bindparam(PARAMETER, type_=Text())
+    text = bindparam(parameter, type_=Text())
     source = func.json_each(text) if dialect == "sqlite" else func.jsonb_array_elements(cast(text, JSONB))
     row = source.table_valued("value", name="member").c.value
     members = [_member(dialect, row, at, kind).label(name) for at, (name, kind) in enumerate(columns)]
@@ -113,6 +116,7 @@ def job_of(row: Sequence[Any]) -> Job:
     values[_LINKS] = () if links == "[]" else SealedLinks(links) if is_sealed(links) else links_of(links)
     values[_CONTEXT] = NO_CONTEXT if (context := values[_CONTEXT]) == "{}" else context_of(context)
     values[_KEPT] = {} if (kept := values[_KEPT]) == "{}" else json.loads(kept)
+    values[_SECRETS] = NO_SECRETS if (secrets := values[_SECRETS]) == NO_TEXT else SecretParams(secrets)
     return Job(*values)
 
 

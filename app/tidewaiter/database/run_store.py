@@ -19,12 +19,14 @@ _RUNNING: Final = (State.SUBMITTING, State.RECONCILING, State.STARTING, State.PO
 class LastRuns:
     """The runs of a schedule: its last served tick (epoch seconds), its newest job, and the newest that has ended.
 
+    ``resumed_at`` is when its last pause ended, in epoch seconds; ``None`` if it was never paused.
     Jobs that a person submitted for the schedule, and retries, are runs too.
     """
 
     ticked_at: float
     newest: Job | None
     ended: Job | None
+    resumed_at: float | None = None
 
 
 class RunStore:
@@ -40,15 +42,16 @@ class RunStore:
     async def last_runs(self) -> dict[str, LastRuns]:
         """The runs of every schedule that has begun and is not paused, by its name."""
         rows = await self._rows(_LAST_RUNS)
-        found = await self._jobs({number for row in rows for number in row[2:] if number is not None})
+        found = await self._jobs({number for row in rows for number in row[3:] if number is not None})
         made: dict[str, LastRuns] = {}
-        for name, ticked_at, newest, ended, last in rows:
+        for name, ticked_at, resumed_at, newest, ended, last in rows:
             # A job of an earlier version does not know its schedule, but the schedule knows its last job.
             older = found.get(last)
             made[name] = LastRuns(
                 ticked_at,
                 found.get(newest, older),
                 found.get(ended, older if older is not None and older.finished_at is not None else None),
+                resumed_at,
             )
         return made
 
@@ -82,7 +85,12 @@ def _last(*, ended: bool) -> ScalarSelect[int]:
 
 
 _LAST_RUNS: Final = select(
-    schedules.c.name, schedules.c.ticked_at, _last(ended=False), _last(ended=True), schedules.c.job_id
+    schedules.c.name,
+    schedules.c.ticked_at,
+    schedules.c.resumed_at,
+    _last(ended=False),
+    _last(ended=True),
+    schedules.c.job_id,
 ).where(schedules.c.paused_at.is_(None))
 # The oldest by number: an index has all of this.
 _OLDEST: Final = (

@@ -75,10 +75,10 @@ class ScheduleStore:
         async with self.database.writing() as connection:
             await connection.execute(self._pause, pause)
 
-    async def resume(self, name: str) -> None:
-        """End the pause of a schedule, if there is one."""
+    async def resume(self, name: str, now: float) -> None:
+        """End the pause of a schedule, if there is one; ``now`` in epoch seconds."""
         async with self.database.writing() as connection:
-            await connection.execute(_RESUME, {"schedule": name})
+            await connection.execute(_RESUME, {"schedule": name, "now": now})
 
 
 _PROGRESS: Final = select(
@@ -91,7 +91,9 @@ _PROGRESS: Final = select(
 )
 _NAME: Final = bindparam("schedule", type_=Text())
 _RESUME: Final = (
-    update(schedules).where(schedules.c.name == _NAME).values(paused_at=None, paused_by=None, paused_reason=None)
+    update(schedules)
+    .where(schedules.c.name == _NAME, schedules.c.paused_at.is_not(None))
+    .values(paused_at=None, paused_by=None, paused_reason=None, resumed_at=bindparam("now", type_=Double()))
 )
 
 

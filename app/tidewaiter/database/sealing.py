@@ -1,16 +1,17 @@
-"""Sealing: the links of jobs are encrypted while they are in the database.
+"""Sealing: the links and the secret parameters of jobs are encrypted while they are in the database.
 
-A sealed text is ``sealed:1:`` and a Fernet token (https://github.com/fernet/spec). Plain JSON begins with ``[``, so
-rows of either kind can be read beside each other, whether a key is configured or not.
+A sealed text is ``sealed:1:`` and a Fernet token (https://github.com/fernet/spec). Plain JSON begins with ``[`` or
+``{``, so rows of either kind can be read beside each other, whether a key is configured or not.
 """
 
 import base64
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tidewaiter.domain.http_values import Link, SealedLinks
+from tidewaiter.domain.secret_params import NO_TEXT, SecretParams
 
 _ENVELOPE: Final = "sealed:1:"
 _KEY_BYTES: Final = 32
@@ -22,7 +23,7 @@ def new_key() -> str:
 
 
 class Seal:
-    """Encrypts and decrypts links, which give access to a job's files.
+    """Encrypts and decrypts links, which give access to a job's files, and secret parameters.
 
     Args:
         keys: as :func:`new_key` makes them. The first encrypts, every one decrypts; without one nothing is encrypted.
@@ -66,10 +67,23 @@ class Seal:
         text = self.unsealed(sealed.text)
         return None if text is None else links_of(text)
 
+    def stored_secrets(self, secrets: SecretParams) -> str:
+        """The stored text of secret parameters; a text that is stored already does not change."""
+        if not secrets.values:
+            return secrets.text
+        return self.sealed(json.dumps(dict(secrets.values), sort_keys=True))
+
+    def secrets(self, secrets: SecretParams) -> Mapping[str, str] | None:
+        """The values of secret parameters by name; ``None`` if no key decrypts them."""
+        if secrets.values or secrets.text == NO_TEXT:
+            return secrets.values
+        text = self.unsealed(secrets.text)
+        return None if text is None else json.loads(text)
+
 
 def is_sealed(text: str) -> bool:
-    """Whether a stored text is sealed, and not a plain JSON list."""
-    return not text.startswith("[")
+    """Whether a stored text is sealed, and not plain JSON."""
+    return not text.startswith(("[", "{"))
 
 
 def links_of(text: str) -> tuple[Link, ...]:

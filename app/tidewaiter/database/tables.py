@@ -131,6 +131,8 @@ jobs = Table(
     Column("kept", Text, nullable=False, server_default=text("'{}'")),
     _count("agains"),
     Column("poll_at", Double),
+    # The values of secret parameters, encrypted if there is a key.
+    Column("secrets", Text, nullable=False, server_default=text("'{}'")),
     # Parts of the context in columns of their own, for the indexes.
     Column("schedule", Text),
     Column("batch", Text),
@@ -248,6 +250,7 @@ schedules = Table(
     Column("paused_at", Double),
     Column("paused_by", Text),
     Column("paused_reason", Text),
+    Column("resumed_at", Double),
 )
 
 notifications = Table(
@@ -342,6 +345,8 @@ backfills = Table(
     Column("paused_at", Double),
     Column("paused_by", Text),
     Column("paused_reason", Text),
+    Column("secrets", Text, nullable=False, server_default=text("'{}'")),
+    Column("jobs_cancelled_at", Double),
 )
 
 # Sums by hour and by day. A lane has one writer, so no two daemons wait for each other's rows.

@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     Boolean,
     ColumnElement,
@@ -28,6 +29,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import Update as SqlUpdate
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.dml import ReturningUpdate
 from sqlalchemy.types import TypeEngine
 
 from tidewaiter.database.row_codec import rows_of
@@ -78,7 +80,7 @@ WAITING: Final = (
 )
 _Columns = Sequence[tuple[str, TypeEngine[Any]]]
 _FENCE: Final[_Columns] = (("id", BigInteger()), ("expected", Integer()), ("stamp", BigInteger()))
-_UPDATE: Final[_Columns] = (
+UPDATE: Final[_Columns] = (
     *_FENCE,
     ("epoch", BigInteger()),
     ("track", SmallInteger()),
@@ -86,7 +88,7 @@ _UPDATE: Final[_Columns] = (
     *((name, jobs.c[name].type) for name in (*INDEXED, *PLAIN, *SHARED)),
     ("saw_wake_up", Boolean()),
 )
-_WAITING_UPDATE: Final[_Columns] = (
+WAITING_UPDATE: Final[_Columns] = (
     *_FENCE,
     ("epoch", BigInteger()),
     *((name, jobs.c[name].type) for name in (*WAITING, "cancel_requested", "hinted")),
@@ -95,10 +97,22 @@ _WAITING_UPDATE: Final[_Columns] = (
 
 
 @cache
+def waiting_statement(dialect: str) -> Executable:
+    """See :func:`waiting_update`."""
+    return waiting_update(rows_of(dialect, WAITING_UPDATE))
+
+
+@cache
 def updates_of_jobs(dialect: str) -> tuple[Executable, Executable, Executable]:
     """The updates of jobs that stay in their state, of jobs that enter another one, and of a person's decision."""
-    changed = rows_of(dialect, _UPDATE)
-    return _staying_update(changed), _moving_update(changed), _decision(changed)
+    changed = rows_of(dialect, UPDATE)
+    return staying_update(changed), moving_update(changed), _decision(changed)
+
+
+@cache
+def _held_lanes() -> CTE:
+    held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
+    return held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
 
 
 def _fenced_update(changed: Subquery, names: Sequence[str] = (*PLAIN, "links")) -> SqlUpdate:
@@ -112,8 +126,7 @@ def _fenced_update(changed: Subquery, names: Sequence[str] = (*PLAIN, "links")) 
     cancelled yet would be served without pause. A callback that came during the step is treated in the same way, and
     keeps its flag.
     """
-    held = select(lanes.c.id, lanes.c.epoch).where(lanes.c.owner == bindparam("owner", type_=Text()))
-    held_lanes = held.order_by(lanes.c.id).with_for_update(read=True).cte("held")
+    held_lanes = _held_lanes()
     requested_meanwhile = and_(
         jobs.c.cancel_requested, not_(changed.c.cancel_requested), jobs.c.due_at < changed.c.due_at
     )
@@ -131,17 +144,16 @@ def _fenced_update(changed: Subquery, names: Sequence[str] = (*PLAIN, "links")) 
     )
 
 
-@cache
-def waiting_update(dialect: str) -> Executable:
-    """The update of jobs that :func:`_only_waits` finds."""
+def waiting_update(changed: Subquery) -> ReturningUpdate[Any]:
+    """The update of jobs for which a poll was "not yet", and that change in nothing else."""
     names = [name for name in WAITING if name != "due_at"]
-    return _fenced_update(rows_of(dialect, _WAITING_UPDATE), names).returning(jobs.c.id)
+    return _fenced_update(changed, names).returning(jobs.c.id)
 
 
-def _staying_update(changed: Subquery) -> Executable:
+def staying_update(changed: Subquery) -> ReturningUpdate[Any]:
     """The update of jobs that stay in their state, as most do: half the work, because it changes only one index.
 
-    A job for which anything else changes is left to :func:`_moving_update`.
+    A job for which anything else changes is left to :func:`moving_update`.
     """
     same = (
         jobs.c.state == changed.c.state,
@@ -153,7 +165,7 @@ def _staying_update(changed: Subquery) -> Executable:
     return _fenced_update(changed).where(*same).returning(jobs.c.id)
 
 
-def _moving_update(changed: Subquery) -> Executable:
+def moving_update(changed: Subquery) -> ReturningUpdate[Any]:
     """The update of jobs that reach another state. A job that has ended has no cancel request any more."""
     still_requested = case((changed.c.finished_at.is_not(None), false()), else_=jobs.c.cancel_requested)
     return _fenced_update(changed).values(**_indexed(changed), cancel_requested=still_requested).returning(jobs.c.id)

@@ -18,6 +18,7 @@ from tidewaiter.transport.proxies import Proxy
 _PATIENCE_S: Final = 20.0
 _HANDSHAKE_S: Final = 10.0
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] ([0-9]{3})[ \r]")
+_SIGN_IN: Final = re.compile(rb"(?im)^proxy-authenticate:(.*)$")
 _OF_THE_PROXY: Final = "check network.proxy and no_proxy, and that the proxy is up and permits this host"
 
 
@@ -61,11 +62,14 @@ async def _tunnel(
             return ok(f"the proxy {proxy.url} accepts connections; {endpoint} is asked through it, without TLS")
         fields = [f"{name}: {value}" for name, value in {"Host": str(endpoint), **proxy.headers}.items()]
         writer.write("\r\n".join([f"CONNECT {endpoint} HTTP/1.1", *fields, "", ""]).encode())
-        status = _STATUS_LINE.match(await reader.readuntil(b"\r\n\r\n"))
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = _STATUS_LINE.match(head)
         if status is None:
             return failure(f"the proxy {proxy.url} does not answer as an HTTP proxy", _OF_THE_PROXY)
         if status[1] != b"200":
-            refusal = refused_by_proxy(f"https://{endpoint}", proxy.url, int(status[1]))
+            wanted = ", ".join(one.decode("latin-1") for one in _SIGN_IN.findall(head))
+            asked = {"proxy-authenticate": wanted}
+            refusal = refused_by_proxy(f"https://{endpoint}", proxy.url, int(status[1]), asked)
             return failure(str(refusal).rstrip("."), _OF_THE_PROXY)
         await writer.start_tls(context, server_hostname=endpoint.host, ssl_handshake_timeout=_HANDSHAKE_S)
         connected: ssl.SSLObject = writer.get_extra_info("ssl_object")

@@ -9,10 +9,14 @@ from typing import Final
 
 from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.job import State
+from tidewaiter.domain.secret_params import NO_SECRETS, SecretParams
 from tidewaiter.domain.windows import Span, Window, WindowError
 
 USUAL_AT_ONCE: Final = 4
 MOST_AT_ONCE: Final = 100
+MOST_PARKED: Final = 20
+"""A backfill with so many parked jobs waits for a person."""
 
 
 class BackfillState(StrEnum):
@@ -69,8 +73,9 @@ def plan_of(text: str) -> BackfillPlan:
 class Backfill:
     """A backfill as it stands; its jobs are those of ``batch``, which has its name. Times are epoch seconds.
 
-    ``params`` may hold templates of the window. ``next_window`` is the place of the first window that is not submitted
-    yet, and ``reused`` of those before it have no job, because their results had landed already.
+    ``params`` may hold templates of the window, and has ``***`` in place of ``secrets``. ``next_window`` is the place
+    of the first window that is not submitted yet, and ``reused`` of those before it have no job, because their results
+    had landed already.
     """
 
     batch: Batch
@@ -84,6 +89,7 @@ class Backfill:
     paused_at: float | None
     paused_by: str | None
     paused_reason: str | None
+    secrets: SecretParams = NO_SECRETS
 
     @property
     def name(self) -> str:
@@ -103,6 +109,19 @@ class Backfill:
         if self.batch.ended_at is not None:
             return BackfillState.ENDED
         return BackfillState.RUNNING if self.paused_at is None else BackfillState.PAUSED
+
+    @property
+    def parked(self) -> int:
+        """How many of its jobs are parked, so that a person must decide about them."""
+        return self.batch.states.get(State.PARKED, 0)
+
+    def room(self, most: int) -> int:
+        """How many more jobs may be under way, if ``most`` may be at a time.
+
+        Parked jobs hold no place, because nothing happens to them by itself. But where many park, the next ones would
+        park, too: with :data:`MOST_PARKED` of them there is no room.
+        """
+        return 0 if self.parked >= MOST_PARKED else most - (self.batch.open - self.parked)
 
     @property
     def done(self) -> int:

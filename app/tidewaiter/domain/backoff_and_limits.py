@@ -61,7 +61,8 @@ class OperationPolicy:
     ``again``: the delays before another submit, if the remote job failed for a passing reason; at most ``most_agains``
     such submits. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After.
     ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
-    ``stages`` are the requests that make and start a remote job.
+    ``stages`` are the requests that make and start a remote job. ``links_add_up``: a reply lists only new files, so the
+    links of earlier replies are kept while the remote job is polled.
     """
 
     first_delay_s: float = 5.0
@@ -82,6 +83,7 @@ class OperationPolicy:
     cleans: bool = False
     shares: bool = False
     reuses: bool = False
+    links_add_up: bool = False
     most_resubmits: int = 1
     most_agains: int = 3
     most_fetches: int = 20

@@ -178,7 +178,7 @@ def _ask_for_links(context: RuleContext, reason: str, *, progressed: bool) -> Jo
         failures=0,
         expiries=expiries,
         expired_at=job.expired_at,
-        links=(),
+        links=job.links if policy.links_add_up and not anew else (),
         reason=reason,
     )
 

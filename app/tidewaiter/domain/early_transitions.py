@@ -34,7 +34,7 @@ def poll_again(context: RuleContext, reason: str | None) -> Job:
         state=State.POLLING,
         due_at=max(context.now, job.poll_at or context.now),
         poll_at=None,
-        links=(),
+        links=job.links if context.policy.links_add_up else (),
         fetches=max(0, job.fetches - 1),
         failures=0,
         crashes=0,

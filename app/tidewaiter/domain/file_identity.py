@@ -92,6 +92,18 @@ def identities(links: Sequence[Link], of: int = 0) -> tuple[str, ...]:
     return tuple(hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in chosen)
 
 
+def joined(earlier: Sequence[Link], later: Sequence[Link], of: int = 0) -> tuple[Link, ...]:
+    """The links of two lists in the order in which their files came first; the later link to a file replaces another.
+
+    Args:
+        earlier: one list.
+        later: the list of a later reply.
+        of: as for :func:`identities`.
+    """
+    every = (*earlier, *later)
+    return tuple(dict(zip(identities(every, of), every, strict=True)).values())
+
+
 def pair_files(listed: Sequence[str], recorded: Sequence[str | None]) -> dict[int, int]:
     """The recorded file of each listed one: place in the list to place among the recorded.
 

@@ -23,7 +23,8 @@ class WireRequest:
     connection: if the server closed a kept-alive connection during a submit, the outcome would be unknown.
     ``multipart`` has the parts of the body; ``body`` is ``None`` until the files among them are read.
     ``secrets`` were made for this request, such as a signature; they must be redacted before it is sent. ``auth`` says
-    which credentials it gets at the provider's own origins.
+    which credentials it gets at the provider's own origins. ``named_headers`` are fields that a reply has named for
+    this URL: they are sent to its origin only, and replace no other field.
     """
 
     method: str
@@ -34,6 +35,7 @@ class WireRequest:
     multipart: Multipart | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
     auth: AuthChoice = True
+    named_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def with_headers(self, more: Mapping[str, str]) -> "WireRequest":
         """The request with more header fields. Fields that it already has, in upper or lower case, stay."""
@@ -153,6 +155,7 @@ class Link:
 
     ``method``, ``headers``, ``body`` and ``auth`` are those of the request for the file; ``body`` has one character for
     each byte. A request that is no GET is sent to the provider's own origins only, and may be repeated.
+    ``named_headers`` are those that the reply names for this file; they may be secrets.
     """
 
     url: str
@@ -170,11 +173,13 @@ class Link:
     headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
     auth: AuthChoice = True
+    named_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
     def request(self, more: Mapping[str, str]) -> WireRequest:
         """The request for the file, with the header fields ``more`` of the download itself."""
         body = None if self.body is None else self.body.encode("latin-1")
-        return WireRequest(self.method, self.url, {**dict(self.headers), **more}, body, auth=self.auth)
+        headers, named = {**dict(self.headers), **more}, self.named_headers
+        return WireRequest(self.method, self.url, headers, body, auth=self.auth, named_headers=named)
 
     def to_json(self) -> JsonObject:
         """The link as JSON, without the members that are empty."""
@@ -185,10 +190,17 @@ class Link:
     def from_json(cls, raw: JsonObject) -> "Link":
         """The inverse of :meth:`to_json`."""
         link = cls(**raw)  # type: ignore[arg-type]  # written by to_json alone
-        return replace(link, headers=tuple((name, value) for name, value in link.headers)) if link.headers else link
+        if not (link.headers or link.named_headers):
+            return link
+        headers, named = _pairs(link.headers), _pairs(link.named_headers)
+        return replace(link, headers=headers, named_headers=named)
 
 
-_EMPTY: Mapping[str, object] = {"gzip": False, "method": "GET", "headers": (), "auth": True}
+def _pairs(raw: Sequence[Sequence[str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in raw)
+
+
+_EMPTY: Mapping[str, object] = {"gzip": False, "method": "GET", "headers": (), "auth": True, "named_headers": ()}
 """What the members of a link are if they say nothing; texts are empty."""
 
 

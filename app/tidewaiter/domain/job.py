@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tidewaiter.domain.http_values import JsonObject, Link, SealedLinks
 from tidewaiter.domain.job_context import NO_CONTEXT, JobContext
+from tidewaiter.domain.secret_params import NO_SECRETS, SecretParams
 from tidewaiter.domain.url import shown_handle
 
 _PROGRESS_RATIO: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|of)\s*(\d+(?:\.\d+)?)")
@@ -109,6 +110,8 @@ class Job:
     submits that were made because the remote job failed for a passing reason.
 
     ``poll_at`` is when the remote job is polled next, while files are fetched that it has made already.
+
+    ``params`` has ``***`` in place of secret values, which are in ``secrets``.
     """
 
     id: int
@@ -160,6 +163,7 @@ class Job:
     kept: JsonObject = field(default_factory=dict)
     agains: int = 0
     poll_at: float | None = None
+    secrets: SecretParams = NO_SECRETS
 
     @property
     def fetches_early(self) -> bool:
@@ -207,7 +211,7 @@ _PLACES = {name: place for place, name in enumerate(Job.__slots__)}
 class NewJob:
     """A job that is requested but not stored yet; ``params`` are checked against the provider's spec.
 
-    ``wait_s`` is how long it waits before its first step.
+    ``wait_s`` is how long it waits before its first step. ``params`` has ``***`` in place of ``secrets``.
     """
 
     account: str
@@ -219,6 +223,7 @@ class NewJob:
     answer_key: str | None = None
     wait_s: float = 0.0
     context: JobContext = NO_CONTEXT
+    secrets: SecretParams = NO_SECRETS
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,13 +125,15 @@ class Pending:
 class Ready:
     """The remote job has finished. ``links`` is empty if the links are requested during the download.
 
-    ``handle`` is the handle in this reply, if it has one; the results are requested with it.
+    ``handle`` is the handle in this reply, if it has one; the results are requested with it. ``lists``: the reply is
+    the first page of the list that leads to the files.
     """
 
     links: tuple[Link, ...] = ()
     status: str | None = None
     handle: str | None = None
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
+    lists: bool = False
 
 
 @dataclass(frozen=True, slots=True)

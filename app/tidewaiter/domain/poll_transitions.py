@@ -6,6 +6,7 @@ from tidewaiter.domain.common_transitions import RuleContext, cut, finish, submi
 from tidewaiter.domain.early_transitions import fetch_early
 from tidewaiter.domain.job import Job, State
 
+_MOST_UNREADABLE = 8
 _STALLED = "the provider has reported nothing new about the remote job for a long time"
 
 
@@ -89,6 +90,8 @@ def refused(context: RuleContext, outcome: o.Refused) -> Job:
 def unmapped(context: RuleContext, outcome: o.Unmapped) -> Job:
     """No rule of the spec matches the reply: record that, and poll until the deadline."""
     job = context.job
+    if job.is_reused:
+        return _reused_unreadable(context, o.Retry(f"no rule of the spec matches this reply: {cut(outcome.excerpt)}"))
     return context.becomes(
         due_at=context.now + context.next_poll_in(job),
         polls=job.polls + 1,
@@ -100,5 +103,15 @@ def unmapped(context: RuleContext, outcome: o.Unmapped) -> Job:
 
 def poll_failed(context: RuleContext, outcome: o.Retry) -> Job:
     """A poll without a readable reply also counts as a poll."""
+    if context.job.is_reused:
+        return _reused_unreadable(context, outcome)
     polled = context.becomes(polls=context.job.polls + 1)
+    return try_again(context.of(polled), outcome.reason, outcome.retry_after_s)
+
+
+def _reused_unreadable(context: RuleContext, outcome: o.Retry) -> Job:
+    """After some polls in a row that nobody can read, a remote job that was reused is of no use."""
+    if context.job.failures + 1 >= _MOST_UNREADABLE:
+        return common.reused_failed(context, outcome.reason)
+    polled = context.becomes(polls=context.job.polls + 1, hinted=False)
     return try_again(context.of(polled), outcome.reason, outcome.retry_after_s)

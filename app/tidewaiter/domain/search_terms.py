@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from tidewaiter.domain.http_values import Json
+from tidewaiter.domain.secret_params import MASK
 
 MOST_TERMS: Final = 64
 """The terms of one job beyond this number are not stored."""
@@ -19,12 +20,13 @@ def parameter_terms(params: Mapping[str, Json], labels: Mapping[str, str]) -> fr
     """The terms of a new job: ``name=value`` for each parameter and label.
 
     A nested parameter has a dotted name, as in ``filter.from=2026-01-01``; each member of a list counts on its own.
+    A secret parameter, shown as ``***``, has no term.
     """
     texts: list[str] = [f"l:{name}={value}" for name, value in labels.items()]
     for path, value in _values("", dict(params)):
         if len(texts) >= MOST_TERMS:
             break
-        if len(value) <= _LONGEST_VALUE:
+        if len(value) <= _LONGEST_VALUE and value != MASK:
             texts.append(f"p:{path}={value}")
     return frozenset(map(_number, texts))
 

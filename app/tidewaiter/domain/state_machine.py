@@ -216,8 +216,8 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
         _on(o.Gone, poll.gone, SAME, State.QUEUED, State.FAILED),
         _on(o.FailedForNow, common.failed_for_now, State.QUEUED, State.FAILED),
         _on(o.Refused, poll.refused, State.QUEUED, State.FAILED),
-        _on(o.Unmapped, poll.unmapped, SAME),
-        _on(o.Retry, poll.poll_failed, SAME),
+        _on(o.Unmapped, poll.unmapped, SAME, State.QUEUED),
+        _on(o.Retry, poll.poll_failed, SAME, State.QUEUED),
         _on(o.StorageFull, common.storage_full, SAME),
     ),
     State.FETCHING: (
@@ -256,7 +256,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     State.PARKED: (
         _on(o.RetryDecided, submit.retry_decided, State.QUEUED, State.STARTING),
         _on(o.AdoptDecided, submit.adopt_decided, State.POLLING, State.STARTING),
-        _on(o.CancelAsked, common.cancelled, State.CANCELLED),
+        _on(o.CancelAsked, submit.cancel_decided, State.CANCELLING, State.CANCELLED),
     ),
 }
 

@@ -78,11 +78,14 @@ def reused(context: RuleContext, outcome: o.Reused) -> Job:
 def _follow(
     context: RuleContext, handle: str, retry_after_s: float | None = None, *, shared: bool, exact: bool = False
 ) -> Job:
-    """Follow a remote job: start it, or poll it.
+    """Follow a remote job: start it, unless it existed before, or poll it.
 
     A remote job that existed before does not call us: it was made with another callback URL.
     """
     job = context.job
+    if shared and not context.policy.stages.starts(job):
+        # Whoever has made it starts it: a second start may do harm.
+        context = replace(context, policy=replace(context.policy, stages=ONLY_SUBMIT))
     followed = job.but(
         handle=handle,
         shared=shared,
@@ -222,3 +225,11 @@ def adopt_decided(context: RuleContext, outcome: o.AdoptDecided) -> Job:
     return adopted(context, outcome).but(
         due_at=context.now, deadline_at=deadline_at, cancel_requested=False, hinted=False
     )
+
+
+def cancel_decided(context: RuleContext, outcome: o.CancelAsked) -> Job:
+    """A person gives up a parked job. If its remote job is known, it is cancelled too, within a new deadline."""
+    after = cancel(context, outcome)
+    if after.state is State.CANCELLED:
+        return after
+    return after.but(deadline_at=max(after.deadline_at, context.now + context.policy.deadline_s))

@@ -10,17 +10,18 @@ from typing import Final
 from tidewaiter.domain.backoff_and_limits import Bounds, OperationPolicy
 from tidewaiter.domain.http_values import Json, Link, SealedLinks, WireReply, WireRequest
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.outcome import Cancelled, Cleaned
+from tidewaiter.domain.outcome import Cancelled, Cleaned, Retry
 from tidewaiter.providers.credentials.own_credentials import OwnCredentials
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.replies.reply_defaults import FileTrouble, Polled, Submitted, Trouble
 from tidewaiter.providers.results.download_replies import Decision, DownloadRequest, FileHead, decide
-from tidewaiter.providers.results.paged_lists import PageReader
-from tidewaiter.providers.results.result_files import JoinedPages, LinkRequest, OneFile, ResultSource
+from tidewaiter.providers.results.paged_lists import PagePosition, PageReader
+from tidewaiter.providers.results.result_files import JoinedPages, OneFile
 from tidewaiter.providers.results.result_sharing import Sharing
 from tidewaiter.providers.steps import step_replies
 from tidewaiter.providers.steps.compiled_operation import CompiledOperation
 from tidewaiter.providers.steps.compiled_steps import RemoteJobEndStep, Steps
+from tidewaiter.providers.steps.file_listing import listing_of
 from tidewaiter.providers.steps.kept_values import NOTHING_KEPT
 from tidewaiter.providers.steps.parameters import check_params, unlisted_values
 from tidewaiter.providers.steps.remote_job_search import RemoteJobSearch, ReuseSearch
@@ -135,12 +136,13 @@ class BoundOperation:
         Raises:
             UnsendableError: the job lacks a value for the request.
         """
-        source = self._source(job)
-        return source.build(job, None) if isinstance(source, LinkRequest) else None
+        listing = listing_of(self.parts, job)
+        return None if listing is None or not listing.is_one_link else listing.request(job, 0, PagePosition())
 
     def read_resolve(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
         """The link to the file, or why there is none: ``LinksExpired``, ``NotYet``, ``Retry`` and others."""
-        return step_replies.read_resolve(self.parts, job, reply, now)
+        listing = listing_of(self.parts, job)
+        return Retry("the spec has no such request") if listing is None else listing.read_link(job, reply, now)
 
     def links(self, job: Job) -> tuple[Link, ...]:
         """The links to the job's files, if they are known from the poll that said ready or from the spec.
@@ -376,10 +378,6 @@ class BoundOperation:
             expected=link.media_type or self.media_type,
             largest_bytes=largest_bytes,
         )
-
-    def _source(self, job: Job) -> ResultSource | None:
-        results = self.parts.steps.results.of(job)
-        return None if results is None else results.source
 
     def _ended(self, step: RemoteJobEndStep | None, reply: WireReply, now: float) -> Trouble | None:
         account = self.parts.account

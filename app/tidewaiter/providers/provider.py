@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final, Self, TypeAlias
+from urllib.parse import urlsplit
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Backoff, Bounds, Limits, OperationPolicy
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
@@ -229,7 +230,7 @@ class Provider:
                 declared.append(DeclaredOrigin(sample.replace("https://x.", ANY_LABEL, 1), one.auth))
                 continue
             url = self._filled(one.url, values)
-            if not origin_of(url) or "*" in url:
+            if not origin_of(url) or "*" in url or "%" in urlsplit(url).netloc:
                 faults.append(SpecFault("", f"origins.{name}", f"{url!r} is not the address of one host"))
             declared.append(DeclaredOrigin(origin_of(url), one.auth))
             bases[f"{ORIGINS}{name}"] = url
@@ -342,6 +343,7 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         most_unknown=override.most_unknown or schedule.most_unknown,
         again=Backoff(again.wait_s, again.factor, again.cap_s, jitter=0.0),
         most_agains=again.times,
+        links_add_up=any(one.only_new for one in spec.results),
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),

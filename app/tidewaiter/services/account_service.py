@@ -71,10 +71,10 @@ class AccountService:
         async with audited(self._actions, self._clock, actor, "resume", f"account {account}"):
             self._check_known(account)
             before = await self._status(account)
-            await self._refresh_tokens.resume(account)
+            tries_token = await self._refresh_tokens.resume(account)
             paused_s = await self._pauses.resume(account)
             await self._pauses.reopen(account)
-        return Resumed(await self._status(account), paused_s, before.closed)
+        return Resumed(await self._status(account), paused_s, before.closed, tries_token)
 
     async def statuses(self) -> list[AccountStatus]:
         """The status of every configured account, by name."""

@@ -34,11 +34,13 @@ class Resumed:
     """The status of an account after its pause has ended.
 
     ``paused_s`` is how long it was paused, ``None`` if it was not; ``opened`` are the lanes that were closed before.
+    ``tries_token``: its refresh token, which may have been used, is tried with the next login.
     """
 
     status: AccountStatus
     paused_s: float | None
     opened: tuple[LaneStatus, ...]
+    tries_token: bool = False
 
 
 def is_closed(lane: LaneStatus, now: float) -> bool:

@@ -16,8 +16,10 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, NewJob, State
 from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.search_terms import parameter_terms
+from tidewaiter.domain.secret_params import SecretParams, without_secrets
 from tidewaiter.domain.windows import WindowError
 from tidewaiter.log import EventLog
+from tidewaiter.providers.steps.parameters import secret_names
 from tidewaiter.recurrence import RecurrenceError, params_of_window
 from tidewaiter.services.actors import LONGEST_NAME, LONGEST_REASON, Actor, one_line
 from tidewaiter.services.audit import audited
@@ -116,7 +118,7 @@ class BackfillService:
             if await self._store.create(new):
                 return new, True
             known = await self._store.get(name)
-            if known is None or not _is_same(known, new):
+            if known is None or not _is_same(known, new) or not self._has_secrets_of(known, new):
                 raise ConflictError(f"the name {name} is taken by another backfill or batch; choose another one")
             return known, False
 
@@ -184,7 +186,11 @@ class BackfillService:
             found = await self.named(name)
             self._log_ended(await self._store.cancel(found, self._clock.now()))
             await cancel_jobs(self._jobs, name, actor)
+            await self._store.jobs_cancelled(name, self._clock.now())
             return await self.named(name)
+
+    def _has_secrets_of(self, known: Backfill, new: Backfill) -> bool:
+        return self._jobs.jobs.seal.secrets(known.secrets) == new.secrets.values
 
     def _log_ended(self, ended: tuple[EndedBatch, ...]) -> None:
         for one in ended:
@@ -193,10 +199,24 @@ class BackfillService:
     def _new(self, request: BackfillRequest, by: str) -> Backfill:
         if faults := list(_faults_of(request)):
             raise RefusedError(faults)
-        windows = len(request.plan.span.windows())
+        windows, params = len(request.plan.span.windows()), request.params
+        secrets: Mapping[str, str] = {}
+        if (operation := self._jobs.operation_of(request.account, request.operation)) is not None:
+            params, secrets = without_secrets(params, secret_names(operation.parts.spec))
         batch = Batch(request.name or "new", self._clock.now(), by, 0, 0, complete=False, ended_at=None, counts={})
         new = Backfill(
-            batch, request.account, request.operation, request.params, request.plan, windows, 0, 0, None, None, None
+            batch,
+            request.account,
+            request.operation,
+            params,
+            request.plan,
+            windows,
+            0,
+            0,
+            None,
+            None,
+            None,
+            SecretParams(values=secrets),
         )
         first, last = window_job(self._jobs, new, 0), window_job(self._jobs, new, windows - 1)
         if windows > 1 and first.params == last.params:
@@ -233,6 +253,10 @@ def window_job(jobs: JobService, backfill: Backfill, place: int) -> NewJob:
         raise RefusedError([JobRequestFault(0, error.member, "", str(error))]) from None
     except RecurrenceError as error:
         raise RefusedError([JobRequestFault(0, "params", "", str(error))]) from None
+    if (secrets := jobs.jobs.seal.secrets(backfill.secrets)) is None:
+        reason = "the secret ones cannot be decrypted: database.key_file lacks the key that encrypted them"
+        raise RefusedError([JobRequestFault(0, "params", "", reason)])
+    params |= secrets
     context = JobContext(batch=backfill.name, labels=plan.labels, traceparent=plan.traceparent)
     return jobs.draft(JobRequest(backfill.account, backfill.operation, params, key, context))
 

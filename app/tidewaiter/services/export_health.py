@@ -12,7 +12,7 @@ from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.run_store import LastRuns, RunStore
 from tidewaiter.domain.job import FAILURES, Job
 from tidewaiter.metrics.readings import ExportReading, ScheduleReading
-from tidewaiter.recurrence import Schedule
+from tidewaiter.recurrence import CatchUp, Schedule
 from tidewaiter.services.job_pace import JobPace
 
 
@@ -60,12 +60,14 @@ def late_s(schedule: Schedule, runs: LastRuns, now: float) -> float:
     """For how many seconds a run of the schedule is missing; 0 if none is.
 
     The run of a tick is missing until a later run begins, by a tick or by hand: also if it was refused, or skipped
-    because no daemon ran.
+    because no daemon ran. What ``catch_up = "skip"`` leaves out of a pause is not missing: a person has paused it.
     """
     since = runs.ticked_at
     if runs.newest is not None:
         scheduled_for = runs.newest.context.scheduled_for
         since = runs.newest.created_at if scheduled_for is None else max(scheduled_for, _by_hand(runs.newest))
+    if schedule.catch_up is CatchUp.SKIP and runs.resumed_at is not None:
+        since = max(since, runs.resumed_at)
     expected_at = schedule.next_tick(since)
     return 0.0 if expected_at is None else max(0.0, now - expected_at)
 

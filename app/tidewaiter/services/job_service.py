@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -34,7 +35,15 @@ from tidewaiter.services.adoption import adoption
 from tidewaiter.services.audit import audited, target_of
 from tidewaiter.services.batch_events import log_batch
 from tidewaiter.services.failure_groups import FailureGroup, failure_groups
-from tidewaiter.services.job_requests import ConflictError, JobRequest, NotFoundError, new_job, new_job_of
+from tidewaiter.services.job_requests import (
+    ConflictError,
+    JobRequest,
+    NotFoundError,
+    check_batches,
+    new_job,
+    new_job_of,
+    opened_params,
+)
 from tidewaiter.services.wait_reasons import LaneReport, lane_report, limit_opens_at
 
 _AT_ONCE: Final = 100
@@ -90,6 +99,10 @@ class JobService:
         """The operations of each configured account, by its name."""
         return {name: list(account.operations) for name, account in self.accounts.items()}
 
+    def operation_of(self, account: str, operation: str) -> BoundOperation | None:
+        """The operation of an account; ``None`` if it is not configured."""
+        return self.accounts[account].operations.get(operation) if account in self.accounts else None
+
     async def submit(
         self, account: str, operation: str, raw: Mapping[str, Json], unique_key: str | None = None, *, actor: Actor
     ) -> tuple[Job, bool]:
@@ -144,13 +157,16 @@ class JobService:
         return stored
 
     async def _store(self, news: Sequence[NewJob], actor: Actor, guard: Guard | None = None) -> list[tuple[Job, bool]]:
-        await self._check_batches(news)
+        for new in news:
+            for secret in new.secrets.values.values():
+                self._log.redactor.add_recent(secret)
         lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
             [(requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
             self._clock.now(),
             actor.history_text,
             guard,
+            partial(check_batches, BatchStore(self.jobs.database, self._scope), news),
         )
         for number, (job, created) in enumerate(stored):
             if created:
@@ -158,12 +174,6 @@ class JobService:
             if number % _AT_ONCE == _AT_ONCE - 1:
                 await self._clock.sleep(0)
         return stored
-
-    async def _check_batches(self, news: Sequence[NewJob]) -> None:
-        """A caller who is limited to some accounts must not hold the batch of others open."""
-        names = {new.context.batch for new in news if new.context.batch is not None}
-        if names and (taken := await BatchStore(self.jobs.database, self._scope).shared_with_others(names)):
-            raise ConflictError(f"the name of the batch is taken: {', '.join(sorted(taken))}; choose another one")
 
     async def cancel(self, job_id: int, *, actor: Actor) -> Job:
         """Request a job's cancellation; the daemon cancels the remote job if the provider can.
@@ -200,10 +210,9 @@ class JobService:
             return await self._decide(job, o.RetryDecided(), actor)
         if job.state not in TERMINAL:
             raise ConflictError(f"job {job_id} is still under way: it is {job.state}; cancel it first")
-        bound = self._operation(job.account, job.operation)
+        bound, params = self._operation(job.account, job.operation), opened_params(job, self.jobs.seal)
         new = requested_by(
-            actor,
-            new_job(job.account, bound, job.params, retry_of=job.id, unique_key=job.unique_key, context=job.context),
+            actor, new_job(job.account, bound, params, retry_of=job.id, unique_key=job.unique_key, context=job.context)
         )
         lane = self._lane(new, await self._lanes_of(job.account))
         await self._note(job, "RetryRequested", actor)

@@ -55,19 +55,19 @@ _START_AGAIN: Final = Decision(
     "The request that starts the remote job is sent once more.",
     "If the first one arrived, the provider may run the export twice.",
 )
-_CANCEL_STARTED: Final = Decision(
+_CANCEL_KNOWN: Final = Decision(
     "Cancel",
     "tidewaiter jobs cancel {number}",
-    "The job ends as cancelled. Nothing is sent to the provider.",
-    "If the request arrived, the remote job continues at the provider, and its files are not stored.",
+    "The job ends as cancelled. Its remote job is cancelled too, if the provider has a request for that.",
+    "If it has none, the remote job may continue at the provider. Its files are not stored.",
 )
 
 
 def decisions_about(job: Job) -> tuple[Decision, Decision, Decision]:
     """What can be decided about a parked job: go on, repeat, or cancel."""
     if job.starts:
-        return _STARTED, _START_AGAIN, _CANCEL_STARTED
-    return ADOPT, SUBMIT_AGAIN, CANCEL
+        return _STARTED, _START_AGAIN, _CANCEL_KNOWN
+    return ADOPT, SUBMIT_AGAIN, CANCEL if job.handle is None else _CANCEL_KNOWN
 
 
 def command_words(job: Job) -> str:

@@ -56,7 +56,8 @@ def closed_json(lane: LaneStatus) -> dict[str, Any]:
 def resumed_json(resumed: Resumed) -> dict[str, Any]:
     """An account after its pause has ended."""
     opened = [closed_json(lane) for lane in resumed.opened]
-    return {**account_json(resumed.status), "paused_s": resumed.paused_s, "opened": opened}
+    more = {"paused_s": resumed.paused_s, "opened": opened, "tries_refresh_token": resumed.tries_token}
+    return {**account_json(resumed.status), **more}
 
 
 def schedule_json(status: ScheduleStatus) -> dict[str, Any]:

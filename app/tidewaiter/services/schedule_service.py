@@ -139,7 +139,7 @@ class ScheduleService:
         """
         async with audited(self._actions, self._clock, actor, "resume", f"schedule {name}"):
             before = await self.status(name)
-            await self._store.resume(name)
+            await self._store.resume(name, self._now())
         return before
 
     async def run(
@@ -163,7 +163,7 @@ class ScheduleService:
         request = JobRequest(
             schedule.account,
             schedule.operation,
-            self.params_of(name, params, as_of),
+            schedule.with_secrets(self.params_of(name, params, as_of)),
             context=JobContext(schedule=schedule.name),
         )
         job, _ = await self._jobs.submit_request(request, actor=actor)
@@ -172,7 +172,7 @@ class ScheduleService:
     def params_of(
         self, name: str, params: Mapping[str, Json] | None = None, as_of: date | None = None
     ) -> dict[str, Json]:
-        """The parameters of a run by hand; see :meth:`run`."""
+        """The parameters of a run by hand, with ``***`` for the schedule's secrets; see :meth:`run`."""
         schedule = self.named(name)
         own = {key: value for key, value in {**schedule.params, **(params or {})}.items() if value is not None}
         try:

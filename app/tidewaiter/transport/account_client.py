@@ -262,9 +262,10 @@ class AccountClient:
     def _prepared(self, request: WireRequest, *, own: bool, auth: AuthChoice, cookies: Cookies) -> WireRequest:
         """``request`` as it is sent: with credentials to the provider (``own``), else without data of the account.
 
-        Cookies go to the origin that set them.
+        Cookies go to the origin that set them. Fields that a reply named for the address replace no other field.
         """
-        return _with_cookies(self._with_credentials(request, own=own, auth=auth), cookies)
+        whole = self._with_credentials(request, own=own, auth=auth).with_headers(dict(request.named_headers))
+        return _with_cookies(whole, cookies)
 
     def _with_credentials(self, request: WireRequest, *, own: bool, auth: AuthChoice) -> WireRequest:
         if own:

@@ -4,9 +4,12 @@ import os
 import re
 import socket
 import ssl
+from collections.abc import Mapping
+from typing import Final
 
 import aiohttp
 
+from tidewaiter.domain.http_values import field_values
 from tidewaiter.transport.address_guard import AddressRefusedError
 from tidewaiter.transport.wire import (
     BlockedAddressError,
@@ -20,6 +23,7 @@ from tidewaiter.transport.wire import (
 MOST_FIELDS = 500
 LONGEST_FIELD = 65_536
 """The most of a reply's head that is read; a Location that is signed may be longer than 8 KiB."""
+_KINDS: Final = {"basic": "Basic", "digest": "Digest", "kerberos": "Kerberos", "negotiate": "Negotiate", "ntlm": "NTLM"}
 _PARSER_WORDS = re.compile(r"[A-Z][A-Za-z ,/-]{3,60}(?=:|$)")
 
 # Everything that sending a request or reading its reply raises when the outside fails. The messages of these may quote
@@ -62,7 +66,7 @@ def at_proxy(error: Exception, place: str, proxy: str, proxy_place: tuple[str | 
     """
     match error:
         case aiohttp.ClientHttpProxyError():
-            return refused_by_proxy(place, proxy, error.status)
+            return refused_by_proxy(place, proxy, error.status, error.headers)
         case aiohttp.ClientConnectorError():
             return _unconnected_by_proxy(error, place, proxy, proxy_place)
         case TimeoutError():
@@ -93,11 +97,14 @@ def _unconnected_by_proxy(
             return NotSentError(f"No connection to {place} through the proxy {proxy}: {_connecting(error)}.")
 
 
-def refused_by_proxy(place: str, proxy: str, status: int) -> NotSentError:
-    """A proxy passes nothing on; what it says beside its status is not repeated, because it may be anything."""
+def refused_by_proxy(place: str, proxy: str, status: int, headers: Mapping[str, str] | None) -> NotSentError:
+    """A proxy passes nothing on; what it says beside its status is not repeated, because it may be anything.
+
+    ``headers`` may name the kinds of sign-in that it wants.
+    """
     match status:
         case 407:
-            reason = "HTTP 407, check network.proxy_user and network.proxy_password"
+            reason = f"HTTP 407, {_sign_in(headers)}"
         case 403:
             reason = "HTTP 403, the proxy has to permit this host"
         case 502 | 503 | 504:
@@ -105,6 +112,17 @@ def refused_by_proxy(place: str, proxy: str, status: int) -> NotSentError:
         case _:
             reason = f"HTTP {status}"
     return NotSentError(f"The proxy {proxy} refuses a connection to {place} ({reason}).")
+
+
+def _sign_in(headers: Mapping[str, str] | None) -> str:
+    wanted = ", ".join(field_values(headers or {}, "proxy-authenticate"))
+    kinds = {_KINDS[word] for word in re.findall(r"[a-z]+", wanted.lower()) if word in _KINDS}
+    if not kinds or "Basic" in kinds:
+        return "check network.proxy_user and network.proxy_password"
+    return (
+        f"it wants a sign-in by {' or '.join(sorted(kinds))}, and only Basic is supported; put a proxy on this machine "
+        "before it that signs in, such as cntlm or Px, and name that one in network.proxy"
+    )
 
 
 def _connecting(error: aiohttp.ClientConnectorError) -> str:

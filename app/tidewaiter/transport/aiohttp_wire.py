@@ -302,7 +302,7 @@ class _Exchange:
             response.close()
             if self._on_send is not None:
                 self._on_send(False)
-            raise refused_by_proxy(place_of(address), proxy.url, _PROXY_REFUSES)
+            raise refused_by_proxy(place_of(address), proxy.url, _PROXY_REFUSES, response.headers)
         return response
 
     async def read(self, limit: int) -> tuple[bytes, bool]:

@@ -56,7 +56,10 @@ class Proxy:
             parts, port = urlsplit(""), None
         scheme, host = parts.scheme.lower(), parts.hostname
         if scheme.startswith("socks"):
-            raise ValueError("names a SOCKS proxy, which is not supported; use an HTTP proxy")
+            raise ValueError(
+                "names a SOCKS proxy, which is not supported; use an HTTP proxy (http:// or https://), without a "
+                "sign-in or with Basic"
+            )
         is_host = bool(host) and (":" in (host or "") or _NAME.fullmatch(host or "") is not None)
         if scheme not in _PORTS or host is None or not is_host or parts.path not in ("", "/") or parts.query:
             raise ValueError("must be the http or https address of a proxy, such as http://proxy.example:3128")

@@ -91,7 +91,7 @@ def leads_on(method: str, status: int, headers: Mapping[str, str], *, repeatable
 
 
 def redirected(request: WireRequest, url: str, status: int, *, own: bool) -> WireRequest:
-    """The request that follows a redirect.
+    """The request that follows a redirect. Another origin does not get the fields that were named for the first one.
 
     Args:
         request: the one that was answered with the redirect.
@@ -103,6 +103,8 @@ def redirected(request: WireRequest, url: str, status: int, *, own: bool) -> Wir
     Raises:
         RedirectRefusedError: a request with a body, such as a POST, would go to another origin.
     """
+    if request.named_headers and _origin_of(url) != _origin_of(request.url):
+        request = replace(request, named_headers=())
     if request.method in _REPEATABLE:
         return replace(request, url=url, body=request.body if own else None)
     if status not in _KEEP_METHOD:

@@ -160,6 +160,7 @@ class ArchiveLanding:
     ) -> None:
         stored = _StoredFile(content, asyncio.get_running_loop())
         file = cast(BinaryIO, io.BufferedReader(stored, _BUFFER_BYTES))
+        limits = replace(limits, without_secrets=self._without_secrets)
         opened = await _in_thread(stored, partial(open_archive, archive.kind, file, content.size, limits))
         pieces = opened.pieces()
         for place, found in enumerate(opened.members):

@@ -50,10 +50,18 @@ class ArchiveBrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ArchiveLimits:
-    """How many members an archive may have, and how large each may be."""
+    """How many members an archive may have, and how large each may be.
+
+    ``without_secrets`` hides the secrets in the names of members before a message cuts them.
+    """
 
     most_members: int
     largest_bytes: int
+    without_secrets: Callable[[str], str] = str
+
+    def shown(self, name: str) -> str:
+        """A member's name for a message."""
+        return repr(shorten(plain(self.without_secrets(name)), _LONGEST_NAME))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def open_archive(kind: str, file: BinaryIO, size: int, limits: ArchiveLimits) ->
 
 
 @contextmanager
-def _reading(kind: str) -> Iterator[None]:
+def _reading(kind: str, limits: ArchiveLimits) -> Iterator[None]:
     try:
         yield
     except BombError as error:
@@ -104,7 +112,7 @@ def _reading(kind: str) -> Iterator[None]:
     except UnpackError as error:
         raise ArchiveBrokenError(str(error)) from None
     except _FAULTS as error:
-        why = shorten(plain(str(error)))
+        why = shorten(plain(limits.without_secrets(str(error))))
         raise ArchiveBrokenError(f"The file cannot be unpacked as {kind}: {why or type(error).__name__}.") from None
 
 
@@ -125,33 +133,31 @@ class _Members:
                 f"The archive has more than {self._limits.most_members} members, and bounds.most_files of the account "
                 "permits no more files."
             )
-        path = _path_in(name)
+        path = _path_in(name, self._limits)
         if is_folder or (size == 0 and name.endswith("\\")):
             return False
         if not is_file:
-            raise ArchiveRefusedError(f"The archive has a link or a device as a member: {_shown(name)}.")
+            raise ArchiveRefusedError(f"The archive has a link or a device as a member: {self._limits.shown(name)}.")
         if size > self._limits.largest_bytes:
             raise ArchiveRefusedError(
-                f"The member {_shown(name)} has {size} bytes, more than the {self._limits.largest_bytes} of "
-                "bounds.largest_file_bytes of the account."
+                f"The member {self._limits.shown(name)} has {size} bytes, more than the {self._limits.largest_bytes} "
+                "of bounds.largest_file_bytes of the account."
             )
         if not path or path in self._paths:
-            raise ArchiveRefusedError(f"The archive has two members of one name, or one without: {_shown(name)}.")
+            raise ArchiveRefusedError(
+                f"The archive has two members of one name, or one without: {self._limits.shown(name)}."
+            )
         self._paths.add(path)
         self.found.append(Member(path, size))
         return True
 
 
-def _path_in(name: str) -> str:
+def _path_in(name: str, limits: ArchiveLimits) -> str:
     """The path of a member; raises ``ArchiveRefusedError`` if it leads out of the archive."""
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or _DRIVE.match(name) or ".." in parts or "\0" in name:
-        raise ArchiveRefusedError(f"The archive has a member whose path leads out of it: {_shown(name)}.")
+        raise ArchiveRefusedError(f"The archive has a member whose path leads out of it: {limits.shown(name)}.")
     return "/".join(part for part in parts if part not in ("", "."))
-
-
-def _shown(name: str) -> str:
-    return repr(shorten(plain(name), _LONGEST_NAME))
 
 
 # --- zip --------------------------------------------------------------------------------------------------------------
@@ -185,9 +191,10 @@ class _Zip:
     """A ZIP archive. Source: APPNOTE.TXT 6.3.10 of PKWARE."""
 
     def __init__(self, file: BinaryIO, size: int, limits: ArchiveLimits) -> None:
+        self._limits = limits
         most_bytes = _DIRECTORY_BYTES + _DIRECTORY_BYTES_PER_MEMBER * limits.most_members
         members = _Members(limits)
-        with _reading("ZIP"):
+        with _reading("ZIP", self._limits):
             self._zip = zipfile.ZipFile(_BoundedReads(file, size, most_bytes))
             self._infos = [info for info in self._zip.infolist() if self._is_file(info, members)]
         self.members = tuple(members.found)
@@ -197,30 +204,33 @@ class _Zip:
                 f"The archive unpacks to {total} bytes, more than {_LARGEST_RATIO} times its size."
             )
 
-    @staticmethod
-    def _is_file(info: zipfile.ZipInfo, members: _Members) -> bool:
+    def _is_file(self, info: zipfile.ZipInfo, members: _Members) -> bool:
         if "\0" in info.orig_filename:
-            raise ArchiveRefusedError(f"The archive has a member with a null in its name: {_shown(info.filename)}.")
+            raise ArchiveRefusedError(
+                f"The archive has a member with a null in its name: {self._limits.shown(info.filename)}."
+            )
         if info.is_dir() and info.file_size:
-            raise ArchiveRefusedError(f"The archive has a folder with the content of a file: {_shown(info.filename)}.")
+            raise ArchiveRefusedError(
+                f"The archive has a folder with the content of a file: {self._limits.shown(info.filename)}."
+            )
         kind = stat.S_IFMT(info.external_attr >> 16)
         is_file = members.add(info.filename, info.file_size, is_folder=info.is_dir(), is_file=kind in (0, stat.S_IFREG))
         if is_file and info.flag_bits & _ENCRYPTED:
             raise ArchiveRefusedError(
-                f"The member {_shown(info.filename)} is encrypted, and there is no key for a password: ask the "
-                "provider for archives without one."
+                f"The member {self._limits.shown(info.filename)} is encrypted, and there is no key for a password: ask "
+                "the provider for archives without one."
             )
         if is_file and info.compress_type not in _METHODS:
             raise ArchiveRefusedError(
-                f"The member {_shown(info.filename)} is packed by method {info.compress_type}; only stored and "
-                "deflated members are unpacked."
+                f"The member {self._limits.shown(info.filename)} is packed by method {info.compress_type}; only "
+                "stored and deflated members are unpacked."
             )
         return is_file
 
     def pieces(self) -> Pieces:
         """See :class:`Archive`; sizes and checksums are verified."""
         for place, info in enumerate(self._infos):
-            with _reading("ZIP"):
+            with _reading("ZIP", self._limits):
                 left = info.file_size
                 with self._zip.open(info) as member:
                     while piece := member.read(_PIECE_BYTES):
@@ -228,7 +238,7 @@ class _Zip:
                         yield place, piece
                 if left:
                     raise ArchiveBrokenError(
-                        f"The member {_shown(info.filename)} is {left} bytes shorter than it says."
+                        f"The member {self._limits.shown(info.filename)} is {left} bytes shorter than it says."
                     )
             yield place, b""
 
@@ -306,6 +316,7 @@ class _Tar:
 
     def __init__(self, file: BinaryIO, limits: ArchiveLimits) -> None:
         self._file = file
+        self._limits = limits
         members = _Members(limits)
         for _ in self._walk(members.add, lambda _stream, _info: iter(())):
             pass
@@ -321,7 +332,7 @@ class _Tar:
                 left -= len(piece)
                 yield piece
             if left:
-                raise ArchiveBrokenError(f"The member {_shown(info.name)} breaks off before its end.")
+                raise ArchiveBrokenError(f"The member {self._limits.shown(info.name)} breaks off before its end.")
             yield b""
 
         def is_file(_name: str, _size: int, *, is_folder: bool, is_file: bool) -> bool:
@@ -335,13 +346,13 @@ class _Tar:
         read: Callable[[_Forward, tarfile.TarInfo], Iterator[bytes]],
     ) -> Pieces:
         place = 0
-        with _reading("tar"):
+        with _reading("tar", self._limits):
             stream = _Forward(self._file)
             archive = tarfile.TarFile(fileobj=stream, mode="r", errorlevel=2)  # type: ignore[arg-type]  # what it uses
             while (info := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # they would all stay in memory
                 if info.size < 0:
-                    raise ArchiveBrokenError(f"The member {_shown(info.name)} has a negative size.")
+                    raise ArchiveBrokenError(f"The member {self._limits.shown(info.name)} has a negative size.")
                 is_plain = info.isreg() and not info.issparse()
                 if add(info.name, info.size, is_folder=info.isdir(), is_file=is_plain):
                     for piece in read(stream, info):

@@ -21,6 +21,7 @@ from tidewaiter.log import EventLog
 from tidewaiter.providers.credentials.login_replies import LoginSession, NotSignedIn, SignedSession, Token, TokenSession
 from tidewaiter.providers.credentials.login_values import secret_values
 from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.results.named_headers import secrets_of
 from tidewaiter.transport.account_client import AccountClient, any_host, ignore_departure
 from tidewaiter.transport.reply_bodies import ReplyBeginning, StreamReply
 from tidewaiter.transport.request_budget import Budget, Permit
@@ -203,8 +204,11 @@ class AuthenticatedClient:
     ) -> AbstractAsyncContextManager[StreamReply]:
         """Send ``request`` and give the reply as a stream; raises as :meth:`exchange` does.
 
-        ``may_ask`` is as for :meth:`AccountClient.stream`.
+        ``may_ask`` is as for :meth:`AccountClient.stream`. A server may quote what it was sent, so the fields that a
+        reply has named for this request are redacted from now on.
         """
+        for secret in secrets_of(request.named_headers):
+            self._log.redactor.add_signature(secret)
         session = self._session
         if session is None or not (session.is_needed_by(request) or (send_auth and self._needs_token(request))):
             return self._client.stream(request, send_auth=send_auth, may_ask=may_ask)

@@ -80,6 +80,7 @@ class BackfillRunner:
                 seen = await self._store.get(seen.name)
         for backfill in await self._store.cancelled():  # the process that cancelled it may have died first
             await cancel_jobs(self._settings.jobs, backfill.name, Actor(DAEMON_NAME, Channel.DAEMON), retries=False)
+            await self._store.jobs_cancelled(backfill.name, self._clock.now())
 
     async def _advance(self, seen: Backfill) -> bool:
         """Submit some windows; returns whether more may have room at once."""
@@ -135,5 +136,4 @@ class BackfillRunner:
     def _room(self, seen: Backfill) -> int:
         """How many more jobs may be under way: more remote jobs than the account may have would only wait."""
         account = self._settings.jobs.accounts[seen.account]
-        most = min(seen.plan.at_once, account.limits.remote_jobs or seen.plan.at_once)
-        return most - seen.batch.open
+        return seen.room(min(seen.plan.at_once, account.limits.remote_jobs or seen.plan.at_once))

@@ -23,7 +23,7 @@ from tidewaiter.domain.poll_transitions import has_moved
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.errors import UnsendableError
-from tidewaiter.providers.steps.file_listing import listing_of
+from tidewaiter.providers.steps.file_listing import NamedFile, listing_of, with_kept_values
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
 from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
@@ -31,9 +31,11 @@ from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.early_files import EarlyFiles
 from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.job_download import not_open
+from tidewaiter.worker.outcome_texts import cleaned
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.reusing import Reuser
+from tidewaiter.worker.secret_opening import SecretOpening
 from tidewaiter.worker.step_context import StepContext, SupersededError
 from tidewaiter.worker.submitting import Reconciler, Submitter, share
 from tidewaiter.worker.uploads import UploadError
@@ -75,7 +77,8 @@ class Executor:
         self._reconciler = Reconciler(jobs, clock)
         self._endings = RemoteJobEndings(jobs, clock)
         self._seal = jobs.seal
-        self._early = EarlyFiles(fetcher, self._walk)
+        self._secrets = SecretOpening(jobs.seal, log.redactor)
+        self._early = EarlyFiles(fetcher, self._walk, self._known_links)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -116,7 +119,7 @@ class Executor:
         anew = isinstance(outcome, o.FailedForNow) or (isinstance(outcome, o.Refused) and step.job.is_reused)
         if anew and step.job.state is State.FETCHING:
             await self.drop_parts(step.job)  # another remote job makes other files
-        return _cleaned(outcome, clean)
+        return cleaned(outcome, clean)
 
     @staticmethod
     def interrupted(step: StepContext, why: str = "the daemon was stopped while the submit was under way") -> o.Outcome:
@@ -135,6 +138,7 @@ class Executor:
         await self._fetcher.drop_parts(job)
 
     async def _take(self, step: StepContext) -> o.Outcome:
+        unreadable = self._secrets.open(step) if step.job.secrets else None
         job = step.job
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             if job.state is State.FETCHING:
@@ -142,7 +146,7 @@ class Executor:
             return o.CancelAsked()
         if self._clock.now() >= job.deadline_at and job.state is not State.SUBMITTING:
             return await self._expire(step)
-        return await _STEPS[job.state](self, step)
+        return unreadable or await _STEPS[job.state](self, step)
 
     # --- submitting ---------------------------------------------------------------------------------------------------
 
@@ -186,8 +190,8 @@ class Executor:
                 return beginning
             read = await session.read(beginning.reply, partial(operation.read_poll, job))
             outcome = await self._land_polled(step, read, beginning) if isinstance(read, o.Inline | o.Empty) else read
-        if isinstance(outcome, o.Pending) and (outcome.links or outcome.lists):
-            outcome = await self._early.find(step, outcome)
+        if isinstance(outcome, o.Pending | o.Ready) and (outcome.links or outcome.lists or job.links):
+            outcome = await self._early.find(step, outcome, beginning.reply)
         if isinstance(outcome, o.Pending) and (still_s := self._still_for(job, outcome)) >= operation.policy.stall_s:
             reason = f"for {still_s:.0f} s the provider reported nothing new about the job"
             # A reused remote job that stands still is of no use, but this job has not been submitted yet.
@@ -236,18 +240,22 @@ class Executor:
         except AccountClosedError as error:
             return not_open(error)
         land = self._fetcher.land_early if job.fetches_early else self._fetcher.land_files
-        return await land(step, links) if isinstance(links, tuple) else links
+        outcome = await land(step, links) if isinstance(links, tuple) else links
+        return replace(outcome, kept=step.kept) if isinstance(outcome, o.Stored) and step.kept else outcome
 
     async def _links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
         """The links of a remote job: known since the poll, or requested now if it has finished."""
         job, operation = step.job, step.operation
+        if (request := operation.resolve(job)) is not None:
+            named = await self._walk(step, waits=False).once(lambda: step.session.send(request, partial(_named, step)))
+            if not isinstance(named, NamedFile):
+                return named
+            step.kept = named.kept
+            return named.links
         listing = None if job.fetches_early else listing_of(operation.parts, job)
-        if listing is not None:
+        if listing is not None and not (listing.begins_with_poll and job.links):
             walks = self._walk(step, waits=False), self._walk(step)
             return await FileWalk(job, listing, step.session, *walks).links()
-        if (request := operation.resolve(job)) is not None:
-            step.session.check_open()
-            return await step.session.send(request, partial(operation.read_resolve, job))
         return await self._known_links(step)
 
     async def _known_links(self, step: StepContext) -> tuple[Link, ...] | o.Outcome:
@@ -352,6 +360,12 @@ class RemoteJobEndings:
         return remote_job_end_decision(job, await self._jobs.followers(job), self._clock.now())
 
 
+def _named(step: StepContext, reply: WireReply, now: float) -> NamedFile | o.Outcome:
+    """What the reply to the request for the link has."""
+    operation, job = step.operation, step.job
+    return with_kept_values(operation.parts, job, reply, operation.read_resolve(job, reply, now))
+
+
 def _not_built(job: Job, error: UnsendableError) -> o.Outcome:
     """The outcome if the next request cannot be built, because the spec has changed.
 
@@ -368,33 +382,3 @@ def _place_of(error: Exception) -> str:
     """Where an exception was raised, as file and line: enough to find it, without the values that a traceback holds."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
-
-
-def _cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
-    """The outcome with every secret taken out of its texts, before any of it is stored."""
-    match outcome:
-        case o.Unmapped(excerpt=excerpt):
-            return replace(outcome, excerpt=clean(excerpt))
-        case o.Pending(status=status, progress=progress):
-            clean_status = None if status is None else clean(status)
-            clean_progress = None if progress is None else clean(progress)
-            if clean_status == status and clean_progress == progress:
-                return outcome  # as most polls end
-            return replace(outcome, status=clean_status, progress=clean_progress)
-        case o.Ready(status=status) | o.Stored(status=status):
-            return replace(outcome, status=None if status is None else clean(status))
-        case (
-            o.Unsent() | o.Unknown() | o.Absent() | o.Undecidable() | o.LinksExpired() | o.LinksLost() | o.Gone()
-            | o.FailedForNow()
-            | o.Retry() | o.NotYet() | o.Throttled() | o.Unauthorized() | o.StorageFull() | o.Refused()
-            | o.DeadlinePassed()
-        ):  # fmt: skip
-            return replace(outcome, reason=clean(outcome.reason))
-        case (
-            o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.FetchStarted()
-            | o.PartLanded()
-            | o.Cleaned()
-            | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
-            | o.AdoptDecided()
-        ):  # fmt: skip
-            return outcome

@@ -3,7 +3,7 @@
 from functools import partial
 
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.http_values import Link, WireReply
 from tidewaiter.domain.job import Job
 from tidewaiter.providers.results.paged_lists import ListedItems, PagePosition
 from tidewaiter.providers.steps.file_listing import FileListing
@@ -37,19 +37,28 @@ class FileWalk:
         self._walks = (first, following)
         self._links: dict[Link, None] = {}
         self._items = [0] * listing.depth
+        self._first: WireReply | None = None
 
-    async def links(self) -> tuple[Link, ...] | o.Outcome:
-        """All links in the order of the lists, or why they cannot be found."""
+    async def links(self, first: WireReply | None = None) -> tuple[Link, ...] | o.Outcome:
+        """All links in the order of the lists, or why they cannot be found.
+
+        Args:
+            first: a reply that is the first page of the first list already.
+        """
+        self._first = first
         broken = await self._walk(self._job, 0)
         return tuple(self._links) if broken is None else broken
 
     async def _walk(self, job: Job, level: int) -> o.Outcome | None:
         """Walk one list and all below it; returns what went wrong."""
-        listing, reader = self._listing, self._listing.reader(level)
+        listing = self._listing
         broken: o.Outcome | None = None
 
         async def read_page(page: PagePosition) -> ListedItems | o.Outcome:
-            return await self._session.send(listing.request(job, level, page), partial(reader.read, job, page))
+            reply, self._first = self._first, None
+            if reply is not None:
+                return await self._session.read(reply, partial(listing.read, job, level, page))
+            return await self._session.send(listing.request(job, level, page), partial(listing.read, job, level, page))
 
         async def consume(listed: ListedItems) -> bool:
             nonlocal broken

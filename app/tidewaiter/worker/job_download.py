@@ -158,7 +158,9 @@ class ListDownload:
         not_sent: SignInError | AccountPausedError | None = None
         taken = {one.number for every in placed.values() for one in every} | {number for _, number, _ in missing}
         self._free_numbers = (number for number in count(len(self._links)) if number not in taken)
-        self._room = self._step.operation.bounds.most_files - sum(map(len, placed.values()))
+        again = {place for place, _, _ in missing}
+        kept = sum(len(every) for place, every in placed.items() if place not in again)
+        self._room = self._step.operation.bounds.most_files - kept
         async for place, number, key in self._in_pieces(missing):
             own = self._session.owns(self._links[place].url)
             if own and (not_sent is not None or any(map(closes_account, failures))):

@@ -23,9 +23,11 @@ from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import AccountPausedError
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import CommitResult, Committer
-from tidewaiter.worker.due_jobs import DueJobs, JobsUnderWay
+from tidewaiter.worker.due_jobs import DueJobs
+from tidewaiter.worker.due_reader import DueReader
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
+from tidewaiter.worker.jobs_under_way import JobsUnderWay
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.remote_job_limit import RemoteJobs
 from tidewaiter.worker.shared_results import SharedResults, asks_for_result, may_share
@@ -61,12 +63,13 @@ class LaneLimits:
 class LaneParts:
     """The parts of the daemon that all its lanes use.
 
-    ``executor`` takes the steps, ``jobs`` has the due jobs, and ``committer`` commits outcomes. ``job_log`` logs
+    ``executor`` takes the steps, ``due_reader`` has the due jobs, and ``committer`` commits outcomes. ``job_log`` logs
     crashes. ``storage_gate`` is open while the storage takes files. ``rand`` spreads retries.
     """
 
     executor: Executor
     jobs: JobStore
+    due_reader: DueReader
     committer: Committer
     job_log: JobLog
     storage_gate: StorageGate
@@ -118,7 +121,7 @@ class Lane:
                 row.id,
                 track,
                 slots,
-                store=parts.jobs,
+                reader=parts.due_reader,
                 under_way=self._under_way,
                 remote=self._remote,
                 clock=parts.clock,

@@ -23,6 +23,7 @@ from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.provider_session import ProviderSession
 
 P = TypeVar("P", ListedItems, Matches)
+T = TypeVar("T")
 
 _TRIES = 5
 _LONGEST_WAIT_S = 60.0
@@ -248,9 +249,13 @@ class ListWalk:
             page = got.after
         return None
 
+    async def once(self, read: Callable[[], Awaitable[T | o.Outcome]]) -> T | o.Outcome:
+        """The reply to one request, which is tried again as a page of a list is."""
+        return await self._with_retries(lambda _page: read(), PagePosition())
+
     async def _with_retries(
-        self, read_page: Callable[[PagePosition], Awaitable[P | o.Outcome]], page: PagePosition
-    ) -> P | o.Outcome:
+        self, read_page: Callable[[PagePosition], Awaitable[T | o.Outcome]], page: PagePosition
+    ) -> T | o.Outcome:
         """One page, tried a few times, so that after one failure the pages before it are not requested again.
 
         If the provider asks for a long delay, the step ends and the job waits instead.

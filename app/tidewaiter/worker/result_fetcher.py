@@ -145,7 +145,9 @@ class ResultFetcher:
             firsts = {place: ones[0] for place, ones in kept.items()}
             missing = await read_off_loop(size, lambda: list(free_places(firsts, len(links), key_of, recorded)))
             # No number of a file that has landed is given away, although this list may not have it.
-            failure = await ListDownload(self._tools, step, links, names).land(missing, {**kept, -1: tuple(recorded)})
+            counted = {one for ones in kept.values() for one in ones}
+            others = tuple(one for one in recorded if one not in counted)
+            failure = await ListDownload(self._tools, step, links, names).land(missing, {**kept, -1: others})
         except StorageError as error:
             return storage_failure(error)
         return o.PartLanded() if failure is None else failure

@@ -116,7 +116,7 @@ class Scheduler:
                 JobRequest(
                     schedule.account,
                     schedule.operation,
-                    schedule.params_at(tick_at),
+                    schedule.with_secrets(schedule.params_at(tick_at)),
                     schedule.key_at(tick_at),
                     JobContext(schedule=schedule.name, scheduled_for=tick_at),
                 )

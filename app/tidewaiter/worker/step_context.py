@@ -1,7 +1,7 @@
 """One step of a job: what it works with, what it has landed so far, and how a cancel request stops it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final, Self, TypeVar
@@ -31,6 +31,7 @@ class StepContext:
 
     ``job`` is the job as it was last made durable: a step that commits an update on its way puts the new job here.
     ``shared_result`` is set if the job shares the result of another job; ``artifacts`` are the files that have landed.
+    ``kept`` are values of the reply that named the file, which are stored when it has landed.
     """
 
     job: Job
@@ -39,6 +40,7 @@ class StepContext:
     lease: Lease
     shared_result: asyncio.Future[StoredResult | None] | None = None
     artifacts: list[Artifact] = field(default_factory=list)
+    kept: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, job: Job, operation: BoundOperation, client: AuthenticatedClient, lease: Lease) -> Self:

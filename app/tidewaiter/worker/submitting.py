@@ -117,6 +117,9 @@ class Submitter:
             return replace(landed, kept=inline.kept)
         if isinstance(landed, o.FailedForNow):
             return landed  # the provider has said that there is no result
+        if isinstance(landed, o.Refused):
+            # The submit is done, and the same reply would be refused again.
+            return o.Refused(f"the file in the reply to the submit is refused: {landed.reason}")
         reason = f"the file in the reply could not be stored: {getattr(landed, 'reason', '')}"
         return o.Unsent(reason) if repeatable else o.Unknown(reason)
 

@@ -24,7 +24,7 @@ from tidewaiter.database.refresh_token_store import (
     RefreshTokenStore,
     Unreadable,
 )
-from tidewaiter.domain.http_values import WireReply
+from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.domain.outcome import Retry, Throttled, Unauthorized
 from tidewaiter.log import EventLog
 from tidewaiter.providers.credentials.login_replies import LoginSession, NotSignedIn, RefreshGrant, SignedSession, Token
@@ -194,27 +194,19 @@ class TokenRenewal:
 
     async def _begin(self, permit: Permit, nonce: str) -> Token | NotSignedIn | None:
         account, grant = self._lane.account, self._grant
-        since = self._clock.monotonic()
         try:
             begun = await self._store.begin(account, grant.configured, reuse=grant.reuse)
             if isinstance(begun, Begun):
-                if self._clock.monotonic() - since <= _LATEST_DEPARTURE_S:
-                    return await self._exchange(begun, permit, nonce)
-                await self._end(begun, None)
-                return None
+                request = await self._departing(begun, nonce)
+                return None if request is None else await self._exchange(begun, request, permit)
         finally:
             permit.give_back()  # unless it was used
         return None if isinstance(begun, Busy) else self._hindered(begun)
 
-    async def _exchange(self, begun: Begun, permit: Permit, nonce: str) -> Token | NotSignedIn:
+    async def _exchange(self, begun: Begun, request: WireRequest, permit: Permit) -> Token | NotSignedIn:
         """Send a refresh token whose use is marked."""
         observer, session = self._lane.observer, self._shared.session
-        self._redact(begun.token)
-        if begun.replaced:
-            observer.refresh_token_replaced()
         try:
-            request = self._grant.login(self._clock.now(), nonce, begun.token)
-            self._log.add_temporary_secrets(f"login {observer.lane}", request.secrets)
             reply = await self._lane.client.sign_in(request, permit)
         except (NotSentError, LeaseOverError):
             await self._end(begun, None)
@@ -241,6 +233,25 @@ class TokenRenewal:
         if isinstance(read, Unauthorized):
             return Unauthorized(f"{read.reason.rstrip('.')}; if that means the refresh token, {self._log_in}")
         return read
+
+    async def _departing(self, begun: Begun, nonce: str) -> WireRequest | None:
+        """The request with the refresh token, which may have been used from now on; ``None`` if it must not be sent."""
+        self._redact(begun.token)
+        if begun.replaced:
+            self._lane.observer.refresh_token_replaced()
+        try:
+            request = self._grant.login(self._clock.now(), nonce, begun.token)
+        except Exception:
+            await self._end(begun, None)
+            raise
+        self._log.add_temporary_secrets(f"login {self._lane.observer.lane}", request.secrets)
+        since = self._clock.monotonic()
+        if not await self._store.depart(self._lane.account, begun.version):
+            return None
+        if self._clock.monotonic() - since > _LATEST_DEPARTURE_S:
+            await self._end(begun, None)
+            return None
+        return request
 
     async def _end(self, begun: Begun, new: str | None) -> bool:
         """Commit the end of a renewal. A new refresh token is in this process only, so it waits for the database."""

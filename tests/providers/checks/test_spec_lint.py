@@ -275,7 +275,7 @@ def test_a_sound_spec_has_no_fault() -> None:
                 'resolve = { url = "/reports/${handle}/file", link = "url", when = { params.kind = "a" } }',
             ),
             "operations.report.results.resolve.when: unknown key (there are: auth, base, form, gzip, headers, json, "
-            "link, method, multipart, query, reply, send_auth_if, text, url)",
+            "keep, link, method, multipart, query, reply, send_auth_if, text, url)",
             id="when inside a variant",
         ),
         pytest.param(

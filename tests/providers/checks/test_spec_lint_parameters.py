@@ -26,7 +26,7 @@ IN = "operations.report.params"
             PARAMS + 'p = { help = "x", type = "object", fields = { a = { help = "y", typ = 1 } } }\n',
             f"{IN}.p.fields.a.typ: unknown key (there are: aliases, also, any_case, as_written, contains, counted, "
             "default, enum, example, excludes, fields, help, items, max_items, max_length, more, pattern, required, "
-            "type, when)",
+            "secret, type, when)",
             id="unknown key inside",
         ),
         pytest.param(
@@ -54,6 +54,16 @@ IN = "operations.report.params"
             PARAMS + 'p = { help = "x", type = "array", items = { required = false } }\n',
             f"{IN}.p.items: an item has no when, required, default and also, because it has no name",
             id="optional item",
+        ),
+        pytest.param(
+            PARAMS + 'p = { help = "x", secret = true, default = "y" }\n',
+            f"{IN}.p: a secret is a string, without default and enum",
+            id="secret with a default",
+        ),
+        pytest.param(
+            PARAMS + 'p = { help = "x", type = "object", fields = { a = { help = "y", secret = true } } }\n',
+            f"{IN}.p: a secret is a parameter of its own, not a part of an object or array",
+            id="secret inside",
         ),
         pytest.param(
             PARAMS + 'p = { help = "x", counted = { L = 2 } }\n',

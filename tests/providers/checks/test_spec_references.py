@@ -40,6 +40,13 @@ next = "n"
             id="unknown parameter",
         ),
         pytest.param(
+            changed(REQUEST, REQUEST + '\nquery = { p = "${params.p}" }')
+            + '\n[operations.report.params]\np = { help = "x", secret = true }\n',
+            "operations.report.submit.query.p: refers to ${params.p}, a secret, which only headers and bodies of "
+            "before, submit and start may",
+            id="secret in a URL",
+        ),
+        pytest.param(
             changed(REQUEST, REQUEST + '\njson = { a = [{ b = "${account.x}" }] }'),
             "operations.report.submit.json.a[0].b: refers to ${account.x}, but there is no such setting (there are: "
             "server)",

@@ -108,6 +108,17 @@ def test_credentials_are_removed_from_links_to_declared_origins() -> None:
     assert own.link(Link("https://other.example.com/f?k=5&a=1")).url == "https://other.example.com/f?k=5&a=1"
 
 
+def test_a_setting_within_an_origin() -> None:
+    """It is a part of the host; what would be another host is no address."""
+    public = ORIGINS.replace("https://public.", "https://${account.name}.")
+    account = account_of(public + ELSEWHERE, name="eu-1")
+    assert account.origins.declared[2].origin == "https://eu-1.example.com:443"
+    assert account.operations["report"].poll(job_with("7")).url == "https://eu-1.example.com/data/reports/7"
+    for hostile in ("evil.example.net/", "u@evil.example.net", "evil.example.net:443/#", "*"):
+        with pytest.raises(SettingsError, match=r"origins.public: .* is not the address of one host"):
+            account_of(public + ELSEWHERE, name=hostile)
+
+
 def test_a_setting_cannot_stand_for_many_hosts() -> None:
     """Only the spec can."""
     with pytest.raises(SettingsError, match=r"origins.files: 'https://\*.example.com' is not the address of one host"):
@@ -142,8 +153,13 @@ STAR = (
             "origins.public.url: must be an address without user name, query and fragment"),
         ("https://public.example.com/data", "https://public.example.com?x",
             "origins.public.url: must be an address without user name, query and fragment"),
-        ("https://public.example.com/data", "https://${account.name}.example.com",
-            "origins.public.url: must begin with https:// or be ${account.NAME}, a setting of type url"),
+        ("https://public.example.com/data", "https://${params.kind}.example.com",
+            "origins.public.url: refers to ${params.kind}, but there is no job here, only the account"),
+        ("https://public.example.com/data", "https://${account.token}.example.com",
+            "origins.public.url: refers to ${account.token}, a secret, which only auth may, because it is kept from "
+            "other origins"),
+        ("https://public.example.com/data", "https://u:${account.name}@public.example.com",
+            "origins.public.url: must be an address without user name, query and fragment"),
         ('"${account.files}"', '"${account.name}"',
             "origins.files.url: begins with ${account.name}, which must be a setting of type url"),
         ('"${account.files}"', '"${account.fils}"', "origins.files.url: refers to ${account.fils}, but there is no "

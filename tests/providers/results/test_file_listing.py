@@ -77,7 +77,7 @@ def test_a_reply_without_items_is_one_item() -> None:
         {"parts": [{"href": "a.csv"}, {"href": "https://f.example.com/b"}], "more": "p2", "auth": False},
         "https://api.example.com/v2/g/1/parts",
     )
-    listed = listing.reader(1).read(job, PagePosition(), reply, NOW)
+    listed = listing.read(job, 1, PagePosition(), reply, NOW)
     assert isinstance(listed, ListedItems)
     assert listed.after == PagePosition(2, 1, "https://api.example.com/v2/g/1/p2")
     links = listing.links(job, listed, 10)
@@ -85,7 +85,7 @@ def test_a_reply_without_items_is_one_item() -> None:
     assert [(link.url, link.send_auth) for link in links] == [
         ("https://api.example.com/v2/g/1/a.csv", False), ("https://f.example.com/b", False)
     ]  # fmt: skip
-    other = listing.reader(1).read(job, PagePosition(), reply_of(200, {"message": "no such group"}), NOW)
+    other = listing.read(job, 1, PagePosition(), reply_of(200, {"message": "no such group"}), NOW)
     assert isinstance(other, ListedItems)
     assert listing.links(job, other, 10) == Retry("the reply holds no list of files: each finds nothing in it")
     refused = listing.links(job, listed, 1)
@@ -106,6 +106,8 @@ def test_a_reply_without_items_is_one_item() -> None:
         (0, reply_of(200, b"<html>Sign in</html>"), Retry),
         (1, reply_of(200, b'{"parts": ['), Retry),
         (1, reply_of(200, b""), Retry),
+        (0, reply_of(202, b"", retry_after="9"), NotYet),
+        (0, WireReply(401, {}, b"", "https://other.example.net/x"), Retry),
         (0, reply_of(404, {}), LinksExpired),
         (0, reply_of(200, {"groups": [{}], "next": ["x"]}), Refused),
         (0, WireReply(200, {}, b"[" + b"1," * 3_000_000 + b"1]"), Refused),
@@ -113,7 +115,7 @@ def test_a_reply_without_items_is_one_item() -> None:
 )
 def test_every_reply_to_a_list(level: int, reply: WireReply, outcome: type) -> None:
     """Rules of the list come first, then those of the results, then the common meanings."""
-    assert isinstance(_listing().reader(level).read(job_with("42"), PagePosition(), reply, NOW), outcome)
+    assert isinstance(_listing().read(job_with("42"), level, PagePosition(), reply, NOW), outcome)
 
 
 ONE = '[[operations.report.results.lists]]\nurl = "/a"\nitems = "a"\nvalues = { id = "id" }\n'
@@ -164,6 +166,10 @@ FILES = '[operations.report.results.files]\nurl = "href"\n'
             ONE + 'by_params = { number = "nr" }\n' + FILES,
             "results.lists[0].by_params.number: 'nr' is no parameter of type integer",
         ),
+        (
+            ONE + TWO + 'first = "poll"\n' + FILES,
+            "results: only the first of the lists can have first: the others are requested for each item",
+        ),
     ],
 )
 def test_faults_name_file_key_and_remedy(results: str, fault: str) -> None:
@@ -203,6 +209,13 @@ def test_faults_of_while_running() -> None:
         "demo.toml: operations.report: while_running is for a remote job that is polled, and without submit there is "
         "none"
     ]
+    only_new = (
+        "demo.toml: operations.report.results: only_new is for files in the replies to polls: it needs while_running, "
+        "and no lists"
+    )
+    alone = EARLY.replace(EARLY.splitlines()[-1], "only_new = true")
+    assert faults_of(head + alone + FILES + 'each = "x"\n') == [only_new]
+    assert faults_of(head + EARLY + "only_new = true\n" + ONE + FILES) == [only_new]
     (fault,) = faults_of(head + EARLY.replace('"parts"', '"parts["') + FILES + 'each = "x"\n')
     assert fault.startswith("demo.toml: operations.report.results.while_running: ")
 
@@ -211,6 +224,9 @@ def test_lists_need_no_submit() -> None:
     """Standing reports have no remote job; files alone need the reply that says ready."""
     head = HEAD + '[operations.report]\ntitle = "Report"\n'
     assert faults_of(head + ONE + TWO + FILES) == []
+    assert faults_of(head + ONE + 'first = "poll"\n' + FILES) == [
+        "demo.toml: operations.report: lists.first is the reply to a poll, and without submit there is none"
+    ]
     assert faults_of(head + FILES + 'each = "x"\n') == [
         "demo.toml: operations.report: without submit, results need url, download, lists, pages or resolve"
     ]

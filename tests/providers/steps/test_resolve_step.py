@@ -2,10 +2,22 @@
 
 import pytest
 
-from tests.support.spec_samples import BASE, HEAD, NOW, POLL, SUBMIT, job_with, operation_of, provider_of, reply_of
-from tidewaiter.domain.http_values import Link, WireReply
+from tests.support.spec_samples import (
+    BASE,
+    HEAD,
+    NOW,
+    POLL,
+    SUBMIT,
+    faults_of,
+    job_with,
+    operation_of,
+    provider_of,
+    reply_of,
+)
+from tidewaiter.domain.http_values import Json, Link, WireReply
 from tidewaiter.domain.outcome import LinksExpired, NotYet, Refused, Retry, Throttled, Unauthorized
 from tidewaiter.providers.examples.spec_examples import uncovered_rules
+from tidewaiter.providers.steps.file_listing import NamedFile, with_kept_values
 
 RESOLVE = """
 [operations.report.results]
@@ -79,3 +91,38 @@ outcome = { is = "NotYet" }
     left = uncovered_rules(provider_of(PLAIN + example))
     assert "operations.report.results.rules[0]" not in left
     assert "operations.report.results.rules[1]" in left
+
+
+def test_what_may_use_the_values_that_are_kept_with_the_link() -> None:
+    """The cleanup, which comes after the files; a job may be cancelled before them."""
+    kept = PLAIN + 'keep = { file = "fileId" }\n'
+    assert faults_of(kept + '[operations.report.cleanup]\nurl = "/f/${kept.file}"\n') == []
+    for step in ("cancel", "poll"):
+        key = f"operations.report.{step}"
+        text = (
+            f'{kept}[{key}]\nurl = "/f/${{kept.file}}"\n'
+            if step == "cancel"
+            else kept.replace(
+                "[operations.report.poll]\n", '[operations.report.poll]\nquery = { f = "${kept.file}" }\n'
+            )
+        )
+        (fault,) = faults_of(text)
+        assert fault.startswith(f"demo.toml: {key}.")
+        assert "refers to ${kept.file}, " in fault
+
+
+def test_the_values_that_are_kept_with_the_link() -> None:
+    """Each must be there, unless it is optional; a value that cannot be kept fails the job, without the value."""
+    parts = operation_of(PLAIN + 'keep = { file = "fileId", more = { json = "more", optional = true } }\n').parts
+    link = (Link(f"{BASE}/f", "f"),)
+
+    def read(body: Json) -> object:
+        return with_kept_values(parts, job_with(), reply_of(200, body), link)
+
+    assert read({"url": "/f", "fileId": 7}) == NamedFile(link, {"file": "7"})
+    assert read({"url": "/f"}) == Retry("the reply has no value for keep.file")
+    for hostile in ({"a": 1}, "x" * 3000, "a\nb"):
+        refused = read({"url": "/f", "fileId": hostile})
+        assert isinstance(refused, Refused)
+        assert refused.reason.startswith("the value for keep.file ")
+    assert with_kept_values(parts, job_with(), reply_of(404), LinksExpired("x")) == LinksExpired("x")

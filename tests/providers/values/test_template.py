@@ -93,6 +93,16 @@ def test_what_is_missing_leaves_its_key_out() -> None:
     assert _built({"query": {"q": "${params.no}"}}).url == f"{BASE}/x"
 
 
+def test_an_object_that_is_left_out_as_a_whole() -> None:
+    """If the value of its key ``?`` is missing; the key is never sent, and at the top it is an ordinary one."""
+    one: Json = {"?": "${params.a}", "name": "a", "value": "${params.a}"}
+    tree: Json = {"?": "top", "items": [one, {"?": "${account.b}", "name": "b"}, {"?": "x", "name": "c"}], "one": one}
+    named: Json = {"name": "a", "value": False}
+    assert _json(tree, {"a": False}) == {"?": "top", "items": [named, {"name": "c"}], "one": named}
+    with_setting = _built({"json": tree}, settings={"b": 1}).body
+    assert json.loads(with_setting or b"") == {"?": "top", "items": [{"name": "b"}, {"name": "c"}]}
+
+
 def test_every_reference_there_is() -> None:
     """Parameters, settings, the job's number, the intent, the callback; and the handle, once there is one."""
     tree: Json = [

@@ -111,3 +111,24 @@ async def test_a_limited_token_and_the_batches_of_others(tmp_path: Path, databas
             assert "choose another" in problem["detail"]
             (await site.post("/v1/jobs/batch", {"batch": name, "jobs": [new_job()]}, headers=one)).problem(409)
         assert (await site.post("/v1/jobs", new_job(batch="own"), headers=one)).status == 202
+
+
+@pytest.mark.slow
+async def test_two_limited_tokens_at_one_moment(tmp_path: Path, database_url: str) -> None:
+    """Of two callers who make one batch at once, each limited to its own account, exactly one gets the name."""
+    tokens = {"one": "quay", "two": "pier"}
+    more = ""
+    for name, account in tokens.items():
+        (tmp_path / f"{name}.token").write_text(name * 12)
+        more += f'[tokens.{name}]\nrole = "submit"\ntoken_file = "{name}.token"\naccounts = ["{account}"]\n'
+    async with serving(tmp_path, database_url, more=more) as site:
+
+        async def submit(name: str, batch: str) -> int:
+            body = new_job(account=tokens[name], batch=batch)
+            return (await site.post("/v1/jobs", body, headers={"Authorization": f"Bearer {name * 12}"})).status
+
+        for round_ in range(10):
+            statuses = await asyncio.gather(*(submit(name, f"march-{round_}") for name in tokens))
+            assert sorted(statuses) == [202, 409]
+        batches = {(job.context.batch, job.account) for job in await site.jobs.find(limit=100)}
+        assert len(batches) == 10

@@ -1,10 +1,10 @@
 """Accounts, schedules, providers, the overview, trends and notifications through the API."""
 
-import jsonschema
 import pytest
 from sqlalchemy import text
 
 from tests.support.api_server import ApiServer
+from tests.support.json_schemas import validator_of
 from tidewaiter.domain import outcome as o
 
 
@@ -75,10 +75,10 @@ async def test_providers(site: ApiServer) -> None:
         shown = (await site.get(one["location"])).json
         assert shown["verified"] == one["verified"]
         for operation in shown["operations"].values():
-            jsonschema.Draft202012Validator.check_schema(operation["parameters"])
+            validator_of(operation["parameters"])
     schema = (await site.get("/v1/providers/harbour")).json["operations"]["report"]["parameters"]
     assert schema["required"] == ["period"]
-    validator = jsonschema.Draft202012Validator(schema)
+    validator = validator_of(schema)
     assert validator.is_valid({"period": "LAST_DAY", "rows": 1, "parts": [{"title": "abc"}]})
     for bad in ({}, {"period": "NOW"}, {"period": "LAST_DAY", "note": "x" * 21}, {"period": "LAST_DAY", "more": 1}):
         assert not validator.is_valid(bad)

@@ -66,6 +66,15 @@ async def test_the_list_has_pages(page_server: UiServer) -> None:
     assert re.findall(r'data-key="batch-([^"]+)"', older) == ["b-0"]
 
 
+async def test_parked_jobs_need_a_person(page_server: UiServer) -> None:
+    """A batch says how many, with a link to them; a backfill says that its other windows go on."""
+    job = await page_server.sample.add("shop", "profiles", context=JobContext(batch="night"))
+    await page_server.sample.learn(job, o.Intended("i"), o.Unknown("lost"), o.Undecidable("lost"))
+    _, text = await page_server.get("/batches/night")
+    assert '<a href="/jobs?batch=night&amp;state=parked">1 parked needs you</a>' in text.replace("\u00a0", " ")
+    assert "windows go on" not in text
+
+
 async def test_one_batch(page_server: UiServer) -> None:
     """Its counts lead to its jobs in that state; cancelling all goes through the review; a job leads to its batch."""
     sample = page_server.sample

@@ -76,7 +76,8 @@ def kept_before(operation: Tree, step: str, number: int = 0) -> KeptBefore:
         step: the key of the step.
         number: which of several steps with this key, for ``before`` and ``start``.
     """
-    chain = list(_chain(operation))
+    # A job is cancelled before its files have landed, so before the values of a link are kept.
+    chain = [one for one in _chain(operation) if (step, one[0]) != ("cancel", "results")]
     wanted = (step, number if step in ("before", "start") else 0)
     places = [(key, at) for key, at, _ in chain]
     sought = ("submit", 0) if step == "adopt" else wanted
@@ -110,7 +111,7 @@ def adopt_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:
 def reuse_kept_faults(operation: Tree, key: str) -> Iterator[tuple[str, str]]:
     """The values that a reused remote job would lack, although requests about it refer to them."""
     used = {name for step in _ABOUT_REMOTE_JOB for name in _used_in(operation.get(step))}
-    kept = {name for step, _, values in _chain(operation) if step != "poll" for name in values}
+    kept = {name for step, _, values in _chain(operation) if step not in ("poll", "results") for name in values}
     for at, reuse in tables(operation.get("reuse"), f"{key}.reuse"):
         keep = reuse.get("keep")
         lacking = sorted((used & kept) - set(keep if isinstance(keep, Mapping) else ()))
@@ -168,6 +169,8 @@ def _chain(operation: Tree) -> Iterator[tuple[str, int, _Kept]]:
     for number, (_, one) in enumerate(tables(operation.get("start"), "")):
         yield "start", number, _kept_by(one)
     yield "poll", 0, _kept_by_all([one for _, one in tables(operation.get("poll"), "")])
+    results = [one.get("resolve") for _, one in tables(operation.get("results"), "")]
+    yield "results", 0, _kept_by_all([one if isinstance(one, Mapping) else {} for one in results])
 
 
 def _all_of(chain: Sequence[tuple[str, int, _Kept]], step: str) -> Iterator[str]:

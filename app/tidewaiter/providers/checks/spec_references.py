@@ -4,6 +4,7 @@ The checks use the parsed TOML, not the models, so that they find faults in vali
 invalid.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,8 @@ from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.requests.request_building import SPREAD
 from tidewaiter.providers.spec.field_types import PARAMS
 from tidewaiter.providers.values.template import Reference, TemplateError, names_callback, parse_template
+
+_WITH_SECRETS = re.compile(r"\.(before|submit|start)(\[\d+\])?\.(headers|json|form|text|multipart)\b")
 
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart", "label", "match")
 _WITHOUT_HANDLE = ("before", "submit", "adopt", "reuse")
@@ -269,7 +272,10 @@ def _named(reference: Reference, known: Mapping[str, Tree], when: Tree, place: _
     spec = known.get(reference.name)
     if spec is None:
         return f"refers to {reference}, but there is no such {what} (there are: {', '.join(known) or 'none'})"
-    if spec.get("secret") is True and not place.secrets:
+    if spec.get("secret") is True and what == "parameter":
+        if not _WITH_SECRETS.search(place.key):
+            return f"refers to {reference}, a secret, which only headers and bodies of before, submit and start may"
+    elif spec.get("secret") is True and not place.secrets:
         return f"refers to {reference}, a secret, which only auth may, because it is kept from other origins"
     if spec.get("type") in ("object", "array") and not place.nested:
         alone = "which may stand only alone in its text, in json, or as * of query and form"

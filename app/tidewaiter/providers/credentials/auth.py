@@ -27,7 +27,6 @@ from tidewaiter.providers.replies.xml_replies import xml_form
 from tidewaiter.providers.requests.request_building import NO_JOB, compile_request
 from tidewaiter.providers.spec.all_auth_spec import Auth, SeveralAuth, parts_of
 from tidewaiter.providers.spec.auth_spec import (
-    BEARER,
     AssertionSpec,
     BasicAuth,
     BasicSpec,
@@ -302,7 +301,7 @@ def _plan_token_request(auth: OAuth2Auth, text: _Texts) -> _Plan:
     grant = {"grant_type": _JWT_BEARER if auth.grant == "jwt_bearer" else auth.grant}
     build, secrets = _token_request(auth, text, grant if refresh is None else _renewing(refresh.configured))
     errors = (_OAUTH2_ERROR, *text.spec.error)
-    return _Plan(build, _OAUTH2_REPLY, BEARER, errors, secrets, auth.keep, refresh)
+    return _Plan(build, _OAUTH2_REPLY, auth.place, errors, secrets, auth.keep, refresh)
 
 
 def _refresh_grant(auth: OAuth2Auth, text: _Texts) -> RefreshGrant:

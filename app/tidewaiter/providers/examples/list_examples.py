@@ -36,7 +36,7 @@ def listing_of(operation: BoundOperation, job: Job, example: Example) -> FileLis
 def read_list(operation: BoundOperation, job: Job, example: Example, reply: WireReply, now: float) -> object:
     """What the reply of an example means."""
     listing = listing_of(operation, job, example)
-    listed = listing.reader(example.list - 1).read(job, page_of(example), reply, now)
+    listed = listing.read(job, example.list - 1, page_of(example), reply, now)
     if not isinstance(listed, ListedItems):
         return listed
     if example.list < listing.depth:

@@ -381,7 +381,9 @@ def _members_of(got: Any) -> dict[str, object]:
 
 
 def _links(links: Iterable[Link]) -> Sequence[Mapping[str, object]]:
-    every = ({**asdict(link), "headers": dict(link.headers)} for link in links)
+    every = (
+        {**asdict(link), "headers": dict(link.headers), "named_headers": dict(link.named_headers)} for link in links
+    )
     return [{name: value for name, value in one.items() if value is not None} for one in every]
 
 

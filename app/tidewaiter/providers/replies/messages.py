@@ -1,7 +1,7 @@
 """Sentences about replies, for people: with the provider's own message, or the beginning of the body."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from http.client import responses
 
@@ -86,6 +86,11 @@ class Messages:
     def note(self, text: str | None, length: int = 100) -> str | None:
         """A status word or progress of the provider as a short line; ``None`` if there is none."""
         return None if text is None else quoted(text, self._redactor, length) or None
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Take these values out of all that is written from now on: a reply has named them, and may be quoted."""
+        for secret in secrets:
+            self._redactor.add_signature(secret)
 
     def redact_labels(self, links: tuple[Link, ...]) -> tuple[Link, ...]:
         """The links, with secrets removed from their labels and media types."""

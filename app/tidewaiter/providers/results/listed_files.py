@@ -1,6 +1,6 @@
 """Lists of files: the links in a reply, and the request for each file, compiled from a spec's tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.requests.request_building import ORIGINS, compile_request
 from tidewaiter.providers.results.announced_digests import read_digests
+from tidewaiter.providers.results.named_headers import compile_named_headers, compile_named_secrets
 from tidewaiter.providers.spec.results_spec import DownloadSpec, FilesSpec, ResultsSpec
 from tidewaiter.providers.values.addresses import last_segment, origin_of, url_fault
 from tidewaiter.providers.values.jmespath_expressions import Search, compile_expression, is_true
@@ -19,6 +20,7 @@ from tidewaiter.providers.values.texts import as_count, as_note, as_text, as_url
 LONGEST_LABEL: Final = 255
 _LONGEST_VALUE: Final = 2048
 _NO_URL: Final = "/"
+_MOST_HIDDEN: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,12 @@ class FileReader:
         fault = next((link for link in links if isinstance(link, str)), None)
         return fault or tuple(packed(link, self.unpack) for link in links if isinstance(link, Link))
 
+    def secrets(self, document: Json) -> Iterator[str]:
+        """What may be secret in the header fields that a document names, before any of it is quoted."""
+        for files in self.lists:
+            if files.secrets is not None:
+                yield from (value for item in files.items(document)[:_MOST_HIDDEN] for value in files.secrets(item))
+
     def finds(self, document: Json) -> bool:
         """Whether one of the lists is there, even if it is empty."""
         return any(files.each(document) is not None for files in self.lists)
@@ -70,11 +78,12 @@ class FileReader:
 
 @dataclass(frozen=True, slots=True)
 class _Files:
-    """A compiled list of files: its items, and the link of an item or the fault of its URL."""
+    """A compiled list of files: its items, the link of an item or its fault, and the secrets in its header fields."""
 
     each: Search
     items: Callable[[Json], list[Json]]
     link: Callable[[Job, Json, str, bool], Link | str]
+    secrets: Callable[[Json], Iterator[str]] | None = None
 
 
 def compile_file_reader(spec: ResultsSpec, base_url: str, settings: Mapping[str, Json]) -> FileReader:
@@ -120,6 +129,7 @@ def _compile_files(spec: FilesSpec, base_url: str, settings: Mapping[str, Json])
     label, count, size = _optional(spec.label), _optional(spec.count), _optional(spec.size)
     kind, sha256, md5 = _optional(spec.media_type), _optional(spec.sha256), _optional(spec.md5)
     gzip, request = _optional(spec.gzip), _compile_request(spec, base_url, settings)
+    headers = compile_named_headers(spec.headers)
 
     def items(document: Json) -> list[Json]:
         found = each(document)
@@ -129,6 +139,9 @@ def _compile_files(spec: FilesSpec, base_url: str, settings: Mapping[str, Json])
         asked = request(job, item, lambda: _address_of(url(item), base))
         if isinstance(asked, str):
             return f"a file is listed {asked}"
+        named = headers(item)
+        if isinstance(named, str):
+            return f"a file is listed {named}"
         digests, unread = read_digests({"sha256": sha256(item), "md5": md5(item)})
         link = Link(
             asked.url,
@@ -141,10 +154,12 @@ def _compile_files(spec: FilesSpec, base_url: str, settings: Mapping[str, Json])
             digests.get("md5"),
             is_true(gzip(item)),
             unread,
+            named_headers=named,
         )
         return link if spec.download is None else as_requested(link, asked)
 
-    return _Files(each, items, read)
+    secrets = None if spec.headers is None else compile_named_secrets(spec.headers)
+    return _Files(each, items, read, secrets)
 
 
 def _address_of(named: Json, base: str) -> WireRequest | str:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds
 from tidewaiter.domain.http_values import Json, WireReply, WireRequest
 from tidewaiter.domain.job import Job
-from tidewaiter.domain.outcome import Refused, Retry
+from tidewaiter.domain.outcome import NotYet, Refused, Retry
 from tidewaiter.domain.own_origins import OwnOrigins
 from tidewaiter.providers.replies.extract import compile_pick
 from tidewaiter.providers.replies.messages import Messages
@@ -44,7 +44,11 @@ class Unusable:
 
 _NO_CURSORS = frozenset({"", "false", "null"})
 """Texts that mean that there is no next page, as a header or a regex gives them."""
+_NOT_READY: Final = 202
+"""Accepted, and not processed yet (RFC 9110, section 15.3.3)."""
 ReadNext: TypeAlias = Callable[[Reading], str | Unusable | None]
+ReadItems: TypeAlias = Callable[[Reading], tuple[Json, ...] | None]
+"""Reads the items of a page: none if their value is null; ``None`` if the reply has no list of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +94,14 @@ class PagedList:
     build: Build
     size: int | None
     by_params: PagesByParams
-    items: Search | None
+    items: ReadItems
     next: ReadNext
     kind: NextPage
     last: Search | None
     rules: Rules
     xml: XmlForm | None = None
+    is_one_link: bool = False
+    """Whether the one item is the link to the one file, which a header or any text may name."""
 
     def request(self, job: Job, page: PagePosition) -> WireRequest:
         """The request for a page."""
@@ -122,21 +128,6 @@ class PagedList:
     def has_one_page(self, job: Job) -> bool:
         """Whether the job has requested only one page of the list."""
         return self.by_params.one_page is not None and job.params.get(self.by_params.one_page) is not None
-
-    def items_in(self, reading: Reading) -> tuple[Json, ...] | None:
-        """The items of a page, none if their value is null; ``None`` if the reply has no list of them."""
-        if self.items is None:
-            return None
-        found = self.items(reading.document())
-        if reading.malformed:
-            return None
-        if found is None:
-            # An expression also gives null if the key is missing, as in an error reply.
-            try:
-                found = self.items(_with_lists_for_nulls(reading.document()))
-            except RecursionError:
-                return None
-        return tuple(found) if isinstance(found, list) else None
 
     def ends(self, job: Job, reading: Reading, count: int) -> bool | None:
         """Whether a page with this number of items is the last one; ``None`` if it does not say.
@@ -173,13 +164,33 @@ def compile_pages(
         build=compile_request(spec, base_url, settings),
         size=spec.size,
         by_params=spec.by_params,
-        items=None if spec.items is None else compile_expression(spec.items),
+        items=_compile_items(spec.items),
         next=_compile_next(spec, base_url),
         kind=_kind_of(spec),
         last=None if spec.last is None else compile_expression(spec.last),
         rules=Rules(spec.rules, f"{key}.rules"),
         xml=xml_form(spec.reply, reply),
     )
+
+
+def _compile_items(expression: str | None) -> ReadItems:
+    if expression is None:
+        return lambda _reading: None
+    search = compile_expression(expression)
+
+    def items(reading: Reading) -> tuple[Json, ...] | None:
+        found = search(reading.document())
+        if reading.malformed:
+            return None
+        if found is None:
+            # An expression also gives null if the key is missing, as in an error reply.
+            try:
+                found = search(_with_lists_for_nulls(reading.document()))
+            except RecursionError:
+                return None
+        return tuple(found) if isinstance(found, list) else None
+
+    return items
 
 
 def _kind_of(spec: PageSpec) -> NextPage:
@@ -268,7 +279,7 @@ class PageReader:
         if without_page is not None:
             return without_page
         reading = Reading(reply, self.bounds.most_values, self.paged.xml)
-        items = self.paged.items_in(reading)
+        items = self.paged.items(reading)
         if items is not None:
             after = self.paged.after(job, reading, page, len(items))
             if isinstance(after, Refused):
@@ -281,9 +292,12 @@ class PageReader:
             )
         if reading.fault is not None:
             return Refused(self.messages.unreadable(reading))
-        if reading.malformed:
+        if reading.status == _NOT_READY:
+            return NotYet(self.messages.reason(reading), retry_after(reading.headers, now))
+        if reading.malformed and not self.paged.is_one_link:
             return Retry(self.messages.unreadable(reading))
-        return Retry(f"the reply holds no list of items: {self.messages.unmapped(reading)}")
+        lacking = "names no URL of a file" if self.paged.is_one_link else "holds no list of items"
+        return Retry(f"the reply {lacking}: {self.messages.unmapped(reading)}")
 
     def read_without_page(self, job: Job, reply: WireReply, now: float) -> ListedItems | FileTrouble | None:
         """The outcome of a reply without a page; ``None`` for a page, whose body must be read."""
@@ -302,6 +316,8 @@ class PageReader:
         if is_success(reading.status):
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
+        if reading.status == 401 and not own:
+            return Retry(reason, wait_s)  # a host that needs other credentials says nothing about the remote job
         stored = storage_trouble(reading, reason, wait_s, own=own)
         return stored or file_trouble(
             reading.status, reason, wait_s, own=own, authenticated=own, has_handle=job.handle is not None

@@ -6,11 +6,10 @@ from typing import Literal, TypeAlias
 
 from tidewaiter.domain.http_values import Json, Link, WireRequest
 from tidewaiter.domain.job import Job
-from tidewaiter.providers.replies.extract import compile_pick
 from tidewaiter.providers.replies.reply import Reading
 from tidewaiter.providers.replies.reply_rules import Rules
 from tidewaiter.providers.replies.xml_replies import XmlForm, xml_form
-from tidewaiter.providers.requests.request_building import Build, BuildHeaders, compile_headers, compile_request
+from tidewaiter.providers.requests.request_building import BuildHeaders, compile_headers
 from tidewaiter.providers.results.listed_files import (
     BuildDownload,
     FileReader,
@@ -22,15 +21,12 @@ from tidewaiter.providers.results.listed_files import (
     packed,
 )
 from tidewaiter.providers.results.nested_lists import NestedLists, compile_levels
+from tidewaiter.providers.results.one_link import compile_one_link
 from tidewaiter.providers.results.paged_lists import PagedList, compile_pages
 from tidewaiter.providers.spec.reply_spec import ReplySpec
-from tidewaiter.providers.spec.results_spec import DownloadSpec, ResolveSpec, ResultsSpec
-from tidewaiter.providers.values.addresses import url_fault
-from tidewaiter.providers.values.jmespath_expressions import Search, compile_expression, is_true
+from tidewaiter.providers.spec.results_spec import DownloadSpec, ResultsSpec
+from tidewaiter.providers.values.jmespath_expressions import Search, compile_expression
 from tidewaiter.providers.values.template import always, compile_text
-from tidewaiter.providers.values.texts import as_url
-
-ReadUrl: TypeAlias = Callable[[Reading], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +60,6 @@ class FileLists:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkRequest:
-    """A second request asks for the link to the file.
-
-    ``url`` reads the link from the reply, ``url_fault`` why the link cannot be used. ``gzip`` reads whether the file
-    may be packed, ``send_auth`` whether the credentials go with the download.
-    """
-
-    build: Build
-    url: ReadUrl
-    url_fault: ReadUrl
-    gzip: Callable[[Reading], bool]
-    send_auth: Callable[[Reading], bool]
-
-
-@dataclass(frozen=True, slots=True)
 class JoinedPages:
     """The file is a list over several pages, joined into CSV, an array of JSON, or JSON with one item a line."""
 
@@ -86,7 +67,7 @@ class JoinedPages:
     join: Literal["json", "jsonl", "csv"]
 
 
-ResultSource: TypeAlias = InlineFile | OneFile | FileLists | NestedLists | LinkRequest | JoinedPages
+ResultSource: TypeAlias = InlineFile | OneFile | FileLists | NestedLists | JoinedPages
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +84,8 @@ class Results:
     headers: BuildHeaders
     rules: Rules
     while_running: Search | None = None
+    only_new: bool = False
+    """Whether each reply lists only files that no reply before has listed."""
     unpack: str | None = None
     """How every file is packed: gzip, or a kind of archive."""
     xml: XmlForm | None = None
@@ -147,6 +130,7 @@ def compile_results(
         headers=compile_headers(spec.headers, settings),
         rules=Rules(spec.rules, f"{key}.rules"),
         while_running=None if spec.while_running is None else compile_expression(spec.while_running),
+        only_new=spec.only_new,
         unpack=spec.unpack,
         xml=xml_form(None if spec.resolve is None else spec.resolve.reply, reply),
     )
@@ -158,7 +142,8 @@ def _compile_source(
     if (download := _download_of(spec)) is not None:
         return OneFile(compile_download(download, base_url, settings), spec.send_auth)
     if spec.resolve is not None:
-        return _compile_link_request(spec.resolve, base_url, settings, send_auth=spec.send_auth)
+        label = _compile_label(spec, settings)
+        return compile_one_link(spec, spec.resolve, base_url, settings, key, label=label, reply=reply)
     if spec.pages is not None:
         pages = compile_pages(spec.pages, base_url, settings, f"{key}.pages", reply)
         return JoinedPages(pages, spec.pages.join)
@@ -179,30 +164,3 @@ def _download_of(spec: ResultsSpec) -> DownloadSpec | None:
 def _compile_label(spec: ResultsSpec, settings: Mapping[str, Json]) -> Callable[[Job], str]:
     render = always(compile_text(spec.label or "", settings))
     return lambda job: str(render(job, None) or "")
-
-
-def _compile_link_request(
-    spec: ResolveSpec, base_url: str, settings: Mapping[str, Json], *, send_auth: bool
-) -> LinkRequest:
-    link, gzip = compile_pick(spec.link), compile_pick(spec.gzip)
-
-    def fault(reading: Reading) -> str | None:
-        value = link(reading)
-        reason = url_fault(reading.url or f"{base_url}/", value) if isinstance(value, str) else None
-        return None if reason is None else f"a URL that cannot be used, {reason}"
-
-    return LinkRequest(
-        build=compile_request(spec, base_url, settings),
-        url=lambda reading: as_url(link(reading), reading.url or f"{base_url}/"),
-        url_fault=fault,
-        gzip=lambda reading: is_true(gzip(reading)),
-        send_auth=_compile_send_auth(spec, default=send_auth),
-    )
-
-
-def _compile_send_auth(spec: ResolveSpec, *, default: bool) -> Callable[[Reading], bool]:
-    if not spec.send_auth_if:
-        return lambda _reading: default
-    pick = compile_pick(spec.send_auth_if)
-    # Any value counts as true, except a literal false.
-    return lambda reading: (found := pick(reading)) is not None and found is not False

@@ -90,9 +90,9 @@ def _place_of(one: Credential) -> str:
         return "signature"
     if isinstance(one, QueryAuth | BodyAuth):
         return f"field {one.name} of the {one.type}"
-    if isinstance(one, SessionAuth | JwtAuth) and one.place.query is not None:
+    if isinstance(one, TokenAuth) and one.place.query is not None:
         return f"field {one.place.query} of the query"
-    place = one.place if isinstance(one, SessionAuth | JwtAuth) else BEARER
+    place = one.place if isinstance(one, TokenAuth) else BEARER
     header = one.name if isinstance(one, HeaderAuth) else place.header or ""
     return f"header {'-'.join(word.capitalize() for word in header.split('-'))}"
 

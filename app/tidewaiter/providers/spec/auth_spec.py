@@ -185,6 +185,7 @@ class TokenAuth(SpecVariant):
         description="which reply says that the token is not valid any more; then it is renewed and the "
         "request sent again, once",
     )
+    place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
 
 
 class SessionAuth(TokenAuth):
@@ -192,7 +193,6 @@ class SessionAuth(TokenAuth):
 
     type: Literal["session"]
     login: LoginSpec = Field(description="the request that opens the session")
-    place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
 
 
 _SET_BY_US = frozenset({"exp", "iat", "nbf"})
@@ -227,7 +227,6 @@ class JwtAuth(TokenAuth):
         "in Base64",
     )
     lifetime_s: float = Field(default=600.0, ge=10, le=3600, description="seconds that a token is valid")
-    place: PlaceSpec = Field(default=BEARER, description="the place of the token in a request")
 
 
 class AssertionSpec(SpecTable):

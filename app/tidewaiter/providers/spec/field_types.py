@@ -26,7 +26,7 @@ T = TypeVar("T")
 When: TypeAlias = Mapping[str, Any]
 """Names of settings, and the values that they must have."""
 
-_CONNECTION_HEADERS = frozenset(
+CONNECTION_HEADERS = frozenset(
     {"connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 """Headers for the end and the target of a message (RFC 9110 and 9112): a wrong one could smuggle a request."""
@@ -107,7 +107,7 @@ def _regex(source: str) -> str:
 
 
 def _not_of_connection(name: str) -> str:
-    if name.lower() in _CONNECTION_HEADERS or name.lower().startswith("proxy-"):
+    if name.lower() in CONNECTION_HEADERS or name.lower().startswith("proxy-"):
         raise ValueError(f"{name} belongs to the connection and is set by Tidewaiter itself; leave it out")
     return name
 

@@ -86,6 +86,11 @@ class ListSpec(PageSpec):
     Without ``items`` a reply is one item as a whole.
     """
 
+    first: Literal["poll"] | None = Field(
+        default=None,
+        description="`poll`: the reply to the poll that says ready is the first page, which is not requested again. "
+        "Only for the first list. `url` is requested if the rest of the list could not be read then",
+    )
     values: Mapping[Name, Expression] = Field(
         default={},
         description="values of an item, for ${item.NAME} in the lists below and in files.download: text, numbers and "

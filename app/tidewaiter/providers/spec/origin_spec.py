@@ -9,6 +9,7 @@ from tidewaiter.domain.own_origins import ANY_LABEL
 from tidewaiter.providers.spec.field_types import InvalidValueError, Name, SpecTable
 from tidewaiter.providers.spec.value_spec import address
 
+_SETTING: re.Pattern[str] = re.compile(r"\$\{account\.[a-z][a-z0-9_]*\}")
 _HOST_BEHIND: re.Pattern[str] = re.compile(r"([a-z0-9-]+\.)+[a-z][a-z0-9-]*(:[0-9]{1,5})?")
 
 
@@ -17,9 +18,11 @@ def _origin(value: str) -> str:
         return value
     if "*" in value:
         return _pattern(value)
-    if not value.startswith("https://") or "${" in value:
+    if not value.startswith("https://"):
         raise InvalidValueError("must begin with https:// or be ${account.NAME}, a setting of type url")
-    return address(value)
+    # Settings within it are filled in for each account, and the address is checked again then.
+    written = address(_SETTING.sub("x", value))
+    return value if "${" in value else written
 
 
 def _pattern(value: str) -> str:
@@ -42,8 +45,9 @@ class OriginSpec(SpecTable):
     """
 
     url: OriginTemplate = Field(
-        description="`https://host`, with a path if requests begin with it; `https://*.host.example` for many hosts; "
-        "or `${account.NAME}`, a setting of type `url`"
+        description="`https://host`, with a path if requests begin with it, and with settings as in "
+        "`https://${account.region}.host.example`; `https://*.host.example` for many hosts; or `${account.NAME}`, a "
+        "setting of type `url`"
     )
     auth: bool | Name = Field(
         default=True, description="the account's credentials, those of the table `auths` by their name, or none"

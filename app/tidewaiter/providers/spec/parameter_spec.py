@@ -136,6 +136,10 @@ class ParameterSpec(ValueSpec):
         default=None, description="of an array: `[...items]`, with the keys of a parameter; without it any JSON"
     )
     max_items: int | None = Field(default=None, ge=1, description="of an array: how many items it may have")
+    secret: bool = Field(
+        default=False,
+        description="a text, such as a password for the files, that is never shown: everywhere it stands as `***`",
+    )
 
     @property
     def other_names(self) -> tuple[str, ...]:
@@ -190,6 +194,9 @@ class ParameterSpec(ValueSpec):
     def _unlisted(self, text: str) -> str:
         return text if self.more and text.strip() else super()._unlisted(text)
 
+    def _shown(self, text: str) -> str:
+        return "the secret" if self.secret else super()._shown(text)
+
     def _spellings(self) -> dict[str, str]:
         return {alias.strip().casefold(): value for alias, value in self.aliases.items()} | super()._spellings()
 
@@ -203,6 +210,14 @@ class ParameterSpec(ValueSpec):
         if self.type != "array" and (self.items is not None or self.max_items is not None):
             raise InvalidValueError("items and max_items are for arrays")
         check_names(self.fields, "fields")
+        if any(one.secret for one in (*self.fields.values(), *filter(None, [self.items]))):
+            raise InvalidValueError("a secret is a parameter of its own, not a part of an object or array")
+        return self
+
+    @model_validator(mode="after")
+    def _kept_secret(self) -> Self:
+        if self.secret and (self.type != "string" or self.default is not None or self.enum):
+            raise InvalidValueError("a secret is a string, without default and enum")
         return self
 
     @model_validator(mode="after")

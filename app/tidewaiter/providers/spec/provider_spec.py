@@ -126,6 +126,8 @@ class OperationSpec(SpecTable):
             raise ValueError(f"answers.newer names {answers.newer}, which is no boolean parameter")
         if not all(self._is_answered(submit) for submit in self.submit):
             raise ValueError("answers need submits that may be ready at once, and results that are inline")
+        if any(param.secret for param in self.params.values()):
+            raise ValueError("answers are shared by jobs with the same parameters, so none of them can be secret")
         if self.before or self.start:
             raise ValueError("answers are of one request, so there can be no before and no start")
         if answers.fresh_s >= self.schedule.deadline_s:
@@ -199,6 +201,8 @@ class OperationSpec(SpecTable):
             raise ValueError("without submit, results need url, download, lists, pages or resolve")
         if any(results.while_running is not None for results in self.results):
             raise ValueError("while_running is for a remote job that is polled, and without submit there is none")
+        if any(one.first for results in self.results for one in results.lists):
+            raise ValueError("lists.first is the reply to a poll, and without submit there is none")
         if self.start:
             raise ValueError("without submit there is no remote job to start: make start a before, or add a submit")
         if self.adopt or self.reuse or self.poll or self.cancel or self.cleanup:

@@ -16,6 +16,7 @@ from tidewaiter.providers.spec.field_types import (
     SpecVariant,
     Text,
 )
+from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import ListSpec, PagesSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, UrlTemplate, Words
 
@@ -36,6 +37,9 @@ class ResolveSpec(RequestSpec):
     gzip: Picks = Field(default=(), description="whether the file may be gzip-compressed; then it lands decompressed")
     send_auth_if: Picks = Field(
         default=(), description="if a value is found, the credentials are sent with the download, else not"
+    )
+    keep: Keep = Field(
+        default={}, description="values of the reply by their names, for `cleanup`: `${kept.NAME}`; kept with the files"
     )
 
 
@@ -78,6 +82,11 @@ class FilesSpec(SpecTable):
         description="true if the file may be gzip-compressed: then it lands decompressed; size and checksums "
         "may be of either form",
     )
+    headers: Expression | None = Field(
+        default=None,
+        description="an object of header fields that the reply names for the request of the file. They are sent to the"
+        " host of its link only, and replace no field of the spec or of Tidewaiter",
+    )
     values: Mapping[Name, Expression] = Field(
         default={}, description="values of the item, for ${item.NAME} in download: text, numbers and booleans"
     )
@@ -95,14 +104,14 @@ class FilesSpec(SpecTable):
         return self
 
 
-_OF_THE_DOWNLOAD = frozenset(
+OF_THE_DOWNLOAD = frozenset(
     {"accept-encoding", "connection", "content-length", "host", "if-match", "if-modified-since", "if-none-match"}
     | {"if-range", "if-unmodified-since", "range", "te", "transfer-encoding"}
 )
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
-    own = sorted(name for name in headers if name.lower() in _OF_THE_DOWNLOAD)
+    own = sorted(name for name in headers if name.lower() in OF_THE_DOWNLOAD)
     if own:
         raise ValueError(f"headers may not have {', '.join(own)}, which a download sets itself: remove it")
 
@@ -133,7 +142,12 @@ class ResultsSpec(SpecVariant):
     while_running: Expression | None = Field(
         default=None,
         description="JMESPath on a reply that says pending or running: if it is true, files are listed already and are "
-        "fetched; the list of every later reply must have them, too",
+        "fetched; the list of every later reply must have them, too, unless `only_new`",
+    )
+    only_new: bool = Field(
+        default=False,
+        description="with `while_running`: every reply lists only files that no reply before has listed, so the links"
+        " of all replies are kept, and all of their files are the result",
     )
     pages: PagesSpec | None = Field(
         default=None, description="a request for a list, page by page, that is joined into the one file"
@@ -168,6 +182,8 @@ class ResultsSpec(SpecVariant):
             raise ValueError("lists lead to files: write files, which reads the items of the last list")
         if not self.lists and any(one.each is None for one in self.files):
             raise ValueError("files needs each, the place of the list in the reply that says ready")
+        if any(one.first is not None for one in self.lists[1:]):
+            raise ValueError("only the first of the lists can have first: the others are requested for each item")
         names = [name for one in self.lists for name in one.values]
         twice = sorted(
             {name for name in names if names.count(name) > 1}
@@ -206,8 +222,14 @@ class ResultsSpec(SpecVariant):
             _check_headers(headers)
         if self.files and self.label is not None:
             raise ValueError("label names one file; a list of files has its own")
+        return self
+
+    @model_validator(mode="after")
+    def _of_a_list_of_files(self) -> Self:
         if self.while_running is not None and not self.files:
             raise ValueError("while_running is for a list of files, and there is none")
+        if self.only_new and (self.while_running is None or self.lists):
+            raise ValueError("only_new is for files in the replies to polls: it needs while_running, and no lists")
         if self.send_auth_if is not None and not self.files:
             raise ValueError("send_auth_if is for a list of files, and there is none")
         return self

@@ -108,6 +108,7 @@ class Steps:
     cleanup: StepVariants[RemoteJobEndStep]
     before: StageSteps = field(default_factory=dict)
     start: StageSteps = field(default_factory=dict)
+    kept_with_link: StepVariants[KeptValues] = field(default_factory=lambda: StepVariants((), {}))
 
     def stages(self) -> Stages:
         """The requests that make and start a remote job, in order, and which of them a job needs."""
@@ -164,6 +165,9 @@ def compile_steps(
     def results(one: ResultsSpec, at: str) -> Results:
         return compile_results(one, base_url, settings, at, reply)
 
+    def kept_with_link(one: ResultsSpec, _at: str) -> KeptValues:
+        return NOTHING_KEPT if one.resolve is None else keeping(one.resolve.keep)
+
     as_name = as_url if handle_is_url else lambda value, _base: as_handle(value)
 
     def adopt(one: AdoptSpec, at: str) -> Adopt:
@@ -182,6 +186,7 @@ def compile_steps(
         reuse=choose(spec.reuse, "reuse", reuse),
         poll=choose(spec.poll, "poll", poll),
         results=choose(spec.results, "results", results),
+        kept_with_link=choose(spec.results, "results", kept_with_link),
         cancel=choose(spec.cancel, "cancel", ending),
         cleanup=choose(spec.cleanup, "cleanup", ending),
         before=compile_stages(spec.before, base_url, settings, f"{key}.before", defaults, keeping=keeping, reply=reply),

@@ -1,11 +1,13 @@
 """Files from lists: the requests for lists that lead to the files, each made of an item of the list above."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
-from tidewaiter.domain.http_values import Json, Link, WireRequest
+from tidewaiter.domain.http_values import Json, Link, WireReply, WireRequest
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.outcome import Refused, Retry
 from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.replies.reply_defaults import FileTrouble
 from tidewaiter.providers.results.listed_files import TooManyFiles, absent_values, with_item
 from tidewaiter.providers.results.nested_lists import NestedLists
 from tidewaiter.providers.results.paged_lists import ListedItems, PagePosition, PageReader
@@ -26,6 +28,16 @@ class FileListing:
     def depth(self) -> int:
         """The number of levels."""
         return len(self.lists.levels)
+
+    @property
+    def is_one_link(self) -> bool:
+        """Whether the lists are one request, whose reply names the one file."""
+        return self.lists.one_file is not None
+
+    @property
+    def begins_with_poll(self) -> bool:
+        """Whether the reply to the poll that says ready is the first page of the first list."""
+        return self.lists.levels[0].begins_with_poll
 
     @property
     def most_files(self) -> int:
@@ -52,10 +64,16 @@ class FileListing:
             return Retry(f"the request for the next list cannot be built from {above}: {error}")
         return None
 
-    def reader(self, level: int) -> PageReader:
-        """Reads the pages of a level."""
+    def read(self, job: Job, level: int, page: PagePosition, reply: WireReply, now: float) -> ListedItems | FileTrouble:
+        """The items of a page of a level, or why there are none."""
         account = self.account
-        return PageReader(self.lists.levels[level].paged, account.messages, account.origin, bounds=account.bounds)
+        pages = PageReader(self.lists.levels[level].paged, account.messages, account.origin, bounds=account.bounds)
+        return pages.read(job, page, reply, now)
+
+    def read_link(self, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
+        """The links in the reply to the first request, if that is all there is to ask."""
+        listed = self.read(job, 0, PagePosition(), reply, now)
+        return self.links(job, listed, self.most_files) if isinstance(listed, ListedItems) else listed
 
     def below(self, job: Job, level: int, item: Json) -> Job:
         """The job with the values of an item of this level."""
@@ -75,13 +93,16 @@ class FileListing:
             return Retry("the reply holds no list of files: each finds nothing in it")
         base = listed.url or f"{self.lists.base_url}/"
         for item in listed.items:
+            self.account.messages.hide(self.lists.reader.secrets(item))
             links = self.lists.reader.links(self.below(job, self.depth - 1, item), item, base, most - len(every))
             if isinstance(links, TooManyFiles):
                 return self.too_many(job)
             if isinstance(links, str):
                 return Retry(links)
             every += links
-        account = self.account
+        account, named = self.account, self.lists.one_file
+        if named is not None and (label := named(job)):
+            every = [replace(one, label=label) for one in every]
         return account.messages.redact_labels(tuple(map(account.own.link, every)))
 
     def too_many(self, job: Job) -> Refused:
@@ -90,6 +111,27 @@ class FileListing:
             f"the provider lists more than {self.most_files} files: raise accounts.{job.account}.bounds.most_files, "
             "or request fewer"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """What the reply that names the one file has: the link, and the values that are kept when the file has landed."""
+
+    links: tuple[Link, ...]
+    kept: Mapping[str, str]
+
+
+def with_kept_values(
+    parts: CompiledOperation, job: Job, reply: WireReply, read: tuple[Link, ...] | FileTrouble
+) -> NamedFile | FileTrouble:
+    """What was read of a reply that names the file, with its kept values; or why they cannot be had."""
+    step = parts.steps.kept_with_link.of(job)
+    if not isinstance(read, tuple) or step is None:
+        return read if not isinstance(read, tuple) else NamedFile(read, {})
+    kept = step.read(job, parts.reading(reply, parts.steps.results.of(job)), parts.account.own)
+    if kept.fault is not None:
+        return Refused(kept.fault)
+    return NamedFile(read, kept.values) if kept.lacking is None else Retry(kept.lacking)
 
 
 def listing_of(parts: CompiledOperation, job: Job) -> FileListing | None:

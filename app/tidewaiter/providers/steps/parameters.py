@@ -67,6 +67,11 @@ def check_params(spec: OperationSpec, raw: Mapping[str, Json]) -> dict[str, Json
     return checked.values
 
 
+def secret_names(spec: OperationSpec) -> frozenset[str]:
+    """The names of the secret parameters."""
+    return frozenset(name for name, one in spec.params.items() if one.secret)
+
+
 def unlisted_values(spec: OperationSpec, params: Mapping[str, Json]) -> Problems:
     """The checked values that are sent but are not in the spec: the path, and a message."""
     return [
@@ -114,7 +119,8 @@ def _unusable_in_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterat
         # Such a segment is removed, or names another one: RFC 3986, section 5.2.4.
         if any(part.strip(".") == "" for part in parts):
             why = "has a segment that is empty or made of dots, and" if len(parts) > 1 else ""
-            yield name, f"{value!r} {why} cannot be a part of a URL".replace("  ", " ")
+            shown = "the secret" if spec.params[name].secret else repr(value)
+            yield name, f"{shown} {why} cannot be a part of a URL".replace("  ", " ")
 
 
 # --- JSON Schema ------------------------------------------------------------------------------------------------------
@@ -162,10 +168,10 @@ def _value(one: ParameterSpec) -> dict[str, Any]:
         made["enum"] = list(one.enum)
     if one.pattern is not None:
         made["pattern"] = f"^(?:{one.pattern})$"
-    if one.max_length is not None:
-        made["maxLength"] = one.max_length
-    if one.max_items is not None:
-        made["maxItems"] = one.max_items
+    most = {"maxLength": one.max_length, "maxItems": one.max_items}
+    made |= {name: number for name, number in most.items() if number is not None}
+    if one.secret:
+        made |= {"format": "password", "writeOnly": True}
     if one.items is not None:
         made["items"] = _value(one.items)
     if one.fields:

@@ -13,7 +13,7 @@ every provider:
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from tidewaiter.domain.http_values import Link, WireReply
 from tidewaiter.domain.job import Job
@@ -61,7 +61,7 @@ from tidewaiter.providers.replies.reply_limits import NOT_BEFORE
 from tidewaiter.providers.replies.reply_rules import READY, Rules, RuleVerdict
 from tidewaiter.providers.results.listed_files import TooManyFiles
 from tidewaiter.providers.results.nested_lists import NestedLists
-from tidewaiter.providers.results.result_files import FileLists, LinkRequest, Results
+from tidewaiter.providers.results.result_files import FileLists, Results
 from tidewaiter.providers.steps.compiled_operation import CompiledOperation
 from tidewaiter.providers.steps.compiled_steps import PollStep, RemoteJobEndStep, SubmitStep
 from tidewaiter.providers.values.addresses import origin_of
@@ -168,9 +168,6 @@ def file_reply(
     )
 
 
-_NOT_READY: Final = 202
-
-
 def read_submit(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> Submitted:
     """The outcome of a submit."""
     outcome = _submitted(parts, job, parts.reading(reply, parts.steps.submit.of(job)), now)
@@ -270,7 +267,8 @@ def _polled(parts: CompiledOperation, job: Job, reading: Reading, now: float) ->
         return kept
     handle = parts.handle(job, step, reading)
     if verdict.effect == "empty":
-        return Empty(verdict.word, handle, kept)
+        # Where replies list only new files, there are those of the earlier ones.
+        return Ready((), verdict.word, handle, kept) if job.links else Empty(verdict.word, handle, kept)
     if verdict.effect in READY:
         # The values that this reply names decide, too, where the results are.
         job = job.but(kept={**job.kept, **kept}) if kept else job
@@ -302,15 +300,22 @@ def _listed(
 ) -> tuple[Link, ...] | Refused | str | None:
     """The links in a reply, a refusal of too many, the fault of one, or ``None`` if the reply cannot be read."""
     most_files = parts.account.bounds.most_files
+    if isinstance(results.source, FileLists):
+        parts.account.messages.hide(results.source.reader.secrets(reading.document()))
     links = results.source.read(job, reading, most_files) if isinstance(results.source, FileLists) else ()
     if isinstance(links, TooManyFiles):
-        return Refused(
-            f"the provider lists {links.files} files, and {most_files} are permitted: "
-            f"raise accounts.{job.account}.bounds.most_files, or request fewer"
-        )
+        return too_many_files(job, links.files, most_files)
     if isinstance(links, tuple):
         return parts.account.messages.redact_labels(tuple(map(parts.account.own.link, links)))
     return links
+
+
+def too_many_files(job: Job, files: int, most: int) -> Refused:
+    """The outcome if a provider lists more files than are accepted."""
+    return Refused(
+        f"the provider lists {files} files, and {most} are permitted: "
+        f"raise accounts.{job.account}.bounds.most_files, or request fewer"
+    )
 
 
 def _kept_of_poll(
@@ -350,7 +355,8 @@ def _ready(
     if results.is_inline:
         return parts.inline(job, results, reading, status, handle, certain=verdict.certain, kept=kept)
     if not isinstance(results.source, FileLists):
-        return Ready(status=status, handle=handle, kept=kept)
+        first = isinstance(results.source, NestedLists) and results.source.levels[0].begins_with_poll
+        return Ready(status=status, handle=handle, kept=kept, lists=first)
     links = _listed(parts, job, reading, results)
     if isinstance(links, Refused):
         return links
@@ -359,30 +365,3 @@ def _ready(
     if links is None:
         return unreadable(reading, messages)
     return Unmapped(f"{links}: {messages.unmapped(reading, verdict.word)}")
-
-
-def read_resolve(parts: CompiledOperation, job: Job, reply: WireReply, now: float) -> tuple[Link, ...] | FileTrouble:
-    """The link to the file, or why there is none."""
-    reading = parts.reading(reply, parts.steps.results.of(job))
-    return by_sender(_resolved(parts, job, reading, now), reply, parts.account.origin)
-
-
-def _resolved(parts: CompiledOperation, job: Job, reading: Reading, now: float) -> tuple[Link, ...] | FileTrouble:
-    results, messages = parts.steps.results.of(job), parts.account.messages
-    verdict = None if results is None else results.rules.judge(reading)
-    if verdict is not None and verdict.effect is not None:
-        reason = verdict.reason_with(messages.reason(reading))
-        return FILE_ENDS[verdict.effect](reason, retry_after(reading.headers, now))
-    source = None if results is None else results.source
-    if results is None or not isinstance(source, LinkRequest) or not is_success(reading.status):
-        if reading.status in (404, 410):
-            return LinksExpired(messages.reason(reading))
-        return trouble_of(reading, messages, own=parts.account.origin, now=now)
-    url = source.url(reading)
-    if url is not None:
-        link = results.link(job, url, send_auth=source.send_auth(reading), gzip=source.gzip(reading))
-        return messages.redact_labels((parts.account.own.link(link),))
-    if reading.status == _NOT_READY:
-        return NotYet(messages.reason(reading), retry_after(reading.headers, now))
-    fault = source.url_fault(reading)
-    return Retry(f"the reply names {fault or 'no URL of a file'}: {messages.unmapped(reading)}")

@@ -54,6 +54,8 @@ class _Null:
     """JSON null: a value, while ``None`` is no value."""
 
 
+IF_THERE: Final = "?"
+"""The key of an object within JSON that is left out if the value of this key is missing; it is not sent."""
 NULL: Final = cast(Json, _Null())
 """The value of ``${null}``."""
 
@@ -167,15 +169,32 @@ def compile_value(text: str, settings: Mapping[str, Json]) -> Node:
     return compile_text(text, settings)
 
 
-def compile_tree(tree: Json, settings: Mapping[str, Json]) -> Node:
-    """A tree of templates; members and items without a value are left out."""
+def compile_tree(tree: Json, settings: Mapping[str, Json], *, within: bool = False) -> Node:
+    """A tree of templates; members and items without a value are left out.
+
+    Args:
+        tree: texts with references, in objects and arrays.
+        settings: the account's values.
+        within: whether the tree is a part of another one, where an object may have the key ``?``.
+    """
     if isinstance(tree, str):
         return compile_value(tree, settings)
     if isinstance(tree, Mapping):
-        return _compile_object({key: compile_tree(value, settings) for key, value in tree.items()})
+        nodes = {key: compile_tree(value, settings, within=True) for key, value in tree.items()}
+        needed = nodes.pop(IF_THERE, None) if within else None
+        whole = _compile_object(nodes)
+        return whole if needed is None else _if_there(needed, whole)
     if isinstance(tree, Sequence):
-        return _compile_array([compile_tree(item, settings) for item in tree])
+        return _compile_array([compile_tree(item, settings, within=True) for item in tree])
     return Fixed(tree)
+
+
+def _if_there(needed: Node, whole: Node) -> Node:
+    """An object that has no value unless another node has one."""
+    if isinstance(needed, Fixed):
+        return Fixed(None) if needed.value is None else whole
+    render = always(whole)
+    return lambda job, callback_url: None if needed(job, callback_url) is None else render(job, callback_url)
 
 
 def _compile_object(nodes: Mapping[str, Node]) -> Node:
@@ -289,7 +308,7 @@ def _value_of_one(reference: Reference, settings: Mapping[str, Json]) -> Node:
         case "params" | "item" | "page.next" | "page.number" | "page.offset" | "page.size" | "page.since" as scope:
             # The values of an item or a page are passed as parameters, with names that no parameter can have.
             key = f"{ITEM}{name}" if scope == "item" else name or scope
-            return lambda job, _: job.params.get(key)
+            return lambda job, _: job.secrets.values.get(key, job.params.get(key))
 
 
 def _value_of_account(reference: Reference, settings: Mapping[str, Json]) -> Json:

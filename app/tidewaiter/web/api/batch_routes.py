@@ -77,7 +77,7 @@ class BatchRoutes:
             raise key_was_used("another batch")
         for new, job in zip(news, known, strict=True):
             if job is not None:
-                check_same(job, new)
+                check_same(self._context.jobs(request), job, new)
 
 
 def _drafts(service: JobService, given: Sequence[Json], key: str | None, context: JobContext) -> list[NewJob]:

@@ -266,6 +266,9 @@ class ResumedShape(AccountShape):
 
     paused_s: Annotated[float | None, Field(description="how long it was paused, in seconds; null if it was not")]
     opened: Annotated[list[ClosedLane], Field(description="the lanes that were closed until now")]
+    tries_refresh_token: Annotated[
+        bool, Field(description="whether a refresh token that may have been used is tried with the next login")
+    ]
 
 
 class BacklogShape(Outgoing):

@@ -10,7 +10,7 @@ from aiohttp import ETag, hdrs, web
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
-from tidewaiter.services import JobRequest, RefusedError
+from tidewaiter.services import JobRequest, JobService, RefusedError
 from tidewaiter.services.audit import target_of
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.http_headers import (
@@ -131,7 +131,7 @@ class JobRoutes:
         ((job, created),) = await self._context.jobs(request).store([new], actor=actor_of(request))
         request[TARGET] = target_of([job.id])
         if key is not None and not created:
-            check_same(job, new)
+            check_same(self._context.jobs(request), job, new)
         if wait_s is not None:
             watch, scope = self._context.watch, scope_of(request)
             job = await watch.wait_for(job.id, has_ended, wait_s, scope, gone(request)) or job
@@ -216,13 +216,15 @@ def again_in(job: Job, now: float) -> int:
     return math.ceil(min(max((job.due_at or now) - now, 1.0), _LONGEST_AGAIN_S))
 
 
-def check_same(job: Job, new: NewJob) -> None:
+def check_same(jobs: JobService, job: Job, new: NewJob) -> None:
     """Make sure that the job of an earlier request with the same key equals the requested one.
 
     Raises:
         ProblemError: 422, as the draft of the header requires.
     """
-    if (job.operation, job.params) != (new.operation, new.params):
+    secrets = jobs.jobs.seal.secrets(job.secrets)
+    is_other = secrets is not None and dict(secrets) != dict(new.secrets.values)
+    if is_other or (job.operation, job.params) != (new.operation, new.params):
         raise key_was_used(f"job {job.id}")
 
 

@@ -11,7 +11,7 @@ from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.domain.account_scope import Scope
-from tidewaiter.domain.backfill import Backfill, BackfillState
+from tidewaiter.domain.backfill import MOST_PARKED, Backfill, BackfillState
 from tidewaiter.domain.batch import Batch
 from tidewaiter.domain.job import FAILURES, State
 from tidewaiter.domain.windows import Window, WindowError
@@ -168,6 +168,7 @@ class BatchPages:
             view=await self._dashboard.read(request),
             newest=await self._job_lists(request).page(JobFilter(batch=name), _SHOWN_JOBS),
             of_state=_addresses(name),
+            most_parked=MOST_PARKED,
             all_jobs=str(URL("/jobs").with_query(batch=name)),
             cancel_all=review_address(JobAction.CANCEL, {"batch": name}),
             retry_all=review_address(JobAction.RETRY, {"batch": name}),

@@ -5,8 +5,8 @@ An empty field is the same as an absent parameter. The texts of the fields are c
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -43,6 +43,8 @@ class FieldKind(StrEnum):
     LINES = "lines"
     """One value in a line."""
     JSON = "json"
+    MASKED = "masked"
+    """A value that the page never holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class FormField:
     """A field for one parameter.
 
     ``text`` is what the field holds, ``default`` what an empty field means. ``schema`` is the JSON Schema of a nested
-    value. ``condition`` says for which values of other parameters this one is used.
+    value. ``condition`` says for which values of other parameters this one is used. ``keeps``: an empty field means the
+    secret of the job or schedule that the values are of.
     """
 
     name: str
@@ -63,10 +66,14 @@ class FormField:
     condition: str | None
     schema: str | None
     fault: str | None
+    keeps: bool = False
 
 
 def form_fields(
-    spec: OperationSpec, texts: Mapping[str, str], faults: Mapping[str, str] | None = None
+    spec: OperationSpec,
+    texts: Mapping[str, str],
+    faults: Mapping[str, str] | None = None,
+    kept: Collection[str] = (),
 ) -> list[FormField]:
     """The fields for the parameters of an operation.
 
@@ -74,13 +81,19 @@ def form_fields(
         spec: the operation.
         texts: what the fields hold, by the names of the parameters.
         faults: what is wrong with them.
+        kept: the names of secrets that an empty field leaves as they are.
     """
     schemas, wrong = parameter_schema(spec)["properties"], faults or {}
-    return [_field(name, one, texts.get(name, ""), schemas[name], wrong.get(name)) for name, one in spec.params.items()]
+    fields = [
+        _field(name, one, texts.get(name, ""), schemas[name], wrong.get(name)) for name, one in spec.params.items()
+    ]
+    return [replace(one, keeps=True, is_required=False) if one.name in kept else one for one in fields]
 
 
 def _field(name: str, spec: ParameterSpec, text: str, schema: Mapping[str, object], fault: str | None) -> FormField:
     kind = _kind_of(spec)
+    if spec.secret:
+        text = ""
     if (kind is FieldKind.DATE and text and not _DATE.fullmatch(text)) or (
         kind is FieldKind.CHOICE and text and text not in spec.enum
     ):
@@ -100,6 +113,8 @@ def _field(name: str, spec: ParameterSpec, text: str, schema: Mapping[str, objec
 
 
 def _kind_of(spec: ParameterSpec) -> FieldKind:
+    if spec.secret:
+        return FieldKind.MASKED
     simple = {"boolean": FieldKind.BOOLEAN, "integer": FieldKind.NUMBER, "object": FieldKind.JSON}
     if spec.type in simple:
         return simple[spec.type]
@@ -120,8 +135,9 @@ def _is_date(spec: ParameterSpec) -> bool:
 
 
 def texts_of(spec: OperationSpec, params: Mapping[str, Json]) -> dict[str, str]:
-    """The texts of fields that hold these parameters, without those that a page cannot show as they are."""
-    texts = {name: _text_of(spec.params[name], value) for name, value in params.items() if name in spec.params}
+    """The texts of fields that hold these parameters, without secrets and those that a page cannot show as they are."""
+    known = {name: spec.params[name] for name in params if name in spec.params}
+    texts = {name: _text_of(one, params[name]) for name, one in known.items() if not one.secret}
     return {name: text for name, text in texts.items() if visible(text) == text}
 
 

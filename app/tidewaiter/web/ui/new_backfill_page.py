@@ -108,6 +108,7 @@ class NewBackfillPage:
         preview: BackfillPreview | None = None,
         name: str = "",
     ) -> web.Response:
+        fields = backfill_form.fields_with_templates(asked.spec, asked.texts, faults.params)
         return self._renderer.page(
             request,
             "new-backfill.html",
@@ -117,8 +118,9 @@ class NewBackfillPage:
             plan=asked.plan,
             preview=preview,
             previewed=[] if preview is None else _previewed(asked, name),
+            secrets=[one for one in fields if one.kind is job_form.FieldKind.MASKED and asked.texts.get(one.name)],
             name=name,
-            fields=backfill_form.fields_with_templates(asked.spec, asked.texts, faults.params),
+            fields=fields,
             faults=faults,
             prefix=job_form.PREFIX,
             windows=backfill_form.WINDOWS,
@@ -132,8 +134,15 @@ def _filled(accounts: Mapping[str, BoundAccount], form: Mapping[str, str]) -> _A
     return _Asked(account, operation, spec, job_form.texts_in(form), PlanTexts.of(form))
 
 
+def _is_secret(asked: _Asked, param: str) -> bool:
+    return param in asked.spec.params and asked.spec.params[param].secret
+
+
 def _previewed(asked: _Asked, name: str) -> list[tuple[str, str]]:
-    """The fields of the form that makes what was previewed; with its name, sending it twice makes one backfill."""
+    """The fields of the form that makes what was previewed; with its name, sending it twice makes one backfill.
+
+    Secrets are entered again: a page never holds them.
+    """
     plan = replace(asked.plan, name=name)
     return [
         ("account", asked.account),
@@ -147,6 +156,6 @@ def _previewed(asked: _Asked, name: str) -> list[tuple[str, str]]:
         ("reuse", "true" if plan.reuse else ""),
         ("name", plan.name),
         (job_form.LABELS, plan.labels),
-        *((f"{job_form.PREFIX}{param}", text) for param, text in asked.texts.items()),
+        *((f"{job_form.PREFIX}{param}", text) for param, text in asked.texts.items() if not _is_secret(asked, param)),
         (_STEP, _MAKE),
     ]

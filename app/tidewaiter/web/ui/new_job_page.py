@@ -1,12 +1,13 @@
 """The page that asks for an export by a form: choose an account and an operation, then give its parameters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiohttp import hdrs, web
 
 from tidewaiter.database.job_list import JobFilter, JobList
+from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_context import JobContext
 from tidewaiter.providers.provider import BoundAccount
@@ -29,7 +30,8 @@ _MOST_FIELDS: Final = 1_000
 class _Asked:
     """An operation of an account, and what the fields of its form hold.
 
-    ``like`` is the job that the values are of, ``schedule`` the schedule that the new job is a run of.
+    ``like`` is the job that the values are of, ``schedule`` the schedule that the new job is a run of. ``kept`` are the
+    secrets of the job or schedule that ``from`` or ``schedule`` names: an empty field stands for them.
     """
 
     account: str
@@ -40,6 +42,13 @@ class _Asked:
     labels: str = ""
     like: Job | None = None
     schedule: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def params(self) -> dict[str, Json]:
+        """The parameters that it asks for."""
+        given = job_form.params_of(self.spec, self.texts)
+        return {**{name: value for name, value in self.kept.items() if name in self.spec.params}, **given}
 
 
 class NewJobPage:
@@ -92,12 +101,15 @@ class NewJobPage:
             schedule = self._schedules(request).named(asked.schedule)
             if (schedule.account, schedule.operation) != (asked.account, asked.operation):
                 raise ConflictError(f"the schedule {schedule.name!r} is of another operation by now")
+            asked = replace(asked, kept=schedule.secrets)
+        elif given := form.get("like", ""):
+            asked = await self._with_secrets(request, asked, given)
         if faults := job_form.own_faults(form, labels):
             return self._form(request, asked, faults)
         job_request = JobRequest(
             asked.account,
             asked.operation,
-            job_form.params_of(asked.spec, asked.texts),
+            asked.params,
             asked.unique_key or None,
             JobContext(schedule=asked.schedule or None, labels=labels),
         )
@@ -112,16 +124,28 @@ class NewJobPage:
         schedule = self._schedules(request).named(given)
         asked = _asked(self._jobs(request).accounts, schedule.account, schedule.operation)
         params = self._schedules(request).params_of(given)
-        return replace(asked, texts=job_form.texts_of(asked.spec, params), schedule=schedule.name)
+        texts = job_form.texts_of(asked.spec, params)
+        return replace(asked, texts=texts, schedule=schedule.name, kept=schedule.secrets)
 
     async def _like(self, request: web.Request, given: str) -> _Asked:
         """A form with the values of a job."""
+        job = await self._named(request, given)
+        asked = _with_values_of(_asked(self._jobs(request).accounts, job.account, job.operation), job)
+        asked = await self._with_secrets(request, asked, given)
+        return replace(asked, labels=job_form.text_of_labels(job.context.labels))
+
+    async def _named(self, request: web.Request, given: str) -> Job:
         number = number_of(given)
         if number is None:
             raise NotFoundError(f"{given[:64]!r} is no job; jobs have numbers")
-        job = await self._jobs(request).job(number)
-        asked = _with_values_of(_asked(self._jobs(request).accounts, job.account, job.operation), job)
-        return replace(asked, labels=job_form.text_of_labels(job.context.labels))
+        return await self._jobs(request).job(number)
+
+    async def _with_secrets(self, request: web.Request, asked: _Asked, given: str) -> _Asked:
+        """The same with the secrets of a job of the same operation; without them if they cannot be decrypted."""
+        job, seal = await self._named(request, given), self._jobs(request).jobs.seal
+        if (job.account, job.operation) != (asked.account, asked.operation):
+            raise ConflictError(f"job {job.id} is of another account or operation")
+        return replace(asked, like=job, kept=seal.secrets(job.secrets) or {})
 
     def _form(self, request: web.Request, asked: _Asked, faults: job_form.FormFaults) -> web.Response:
         return self._renderer.page(
@@ -130,7 +154,7 @@ class NewJobPage:
             status=422 if faults else 200,
             title="New export",
             asked=asked,
-            fields=job_form.form_fields(asked.spec, asked.texts, faults.params),
+            fields=job_form.form_fields(asked.spec, asked.texts, faults.params, asked.kept),
             faults=faults,
             prefix=job_form.PREFIX,
             longest_key=job_form.LONGEST_KEY,

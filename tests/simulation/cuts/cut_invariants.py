@@ -1,0 +1,184 @@
+"""What must be true of a world that has come to rest, however often its power was cut."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+from tests.simulation.cuts.cut_world import ENDS, PERIOD_S, REQUESTS, CutWorld
+from tests.simulation.cuts.export_provider import TOKEN, Export
+from tidewaiter.domain.job import TERMINAL, State
+
+
+def broken_invariants(world: CutWorld) -> list[str]:
+    """Every invariant that does not hold, as sentences; their numbers are those of the catalogue of faults."""
+    with closing(sqlite3.connect(world.database)) as database:
+        database.row_factory = sqlite3.Row
+        return [
+            *_jobs_are_there(world, database),
+            *_submits(world),
+            *_exports_are_known(world, database),
+            *_history(database),
+            *_files(world, database),
+            *files_are_whole(world),
+            *_rate(world),
+            *_secrets(world, database),
+            *_parts(world, database),
+            *_told(world, database),
+            *world.provider.wrong,
+        ]
+
+
+def _jobs_are_there(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
+    """Invariants 1 and 7."""
+    states = {row["id"]: State(row["state"]) for row in database.execute("SELECT id, state FROM jobs")}
+    yield from (f"1: job {job} has vanished" for job in world.asked_for if job not in states)
+    yield from (f"7: job {job} is still {state}" for job, state in states.items() if state not in ENDS)
+    new = database.execute("SELECT count(*) FROM jobs WHERE retry_of IS NULL").fetchone()[0]
+    if new != len(world.asked_for) + world.ticks:
+        yield f"1: {new} jobs were made for {len(world.asked_for)} requests and {world.ticks} ticks"
+    if not world.may_fail:
+        good = {State.SUCCEEDED, State.CANCELLED}
+        yield from (f"7: job {job} is {state}" for job, state in states.items() if state not in good)
+
+
+def _submits(world: CutWorld) -> Iterator[str]:
+    """Invariant 2: one POST for each job, or more only where a repeated one is harmless or a person asked for it."""
+    for job, posts in world.provider.posts.items():
+        most = 1 + world.cuts if world.provider.repeatable else 1 + world.retried.get(job, 0)
+        if posts > most:
+            yield f"2: {posts} POSTs for job {job}"
+
+
+def _exports_are_known(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
+    """Invariant 3: a remote job is followed by its job, or was."""
+    known = {row["handle"] for row in database.execute("SELECT handle FROM jobs")}
+    known |= {
+        row["detail"].removeprefix("handle ")
+        for row in database.execute("SELECT detail FROM history WHERE detail LIKE 'handle %'")
+    }
+    yield from (f"3: export {name} belongs to nobody" for name in world.provider.exports if name not in known)
+
+
+def _history(database: sqlite3.Connection) -> Iterator[str]:
+    """Invariant 4."""
+    last: dict[int, str] = {}
+    for row in database.execute("SELECT * FROM history ORDER BY job_id, version"):
+        before = last.get(row["job_id"])
+        if row["state_from"] != before:
+            yield f"4: job {row['job_id']} went from {row['state_from']} to {row['state']} but was {before}"
+        if before is not None and State(before) in TERMINAL:
+            yield f"4: job {row['job_id']} changed after it had ended"
+        last[row["job_id"]] = row["state"]
+    for row in database.execute("SELECT id, state FROM jobs"):
+        if last.get(row["id"]) != row["state"]:
+            yield f"4: job {row['id']} is {row['state']}, its history ends with {last.get(row['id'])}"
+
+
+def _files(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
+    """Invariant 6: what has succeeded has every file, as it was recorded, and a manifest of them."""
+    for job in database.execute("SELECT id FROM jobs WHERE state = 'succeeded'"):
+        yield from (f"6: {wrong}" for wrong in missing_files(world, database, job["id"]))
+
+
+def missing_files(world: CutWorld, database: sqlite3.Connection, job: int) -> Iterator[str]:
+    """What is wrong with the recorded files of a job."""
+    expected = sorted(
+        hashlib.sha256(world.provider.file_of(name, number)).hexdigest()
+        for name, one in world.provider.exports.items()
+        if one.job == job and name == _handle(database, job)
+        for number in range(one.files)
+    )
+    rows = database.execute("SELECT key, sha256 FROM artifacts WHERE job_id = ?", (job,)).fetchall()
+    if sorted(row["sha256"] for row in rows) != expected:
+        yield f"job {job} has {len(rows)} files recorded, not the {len(expected)} that there are"
+    for row in rows:
+        path = world.exports / row["key"]
+        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
+        if found != row["sha256"]:
+            yield f"job {job}: {row['key']} is {found}, recorded is {row['sha256']}"
+        if not (path.parent / "manifest.json").exists():
+            yield f"job {job} has no manifest"
+
+
+def _handle(database: sqlite3.Connection, job: int) -> str:
+    return str(database.execute("SELECT handle FROM jobs WHERE id = ?", (job,)).fetchone()[0])
+
+
+def files_are_whole(world: CutWorld) -> Iterator[str]:
+    """Invariant 6, at every moment: what can be seen is whole, and a manifest names files that are there."""
+    whole = {
+        hashlib.sha256(world.provider.file_of(name, number)).hexdigest()
+        for name, one in world.provider.exports.items()
+        for number in range(one.files)
+    }
+    for path in world.exports.rglob("*"):
+        if not path.is_file() or ".partial" in path.parts:
+            continue
+        content = path.read_bytes()
+        if path.name != "manifest.json":
+            if hashlib.sha256(content).hexdigest() not in whole:
+                yield f"6: {path.name} is no whole file"
+            continue
+        try:
+            named = [one["name"] for one in json.loads(content)["artifacts"]]
+        except ValueError:
+            yield f"6: half a manifest: {content[:40]!r}"
+            continue
+        yield from (
+            f"6: {path} names {name}, which is not there" for name in named if not (path.parent / name).exists()
+        )
+
+
+def _rate(world: CutWorld) -> Iterator[str]:
+    """Invariant 8."""
+    times = world.provider.asked_at
+    for at, last in zip(times, times[REQUESTS:], strict=False):
+        if last - at < PERIOD_S - 1e-6:
+            yield f"8: {REQUESTS + 1} requests in {last - at:.3f} s"
+
+
+def _secrets(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
+    """Invariant 10."""
+    if TOKEN in world.output.getvalue() or any(TOKEN in statement for statement in database.iterdump()):
+        yield "10: the token is in the log or in the database"
+
+
+def _parts(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
+    """Invariant 12: nothing half is left of a job that has ended, but what a cut brought back: the sweep takes that."""
+    ended = {
+        str(row["id"]) for row in database.execute("SELECT id FROM jobs WHERE state IN ('succeeded', 'cancelled')")
+    }
+    for path in (world.exports / ".partial").glob("*"):
+        if path.name.split("-")[0] in ended and path.name not in world.back_again:
+            yield f"12: {path.name} was left behind"
+
+
+def _told(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
+    """Every end is told under one id with one body."""
+    if not world.tables.get("notifications"):
+        return
+    rows = {row["message_id"]: row for row in database.execute("SELECT * FROM notifications")}
+    ends = database.execute(
+        "SELECT count(*) FROM history WHERE state IN ('succeeded', 'failed', 'expired', 'parked')"
+        " AND state_from <> state"
+    ).fetchone()[0]
+    if len(rows) != ends:
+        yield f"{ends} ends, {len(rows)} notifications"
+    if set(rows) != set(world.provider.told):
+        yield f"{sorted(world.provider.told)} were told, {sorted(rows)} are written"
+    yield from (
+        f"{name} was told in {len(bodies)} ways" for name, bodies in world.provider.told.items() if len(bodies) > 1
+    )
+
+
+def may_be_deleted(world: CutWorld, export: Export) -> str | None:
+    """Why an export must not be deleted now: its files must be durable and recorded before."""
+    with closing(sqlite3.connect(world.database)) as database:
+        database.row_factory = sqlite3.Row
+        row = database.execute("SELECT state FROM jobs WHERE id = ?", (export.job,)).fetchone()
+        if row["state"] == "cancelling":
+            return None
+        wrong = [*missing_files(world, database, export.job)]
+    return f"deleted too early: {wrong[0]}" if wrong else None

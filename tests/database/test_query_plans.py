@@ -6,6 +6,7 @@ from sqlalchemy import text
 from tests.database.query_plans import WAITING, fill, plan_of, statements_run, walks
 from tests.support.database_engines import reading_engine
 from tests.support.stored_jobs import NOW, OWNER, Stores
+from tidewaiter.database import job_list
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.job_list import JobFilter, JobList
@@ -15,6 +16,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import State, Track
 from tidewaiter.domain.notification import DeliveryStatus
+from tidewaiter.domain.search_terms import parameter_terms
 
 
 async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
@@ -168,3 +170,31 @@ async def test_notifications_are_looked_up(stores: Stores) -> None:
         plan = await plan_of(stores, work)
         assert index in plan, plan
         assert not any(sign in plan for sign in ("SCAN notifications", "Seq Scan on notifications")), plan
+
+
+async def test_a_common_term_beside_a_rare_condition(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search for what all jobs have reads the few jobs in a state, not the jobs of the term; both find the same."""
+    await fill(stores)
+    (term,) = parameter_terms({"day": "x"}, {})
+    async with stores.database.writing() as connection:
+        await connection.execute(
+            text("INSERT INTO job_terms (term, job_id) SELECT :term, id FROM jobs"), {"term": term}
+        )
+        await connection.execute(text("UPDATE jobs SET state = 'cancelled', operation = 'opens' WHERE id % 5000 = 1"))
+    lists, known = JobList(stores.jobs), {"acme": ["statistics", "opens"]}
+    for conditions in (
+        JobFilter(search="day=x", states=[State.CANCELLED]),
+        JobFilter(search="day=x", operation="opens"),
+        JobFilter(search="day=x", account="acme", operation="opens"),
+    ):
+        few = await lists.page(conditions, 3, None, known)
+        assert [job.id % 5000 for job in few] == [1, 1, 1]
+        older = await lists.page(conditions, 3, few[-1].id, known)
+        assert [job.id for job in older] == [1]
+        plan = await plan_of(stores, lambda: lists.page(conditions, 3, None, known))  # noqa: B023  # awaited here
+        assert "(term=?)" not in plan, plan
+        with monkeypatch.context() as patch:
+            patch.setattr(job_list, "_FEW", 0)
+            assert await lists.page(conditions, 3, None, known) == few
+    assert await lists.page(JobFilter(search="day=x", states=[State.PARKED]), 3, None, known) == []
+    assert len(await lists.page(JobFilter(search="day=x", states=[State.POLLING]), 3, None, known)) == 3

@@ -45,6 +45,8 @@ MOST_READ: Final = 5_000
 MOST_OF_CAUSE: Final = 10_000
 """Among how many failures of a state a cause is searched for, unless they are unhandled."""
 _SHORTEST_REASON: Final = 3
+_FEW: Final = 2_000
+"""So many jobs are looked through one by one, in place of all jobs that have a search term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,15 @@ class JobList:
             operations_by_account: the existing operations, by account.
         """
         matching = await self._matching(conditions, before_id)
+        few = await self._few(conditions, before_id, operations_by_account or {})
+        matching += [] if few is None else [jobs.c.id.in_(few)]
         if conditions.search is not None:
             named = frozenset(name for operations in (operations_by_account or {}).values() for name in operations)
-            found: Any = _searched(self._database.dialect, conditions, named, matching, limit)
+            found: Any = _searched(self._database.dialect, conditions, named, matching, limit, walks=few is None)
         elif conditions.numbers or conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
         elif conditions.labels:
-            found = _with_term(label_term(*conditions.labels[0]), matching, limit)
+            found = _with_term(label_term(*conditions.labels[0]), matching, limit, walks=few is None)
         elif conditions.unhandled:
             failures = unhandled_only(select(*JOB_COLUMNS).where(*matching), conditions.account)
             return await self._jobs(_page(failures, limit))
@@ -164,6 +168,36 @@ class JobList:
     ) -> list[Any]:
         """A page of ids of each of these accounts."""
         return [_by_state(conditions, [*matching, jobs.c.account == name], limit) for name in accounts]
+
+    async def _few(
+        self, conditions: JobFilter, before_id: int | None, operations_by_account: Mapping[str, Collection[str]]
+    ) -> list[int] | None:
+        """The ids of the jobs that match the other conditions of a search, if they are few.
+
+        Else a search for what many jobs have would read all of them to find the few in this state or of this operation.
+        """
+        others = replace(conditions, search=None, labels=())
+        if conditions.search is None and not conditions.labels:
+            return None
+        if not (others.states or others.unhandled or others.cause or others.account or others.operation):
+            return None
+        matching = await self._matching(others, before_id)
+        others = replace(others, states=others.states or (FAILURES if others.cause is not None else ()))
+        if others.unhandled:
+            pages: list[Any] = [_page(unhandled_only(select(jobs.c.id).where(*matching), others.account), _FEW + 1)]
+        elif others.account is None and others.operation is not None:
+            having = [name for name, known in operations_by_account.items() if others.operation in known]
+            if not having:
+                return None
+            pages = self._of_accounts([name for name in having if name in self._scope], others, matching, _FEW + 1)
+        else:
+            pages = [_by_state(others, matching, _FEW + 1)]
+
+        def read(connection: Connection) -> list[int]:
+            return nlargest(_FEW + 1, (number for page in pages for number in connection.execute(page).scalars()))
+
+        ids = await self._database.read(read)
+        return ids if len(ids) <= _FEW else None
 
     async def _newest(self, pages: Sequence[Any], limit: int) -> list[Job]:
         """The newest jobs of several pages of ids; only these are read."""
@@ -277,8 +311,13 @@ def _searched(
     operations: Collection[str],
     matching: Sequence[ColumnElement[bool]],
     limit: int,
+    *,
+    walks: bool,
 ) -> Any:
-    """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own."""
+    """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own.
+
+    ``walks``: the terms' rows are read from their end; else the jobs of ``matching`` are few.
+    """
     text = conditions.search or ""
     at_least, at_most = ("~>=~", "~<=~") if dialect == "postgresql" else (">=", "<=")
     begins = and_(
@@ -301,12 +340,18 @@ def _searched(
     if named := sorted(name for name in operations if name.startswith(text)):
         meanings.append(jobs.c.operation.in_(named))
     pages = [_page(_ids(meaning, *matching), limit).subquery() for meaning in meanings]
-    pages += [_with_term(term, matching, limit).subquery() for term in sorted(searched_terms(text))]
+    pages += [_with_term(term, matching, limit, walks=walks).subquery() for term in sorted(searched_terms(text))]
     return union(*(select(page.c.id) for page in pages))
 
 
-def _with_term(term: int, matching: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
-    """A page of ids from the end of the term's rows: a term that a million jobs have costs no more than a rare one."""
+def _with_term(term: int, matching: Sequence[ColumnElement[bool]], limit: int, *, walks: bool) -> Select[Any]:
+    """A page of ids from the end of the term's rows: a term that a million jobs have costs no more than a rare one.
+
+    If the jobs of ``matching`` are few, they are looked up among the term's rows instead.
+    """
+    if not walks:
+        row = exists().where(job_terms.c.term == term, job_terms.c.job_id == jobs.c.id)
+        return _page(_ids(row, *matching), limit)
     found = select(jobs.c.id).select_from(job_terms).join(jobs, jobs.c.id == job_terms.c.job_id)
     return found.where(job_terms.c.term == term, *matching).order_by(job_terms.c.job_id.desc()).limit(limit)
 

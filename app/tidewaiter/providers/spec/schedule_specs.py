@@ -77,6 +77,9 @@ class AgainSpec(SpecTable):
 
     The first delay is ``wait_s``, and each further one is ``factor`` times as long. A reply that names a later time
     (Retry-After, or ``retry_after`` of the poll) is waited for. A job whose deadline leaves no time fails at once.
+
+    An account may replace these values in ``[accounts.NAME.schedule]``: ``again_times``, ``again_wait_s``,
+    ``again_factor``, ``again_cap_s``.
     """
 
     times: int = Field(default=3, ge=1, le=1000, description="how often a job is submitted again; then it fails")

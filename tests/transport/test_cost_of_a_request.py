@@ -27,7 +27,7 @@ async def test_a_short_exchange_takes_few_calls() -> None:
 
 def test_a_request_as_it_is_sent_keeps_the_rest() -> None:
     """Every member but those three is the same, also one that is added later."""
-    request = WireRequest("POST", "/a", {}, b"", True, Multipart((), "x"), frozenset("s"), "other")
+    request = WireRequest("POST", "/a", {}, b"", True, Multipart((), "x"), frozenset("s"), "other", (("X", "2"),))
     assert all(getattr(request, one.name) != one.default for one in fields(WireRequest))
     sent = request.sent_as("/b", {"X": "1"}, b"2")
     assert sent == replace(request, url="/b", headers={"X": "1"}, body=b"2")

@@ -45,7 +45,8 @@ class WireRequest:
 
     def sent_as(self, url: str, headers: Mapping[str, str], body: bytes | None) -> "WireRequest":
         """The request with these in place of its own: ``replace`` in half the time, because every request needs it."""
-        return WireRequest(self.method, url, headers, body, self.fresh, self.multipart, self.secrets, self.auth)
+        kept = (self.fresh, self.multipart, self.secrets, self.auth, self.named_headers)
+        return WireRequest(self.method, url, headers, body, *kept)
 
 
 class HeaderFields(Mapping[str, str]):

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.database.query_plans import WAITING, fill, plan_of, statements_run, walks
+from tests.support.database_engines import reading_engine
 from tests.support.stored_jobs import NOW, OWNER, Stores
 from tidewaiter.database import job_list
 from tidewaiter.database.batch_store import BatchStore
@@ -101,7 +102,7 @@ async def test_a_list_of_an_operation_is_made_of_its_accounts(stores: Stores) ->
     await fill(stores)
     lists, job_filter = JobList(stores.jobs), JobFilter(operation="rare")
     for offered in ({}, {"acme": ["statistics"]}):
-        with statements_run(stores.database._reader.sync_engine) as statements:
+        with statements_run(reading_engine(stores.database)) as statements:
             assert await lists.page(job_filter, 50, operations_by_account=offered) == []
         assert not [statement for statement, _ in statements if "jobs.operation =" in statement]
     rare = [await stores.add(operation="rare") for _ in range(3)]

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import insert, select, text
 
 from tests.database.query_plans import plan_of, statements_run, walks
-from tests.support.database_engines import writing_engine
+from tests.support.database_engines import reading_engine, writing_engine
 from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores, artifact, new_job
 from tidewaiter.database.tables import trends
 from tidewaiter.database.trend_store import TrendStore
@@ -206,7 +206,7 @@ async def test_days_before_yesterday_are_added_up_once(stores: Stores) -> None:
         operations = await store.operations(TrendStep.WEEK, 12, now, operation=operation)
         return sum(one.sums.failed for one in weeks), sum(one.sums.failed for one in operations)
 
-    reader = stores.database._reader.sync_engine
+    reader = reading_engine(stores.database)
     with statements_run(reader) as first:
         assert await failed(every) == (1, 1)
     await _failed(stores, NOW - DAY)

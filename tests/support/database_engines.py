@@ -8,6 +8,8 @@ from tidewaiter.database.engine import Database
 def reading_engine(database: Database) -> Engine:
     """That of functions that read."""
     thread = database._read_thread
+    if database._is_for_readers and database._other_threads is not None:
+        thread = database._other_threads._threads[0]
     return database._reader.sync_engine if thread is None else thread._engine
 
 
@@ -19,6 +21,6 @@ def writing_engine(database: Database) -> Engine:
 
 def all_engines(database: Database) -> list[Engine]:
     """These, and those of the connections that :meth:`Database.reading` and :meth:`Database.writing` give."""
-    found = (reading_engine(database), writing_engine(database))
+    found = (reading_engine(database), reading_engine(database.for_readers), writing_engine(database))
     pools = (database._reader.sync_engine, database._writer.sync_engine)
     return list({id(one): one for one in (*found, *pools)}.values())

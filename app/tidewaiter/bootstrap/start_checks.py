@@ -103,10 +103,11 @@ def read_connections(config: Config) -> tuple[ConnectionSettings, tuple[ConfigFa
     One reading does both, so that what was checked is what is used.
     """
     faults: list[ConfigFault] = []
-    trust, proxies = Trust(), Proxies()
+    proxies = Proxies()
     try:
         trust = Trust.of(config.network.ca_file)
     except TrustError as error:
+        trust = Trust()
         faults.append(config.fault_at("network", "ca_file", reason=str(error)))
     try:
         proxies = config.proxies

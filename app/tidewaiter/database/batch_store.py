@@ -67,8 +67,9 @@ class BatchStore:
 
     async def unsuccessful(self, name: str) -> int:
         """How many jobs of the batch have ended without success and were not retried."""
-        async with self._database.reading() as connection:
-            return (await connection.execute(_UNSUCCESSFUL, {"name": name})).scalar_one()
+        return await self._database.read(
+            lambda connection: connection.execute(_UNSUCCESSFUL, {"name": name}).scalar_one()
+        )
 
     def _visible(self) -> list[ColumnElement[bool]]:
         if self._scope.accounts is None:

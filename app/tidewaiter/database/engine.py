@@ -26,6 +26,7 @@ from tidewaiter.database.sqlite_engines import (
     thread_writer,
 )
 from tidewaiter.database.sqlite_files import OpenedFile
+from tidewaiter.database.sqlite_readers import SqliteReaders
 from tidewaiter.database.sqlite_thread import SqliteThread
 from tidewaiter.database.write_check import LastWrite, try_to_write
 
@@ -83,6 +84,8 @@ class Database:
         self._other_reader = other_reader
         self._file: OpenedFile | None = None
         self._read_thread: SqliteThread | None = None
+        self._other_threads: SqliteReaders | None = None
+        self._is_for_readers = False
         self._write_thread: SqliteThread | None = None
         self._last_write = LastWrite()  # shared with every copy
         for engine in (reader, writer, other_reader):
@@ -119,6 +122,7 @@ class Database:
         database._file = OpenedFile(address.file)
         if sqlite_connect is None:
             database._read_thread = SqliteThread(thread_reader(address, clock))
+            database._other_threads = SqliteReaders(thread_reader(address, clock), _OTHER_READERS)
             database._write_thread = SqliteThread(thread_writer(address, clock))
         return database
 
@@ -131,7 +135,7 @@ class Database:
         """
         database = copy.copy(self)
         database._reader = self._other_reader
-        database._read_thread = None
+        database._is_for_readers = True
         return database
 
     @asynccontextmanager
@@ -168,11 +172,12 @@ class Database:
         Raises:
             StoreUnavailableError: the database cannot be used.
         """
-        if self._read_thread is None:
+        thread = self._other_threads if self._is_for_readers else self._read_thread
+        if thread is None:
             async with self.reading() as connection:
                 return await connection.run_sync(work)
         async with self._bounded():
-            return await self._read_thread.run(work)
+            return await thread.run(work)
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one transaction, as :meth:`read` does; it is rolled back on an error.
@@ -302,7 +307,7 @@ class Database:
         await self._reader.dispose()
         await self._other_reader.dispose()
         await self._writer.dispose()
-        for thread in (self._read_thread, self._write_thread):
+        for thread in (self._read_thread, self._other_threads, self._write_thread):
             if thread is not None:
                 await thread.close()
 

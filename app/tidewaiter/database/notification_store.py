@@ -287,8 +287,7 @@ class NotificationStore:
             return (await connection.execute(statement)).rowcount
 
     async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
-        async with self.database.reading() as connection:
-            return (await connection.execute(statement)).all()
+        return await self.database.read(lambda connection: connection.execute(statement).all())
 
 
 _WAITING: Final = (

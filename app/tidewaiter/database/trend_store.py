@@ -188,8 +188,7 @@ class TrendStore:
         return and_(*conditions)
 
     async def _rows(self, statement: Executable) -> list[tuple[Any, ...]]:
-        async with self._database.reading() as connection:
-            return [tuple(row) for row in await connection.execute(statement)]
+        return await self._database.read(lambda connection: [tuple(row) for row in connection.execute(statement)])
 
 
 _OPERATION: Final = (lanes.c.account, trends.c.operation)

@@ -66,8 +66,9 @@ def test_postgresql_needs_none() -> None:
     assert DaemonLock.of("postgresql://host/x") is None
 
 
+@pytest.mark.fault(18)
 def test_the_dead_hold_nothing(tmp_path: Path) -> None:
-    """A daemon that is killed leaves the lock to the standby at once (fault 18)."""
+    """A daemon that is killed leaves the lock to the standby at once."""
     url = f"sqlite:///{tmp_path}/x.db"
     standby = _lock(url)
     command = [sys.executable, "-c", HOLDER, url]

@@ -128,8 +128,9 @@ def test_a_newer_database_is_left_alone(empty_url: str) -> None:
     assert migrate.current(empty_url) == "9999"
 
 
+@pytest.mark.fault(10)
 def test_upgrades_at_once(empty_url: str) -> None:
-    """Programs that start together upgrade once; the others wait for it and go on (fault 10)."""
+    """Programs that start together upgrade once; the others wait for it and go on."""
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: migrate.upgrade(empty_url), range(4)))
     assert migrate.check(empty_url) == []

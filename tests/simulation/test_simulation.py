@@ -39,9 +39,10 @@ def test_calm_weather_lands_everything(template: Path) -> None:
     assert counts[State.SUCCEEDED] == 20
 
 
+@pytest.mark.invariant(13)
 @pytest.mark.slow
 def test_same_seed_same_trace(template: Path) -> None:
-    """A run is decided by its seed: every log line, times included, comes again (invariant 13)."""
+    """A run is decided by its seed: every log line, times included, comes again."""
 
     async def trace(world: World) -> list[str]:
         return world.output.getvalue().replace(str(world.root), "ROOT").splitlines()

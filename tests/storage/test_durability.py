@@ -119,8 +119,9 @@ def killed_while_downloading(root: Path) -> str:
     return began
 
 
+@pytest.mark.fault(3)
 async def test_killed_in_a_download(root: Path) -> None:
-    """Nothing is half-published, what is left is not trusted, and the next try lands the file whole (fault 3)."""
+    """Nothing is half-published, what is left is not trusted, and the next try lands the file whole."""
     assert killed_while_downloading(root) == "0"
     assert [name for name in files(root) if not name.endswith(".part")] == []
     with StorageThreads() as threads:
@@ -237,9 +238,10 @@ async def test_cut_off_amid_a_write(root: Path, gate: Gate) -> None:
     assert read(root / KEY) == b"a" * MIB + b"b" * MIB
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("ending", ["checkpoint", "discard"])
 async def test_cut_off_while_landing(root: Path, gate: Gate, ending: str) -> None:
-    """A file that is being landed when its task is cancelled has landed, and cleaning up does not undo it (fault 4)."""
+    """A file that is being landed when its task is cancelled has landed, and cleaning up does not undo it."""
     before = descriptors()
     landing = await LocalStorage(root, gate).open(KEY, 7, 0)
     gate.shut()

@@ -120,8 +120,9 @@ async def test_our_credentials_in_another_spelling_lead_nowhere_else(wire: Aioht
     assert not other.asked
 
 
+@pytest.mark.fault(36)
 async def test_the_sixth_redirect_is_refused(wire: AiohttpWire) -> None:
-    """A circle of redirects ends (fault 36)."""
+    """A circle of redirects ends."""
     async with serving(answering(to("/again"))) as server:
         with pytest.raises(RedirectRefusedError, match="More than 5"):
             await account(wire, server).exchange(WireRequest("GET", f"{server.origin}/"))
@@ -138,9 +139,10 @@ async def test_a_submit_is_never_redirected(wire: AiohttpWire, method: str, stat
     assert len(server.asked) == 1
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_credentials_never_leave_the_provider(wire: AiohttpWire, stream: bool) -> None:
-    """On another origin nothing of the account goes along, of the request's own headers only the harmless (fault 36).
+    """On another origin nothing of the account goes along, of the request's own headers only the harmless.
 
     Another port is another origin. A body, which may hold a key, stays too. Nothing of it comes back at the provider.
     """
@@ -214,8 +216,9 @@ async def test_a_redirect_to_nonsense(wire: AiohttpWire) -> None:
             await account(wire, server).exchange(WireRequest("GET", server.origin))
 
 
+@pytest.mark.fault(57)
 async def test_a_redirect_into_the_private_network(wire: AiohttpWire) -> None:
-    """Permission is the account's, on every hop (fault 57)."""
+    """Permission is the account's, on every hop."""
     async with serving(answering(reply())) as server:
         client = account(wire, server, private_ok=False)
         with pytest.raises(BlockedAddressError):

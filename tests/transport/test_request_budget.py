@@ -282,7 +282,8 @@ def test_a_closing_reaches_those_who_wait_already() -> None:
         loop.run_until_complete(story(clock))
 
 
-def test_26_a_pause_turns_everybody_away() -> None:
+@pytest.mark.fault(26)
+def test_a_pause_turns_everybody_away() -> None:
     """Waiting requests are refused at once when the account is paused, and so are later ones."""
 
     async def story(clock: VirtualClock) -> None:
@@ -301,7 +302,8 @@ def test_26_a_pause_turns_everybody_away() -> None:
         loop.run_until_complete(story(clock))
 
 
-def test_26_after_a_pause_one_request_goes_first() -> None:
+@pytest.mark.fault(26)
+def test_after_a_pause_one_request_goes_first() -> None:
     """Whether the key works now is found out with one request; when it does, all the others go."""
 
     async def story(clock: VirtualClock) -> None:
@@ -319,7 +321,8 @@ def test_26_after_a_pause_one_request_goes_first() -> None:
         loop.run_until_complete(story(clock))
 
 
-def test_26_a_pause_is_none_of_the_closings() -> None:
+@pytest.mark.fault(26)
+def test_a_pause_is_none_of_the_closings() -> None:
     """It is not handed to the lane's next owner, who reads it where everybody does; a Retry-After outlives it."""
     with virtual_time() as (loop, clock):
         budget = new(clock)
@@ -332,8 +335,9 @@ def test_26_a_pause_is_none_of_the_closings() -> None:
         assert loop.run_until_complete(at(clock, budget)) == close_to(100)
 
 
+@pytest.mark.fault(24)
 def test_a_throttle_with_a_time() -> None:
-    """Retry-After is obeyed, but never as a hot loop (fault 24)."""
+    """Retry-After is obeyed, but never as a hot loop."""
     with virtual_time() as (loop, clock):
         budget = new(clock)
         budget.throttled(42.0, "HTTP 429")
@@ -429,8 +433,9 @@ def fail(budget: Budget, times: int) -> None:
         budget.failed("HTTP 502")
 
 
+@pytest.mark.fault(25)
 def test_the_breaker_opens_after_five_failures_in_a_row() -> None:
-    """Four are bad luck, a success in between forgives them, five are an outage (fault 25)."""
+    """Four are bad luck, a success in between forgives them, five are an outage."""
     with virtual_time() as (loop, clock):
         budget = new(clock)
         fail(budget, 4)
@@ -445,8 +450,9 @@ def test_the_breaker_opens_after_five_failures_in_a_row() -> None:
         assert 24 <= loop.run_until_complete(at(clock, budget)) <= 30.1
 
 
+@pytest.mark.fault(25)
 def test_half_open_lets_one_probe_through() -> None:
-    """The others wait for its verdict, and go when it is good (fault 25)."""
+    """The others wait for its verdict, and go when it is good."""
 
     async def story(clock: VirtualClock) -> None:
         budget = new(clock)

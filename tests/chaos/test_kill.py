@@ -16,6 +16,7 @@ from tidewaiter.database import migrate
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 
 
+@pytest.mark.invariant(1, 2, 3, 6, 7)
 @pytest.mark.fault(1, 2, 3, 4)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.chaos)])
@@ -41,6 +42,7 @@ async def test_kills(kills: int, tmp_path: Path) -> None:
         assert await run.reckon(numbers) == []
 
 
+@pytest.mark.invariant(1, 7)
 @pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
@@ -61,6 +63,7 @@ async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> N
         assert await run.reckon(numbers) == []
 
 
+@pytest.mark.invariant(5)
 @pytest.mark.fault(16)
 @pytest.mark.chaos
 @pytest.mark.timeout(180)

@@ -30,6 +30,7 @@ def _lock(url: str) -> DaemonLock:
     return lock
 
 
+@pytest.mark.fault(18)
 def test_one_at_a_time(tmp_path: Path) -> None:
     """A second lock on the same file is refused until the first lets go, in the same process, too."""
     url = f"sqlite:///{tmp_path}/folder/x.db"

@@ -335,6 +335,7 @@ async def test_bounced_postgresql(postgres: Postgres, clock: StandingClock) -> N
     postgres.drop(name)
 
 
+@pytest.mark.fault(15)
 async def test_server_goes_away_in_a_transaction(postgres: Postgres, clock: StandingClock) -> None:
     """A connection that breaks in the middle is an outage, and the next transaction gets another connection."""
     name = postgres.create()
@@ -347,6 +348,7 @@ async def test_server_goes_away_in_a_transaction(postgres: Postgres, clock: Stan
     postgres.drop(name)
 
 
+@pytest.mark.fault(15)
 @pytest.mark.slow
 async def test_silent_network(postgres: Postgres, clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that never comes is an outage after a bounded wait; when the network is back, work goes on."""

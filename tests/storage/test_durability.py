@@ -64,9 +64,10 @@ def steps(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are named only on Linux")
 
 
+@pytest.mark.invariant(6)
 @needs_proc
 async def test_the_order_of_a_landing(storage: LocalStorage, steps: list[str]) -> None:
-    """Content, then each new folder in its parent, then the name, then the folder that holds it (invariant 6)."""
+    """Content, then each new folder in its parent, then the name, then the folder that holds it."""
     landing = await storage.open("a/b/f", 7, 0)
     await landing.write(b"content")
     steps.clear()
@@ -134,6 +135,7 @@ async def test_killed_in_a_download(root: Path) -> None:
     assert read(root / KEY) == b"whole"
 
 
+@pytest.mark.fault(3)
 async def test_killed_after_a_checkpoint(root: Path) -> None:
     """A process that goes on from a checkpoint and is killed leaves nothing that could be mistaken for more."""
     with StorageThreads() as threads:
@@ -252,8 +254,9 @@ async def test_cut_off_while_landing(root: Path, gate: Gate, ending: str) -> Non
     assert descriptors() <= before + 1
 
 
+@pytest.mark.invariant(12)
 async def test_cut_off_while_opening(root: Path, gate: Gate) -> None:
-    """A file that was opened for nobody is closed and removed (invariant 12)."""
+    """A file that was opened for nobody is closed and removed."""
     storage = LocalStorage(root, gate)
     await storage.check()
     before = descriptors()

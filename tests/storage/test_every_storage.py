@@ -129,12 +129,10 @@ async def test_starting_over(inspected: InspectedStorage, before: bytes) -> None
     assert inspected.read(KEY) == b"another file"
 
 
+@pytest.mark.invariant(5)
 @pytest.mark.parametrize("content", [b"of the stale one", LARGE], ids=["small", "large"])
 async def test_a_stale_owner_spoils_nothing(inspected: InspectedStorage, content: bytes) -> None:
-    """An owner that wakes up after its lease has passed on does not land its file over its successor's.
-
-    Invariant 5, for files.
-    """
+    """An owner that wakes up after its lease has passed on does not land its file over its successor's."""
     stale = await inspected.storage.open(KEY, 7, 0)
     await send(stale, content)
     successor = await inspected.storage.open(KEY, 7, 0)

@@ -168,6 +168,7 @@ def _works(command: list[str]) -> bool:
         return False
 
 
+@pytest.mark.fault(14)
 def test_a_file_larger_than_allowed(tmp_path: Path) -> None:
     """A limit on the size of files cuts a write short: that is an error, but no full storage, and no short file."""
     limited = """

@@ -193,8 +193,9 @@ async def test_a_link_without_credentials(wire: AiohttpWire) -> None:
     assert server.asked[0].target == "/f?X-Sig=1"
 
 
+@pytest.mark.invariant(10)
 async def test_credentials_written_into_an_address_abroad(wire: AiohttpWire) -> None:
-    """A provider that puts the account's key into a redirect to another host is not obeyed (invariant 10)."""
+    """A provider that puts the account's key into a redirect to another host is not obeyed."""
     async with serving(answering(reply())) as provider, serving(answering(reply())) as host:
         provider.answer = answering(to(f"{host.origin}/f?a=1&{QUERY}"))
         with pytest.raises(RedirectRefusedError) as caught:
@@ -229,8 +230,9 @@ async def test_a_redirect_into_the_private_network(wire: AiohttpWire) -> None:
 # --- the budget -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(8)
 async def test_every_hop_to_the_provider_takes_a_permit(wire: AiohttpWire) -> None:
-    """Redirects to the provider included, requests to the file host not (invariant 8)."""
+    """Redirects to the provider included, requests to the file host not."""
     budget = counting()
     async with serving(answering(reply())) as provider, serving(answering(reply())) as host:
         provider.answer = answering(to("/second"), to(f"{host.origin}/f"), reply())
@@ -286,8 +288,9 @@ async def test_a_permit_is_done_with_the_headers(wire: AiohttpWire) -> None:
         assert (await exchange).body == b"x"
 
 
+@pytest.mark.invariant(12)
 async def test_a_failed_or_cancelled_exchange_gives_its_place_back(wire: AiohttpWire) -> None:
-    """No way out leaves a permit in flight for ever (invariant 12)."""
+    """No way out leaves a permit in flight for ever."""
     budget = Budget(SystemClock(), random.Random(1), Limits(requests=1, period_s=0.05))
     asked = asyncio.Event()
 

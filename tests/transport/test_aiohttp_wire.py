@@ -341,8 +341,9 @@ async def test_an_endless_message_ends_at_the_limit(wire: AiohttpWire) -> None:
         await asyncio.wait_for(hung_up.wait(), 5)
 
 
+@pytest.mark.invariant(12)
 async def test_leaving_closes_every_connection() -> None:
-    """Kept-alive connections end with the wire, and nothing warns of what was left open (invariant 12)."""
+    """Kept-alive connections end with the wire, and nothing warns of what was left open."""
     ended = asyncio.Event()
 
     async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:

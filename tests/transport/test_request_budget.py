@@ -41,9 +41,10 @@ def close_to(seconds: float) -> Any:
 # --- the window -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(8)
 @given(seed=st.integers(0, 2**32), requests=st.integers(1, 8), workers=st.integers(1, 20))
 def test_the_remote_never_counts_too_many(seed: int, requests: int, workers: int) -> None:
-    """Whatever moment between sending and reply the remote counts, no period holds more than allowed (invariant 8)."""
+    """Whatever moment between sending and reply the remote counts, no period holds more than allowed."""
     rand, period_s = Random(seed), 10.0
     counted: list[float] = []
 
@@ -206,6 +207,7 @@ def test_without_limits_nobody_waits() -> None:
 # --- across restarts ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(8)
 def test_a_restart_remembers_the_window() -> None:
     """What ``snapshot`` tells, the next owner counts, in flight included."""
     with virtual_time() as (loop, clock):
@@ -221,6 +223,7 @@ def test_a_restart_remembers_the_window() -> None:
     assert times == [close_to(second) for second in (20, 60, 80)]
 
 
+@pytest.mark.invariant(8)
 def test_the_window_after_an_owner_who_cannot_say() -> None:
     """A lane taken after an expired lease waits a whole period; so it is with spacing."""
     with virtual_time() as (loop, clock):
@@ -232,6 +235,7 @@ def test_the_window_after_an_owner_who_cannot_say() -> None:
         assert loop.run_until_complete(at(clock, new(clock, full=True))) == close_to(65)
 
 
+@pytest.mark.fault(54)
 def test_a_window_from_a_clock_that_runs_ahead() -> None:
     """Stamps of the future, which another worker's clock may write, count as now and not for longer."""
     with virtual_time() as (loop, clock):
@@ -347,6 +351,7 @@ def test_a_throttle_with_a_time() -> None:
         assert loop.run_until_complete(at(clock, budget)) == close_to(43)
 
 
+@pytest.mark.fault(24)
 def test_a_short_time_again_and_again_is_no_hot_loop() -> None:
     """A second one may be chance; behind more of them our own backoff grows, until the provider answers."""
     with virtual_time() as (loop, clock):
@@ -398,6 +403,7 @@ def test_a_person_ends_a_closing() -> None:
         loop.run_until_complete(story(clock))
 
 
+@pytest.mark.fault(24)
 def test_a_throttle_without_a_time() -> None:
     """Our own backoff: from 5 seconds, doubling to 300, jittered, and begun anew after a success."""
     with virtual_time() as (loop, clock):
@@ -469,6 +475,7 @@ def test_half_open_lets_one_probe_through() -> None:
         loop.run_until_complete(story(clock))
 
 
+@pytest.mark.fault(25)
 def test_a_failed_probe_opens_it_for_longer() -> None:
     """From 30 seconds, doubling to 600; failures of requests sent before it opened do not count."""
     with virtual_time() as (loop, clock):

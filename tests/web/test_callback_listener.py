@@ -69,6 +69,7 @@ async def test_refusals_are_logged_once(setup: CallbackSetup) -> None:
     assert "xxxxxxxx" not in setup.output.getvalue()
 
 
+@pytest.mark.invariant(9)
 @pytest.mark.fault(48)
 @pytest.mark.parametrize(
     "body",

@@ -173,6 +173,7 @@ async def test_a_callback_saves_the_wait(prepared: Prepare) -> None:
     assert token not in callback_daemon.output.getvalue()
 
 
+@pytest.mark.invariant(9)
 @pytest.mark.fault(48)
 async def test_a_forged_body_is_one_poll(prepared: Prepare) -> None:
     """A call that says that all is done, while it is not, has the provider asked once; the job goes on waiting."""

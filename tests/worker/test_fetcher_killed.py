@@ -186,6 +186,8 @@ async def one_life(
     return killed
 
 
+@pytest.mark.fault(3, 4)
+@pytest.mark.invariant(6)
 @pytest.mark.slow
 @pytest.mark.parametrize(("lists", "writes"), [(FILES, 4), (ARCHIVES, 9)], ids=["files", "archives"])
 async def test_killed_between_any_two_writes(

@@ -45,6 +45,8 @@ def test_the_lease_is_lost_in_the_middle_of_a_step(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(16)
+@pytest.mark.invariant(5)
 def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
     """What a step of the former owner learned is refused, whatever it was; the job stays for the new owner."""
 
@@ -100,6 +102,7 @@ def test_the_database_is_away_while_a_step_ends(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(53)
 @pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["ahead", "back"])
 def test_the_wall_clock_jumps(sqlite_url: str, ahead_s: float) -> None:
     """Set ahead, no step begins until the lease is renewed; set back, work goes on. Neither loses the lane."""
@@ -193,6 +196,7 @@ def test_a_wake_up_in_the_middle_of_a_step(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(34)
 def test_slots_bound_the_steps_under_way(sqlite_url: str) -> None:
     """As many steps as there are slots; each that ends lets one more begin."""
 
@@ -217,6 +221,8 @@ def test_slots_bound_the_steps_under_way(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(34)
+@pytest.mark.invariant(8)
 def test_the_rate_limit_paces_steps(sqlite_url: str) -> None:
     """One request in ten seconds: the steps begin ten seconds apart."""
 

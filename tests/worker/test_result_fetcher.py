@@ -200,6 +200,7 @@ async def test_a_closed_host_is_not_asked_after_a_redirect_either(tmp_path: Path
     assert job.fetches == 1
 
 
+@pytest.mark.fault(42)
 @pytest.mark.slow
 async def test_another_file_is_progress(tmp_path: Path, sqlite_url: str) -> None:
     """A download in which one more file landed is not counted as a failed one."""
@@ -214,6 +215,7 @@ async def test_another_file_is_progress(tmp_path: Path, sqlite_url: str) -> None
     assert (job.fetches, shop.times("GET /a"), shop.times("GET /b")) == (1, 1, 2)
 
 
+@pytest.mark.fault(69)
 @pytest.mark.slow
 async def test_files_are_kept_wherever_they_stand(tmp_path: Path, sqlite_url: str) -> None:
     """Two files of one label, signed anew and in another order at the second poll: each lands, and each once."""

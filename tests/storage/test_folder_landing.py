@@ -226,9 +226,10 @@ async def test_a_checkpoint_that_points_elsewhere(storage: LocalStorage, root: P
 # --- two owners -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(5)
 @pytest.mark.parametrize("resumed", [False, True])
 async def test_a_stale_owner_spoils_nothing(storage: LocalStorage, root: Path, resumed: bool) -> None:
-    """An owner that wakes up after its lease has passed on neither writes into its successor's file nor lands its own."""
+    """An owner that wakes up after its lease has passed on writes into nobody's file and lands none."""
     if resumed:
         await begun(storage, b"of both of them, ")
     stale = await storage.open(KEY, 7, 0)

@@ -48,11 +48,11 @@ def marked_tests(root: Path = TESTS) -> list[MarkedTest]:
         one
         for path in sorted(root.rglob("test_*.py"))
         if any(f"pytest.mark.{kind}(" in (text := path.read_text("utf-8")) for kind in KINDS)
-        for one in tests_of(text, path.relative_to(root).as_posix())
+        for one in marks_in(text, path.relative_to(root).as_posix())
     ]
 
 
-def tests_of(text: str, path: str) -> Iterator[MarkedTest]:
+def marks_in(text: str, path: str) -> Iterator[MarkedTest]:
     """The marked tests of one module."""
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
@@ -70,7 +70,7 @@ def _rows_of(mark: ast.expr) -> Iterator[tuple[str, int]]:
                 yield from ((kind, int(ast.literal_eval(number))) for number in mark.args)
 
 
-def tests_by_row(marked: list[MarkedTest]) -> Mapping[tuple[str, int], list[MarkedTest]]:
+def shown_by_row(marked: list[MarkedTest]) -> Mapping[tuple[str, int], list[MarkedTest]]:
     """Which tests show each row."""
     found: dict[tuple[str, int], list[MarkedTest]] = {}
     for one in marked:
@@ -87,7 +87,7 @@ def rows() -> set[tuple[str, int]]:
 
 def render(marked: list[MarkedTest]) -> str:
     """The page, in Markdown."""
-    by_row = tests_by_row(marked)
+    by_row = shown_by_row(marked)
     return "\n".join((_HEAD, *_invariants(by_row), *_faults(by_row)))
 
 

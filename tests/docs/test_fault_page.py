@@ -2,7 +2,7 @@
 
 from itertools import count
 
-from tests.fault_page import marked_tests, render, rows, tests_by_row, tests_of
+from tests.fault_page import marked_tests, marks_in, render, rows, shown_by_row
 from tests.support.doc_pages import ROOT
 from tests.support.fault_catalogue import FAULTS, INVARIANTS
 
@@ -14,7 +14,7 @@ def test_markers_are_found() -> None:
         "@pytest.mark.slow\ndef test_b(): ...\n"
         "@pytest.mark.fault(4)\ndef helper(): ...\n"
     )
-    (found,) = tests_of(text, "worker/test_x.py")
+    (found,) = marks_in(text, "worker/test_x.py")
     assert found.rows == {("fault", 1), ("fault", 2), ("invariant", 3)}
     assert (found.place, found.runs) == ("tests/worker/test_x.py::test_a", "slow")
 
@@ -28,7 +28,7 @@ def test_rows_are_numbered() -> None:
 
 def test_every_row_has_a_test_and_every_marker_a_row() -> None:
     """A fault without a test is a promise that nobody keeps watch over."""
-    shown = tests_by_row(marked_tests()).keys()
+    shown = shown_by_row(marked_tests()).keys()
     assert sorted(rows() - shown) == [], "rows without a test"
     assert sorted(shown - rows()) == [], "markers without a row"
 

@@ -106,7 +106,8 @@ def _faults(by_row: Mapping[tuple[str, int], list[MarkedTest]]) -> Iterator[str]
         yield "| # | what goes wrong | what is right | shown by |"
         yield "|---|---|---|---|"
         for one in faults:
-            yield f"| {one.number} | {one.what} | {one.right} | {_shown(by_row.get(('fault', one.number), []))} |"
+            right = f"{one.right}. **Not yet:** {one.gap}" if one.gap else one.right
+            yield f"| {one.number} | {one.what} | {right} | {_shown(by_row.get(('fault', one.number), []))} |"
         yield ""
 
 

@@ -277,3 +277,30 @@ def test_a_breaker_says_when_it_tries_again(sqlite_url: str) -> None:
         await daemon.die()
 
     live(sqlite_url, story)
+
+
+@pytest.mark.fault(9)
+def test_a_poison_job_fails_alone(sqlite_url: str) -> None:
+    """Its step crashes each time: it is tried five times, ever later, and fails; the lane serves the others."""
+
+    async def story(site: Site) -> None:
+        poison = await site.add()
+        daemon = site.daemon()
+
+        async def step(context: StepContext) -> o.Outcome:
+            if context.job.id == poison.id:
+                return o.Crashed("KeyError: 'status'")
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        other = await site.add()
+        await site.clock.sleep(3600.0)
+        ended = await site.stored(poison)
+        assert (ended.state, ended.reason) == (State.FAILED, "5 steps crashed: KeyError: 'status'")
+        assert daemon.executor.taken.count(poison.id) == 5
+        assert daemon.events("job.crashed")
+        assert (await site.stored(other)).reason == "no such period"
+        await daemon.die()
+
+    live(sqlite_url, story)

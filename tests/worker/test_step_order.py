@@ -79,7 +79,7 @@ async def test_a_poll_that_cannot_be_built(tmp_path: Path, sqlite_url: str) -> N
     assert "correct the spec" in str(line["reason"])
 
 
-@pytest.mark.fault(1)
+@pytest.mark.fault(1, 9)
 async def test_a_step_that_dies_before_its_submit_is_sent(database: Database, tmp_path: Path) -> None:
     """Whatever it dies of, nothing was sent: the job is queued again, not reconciled."""
 

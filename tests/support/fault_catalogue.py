@@ -52,7 +52,13 @@ _PROCESS = (
     Fault(6, "the daemon is PID 1", "an entry point in exec form, and handlers before anything is waited for"),
     Fault(7, "a background task dies", "the whole daemon ends with an ERROR, to be started again; never half of one"),
     Fault(8, "the event loop hangs", "liveness fails; it asks neither database nor provider, readiness does"),
-    Fault(9, "a job crashes its own step", "the attempt is counted before the work; that job fails, the lane goes on"),
+    Fault(
+        9,
+        "a job crashes its own step",
+        "the attempt is counted before the work; that job fails, the lane goes on",
+        "a download that kills the whole process each time is begun without end: only a try that fails alive looks at "
+        "the count",
+    ),
     Fault(10, "two versions during an upgrade", "both can read the rows; a newer schema is refused"),
 )
 _DATABASE = (

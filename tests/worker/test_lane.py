@@ -71,6 +71,7 @@ def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(14)
 def test_the_database_is_away_while_a_step_ends(sqlite_url: str) -> None:
     """The outcome waits and is committed once; no job is read meanwhile, and afterwards the next one is served."""
 
@@ -302,5 +303,32 @@ def test_a_poison_job_fails_alone(sqlite_url: str) -> None:
         assert daemon.events("job.crashed")
         assert (await site.stored(other)).reason == "no such period"
         await daemon.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.fault(34)
+@pytest.mark.invariant(8)
+@pytest.mark.slow
+def test_a_restart_with_many_due_jobs_is_no_herd(sqlite_url: str) -> None:
+    """A hundred wait, the daemon dies and another comes: no minute has more steps than the limit permits requests."""
+
+    async def story(site: Site) -> None:
+        site.limits = Limits(requests=10, period_s=60.0)
+        for _ in range(100):
+            await site.add()
+        began: list[float] = []
+
+        async def step(_: StepContext) -> o.Outcome:
+            began.append(site.clock.now())
+            return o.Refused("no such period")
+
+        for owner, lives_s in (("owner-1", 70.0), ("owner-2", 900.0)):
+            daemon = site.daemon(owner)
+            daemon.executor.step = step
+            await site.clock.sleep(lives_s)
+            await daemon.die()
+        assert len(began) == 100
+        assert min(later - first for first, later in zip(began, began[10:], strict=False)) >= 60.0
 
     live(sqlite_url, story)

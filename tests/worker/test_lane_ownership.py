@@ -106,7 +106,7 @@ def test_two_daemons_share_the_lanes(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
-@pytest.mark.fault(15)
+@pytest.mark.fault(14, 15)
 @pytest.mark.parametrize("away_s", [LEASE_S / 2, 3 * LEASE_S], ids=["shorter than a lease", "longer than a lease"])
 def test_the_database_is_away_in_the_middle_of_a_step(sqlite_url: str, away_s: float) -> None:
     """A lease that may be over stops the step; a shorter outage disturbs nobody. Afterwards the lane is served."""

@@ -235,6 +235,7 @@ def test_jobs_before_0010_are_found_by_search(empty_url: str) -> None:
     assert causes == [None, "HTTP 404: no report *"]
 
 
+@pytest.mark.fault(10)
 async def test_jobs_before_0011_have_no_stage_and_keep_nothing(empty_url: str) -> None:
     """A job that polls goes on as it was, and one without a submit starts with its first request."""
     await asyncio.to_thread(migrate.upgrade, empty_url, revision="0010")

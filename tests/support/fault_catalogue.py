@@ -131,7 +131,11 @@ _DOWNLOAD = (
 )
 _STORAGE = (
     Fault(43, "the storage is full", "the temporary file is removed, downloads pause, the job is kept"),
-    Fault(44, "temporary files and uploads that nobody works on", "swept by job and age"),
+    Fault(
+        44,
+        "temporary files and uploads that nobody works on",
+        "swept by job and age; the lifecycle of a bucket removes unfinished uploads",
+    ),
     Fault(
         45, "a provider's file name is `../../etc/passwd`, empty, very long or not Unicode", "it is a label, not a path"
     ),

@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states man lock build \
+.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -87,6 +87,9 @@ docs-spec: .venv/runtime.stamp ## Write docs/providers/reference.md from the tab
 
 docs-states: .venv/runtime.stamp ## Write docs/states.md from the state table
 	$(BIN)/python -m tidewaiter.domain.states_page > docs/states.md
+
+docs-faults: .venv/runtime.stamp ## Write docs/faults.md from the catalogue of faults and the markers of the tests
+	$(BIN)/python -m tests.fault_page > docs/faults.md
 
 man: .venv/runtime.stamp ## Write the manual page from the help of the commands
 	$(BIN)/python -m tidewaiter.cli.manual > docs/man/tidewaiter.1

@@ -1,4 +1,4 @@
-"""Commits whose acknowledgement is lost (fault 11): repeated, they are recognized and applied once."""
+"""Commits whose acknowledgement is lost: repeated, they are recognized and applied once."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -112,6 +112,7 @@ async def troubled(
         yield await Stores.set_up(database, reported), trouble
 
 
+@pytest.mark.fault(11)
 async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
     """A group whose commit went through unheard is accepted at the second try, and its details are there once."""
     stores, trouble = troubled
@@ -137,6 +138,7 @@ async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
     assert (day.sums.landed, day.sums.files, day.sums.duration.count) == (1, 1, 1)
 
 
+@pytest.mark.fault(11)
 async def test_commit_lost(troubled: tuple[Stores, Trouble]) -> None:
     """A group that never was committed changes nothing, and is written at the second try."""
     stores, trouble = troubled
@@ -152,6 +154,7 @@ async def test_commit_lost(troubled: tuple[Stores, Trouble]) -> None:
     assert await stores.stored(job) == group[0].update.job
 
 
+@pytest.mark.fault(11)
 async def test_acknowledgement_lost_and_the_lane_after_it(troubled: tuple[Stores, Trouble]) -> None:
     """Even when the next owner has moved the job on meanwhile, the first one learns that its update was written."""
     stores, trouble = troubled
@@ -169,6 +172,7 @@ async def test_acknowledgement_lost_and_the_lane_after_it(troubled: tuple[Stores
     assert (await stores.stored(job)).state is State.SUCCEEDED
 
 
+@pytest.mark.fault(11)
 async def test_somebody_elses_write_is_not_taken_for_ones_own(troubled: tuple[Stores, Trouble]) -> None:
     """Another update of the same content, from the same version, is stale: only the very same value is known again."""
     stores, _ = troubled

@@ -20,6 +20,7 @@ from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind, log_f
 from tidewaiter.bootstrap.open_services import prepare_database
 from tidewaiter.bootstrap.reload import Reloader
 from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.served_file import keeping_mark
 from tidewaiter.bootstrap.service_manager import reporting
 from tidewaiter.bootstrap.start_checks import check_machine, configured_storage
 from tidewaiter.bootstrap.web_listener import web_listener
@@ -332,7 +333,8 @@ async def _daemon_lock(
                 return
             await clock.sleep(_STANDBY_S)
     try:
-        yield True
+        async with keeping_mark(config.database.url, lock, clock):
+            yield True
     finally:
         lock.release()
 

@@ -86,6 +86,27 @@ def check(invocation: Invocation, /, *, as_json: bool) -> None:
         click.echo("the tables are what this program needs")
 
 
+@db.command(epilog=example("tidewaiter db accept"))
+@json_option
+@config_option
+@pass_invocation
+def accept(invocation: Invocation, /, *, as_json: bool) -> None:
+    """Let the daemon serve another SQLite file than it served last, or an empty one.
+
+    After the file was lost, or an older copy was restored, `tidewaiter serve` ends with exit code 74 until somebody has
+    decided. Jobs that only the lost file had stay lost; the next job gets a number after theirs. No daemon may run.
+    """
+    from tidewaiter.bootstrap import accept_database  # noqa: PLC0415  # help and completion do without
+
+    config = invocation.load()
+    before, after = accept_database(config)
+    if as_json:
+        show_json({"jobs": after, "jobs_before": before})
+        return
+    known = "no file was served before" if before is None else f"jobs up to number {before} were served before"
+    click.echo(f"the database is accepted with jobs up to number {after}; {known}")
+
+
 @db.command("new-key", epilog=example("tidewaiter db new-key | install -m 0600 /dev/stdin links.key"))
 @debug_option
 def new_key() -> None:

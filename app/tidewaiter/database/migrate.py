@@ -13,6 +13,7 @@ from sqlalchemy import Column, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from tidewaiter.database.database_mark import check_mark
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError, unavailable
 from tidewaiter.database.lock_holders import watching_locks
@@ -28,7 +29,9 @@ _CONNECT_S: Final = 10
 _ADVISORY_LOCK: Final = int.from_bytes(b"tidewait", "big")
 
 
-def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, revision: str = "head") -> None:
+def upgrade(
+    url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, revision: str = "head", any_file: bool = False
+) -> None:
     """Run every missing migration up to a revision, in one transaction.
 
     Several programs may do so at the same time: one does the work, and the others wait.
@@ -37,13 +40,15 @@ def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, revision: str =
         url: the database.
         lock_timeout_s: how long to wait for a lock that another program holds.
         revision: the last migration to run; the newest by default.
+        any_file: whether an SQLite file may be another one than was served last.
 
     Raises:
         ValueError: the URL is not one of a supported database.
+        DatabaseFileError: an SQLite file is not the one that was served last; nothing was created.
         SchemaError: a newer program has upgraded it, or its encoding is not UTF-8; nothing has changed.
         StoreUnavailableError: the database cannot be used; nothing has changed.
     """
-    with _transaction(url, lock_timeout_s) as connection:
+    with _transaction(url, lock_timeout_s, any_file=any_file) as connection:
         if connection.dialect.name == "postgresql":
             if (fault := encoding_fault(connection)) is not None:
                 raise SchemaError(fault)
@@ -121,9 +126,11 @@ def _compare_default(_context: object, _found: object, column: Column[Any], *_: 
 
 
 @contextmanager
-def _transaction(url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[Connection]:
+def _transaction(url: str, lock_timeout_s: float = LOCK_TIMEOUT_S, *, any_file: bool = False) -> Iterator[Connection]:
     """One transaction; on SQLite it holds the write lock from its beginning."""
     address = DatabaseAddress.parse(url)
+    if not any_file:
+        check_mark(url)
     if address.file is None:
         arguments: dict[str, Any] = {
             "connect_timeout": _CONNECT_S,

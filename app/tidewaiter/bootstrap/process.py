@@ -16,6 +16,7 @@ from typing import Literal
 from tidewaiter import __version__
 from tidewaiter.bootstrap.account_binding import read_schedules, secrets_of
 from tidewaiter.bootstrap.daemon_assembly import assemble
+from tidewaiter.bootstrap.database_wait import wait_for_database
 from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind, log_faulty_accounts
 from tidewaiter.bootstrap.open_services import prepare_database
 from tidewaiter.bootstrap.reload import Reloader
@@ -135,6 +136,7 @@ async def serve(
     stop: asyncio.Event | None = None,
     environ: Mapping[str, str] | None = None,
     refresh_tokens: Database | None = None,
+    wait_s: float = 0.0,
 ) -> int:
     """Run the daemon until a signal, or ``stop``, asks it to end.
 
@@ -145,6 +147,7 @@ async def serve(
         environ: on SIGHUP the configuration is read again, from its file and this environment. Without it SIGHUP ends
             the daemon.
         refresh_tokens: the database that has them, if it is not the configured one.
+        wait_s: how long to wait for a PostgreSQL server that cannot be used yet.
 
     Returns:
         The exit code: 0 after a drain, 1 when a part of the daemon died, 74 when the database file was
@@ -169,7 +172,8 @@ async def serve(
         database = Database.open(config.database.url, clock)
         reloader = Reloader(running, environ or {}, database, clock, log)
         try:
-            await database.check_schema()
+            if not await wait_for_database(database, wait_s, stop=stop, clock=clock, log=log):
+                return EXIT_OK
             own = OwnListeners()
             with listening_socket(config, "http") as web_socket, own.listening(web_socket):
                 status = ProcessStatus(stop)

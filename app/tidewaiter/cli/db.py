@@ -46,6 +46,26 @@ def upgrade(invocation: Invocation, /, *, lock_timeout_s: float, as_json: bool) 
     click.echo(f"the database is at revision {after}" + ("" if before == after else f", it was at {before or 'none'}"))
 
 
+@db.command(epilog=example("tidewaiter db downgrade"))
+@json_option
+@config_option
+@pass_invocation
+def downgrade(invocation: Invocation, /, *, as_json: bool) -> None:
+    """Undo the newest revision of the tables, before an older program runs again.
+
+    Stop every daemon first. If the revision cannot be undone without a loss, nothing changes: the message says why, and
+    the exit code is 69. Only a backup leads back then.
+    """
+    url = invocation.load().database.url
+    before = migrate.current(url)
+    migrate.downgrade(url)
+    after = migrate.current(url)
+    if as_json:
+        show_json({"revision": after, "before": before})
+        return
+    click.echo(f"the database is at revision {after}, it was at {before}")
+
+
 @db.command(epilog=example("tidewaiter db current"))
 @json_option
 @config_option

@@ -1,4 +1,4 @@
-"""A migration is undone without a loss or says why not; and every older database, with jobs of every state, is upgraded."""
+"""A migration is undone without a loss or says why not; every older database is upgraded with its jobs."""
 
 import asyncio
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ def test_the_newest_migrations_are_undone(empty_url: str) -> None:
         assert found is not None
         migrate.downgrade(empty_url)
         assert _columns(empty_url) == built[revisions[revisions.index(found) - 1]]
-    with pytest.raises(SchemaError, match="Revision 0010 cannot be undone.*Restore the backup"):
+    with pytest.raises(SchemaError, match=r"Revision 0010 cannot be undone.*Restore the backup"):
         migrate.downgrade(empty_url)
     assert migrate.current(empty_url) == "0010"
     migrate.upgrade(empty_url)

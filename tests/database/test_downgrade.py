@@ -98,7 +98,8 @@ def test_no_daemon_may_run(empty_url: str) -> None:
         migrate.downgrade(empty_url)
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
+@pytest.mark.timeout(300)
 async def test_jobs_of_every_state_are_upgraded(tmp_path: Path, postgres: Postgres) -> None:
     """From each older revision, with a job of each state that it knew: each job is read as it was."""
     for revision in known_revisions()[:-1]:

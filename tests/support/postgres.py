@@ -153,14 +153,14 @@ class Line:
         return f"postgresql://postgres@127.0.0.1:{self._port}/{database}?sslmode=disable&gssencmode=disable"
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Line"]:
-        """Listen for as long as the context lasts."""
+    async def open(self, port: int = 0) -> AsyncIterator["Line"]:
+        """Listen for as long as the context lasts, at a free port unless one is given."""
         calls: set[asyncio.Task[None]] = set()
 
         def pick_up(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
             calls.add(asyncio.ensure_future(self._call(client, to_client)))
 
-        async with await asyncio.start_server(pick_up, "127.0.0.1", 0) as listener:
+        async with await asyncio.start_server(pick_up, "127.0.0.1", port) as listener:
             self._port = listener.sockets[0].getsockname()[1]
             yield self
             for call in calls:

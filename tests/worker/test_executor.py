@@ -220,3 +220,15 @@ async def test_limit_headers_close_the_account(database: Database, tmp_path: Pat
         (line,) = setup.events("account.paused")
     assert line["until_s"] == 40.0
     assert line["cause"] == ("throttled" if kind is o.Throttled else "limit")
+
+
+def _out_of_memory() -> bool:
+    raise MemoryError
+
+
+async def test_a_lack_of_memory_is_not_the_jobs_fault(database: Database, tmp_path: Path) -> None:
+    """It ends the daemon, instead of counting as a crash of the job that was there by chance."""
+    async with facing(database, tmp_path, State.POLLING, closing(LOST)) as (setup, _):
+        setup.may_send = _out_of_memory
+        with pytest.raises(MemoryError):
+            await setup.take()

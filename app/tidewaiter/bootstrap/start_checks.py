@@ -8,6 +8,7 @@ from tidewaiter.bootstrap.account_binding import bind_valid_accounts, faults_of_
 from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.database_mark import missing_file_fault
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.doctor.data_checks import database_file_result, folder_result
@@ -89,6 +90,14 @@ def _faults_of_database_file(config: Config) -> tuple[ConfigFault, ...]:
     except StoreUnavailableError as error:
         return (config.fault_at("database", "url", reason=str(error).rstrip(".")),)
     return ()
+
+
+def faults_of_served_file(config: Config) -> tuple[ConfigFault, ...]:
+    """Why a daemon would refuse a database file that is missing or empty; the file is not opened."""
+    if _faults_of_database_file(config):
+        return ()
+    reason = missing_file_fault(config.database.url)
+    return () if reason is None else (config.fault_at("database", "url", reason=reason.rstrip(".")),)
 
 
 def _faults_in(config: Config, found: CheckResult, *key: str) -> tuple[ConfigFault, ...]:

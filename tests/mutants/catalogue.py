@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,7 @@ class Mutant:
     """One promise taken out.
 
     ``fault`` is the number of a row of the fault catalogue, or an invariant such as ``invariant 5``. ``find`` occurs
-    once in ``file``, and becomes ``replace``. ``tests`` are files or node ids, of which at least one must fail.
+    once in ``file`` (in a list: below the sources), and becomes ``replace``. ``tests`` are files or node ids, of which at least one must fail.
     """
 
     area: str
@@ -55,7 +56,7 @@ def _of_area(path: Path) -> list[Mutant]:
                 row["name"],
                 row["promise"],
                 row["fault"],
-                SOURCES / row["file"],
+                Path(normpath(SOURCES / row["file"])),
                 row["find"],
                 row["replace"],
                 tuple(row["tests"]),

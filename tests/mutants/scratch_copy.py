@@ -14,7 +14,7 @@ from typing import Final
 
 from tests.mutants.catalogue import ROOT, Mutant
 
-_COPIED: Final = ("app", "tests")
+_COPIED: Final = ("app", "config", "migrations", "tests")
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
 _TESTS_FAILED: Final = 1  # https://docs.pytest.org/en/stable/reference/exit-codes.html
 
@@ -32,7 +32,7 @@ class Verdict:
 
 
 class ScratchCopy:
-    """A copy of the working tree: its sources and tests are copied, all else is linked.
+    """A copy of the working tree: what a mutant may change is copied, the other folders are linked.
 
     Args:
         folder: an empty folder for it.
@@ -48,8 +48,10 @@ class ScratchCopy:
         for path in ROOT.iterdir():
             if path.name in _COPIED:
                 shutil.copytree(path, folder / path.name, symlinks=True)  # with the compiled modules beside the sources
-            elif path.name != ".git":
+            elif path.is_dir():
                 (folder / path.name).symlink_to(path)
+            elif path.name != ".git":
+                shutil.copyfile(path, folder / path.name)
 
     def try_unchanged(self, tests: Sequence[str]) -> Verdict:
         """Run tests against the sources as they are."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.domain.sample_jobs import ARTIFACT, NOW, PLAIN, SAMPLES, job, step
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain import state_machine
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import Link, SealedLinks
 from tidewaiter.domain.job import LIVE, TERMINAL, State
@@ -59,6 +60,15 @@ def test_lost_links_with_a_handle_are_polled_for() -> None:
     lost = step(before, o.LinksLost("no key"))
     assert lost == step(before, o.LinksExpired("no key"))
     assert (lost.state, lost.links) == (State.POLLING, ())
+
+
+def test_a_rule_leads_to_the_states_of_its_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is what is proved and drawn, so a rule that leaves it is a bug, and nothing is written."""
+    key = (State.POLLING, o.Ready)
+    wrong = replace(state_machine.TABLE[key], targets=(State.SUCCEEDED,))
+    monkeypatch.setattr(state_machine, "TABLE", {**state_machine.TABLE, key: wrong})
+    with pytest.raises(IllegalOutcomeError, match="against the table"):
+        step(job(State.POLLING), o.Ready())
 
 
 def test_samples_cover_every_outcome() -> None:

@@ -16,7 +16,7 @@ class Mutant:
     """One promise taken out.
 
     ``fault`` is the number of a row of the fault catalogue, or an invariant such as ``invariant 5``. ``find`` occurs
-    once in ``file`` (in a list: below the sources), and becomes ``replace``. ``tests`` are files or node ids, of which at least one must fail.
+    once in ``file``, and becomes ``replace``. ``tests`` are files or node ids, of which at least one must fail.
     """
 
     area: str

@@ -17,10 +17,8 @@ def test_every_mutant_fits_the_sources() -> None:
     for mutant in read():
         source = sources.setdefault(mutant.file, (ROOT / mutant.file).read_text())
         try:
-            applied = mutant.applied_to(source)
-            if mutant.file.suffix == ".py":
-                compile(applied, mutant.file, "exec")
-        except (ValueError, SyntaxError) as error:
+            mutant.applied_to(source)
+        except ValueError as error:
             wrong.append(f"{mutant.name}: {error}")
         wrong += [f"{mutant.name}: there is no test {test}" for test in mutant.tests if not _exists(test)]
         if mutant.fault not in _FAULTS and mutant.fault not in {f"invariant {number}" for number in _INVARIANTS}:

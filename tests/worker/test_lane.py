@@ -45,6 +45,23 @@ def test_the_lease_is_lost_in_the_middle_of_a_step(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+def test_14_no_step_begins_while_too_many_outcomes_wait(sqlite_url: str) -> None:
+    """The committer has no room: what it keeps while the database is away stays bounded."""
+
+    async def story(site: Site) -> None:
+        job = await site.add()
+        daemon = site.daemon()
+        daemon.committer.room.clear()
+        await site.clock.sleep(10.0)
+        assert daemon.executor.taken == []
+        daemon.committer.room.set()
+        await site.clock.sleep(1.0)
+        assert daemon.executor.taken == [job.id]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
 def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
     """What a step of the former owner learned is refused, whatever it was; the job stays for the new owner."""
 

@@ -216,6 +216,7 @@ def test_a_shared_remote_job_is_ended_by_a_step() -> None:
 
 def test_a_duplicate_without_a_name_is_looked_for() -> None:
     """The job is shared from then on, also when its remote job has been found; a submit of its own ends that."""
+    assert step(job(State.SUBMITTING, handle=None), o.Duplicate("h")).shared
     found_out = step(job(State.SUBMITTING, handle=None), o.Duplicate(None))
     assert (found_out.state, found_out.shared, found_out.handle) == (State.RECONCILING, True, None)
     assert "does not name it" in (found_out.reason or "")

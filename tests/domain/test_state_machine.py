@@ -154,6 +154,7 @@ def test_interrupted_download_is_refunded() -> None:
     assert step(begun, o.Interrupted()).fetches == 4
     assert step(begun, o.StorageFull("full")).fetches == 4
     assert step(begun, o.Throttled("slow")).fetches == 4
+    assert step(begun, o.NotYet("made later")).fetches == 4
     assert step(begun, o.Retry("reset")).fetches == 5
 
 

@@ -73,7 +73,7 @@ class ScratchCopy:
     def _run(self, tests: Sequence[str]) -> Verdict:
         began = time.perf_counter()
         running = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", "--no-header", *tests],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-m", "", "-p", "no:cacheprovider", "--tb=native", *tests],
             cwd=self._folder,
             env=self._environment,
             stdout=subprocess.PIPE,

@@ -190,6 +190,26 @@ async def test_a_lost_lane_ends_the_step_before_its_request(database: Database, 
         assert server.asked == []
 
 
+def landed_names(folder: Path) -> set[str]:
+    """The names of all files below a folder."""
+    return {path.name for path in folder.rglob("*")}
+
+
+async def test_65_no_manifest_is_written_past_the_lease(database: Database, tmp_path: Path) -> None:
+    """The lane has another owner when the file has landed: the job is his, and nothing says that it has succeeded."""
+
+    async def late(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        setup.lease.lost()
+        writer.write(reply(200, b"a,b\n"))
+        await writer.drain()
+
+    async with facing(database, tmp_path, State.FETCHING, late) as (setup, server):
+        outcome = await setup.take()
+        assert len(server.asked) == 1
+        assert isinstance(outcome, o.Interrupted)
+    assert "manifest.json" not in landed_names(tmp_path)
+
+
 LIMITED = SPEC + '\n[limits.headers]\nremaining = "X-Left"\nreset = "X-Reset"\nreset_is = "seconds"\n'
 
 

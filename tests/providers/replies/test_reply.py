@@ -40,6 +40,13 @@ def test_the_beginning_of_a_body_is_not_taken_for_the_whole() -> None:
     assert reading.malformed
 
 
+def test_66_a_number_of_very_many_digits() -> None:
+    """It is not read, and the reason says so: the time to read it would grow with the square of its digits."""
+    reading = Reading(WireReply(200, {}, b'{"rows": ' + b"7" * 5000 + b"}"))
+    assert reading.document() is None
+    assert reading.fault == "its JSON holds a number of 5000 digits"
+
+
 def test_null_is_json() -> None:
     """A document that is null is well-formed."""
     reading = Reading(WireReply(200, {}, b" null "))

@@ -81,6 +81,17 @@ async def test_02_nothing_leaves_before_its_intent_is_durable(tmp_path: Path, sq
     assert silent.states == [State.SUBMITTING]
 
 
+async def test_02_an_intent_in_doubt_keeps_its_key(tmp_path: Path, sqlite_url: str) -> None:
+    """It is repeated under its key: a provider that knows such keys makes no second remote job."""
+    async with before_its_request(tmp_path, sqlite_url, replace(queued(), intent_key="the key")) as (setup, silent):
+        taking = asyncio.ensure_future(setup.take())
+        async with asyncio.timeout(20):
+            await silent.asked.wait()
+        taking.cancel()
+        await asyncio.wait([taking])
+        assert (await setup.stored()).intent_key == "the key"
+
+
 @pytest.mark.parametrize("job", JOBS, ids=["submit", "start"])
 async def test_02_a_step_that_is_stopped_after_its_request_left(tmp_path: Path, sqlite_url: str, job: Job) -> None:
     """A remote job may exist: the outcome is unknown, and no interruption that submits again."""

@@ -84,6 +84,44 @@ def test_the_database_goes_away_while_a_lane_is_given_back(sqlite_template: Path
     assert in_world(1, sqlite_template, live) == [State.SUCCEEDED, State.SUCCEEDED]
 
 
+@pytest.mark.slow
+def test_the_lane_of_a_dead_daemon_begins_with_a_full_window(sqlite_template: Path) -> None:
+    """Nobody knows what he has sent last: for one period of the limit nothing is sent (invariant 8)."""
+
+    async def live(world: World) -> list[State]:
+        day = Day(world)
+        database = _shared(world, day)
+        config, log = config_of(world), log_of(world)
+        states, stop = [], asyncio.Event()
+
+        async def begun() -> "asyncio.Task[bool]":
+            seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, day.folder)
+            daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, log)
+            return asyncio.ensure_future(daemon.run(stop))
+
+        dead = await begun()
+        await world.clock.sleep(1.0)
+        dead.cancel()
+        await asyncio.wait([dead])
+        await world.clock.sleep(config.worker.lease_s)
+        heir = await begun()
+        await world.clock.sleep(1.0)
+        number = await day.submit("by-url", "OPENS")
+        for wait_s in (50.0, 20.0):
+            await world.clock.sleep(wait_s)
+            job = await JobStore(database).get(number)
+            assert job is not None
+            states.append(job.state)
+        stop.set()
+        await heir
+        await database.close()
+        return states
+
+    waits, sent = in_world(1, sqlite_template, live)
+    assert waits is State.QUEUED
+    assert sent is not State.QUEUED
+
+
 def test_a_lane_is_given_back_after_its_outcomes(sqlite_url: str) -> None:
     """What the last steps of a lane have learned is committed while it is still ours."""
 

@@ -205,6 +205,7 @@ async def test_an_internationalised_host_is_asked_by_its_ascii_name(
         ("http://127.0.0.1/s3cret/é", "'é' in its address is not encoded"),
         ("http://127.0.0.1/s3cret b", "U+0020 in its address is not encoded"),
         ("http:///s3cret", "names no host"),
+        ("http://me:s3cret@127.0.0.1/x", "carries a user name"),
     ],
 )
 async def test_why_an_address_is_not_sent(wire: AiohttpWire, url: str, why: str) -> None:

@@ -56,8 +56,10 @@ async def before_its_request(folder: Path, url: str, job: Job) -> AsyncIterator[
         serving(silent.answer) as server,
         open_executor(database, folder, job, spec=spec, server=server.origin) as setup,
     ):
-        yield setup, silent
-    await database.close()
+        try:
+            yield setup, silent
+        finally:
+            await database.close()
 
 
 JOBS = [queued(), replace(job_with("42"), state=State.STARTING, stage="enqueue")]

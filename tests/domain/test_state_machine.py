@@ -62,12 +62,6 @@ def test_lost_links_with_a_handle_are_polled_for() -> None:
     assert (lost.state, lost.links) == (State.POLLING, ())
 
 
-def test_49_a_job_that_has_ended_is_not_called_back() -> None:
-    """Its callback address is forgotten with everything else that was for its steps."""
-    ended = step(job(State.POLLING, callback_hash="ab", hinted=True), o.Refused("no such period"))
-    assert (ended.callback_hash, ended.hinted) == (None, False)
-
-
 def test_a_rule_leads_to_the_states_of_its_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """The table is what is proved and drawn, so a rule that leaves it is a bug, and nothing is written."""
     key = (State.POLLING, o.Ready)

@@ -22,7 +22,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, NewJob, State
 from tidewaiter.domain.state_machine import JobUpdate
-from tidewaiter.log import configure
+from tidewaiter.log import EventLog, configure
 from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
@@ -56,6 +56,7 @@ class ExecutorSetup:
     pauses: Pauses
     output: io.StringIO
     may_send: Callable[[], bool]
+    log: EventLog
     api: Api = field(default_factory=Api)
 
     async def take(self) -> o.Outcome:
@@ -132,7 +133,7 @@ async def open_executor(
             executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
             step = StepContext.of(due, account.operations["report"], signed, lease)
-            setup = ExecutorSetup(executor, step, clock, budget, lease, jobs, pauses, output, lease.held)
+            setup = ExecutorSetup(executor, step, clock, budget, lease, jobs, pauses, output, lease.held, log)
             yield setup
     committing.cancel()
     log.close()

@@ -190,6 +190,18 @@ async def test_a_lost_lane_ends_the_step_before_its_request(database: Database, 
         assert server.asked == []
 
 
+@pytest.mark.parametrize("status", [400, 401, 500])
+async def test_58_secrets_that_only_the_log_knows(database: Database, tmp_path: Path, status: int) -> None:
+    """A provider quotes one, such as that of another account: it is in no outcome, and in no reason of a pause."""
+    quoted = reply(status, b'{"error": "canary-of-another is not yours"}')
+    async with facing(database, tmp_path, State.POLLING, answering(quoted)) as (setup, _):
+        setup.log.add_secrets(["canary-of-another"])
+        outcome = await setup.take()
+        told = (str(outcome), str(setup.budget.paused), str(setup.pauses.reason("shop")), setup.output.getvalue())
+    assert "[redacted] is not yours" in told[0]
+    assert not [one for one in told if "canary-of-another" in one]
+
+
 def landed_names(folder: Path) -> set[str]:
     """The names of all files below a folder."""
     return {path.name for path in folder.rglob("*")}

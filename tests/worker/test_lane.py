@@ -62,6 +62,29 @@ def test_14_no_step_begins_while_too_many_outcomes_wait(sqlite_url: str) -> None
     live(sqlite_url, story)
 
 
+def test_43_no_download_begins_while_the_storage_is_full(sqlite_url: str) -> None:
+    """What only asks the provider goes on."""
+
+    async def story(site: Site) -> None:
+        job = await site.add()
+        daemon = site.daemon()
+        daemon.gate.close("the disk is full")
+
+        async def step(context: StepContext) -> o.Outcome:
+            return o.Ready() if context.job.state is State.QUEUED else o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(10.0)
+        assert (await site.stored(job)).state is State.FETCHING
+        assert daemon.executor.taken == [job.id]
+        daemon.gate.open.set()
+        await site.clock.sleep(1.0)
+        assert daemon.executor.taken == [job.id, job.id]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
 def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
     """What a step of the former owner learned is refused, whatever it was; the job stays for the new owner."""
 

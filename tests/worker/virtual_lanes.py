@@ -92,6 +92,7 @@ class Daemon:
     leases: LaneOwnership
     executor: ScriptedExecutor
     committer: Committer
+    gate: StorageGate
     running: list["asyncio.Task[None]"]
     output: io.StringIO
     log: EventLog
@@ -189,7 +190,7 @@ class Site:
             log=log,
         )
         running = [asyncio.create_task(committer.run()), asyncio.create_task(leases.run())]
-        return Daemon(leases, executor, committer, running, output, log, plan, built)
+        return Daemon(leases, executor, committer, gate, running, output, log, plan, built)
 
 
 class DistantLaneStore(LaneStore):

@@ -93,7 +93,14 @@ async def stored_as(job: Job, jobs: JobStore, lane: int, epoch: int, now: float)
 
 @asynccontextmanager
 async def open_executor(
-    database: Database, folder: Path, job: Job, *, spec: str, server: str, timeouts: Timeouts | None = None
+    database: Database,
+    folder: Path,
+    job: Job,
+    *,
+    spec: str,
+    server: str,
+    timeouts: Timeouts | None = None,
+    public_url: str | None = None,
 ) -> AsyncIterator[ExecutorSetup]:
     """A step that is about to be taken for a job, of an account of ``spec`` whose provider is ``server``."""
     clock, output = StandingClock(), io.StringIO()
@@ -130,7 +137,7 @@ async def open_executor(
                 client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
             )
             fetcher = ResultFetcher(LocalStorage(folder, threads), jobs, clock, job_log, rand=Random(1))
-            executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
+            executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log, public_url=public_url)
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
             step = StepContext.of(due, account.operations["report"], signed, lease)
             setup = ExecutorSetup(executor, step, clock, budget, lease, jobs, pauses, output, lease.held, log)

@@ -1,6 +1,7 @@
 """The executor against hostile replies, byte for byte: one outcome for each step, and its effect on the account."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -200,6 +201,31 @@ async def test_58_secrets_that_only_the_log_knows(database: Database, tmp_path: 
         told = (str(outcome), str(setup.budget.paused), str(setup.pauses.reason("shop")), setup.output.getvalue())
     assert "[redacted] is not yours" in told[0]
     assert not [one for one in told if "canary-of-another" in one]
+
+
+CALLED = SPEC.replace('url = "/reports"\n', 'url = "/reports"\njson = { notify = "${callback_url}" }\n', 1)
+CALLED += "\n[operations.report.callback]\nfirst_delay_s = 600\ninterval_s = 1800\n"
+
+
+async def test_58_the_token_of_a_callback(database: Database, tmp_path: Path) -> None:
+    """A provider that quotes the callback address does not bring it into a reason, nor into the log."""
+    urls: list[str] = []
+
+    async def quoting(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        urls.append(json.loads(asked.body)["notify"])
+        writer.write(reply(400, json.dumps({"error": f"cannot reach {urls[0]}"}).encode()))
+        await writer.drain()
+
+    public = "https://tide.example"
+    async with (
+        serving(quoting) as server,
+        open_executor(database, tmp_path, queued(), spec=CALLED, server=server.origin, public_url=public) as setup,
+    ):
+        outcome = await setup.take()
+    (url,) = urls
+    assert isinstance(outcome, o.Refused)
+    assert "cannot reach https://tide.example" in outcome.reason
+    assert url.rpartition("/")[2] not in outcome.reason + setup.output.getvalue()
 
 
 def landed_names(folder: Path) -> set[str]:

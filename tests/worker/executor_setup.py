@@ -141,9 +141,12 @@ async def open_executor(
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
             step = StepContext.of(due, account.operations["report"], signed, lease)
             setup = ExecutorSetup(executor, step, clock, budget, lease, jobs, pauses, output, lease.held, log)
-            yield setup
-    committing.cancel()
-    log.close()
+            try:
+                yield setup
+            finally:
+                committing.cancel()
+                await asyncio.wait([committing])  # or a connection that it opens would be closed by nobody
+                log.close()
 
 
 @asynccontextmanager

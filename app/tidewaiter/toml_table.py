@@ -23,4 +23,5 @@ def _no_boolean(value: object) -> object:
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_no_boolean)]
 FromZero: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_boolean)]
 FromOne: TypeAlias = Annotated[float, Field(ge=1, allow_inf_nan=False), BeforeValidator(_no_boolean)]
+CountFromZero: TypeAlias = Annotated[int, Field(ge=0), BeforeValidator(_no_boolean)]
 Count: TypeAlias = Annotated[int, Field(ge=1), BeforeValidator(_no_boolean)]

@@ -28,6 +28,17 @@ def test_nothing_is_wrong(shell: CommandShell) -> None:
     assert [path.name for path in shell.folder.iterdir()] == ["tidewaiter.toml"]
 
 
+def test_files_that_may_be_sent_need_a_folder(shell: CommandShell) -> None:
+    """An account whose provider is sent files, and that names no folder of them, gets a warning."""
+    account = '\n[accounts.batches]\nprovider = "openai-batch"\nsettings = { key = "canary-key" }\n'
+    shell.config.write_text(CONFIG + account)
+    warnings = shell("check-config").stderr
+    assert "accounts.batches.uploads: an operation of its provider sends files, and no folder is named" in warnings
+    assert "accounts.shop.uploads" not in warnings
+    shell.config.write_text(CONFIG + account.replace("settings", 'uploads = ["in"]\nsettings'))
+    assert "uploads" not in shell("check-config").stderr
+
+
 def test_every_fault_at_once(shell: CommandShell) -> None:
     """Faults of tables, of secret files, of the spec and of schedules are told together, each with its key."""
     shell.config.write_text(

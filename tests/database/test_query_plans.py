@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from tests.database.query_plans import WAITING, fill, plan_of, statements_run, walks
 from tests.support.stored_jobs import NOW, OWNER, Stores
+from tidewaiter.database import job_list
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.job_list import JobFilter, JobList
@@ -14,6 +15,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import State, Track
 from tidewaiter.domain.notification import DeliveryStatus
+from tidewaiter.domain.search_terms import parameter_terms
 
 
 async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
@@ -119,6 +121,33 @@ async def test_retention_and_listing_use_indexes(stores: Stores) -> None:
     assert "jobs_pkey" in (plan := await plan_of(stores, lambda: stores.jobs.find(limit=50))) or "SCAN jobs" in plan
 
 
+async def test_the_jobs_of_an_account_or_of_states_are_read_from_an_index(stores: Stores) -> None:
+    """A page from each state; the table is not looked through, even for an account that has none."""
+    await fill(stores)
+    for work in (
+        lambda: stores.jobs.find(account="acme"),
+        lambda: stores.jobs.find(account="nobody", limit=1),
+        lambda: stores.jobs.find(states=(State.FETCHING, State.QUEUED)),
+    ):
+        plan = await plan_of(stores, work)
+        assert "jobs_listed" in plan or "jobs_state" in plan
+        assert "Seq Scan" not in plan, plan
+        assert "SCAN jobs" not in plan, plan
+    assert len(await stores.jobs.find(account="acme", states=(State.POLLING,), limit=3)) == 3
+    assert await stores.jobs.find(account="acme", states=(State.FETCHING,)) == []
+
+
+async def test_remote_jobs_have_an_index_of_their_own(stores: Stores) -> None:
+    """The jobs of a lane that have ended, or have not been submitted, cost nothing."""
+    await fill(stores)
+    async with stores.database.writing() as connection:
+        await connection.execute(text("UPDATE jobs SET state = 'succeeded' WHERE id % 1000 <> 0"))
+        await connection.execute(text("ANALYZE"))
+    plan = await plan_of(stores, lambda: stores.jobs.remote(stores.lane.id))
+    assert "jobs_remote" in plan
+    assert len(await stores.jobs.remote(stores.lane.id)) == WAITING // 1000
+
+
 async def test_a_batch_of_others_is_looked_up(stores: Stores) -> None:
     """A limited caller adds a job to a batch of its own: the jobs that are there already cost nothing."""
     await fill(stores)
@@ -168,3 +197,31 @@ async def test_notifications_are_looked_up(stores: Stores) -> None:
         plan = await plan_of(stores, work)
         assert index in plan, plan
         assert not any(sign in plan for sign in ("SCAN notifications", "Seq Scan on notifications")), plan
+
+
+async def test_a_common_term_beside_a_rare_condition(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search for what all jobs have reads the few jobs in a state, not the jobs of the term; both find the same."""
+    await fill(stores)
+    (term,) = parameter_terms({"day": "x"}, {})
+    async with stores.database.writing() as connection:
+        await connection.execute(
+            text("INSERT INTO job_terms (term, job_id) SELECT :term, id FROM jobs"), {"term": term}
+        )
+        await connection.execute(text("UPDATE jobs SET state = 'cancelled', operation = 'opens' WHERE id % 5000 = 1"))
+    lists, known = JobList(stores.jobs), {"acme": ["statistics", "opens"]}
+    for conditions in (
+        JobFilter(search="day=x", states=[State.CANCELLED]),
+        JobFilter(search="day=x", operation="opens"),
+        JobFilter(search="day=x", account="acme", operation="opens"),
+    ):
+        few = await lists.page(conditions, 3, None, known)
+        assert [job.id % 5000 for job in few] == [1, 1, 1]
+        older = await lists.page(conditions, 3, few[-1].id, known)
+        assert [job.id for job in older] == [1]
+        plan = await plan_of(stores, lambda: lists.page(conditions, 3, None, known))  # noqa: B023  # awaited here
+        assert "(term=?)" not in plan, plan
+        with monkeypatch.context() as patch:
+            patch.setattr(job_list, "_FEW", 0)
+            assert await lists.page(conditions, 3, None, known) == few
+    assert await lists.page(JobFilter(search="day=x", states=[State.PARKED]), 3, None, known) == []
+    assert len(await lists.page(JobFilter(search="day=x", states=[State.POLLING]), 3, None, known)) == 3

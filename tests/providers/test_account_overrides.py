@@ -1,16 +1,20 @@
 """The catalogue's own timeouts, and what accounts may set instead."""
 
 import math
+from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from tests.support.spec_samples import NOW, WHOLE, faults_of, job_with, operation_of, provider_of, reply_of
+from tidewaiter.domain.backoff_and_limits import Backoff
 from tidewaiter.providers.errors import SettingsError
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.providers.spec.account_overrides import ScheduleOverride
 
 CATALOGUE = Registry.load()
+RECIPES = Path(__file__).parent / "recipes"
 POLLED = [
     (name, operation)
     for name in CATALOGUE.names()
@@ -70,6 +74,34 @@ def test_an_account_that_polls_rarely_does_not_stall_between_two_polls() -> None
     assert provider_of().bind("shop", {}).operations["report"].policy.stall_s == math.inf
     with pytest.raises(SettingsError, match=r"schedule.stall_s: 60 is not more than 60, the longest interval"):
         spec.bind("shop", {}, schedule=ScheduleOverride(stall_s=60.0))
+
+
+def test_an_account_sets_how_often_a_job_is_submitted_again() -> None:
+    """And after how long; a wait that is longer than the spec's cap needs no cap of its own."""
+    spec = provider_of((RECIPES / "submit-again.toml").read_text())
+    own = spec.bind("shop", {}).operations["query"].policy
+    assert (own.most_agains, own.again) == (3, Backoff(600.0, 2.0, 3600.0, jitter=0.0))
+    override = ScheduleOverride(again_times=0, again_wait_s=7200.0, again_factor=1.0)
+    policy = spec.bind("shop", {}, schedule=override).operations["query"].policy
+    assert (policy.most_agains, policy.again) == (0, Backoff(7200.0, 1.0, 7200.0, jitter=0.0))
+    shorter = spec.bind("shop", {}, schedule=ScheduleOverride(again_cap_s=60.0)).operations["query"].policy
+    assert shorter.again == Backoff(60.0, 2.0, 60.0, jitter=0.0)
+    with pytest.raises(ValidationError, match="again_cap_s must not be below again_wait_s"):
+        ScheduleOverride(again_wait_s=60.0, again_cap_s=30.0)
+
+
+def test_an_account_sets_the_age_of_reused_remote_jobs() -> None:
+    """Or none at all."""
+    spec = provider_of((RECIPES / "reuse.toml").read_text())
+    queued = job_with(None).but(operation="report", params={"table": "visits"})
+    ages = {}
+    for within_s in (None, 60.0, 0.0):
+        bound = spec.bind("shop", {}, schedule=ScheduleOverride(reuse_within_s=within_s)).operations["report"]
+        search = bound.reuse(queued, NOW)
+        ages[within_s] = None if search is None else search.reuse.within_s
+    with pytest.raises(ValidationError, match="reuse_within_s"):
+        ScheduleOverride(reuse_within_s=1e9)
+    assert ages == {None: 14_400.0, 60.0: 60.0, 0.0: None}
 
 
 def test_bad_limits_are_faults() -> None:

@@ -62,7 +62,7 @@ def tell(
     account: str = "by-url",
     export_type: str = "CLICKS",
     lives_s: tuple[float, ...] = (),
-    patience_s: float = 900.0,
+    patience_s: float = 60.0,
     cancel_after_s: float | None = None,
     pause_after_s: float | None = None,
     resume_after_s: float | None = None,

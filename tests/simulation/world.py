@@ -22,7 +22,7 @@ from tidewaiter import bootstrap
 from tidewaiter.config import Config
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.domain.job import TERMINAL
+from tidewaiter.domain.job import TERMINAL, State
 from tidewaiter.emulators.file_host import FileHost
 from tidewaiter.emulators.symplify import EXPORT_TYPES, ExportForm, SymplifyCustomer, SymplifyEmulator, SymplifyVariants
 from tidewaiter.log import EventLog, configure
@@ -230,10 +230,10 @@ async def one_daemon(world: World, lasts_s: float, *, is_cut: bool, until_done: 
 
 
 async def until_done_within(world: World, jobs: JobStore, life: "asyncio.Future[bool]") -> None:
-    """Once the faults have stopped, every job ends within a bound (invariant 7)."""
+    """Once the faults have stopped, every job ends within a bound (invariant 7), or waits for a person's decision."""
     for _ in range(480):
         counts = await jobs.counts()
-        if life.done() or not any(count for state, count in counts.items() if state not in TERMINAL):
+        if life.done() or not any(count for state, count in counts.items() if state not in (*TERMINAL, State.PARKED)):
             return
         await world.clock.sleep(60.0)
 

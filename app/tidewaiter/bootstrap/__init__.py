@@ -7,6 +7,7 @@ from tidewaiter.bootstrap.account_binding import (
     read_schedules,
     secrets_of,
     unsealed_secrets,
+    upload_warnings,
     usable_providers,
 )
 from tidewaiter.bootstrap.configured_checks import run_checks
@@ -52,5 +53,6 @@ __all__ = [
     "serve",
     "subscriptions_of",
     "unsealed_secrets",
+    "upload_warnings",
     "usable_providers",
 ]

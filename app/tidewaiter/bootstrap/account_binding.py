@@ -163,6 +163,22 @@ def known_settings(config: Config) -> dict[str, Mapping[str, SettingSpec]]:
     return {name: registry.get(name).spec.account for name in registry.names()}
 
 
+def upload_warnings(config: Config) -> list[ConfigFault]:
+    """Accounts whose provider is sent files that a job names, and which name no folder that may hold such files."""
+    registry = usable_providers(config)
+    return [
+        config.fault_at(
+            "accounts",
+            name,
+            "uploads",
+            reason="an operation of its provider sends files, and no folder is named, so jobs of it fail; "
+            "name the folders whose files may be sent",
+        )
+        for name, account in config.accounts.items()
+        if not account.uploads and account.provider in registry.names() and registry.get(account.provider).sends_files
+    ]
+
+
 def secrets_of(config: Config, accounts: Mapping[str, BoundAccount]) -> set[str]:
     """Every value of accounts and schedules that must never be shown."""
     found = {secret for account in accounts.values() for secret in account.auth.secrets}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tidewaiter.bootstrap import faults_of, faults_of_machine, known_settings, unsealed_secrets
+from tidewaiter.bootstrap import faults_of, faults_of_machine, known_settings, unsealed_secrets, upload_warnings
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
@@ -35,7 +35,11 @@ def check_config(invocation: Invocation, /, *, file: Path | None, file_only: boo
     if file is not None:
         invocation.config = file
     config, faults = _read(invocation, file_only=file_only)
-    warnings = () if config is None else (*config_warnings(config, known_settings(config)), *unsealed_secrets(config))
+    warnings = (
+        ()
+        if config is None
+        else (*config_warnings(config, known_settings(config)), *unsealed_secrets(config), *upload_warnings(config))
+    )
     failed = bool(faults) or (strict and bool(warnings))
     if as_json:
         summary = None if config is None or faults else {**_counts(config), "listens": _listens(config)}
@@ -57,6 +61,11 @@ def check_config(invocation: Invocation, /, *, file: Path | None, file_only: boo
             click.echo(_summary(invocation, config))
     if failed:
         raise CommandError(ExitCode.CONFIG)
+
+
+def _warnings_of(config: Config) -> tuple[ConfigFault, ...]:
+    settings = known_settings(config)
+    return (*config_warnings(config, settings), *unsealed_secrets(config), *upload_warnings(config))
 
 
 def _read(invocation: Invocation, *, file_only: bool) -> tuple[Config | None, tuple[ConfigFault, ...]]:

@@ -16,6 +16,7 @@ from tidewaiter.domain.formatting import counted
 from tidewaiter.providers.checks.spec_lint import lint, read_spec
 from tidewaiter.providers.errors import SpecError, SpecFault
 from tidewaiter.providers.examples.example_expressions import never_true
+from tidewaiter.providers.examples.hints import hints_of
 from tidewaiter.providers.examples.spec_examples import run_examples, uncovered_rules
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
@@ -127,7 +128,8 @@ def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
 def test(invocation: Invocation, /, *, what: tuple[str, ...], as_json: bool) -> None:
     """Run the examples inside specs: recorded replies, and their expected outcomes.
 
-    It also names the steps and rules that no example uses, and the expressions that find nothing in any example.
+    It also names the steps and rules that no example uses, the expressions that find nothing in any example, waits in a
+    text that need `unit`, and requests that start a remote job and do not know the reply "it runs already".
     The exit code is 1 if an outcome differs.
     """
     providers = [_provider(invocation, one) for one in what]
@@ -183,14 +185,14 @@ def _run(provider: Provider) -> int:
     click.echo(f"{provider.name}: {len(results) - failed} of {len(results)} examples as expected")
     for key in uncovered_rules(provider):
         click.echo(f"{provider.name}: {key} is shown by no example")
-    for key in never_true(provider):
-        click.echo(f"{provider.name}: {key} finds nothing in any example: is it what the API sends?")
+    for hint in hints_of(provider):
+        click.echo(f"{provider.name}: {hint}")
     return failed
 
 
 def _run_as_json(provider: Provider) -> dict[str, Any]:
     results = [{"key": one.key, "name": one.name, "problems": list(one.problems)} for one in run_examples(provider)]
-    unused = {"uncovered": uncovered_rules(provider), "never_true": never_true(provider)}
+    unused = {"uncovered": uncovered_rules(provider), "never_true": never_true(provider), "hints": hints_of(provider)}
     return {"provider": provider.name, "examples": results, **unused}
 
 

@@ -18,7 +18,7 @@ from tidewaiter.client.errors import (
     UnexpectedReplyError,
     WebhookError,
 )
-from tidewaiter.client.webhooks import verify_webhook
+from tidewaiter.client.webhook_verification import verify_webhook
 from tidewaiter.domain.job import State
 from tidewaiter.web.api.batch_schemas import BackfillShape as Backfill
 from tidewaiter.web.api.batch_schemas import BatchShape as Batch

@@ -22,11 +22,11 @@ from sqlalchemy import (
     literal,
     select,
     union,
-    union_all,
 )
 
 from tidewaiter.database.failure_store import unhandled_only
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.newest import newest_ids
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
 from tidewaiter.database.sql_functions import HandleKey
 from tidewaiter.database.tables import UNHANDLED, job_terms, jobs, lanes
@@ -44,6 +44,8 @@ MOST_READ: Final = 5_000
 MOST_OF_CAUSE: Final = 10_000
 """Among how many failures of a state a cause is searched for, unless they are unhandled."""
 _SHORTEST_REASON: Final = 3
+_FEW: Final = 2_000
+"""So many jobs are looked through one by one, in place of all jobs that have a search term."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,15 @@ class JobList:
             operations_by_account: the existing operations, by account.
         """
         matching = await self._matching(conditions, before_id)
+        few = await self._few(conditions, before_id, operations_by_account or {})
+        matching += [] if few is None else [jobs.c.id.in_(few)]
         if conditions.search is not None:
             named = frozenset(name for operations in (operations_by_account or {}).values() for name in operations)
-            found: Any = _searched(self._database.dialect, conditions, named, matching, limit)
+            found: Any = _searched(self._database.dialect, conditions, named, matching, limit, walks=few is None)
         elif conditions.numbers or conditions.unique_key is not None:
             found = _page(_ids(*matching), limit)
         elif conditions.labels:
-            found = _with_term(label_term(*conditions.labels[0]), matching, limit)
+            found = _with_term(label_term(*conditions.labels[0]), matching, limit, walks=few is None)
         elif conditions.unhandled:
             failures = unhandled_only(select(*JOB_COLUMNS).where(*matching), conditions.account)
             return await self._jobs(_page(failures, limit))
@@ -133,7 +137,7 @@ class JobList:
         elif conditions.account is None and self._scope.accounts is not None:
             found = await self._newest_of(sorted(self._scope.accounts), conditions, matching, limit)
         elif conditions.account is not None or conditions.states:
-            found = _by_state(conditions, matching, limit)
+            found = newest_ids(conditions.states or State, matching, limit)
         else:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         return await self._jobs(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(found)), limit))
@@ -155,13 +159,39 @@ class JobList:
     def _within(self) -> list[ColumnElement[bool]]:
         return [] if self._scope.accounts is None else [jobs.c.account.in_(sorted(self._scope.accounts))]
 
+    async def _few(
+        self, conditions: JobFilter, before_id: int | None, operations_by_account: Mapping[str, Collection[str]]
+    ) -> list[int] | None:
+        """The ids of the jobs that match the other conditions of a search, if they are few.
+
+        Else a search for what many jobs have would read all of them to find the few in this state or of this operation.
+        """
+        others = replace(conditions, search=None, labels=())
+        if conditions.search is None and not conditions.labels:
+            return None
+        if not (others.states or others.unhandled or others.cause or others.account or others.operation):
+            return None
+        matching = await self._matching(others, before_id)
+        others = replace(others, states=others.states or (FAILURES if others.cause is not None else ()))
+        if others.unhandled:
+            found: Any = _page(unhandled_only(select(jobs.c.id).where(*matching), others.account), _FEW + 1)
+        elif others.account is None and others.operation is not None:
+            having = [name for name, known in operations_by_account.items() if others.operation in known]
+            ids = await self._newest_of([name for name in having if name in self._scope], others, matching, _FEW + 1)
+            return ids if having and len(ids) <= _FEW else None
+        else:
+            found = newest_ids(others.states or State, matching, _FEW + 1)
+        async with self._database.reading() as connection:
+            ids = list((await connection.execute(found)).scalars())
+        return ids if len(ids) <= _FEW else None
+
     async def _newest_of(
         self, accounts: Sequence[str], conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int
     ) -> list[int]:
         """The ids of the newest jobs of these accounts; the caller then reads only the jobs of the page."""
         newest: list[int] = []
         for name in accounts:
-            page = _by_state(conditions, [*matching, jobs.c.account == name], limit)
+            page = newest_ids(conditions.states or State, [*matching, jobs.c.account == name], limit)
             async with self._database.reading() as connection:
                 newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
         return newest
@@ -254,23 +284,19 @@ def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
     return select(jobs.c.id).where(*conditions)
 
 
-def _by_state(conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int) -> Any:
-    """A page of ids from each state: with several states in one condition, the database would sort all rows."""
-    pages = [
-        _page(_ids(jobs.c.state == state.value, *matching), limit).subquery()
-        for state in sorted(conditions.states or State)
-    ]
-    return union_all(*(select(page.c.id) for page in pages))
-
-
 def _searched(
     dialect: str,
     conditions: JobFilter,
     operations: Collection[str],
     matching: Sequence[ColumnElement[bool]],
     limit: int,
+    *,
+    walks: bool,
 ) -> Any:
-    """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own."""
+    """Ids of jobs that match a text in any of its meanings; each meaning has an index of its own.
+
+    ``walks``: the terms' rows are read from their end; else the jobs of ``matching`` are few.
+    """
     text = conditions.search or ""
     at_least, at_most = ("~>=~", "~<=~") if dialect == "postgresql" else (">=", "<=")
     begins = and_(
@@ -293,12 +319,18 @@ def _searched(
     if named := sorted(name for name in operations if name.startswith(text)):
         meanings.append(jobs.c.operation.in_(named))
     pages = [_page(_ids(meaning, *matching), limit).subquery() for meaning in meanings]
-    pages += [_with_term(term, matching, limit).subquery() for term in sorted(searched_terms(text))]
+    pages += [_with_term(term, matching, limit, walks=walks).subquery() for term in sorted(searched_terms(text))]
     return union(*(select(page.c.id) for page in pages))
 
 
-def _with_term(term: int, matching: Sequence[ColumnElement[bool]], limit: int) -> Select[Any]:
-    """A page of ids from the end of the term's rows: a term that a million jobs have costs no more than a rare one."""
+def _with_term(term: int, matching: Sequence[ColumnElement[bool]], limit: int, *, walks: bool) -> Select[Any]:
+    """A page of ids from the end of the term's rows: a term that a million jobs have costs no more than a rare one.
+
+    If the jobs of ``matching`` are few, they are looked up among the term's rows instead.
+    """
+    if not walks:
+        row = exists().where(job_terms.c.term == term, job_terms.c.job_id == jobs.c.id)
+        return _page(_ids(row, *matching), limit)
     found = select(jobs.c.id).select_from(job_terms).join(jobs, jobs.c.id == job_terms.c.job_id)
     return found.where(job_terms.c.term == term, *matching).order_by(job_terms.c.job_id.desc()).limit(limit)
 

@@ -135,7 +135,7 @@ class TrendStore:
     async def durations(self, now: float, days: int = TYPICAL_DAYS) -> dict[tuple[str, str], Spread]:
         """How long the jobs of each account and operation took that succeeded in the last days."""
         since = TrendStep.DAY.begin(now - days * DAY_S)
-        where = and_(self._where(TrendStep.DAY, since, None, None), trends.c.measure.startswith("duration:"))
+        where = and_(self._where(TrendStep.DAY, since, now, None, None), trends.c.measure.startswith("duration:"))
         found = _by_operation(await self._rows(_sums(*_OPERATION).where(where).group_by(*_OPERATION, trends.c.measure)))
         return {(one.account, one.operation): one.sums.duration for one in found}
 
@@ -160,7 +160,7 @@ class TrendStore:
     ) -> list[tuple[Any, ...]]:
         """The sums of each measure since then, those of days before yesterday perhaps in rows of their own."""
         yesterday = TrendStep.DAY.begin(now) - DAY_S
-        where = self._where(step, max(since, yesterday), account, operation)
+        where = self._where(step, max(since, yesterday), now, account, operation)
         sums = _sums(*by).group_by(*by, trends.c.measure)
         newest = await self._rows(sums.where(where))
         if since >= yesterday:
@@ -169,13 +169,16 @@ class TrendStore:
         key = (names, step is TrendStep.HOUR, since, yesterday, account, operation, self._scope.accounts)
         past = self._past.get(key)
         if past is None:
-            where = and_(self._where(step, since, account, operation), trends.c.at < yesterday)
-            past = await self._rows(sums.where(where))
+            past = await self._rows(sums.where(self._where(step, since, yesterday - 1, account, operation)))
             self._past.keep(key, past)
         return [*past, *newest]
 
-    def _where(self, step: TrendStep, since: int, account: str | None, operation: str | None) -> ColumnElement[bool]:
-        conditions = [trends.c.step_s == (HOUR_S if step is TrendStep.HOUR else DAY_S), trends.c.at >= since]
+    def _where(
+        self, step: TrendStep, since: int, until: float, account: str | None, operation: str | None
+    ) -> ColumnElement[bool]:
+        # Each hour or day by its name: for a range PostgreSQL expects hours and days alike, and reads the whole table.
+        step_s = HOUR_S if step is TrendStep.HOUR else DAY_S
+        conditions = [trends.c.step_s == step_s, trends.c.at.in_(range(since, int(until) + 1, step_s))]
         if self._scope.accounts is not None:
             conditions.append(lanes.c.account.in_(sorted(self._scope.accounts)))
         if account is not None:

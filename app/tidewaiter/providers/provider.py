@@ -16,6 +16,7 @@ from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.log.redactor import Redactor
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.checks.spec_lint import read_spec
+from tidewaiter.providers.checks.spec_traps import places_of
 from tidewaiter.providers.credentials.auth import AccountAuth, compile_auth
 from tidewaiter.providers.credentials.login_replies import LoginSession
 from tidewaiter.providers.credentials.own_credentials import OwnCredentials
@@ -32,6 +33,7 @@ from tidewaiter.providers.replies.xml_replies import XmlForm, xml_form
 from tidewaiter.providers.requests.request_building import NO_JOB, ORIGINS, compile_request
 from tidewaiter.providers.results.result_sharing import sharing_of
 from tidewaiter.providers.spec.account_overrides import LimitsOverride, ScheduleOverride
+from tidewaiter.providers.spec.body_spec import UploadSpec
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.limits_spec import LimitsSpec
 from tidewaiter.providers.spec.provider_spec import (
@@ -123,6 +125,12 @@ class Provider:
         """The names of its operations."""
         return tuple(self.spec.operations)
 
+    @property
+    def sends_files(self) -> bool:
+        """Whether a request sends a file of the operator's folders."""
+        files = (place.table for place in places_of(self.spec, {}) if isinstance(place.table, UploadSpec))
+        return any(file.from_file is not None for file in files)
+
     def bind(
         self,
         account: str,
@@ -155,6 +163,7 @@ class Provider:
         base_url = self._base_url(values, faults)
         origins, bases = self._origins(base_url, values, faults)
         compiled = {**values, **bases}
+        schedule = schedule or ScheduleOverride()
         steps = self._steps(base_url, compiled, faults)
         auth = (
             compile_auth(spec, base_url, values, secrets, faults, origins=origins)
@@ -171,9 +180,9 @@ class Provider:
             name: self.operation(
                 CompiledOperation(
                     name,
-                    policy=replace(_policy(one, schedule or ScheduleOverride(), clean), stages=steps[name].stages()),
+                    policy=replace(_policy(one, schedule, clean), stages=steps[name].stages()),
                     spec=names_as_written(one, values),
-                    steps=steps[name],
+                    steps=steps[name].reusing(schedule.reuse_within_s),
                     account=shared,
                     sharing=sharing_of(one.answers),
                 ),
@@ -320,7 +329,7 @@ def _limits(spec: LimitsSpec, override: LimitsOverride) -> Limits:
 
 def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None) -> OperationPolicy:
     schedule: ScheduleSpec = spec.schedule
-    called, again = spec.callback or CallbackSpec(), spec.again or AgainSpec()
+    called = spec.callback or CallbackSpec()
     interval_s = override.interval_s or schedule.interval_s
     cap_s = _longest_interval_s(schedule, override)
     floor_s = schedule.retry_after_floor_s if override.retry_after_floor_s is None else override.retry_after_floor_s
@@ -341,15 +350,24 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         # One of the two may come from the operator and the other from the spec.
         retry_after_cap_s=max(floor_s, override.retry_after_cap_s or schedule.retry_after_cap_s),
         most_unknown=override.most_unknown or schedule.most_unknown,
-        again=Backoff(again.wait_s, again.factor, again.cap_s, jitter=0.0),
-        most_agains=again.times,
+        again=_again(spec.again or AgainSpec(), override),
+        most_agains=(spec.again or AgainSpec()).times if override.again_times is None else override.again_times,
         links_add_up=any(one.only_new for one in spec.results),
         repeatable=spec.repeatable,
         cancels=bool(spec.cancel),
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
         reuses=bool(spec.reuse),
         cleans=any(one.by_default if clean is None else clean for one in spec.cleanup),
+        learn=schedule.learn if override.learn is None else override.learn,
+        learn_by=schedule.learn_by,
     )
+
+
+def _again(spec: AgainSpec, override: ScheduleOverride) -> Backoff:
+    """The waits before a job is submitted again; an operator's wait may be longer than the spec's cap."""
+    wait_s = override.again_wait_s or spec.wait_s
+    cap_s = override.again_cap_s or max(spec.cap_s, wait_s)
+    return Backoff(min(wait_s, cap_s), override.again_factor or spec.factor, cap_s, jitter=0.0)
 
 
 def _stall_s(schedule: ScheduleSpec, cap_s: float) -> float:

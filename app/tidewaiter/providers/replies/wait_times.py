@@ -2,7 +2,9 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
@@ -27,6 +29,7 @@ _ISO: Final = re.compile(
 )
 _ISO_UNITS: Final = (86_400.0, 3600.0, 60.0, 1.0)
 _LONGEST_TEXT: Final = 1000
+_IGNORED: Final[ContextVar[list[str] | None]] = ContextVar("ignored waits", default=None)
 
 
 def parse_wait(value: str, unit: WaitUnit, date: str | None, now: float) -> float | None:
@@ -51,7 +54,22 @@ def parse_wait(value: str, unit: WaitUnit, date: str | None, now: float) -> floa
         if duration_s is not None:
             return min(float(math.ceil(duration_s)), LONGEST_WAIT_S)
     wait_s = parse_retry_after(text, date, now)
-    return _until(text, date, now) if wait_s is None else wait_s
+    if wait_s is None:
+        wait_s = _until(text, date, now)
+    if wait_s is None and unit != "text" and (ignored := _IGNORED.get()) is not None:
+        ignored += [text] if _duration_in(text[:_LONGEST_TEXT]) is not None else []
+    return wait_s
+
+
+@contextmanager
+def ignored_texts() -> Iterator[list[str]]:
+    """Note the texts with a duration that are not read within the block, because the spec names another unit."""
+    texts: list[str] = []
+    token = _IGNORED.set(texts)
+    try:
+        yield texts
+    finally:
+        _IGNORED.reset(token)
 
 
 def _duration_in(text: str) -> float | None:

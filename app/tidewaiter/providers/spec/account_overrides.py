@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tidewaiter.toml_table import Count, FromOne, FromZero, Positive, TomlTable
+from tidewaiter.toml_table import Count, CountFromZero, FromOne, FromZero, Positive, TomlTable
 
 
 class LimitsOverride(TomlTable):
@@ -53,6 +53,32 @@ class ScheduleOverride(TomlTable):
         description="submits in a row with an unknown outcome, after which a person must decide",
         examples=[5],
     )
+    learn: bool | None = Field(
+        default=None,
+        description="whether polls come when earlier jobs were ready, within these bounds and with as many polls",
+        examples=[False],
+    )
+
+    again_times: CountFromZero | None = Field(
+        default=None,
+        le=1000,
+        description="how often a job is submitted again where a rule of the spec says `again`; 0 for never",
+        examples=[5],
+    )
+    again_wait_s: Positive | None = Field(
+        default=None, description="seconds before the first of these submits …", examples=[900.0]
+    )
+    again_factor: FromOne | None = Field(
+        default=None, description="… each further wait this many times as long", examples=[2.0]
+    )
+    again_cap_s: Positive | None = Field(default=None, description="… up to this many seconds", examples=[7200.0])
+    reuse_within_s: FromZero | None = Field(
+        default=None,
+        le=100_000_000,
+        description="the age in seconds up to which a remote job that the provider has already is reused, where the "
+        "spec looks for one; 0 for never",
+        examples=[3600.0],
+    )
 
     @model_validator(mode="after")
     def _interval_below_cap(self) -> Self:
@@ -60,6 +86,8 @@ class ScheduleOverride(TomlTable):
             raise ValueError("cap_s must not be below interval_s")
         if _is_below(self.stall_s, self.cap_s or self.interval_s):
             raise ValueError("stall_s must not be below cap_s or interval_s, or one poll could look like a stall")
+        if _is_below(self.again_cap_s, self.again_wait_s):
+            raise ValueError("again_cap_s must not be below again_wait_s")
         if _is_below(self.retry_after_cap_s, self.retry_after_floor_s):
             raise ValueError("retry_after_cap_s must not be below retry_after_floor_s")
         return self

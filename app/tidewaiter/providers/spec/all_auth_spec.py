@@ -21,19 +21,10 @@ from tidewaiter.providers.spec.auth_spec import (
 from tidewaiter.providers.spec.field_types import InvalidValueError, Items, SpecVariant
 from tidewaiter.providers.spec.signing_spec import Aws4Auth, HmacAuth
 
-Credential: TypeAlias = Annotated[
-    BasicAuth
-    | BearerAuth
-    | HeaderAuth
-    | QueryAuth
-    | BodyAuth
-    | HmacAuth
-    | Aws4Auth
-    | SessionAuth
-    | OAuth2Auth
-    | JwtAuth,
-    Field(discriminator="type"),
-]
+_Fixed: TypeAlias = BasicAuth | BearerAuth | HeaderAuth | QueryAuth | BodyAuth | HmacAuth | Aws4Auth
+_Renewed: TypeAlias = SessionAuth | OAuth2Auth | JwtAuth
+
+Credential: TypeAlias = Annotated[_Fixed | _Renewed, Field(discriminator="type")]
 """One kind of credential, alone or beside others."""
 
 
@@ -97,21 +88,7 @@ def _place_of(one: Credential) -> str:
     return f"header {'-'.join(word.capitalize() for word in header.split('-'))}"
 
 
-Auth: TypeAlias = Annotated[
-    NoAuth
-    | BasicAuth
-    | BearerAuth
-    | HeaderAuth
-    | QueryAuth
-    | BodyAuth
-    | HmacAuth
-    | Aws4Auth
-    | SessionAuth
-    | OAuth2Auth
-    | JwtAuth
-    | SeveralAuth,
-    Field(discriminator="type"),
-]
+Auth: TypeAlias = Annotated[NoAuth | _Fixed | _Renewed | SeveralAuth, Field(discriminator="type")]
 
 
 def _without_login(auth: SeveralAuth) -> SeveralAuth:
@@ -122,15 +99,7 @@ def _without_login(auth: SeveralAuth) -> SeveralAuth:
 
 
 NamedAuth: TypeAlias = Annotated[
-    BasicAuth
-    | BearerAuth
-    | HeaderAuth
-    | QueryAuth
-    | BodyAuth
-    | HmacAuth
-    | Aws4Auth
-    | Annotated[SeveralAuth, AfterValidator(_without_login)],
-    Field(discriminator="type"),
+    _Fixed | Annotated[SeveralAuth, AfterValidator(_without_login)], Field(discriminator="type")
 ]
 """Fixed credentials for requests and origins that name them."""
 

@@ -252,7 +252,8 @@ class ReuseSpec(SearchSpec):
     within_s: float = Field(
         gt=0,
         le=_LONGEST_AGE_S,
-        description="seconds; an item that was made longer ago is not reused. `${page.since}` is that time, in UTC",
+        description="seconds; an item that was made longer ago is not reused. `${page.since}` is that time, in UTC. "
+        "An account may replace it in `[accounts.NAME.schedule] reuse_within_s`",
     )
     newer: Name | None = Field(
         default=None, description="the name of a boolean parameter: a job for which it is true reuses nothing"

@@ -4,9 +4,9 @@ The account's settings select the variants of a step once; the job's parameters 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import Job
@@ -113,6 +113,13 @@ class Steps:
     def stages(self) -> Stages:
         """The requests that make and start a remote job, in order, and which of them a job needs."""
         return Stages((*self.before, SUBMIT, *self.start), self._needs) if self.before or self.start else ONLY_SUBMIT
+
+    def reusing(self, within_s: float | None) -> Self:
+        """The steps with another age up to which a remote job is reused; ``None`` leaves the spec's."""
+        if within_s is None:
+            return self
+        variants = tuple((when, key, replace(one, within_s=within_s)) for when, key, one in self.reuse.variants)
+        return replace(self, reuse=replace(self.reuse, variants=variants if within_s else ()))
 
     def _needs(self, job: Job, stage: str) -> bool:
         steps = self.before.get(stage) or self.start.get(stage)

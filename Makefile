@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies soak check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
+.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies soak mutants check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -39,6 +39,9 @@ recipes: .venv/dev.stamp ## Run the recipes with the newest Airflow, Dagster and
 
 lies: .venv/dev.stamp ## Run more mixes against a server that lies than the tests do: FIRST=100000 COUNT=20000
 	$(BIN)/python -m tests.lying $(or $(FIRST),100000) $(or $(COUNT),20000)
+
+mutants: .venv/dev.stamp ## Take each promise out in turn and see which test fails: AREA=leases NAMES=intent-not-awaited JOBS=2
+	$(BIN)/python -m tests.mutants --unchanged --jobs $(or $(JOBS),2) $(addprefix --area ,$(AREA)) $(NAMES)
 
 # What kills and floods, and some of the simulated hours and mixes of lies: CI has 25 minutes. `make chaos` has the many.
 chaos-short: .venv/dev.stamp ## Run the attacks and long repetitions that CI runs: ten minutes at most

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
@@ -147,6 +148,19 @@ async def test_sqlite_is_durable_and_takes_turns(sqlite_url: str, clock: Standin
         assert pragmas == [2, "wal", 1, 5000]
     await asyncio.gather(*(LaneStore(database).ensure({f"a{number}": 1}) for number in range(50)))
     assert len(await LaneStore(database).all_lanes()) == 50
+    await database.close()
+
+
+async def test_12_a_writer_has_the_lock_from_the_beginning(sqlite_url: str, clock: StandingClock) -> None:
+    """A transaction that reads first has it too: nobody else writes between what it reads and what it writes."""
+    database = Database.open(sqlite_url, clock)
+    path = sqlite_url.removeprefix("sqlite:///")
+    async with database.writing() as connection:
+        await connection.execute(text("SELECT 1"))
+        with closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as other:
+            locked = pytest.raises(sqlite3.OperationalError, match="locked")
+            with locked:
+                other.execute("BEGIN IMMEDIATE")
     await database.close()
 
 
@@ -333,6 +347,18 @@ async def test_bounced_postgresql(postgres: Postgres, clock: StandingClock) -> N
     assert len(await lanes.take(OWNER, 3, 30.0, force=False, accounts=["a"])) == 3
     await database.close()
     postgres.drop(name)
+
+
+async def test_15_a_connection_that_was_closed_meanwhile(postgres_url: str, clock: StandingClock) -> None:
+    """It is replaced before anything is sent on it: nobody sees that it was gone."""
+    database = Database.open(postgres_url, clock)
+    lanes = LaneStore(database)
+    await lanes.ensure({"a": 1})
+    with psycopg.connect(postgres_url, autocommit=True) as other:
+        others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        other.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
+    assert len(await lanes.all_lanes()) == 1
+    await database.close()
 
 
 @pytest.mark.fault(15)

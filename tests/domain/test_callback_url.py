@@ -1,6 +1,7 @@
 """Callback addresses, and the slower polls of jobs that have one."""
 
 from dataclasses import replace
+from hashlib import sha256
 from random import Random
 
 import pytest
@@ -85,6 +86,14 @@ def test_a_remote_job_that_was_there_before_will_not_call() -> None:
     shared = advance(job(State.SUBMITTING, callback_hash="ab"), o.Duplicate("h"), POLICY, NOW, Random(1)).job
     assert shared.callback_hash is None
     assert _due_in(o.Duplicate("h")) <= 5.0
+
+
+def test_47_the_token_is_not_what_is_stored() -> None:
+    """Who reads the database learns no address that can be called."""
+    token = new_callback_token(Random(1))
+    stored = callback_hash_of(token)
+    assert stored == sha256(token.encode()).hexdigest()
+    assert callback_hash_of(token[:-1]) is None
 
 
 def test_a_job_that_has_ended_has_no_address() -> None:

@@ -23,6 +23,7 @@ from tidewaiter.domain.manifest import Artifact
         ("", "export.ndjson"),
         ("...", "export.ndjson"),
         ("!!!.csv", "export.csv"),
+        ("c:sales:2026.csv", "c-sales-2026.csv"),
         (".bashrc", "bashrc.ndjson"),
         ("manifest.json", "file-manifest.json"),
         ("MANIFEST.JSON", "file-MANIFEST.json"),

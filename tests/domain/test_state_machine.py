@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.domain.sample_jobs import ARTIFACT, NOW, PLAIN, SAMPLES, job, step
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain import state_machine
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.http_values import Link, SealedLinks
 from tidewaiter.domain.job import LIVE, TERMINAL, State
@@ -59,6 +60,15 @@ def test_lost_links_with_a_handle_are_polled_for() -> None:
     lost = step(before, o.LinksLost("no key"))
     assert lost == step(before, o.LinksExpired("no key"))
     assert (lost.state, lost.links) == (State.POLLING, ())
+
+
+def test_a_rule_leads_to_the_states_of_its_row_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table is what is proved and drawn, so a rule that leaves it is a bug, and nothing is written."""
+    key = (State.POLLING, o.Ready)
+    wrong = replace(state_machine.TABLE[key], targets=(State.SUCCEEDED,))
+    monkeypatch.setattr(state_machine, "TABLE", {**state_machine.TABLE, key: wrong})
+    with pytest.raises(IllegalOutcomeError, match="against the table"):
+        step(job(State.POLLING), o.Ready())
 
 
 def test_samples_cover_every_outcome() -> None:
@@ -145,6 +155,7 @@ def test_interrupted_download_is_refunded() -> None:
     assert step(begun, o.Interrupted()).fetches == 4
     assert step(begun, o.StorageFull("full")).fetches == 4
     assert step(begun, o.Throttled("slow")).fetches == 4
+    assert step(begun, o.NotYet("made later")).fetches == 4
     assert step(begun, o.Retry("reset")).fetches == 5
 
 
@@ -210,6 +221,7 @@ def test_a_shared_remote_job_is_ended_by_a_step() -> None:
 
 def test_a_duplicate_without_a_name_is_looked_for() -> None:
     """The job is shared from then on, also when its remote job has been found; a submit of its own ends that."""
+    assert step(job(State.SUBMITTING, handle=None), o.Duplicate("h")).shared
     found_out = step(job(State.SUBMITTING, handle=None), o.Duplicate(None))
     assert (found_out.state, found_out.shared, found_out.handle) == (State.RECONCILING, True, None)
     assert "does not name it" in (found_out.reason or "")

@@ -1,6 +1,7 @@
 """When data is durable: the order of syncs and renames, a killed process, a cancelled task, a slow disk."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from typing import TypeVar
 import pytest
 
 from tests.storage.folders import descriptors, files, only, read
-from tidewaiter.storage.base import StorageThreads
+from tidewaiter.storage.base import StorageError, StorageThreads
 from tidewaiter.storage.folder import LocalStorage
 
 T = TypeVar("T")
@@ -86,6 +87,32 @@ async def test_the_order_of_a_checkpoint(storage: LocalStorage, steps: list[str]
     steps.clear()
     await landing.checkpoint(ETAG)
     assert steps == ["sync part", "sync tmp", "rename tmp to json", "sync .partial"]
+
+
+@needs_proc
+async def test_the_order_of_a_copy_and_of_a_removal(storage: LocalStorage, steps: list[str]) -> None:
+    """A copy is durable before it has its name, and what is removed stays removed."""
+    await storage.put("a/f", b"content")
+    steps.clear()
+    await storage.copy("a/f", "a/g")
+    assert steps == ["sync tmp", "rename tmp to a/g", "sync a"]
+    steps.clear()
+    await storage.remove("a/g")
+    assert steps == ["remove a/g", "sync a"]
+
+
+async def test_a_file_that_cannot_get_its_name(
+    storage: LocalStorage, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is there: neither under its name nor among the unfinished files."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(StorageError):
+        await storage.put("a/f", b"content")
+    assert files(root) == []
 
 
 # --- killed ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,15 @@
 import pytest
 from multidict import CIMultiDict
 
-from tidewaiter.transport.request_urls import UrlOrigins, headers_for_other_origin, leads_on, location_of, next_address
+from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.transport.request_urls import (
+    UrlOrigins,
+    headers_for_other_origin,
+    leads_on,
+    location_of,
+    next_address,
+    redirected,
+)
 from tidewaiter.transport.wire import RedirectRefusedError
 
 ASKED = "https://api.example.com:8443/rest/7/result?token=s3cret"
@@ -137,3 +145,12 @@ def test_which_headers_may_cross() -> None:
     kept = {"accept": "*/*", "Accept-Encoding": "identity", "RANGE": "bytes=1-", "If-Range": '"a"', "User-Agent": "t"}
     secret = {"Authorization": "Bearer s3cret", "Cookie": "s3cret", "X-Carma-Authentication-Token": "s3cret"}
     assert headers_for_other_origin({**kept, **secret, "Referer": "https://api.example.com/?token=s3cret"}) == kept
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_36_no_body_goes_to_another_origin(status: int) -> None:
+    """A repeatable POST follows a redirect within the provider's origin only."""
+    post = WireRequest("POST", "https://api.example.com/x", {}, b"rows=all")
+    assert redirected(post, "https://api.example.com/y", status, own=True).body == b"rows=all"
+    with pytest.raises(RedirectRefusedError, match="which does not get it"):
+        redirected(post, "https://files.example.org/y", status, own=False)

@@ -10,6 +10,7 @@ import pytest
 from tests.web.protected_app import ADMIN, READ, ProtectedApp, open_app
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.session_store import SessionStore
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.services import ConflictError, NotFoundError, RequestError
 from tidewaiter.web.access_control import SESSION_COOKIE, SESSION_S, AccessSettings
 from tidewaiter.web.callers import CallerToken, Role
@@ -51,6 +52,15 @@ async def test_what_is_open(app: ProtectedApp) -> None:
         assert (await app.request(path=path))[0] == 200
     assert (await app.request("POST", "/login"))[0] == 200
     assert (await app.request("POST", "/healthz"))[0] == 401
+
+
+async def test_60_a_limited_token_and_a_route_without_a_rule(app: ProtectedApp) -> None:
+    """What a route shows is not known unless it says so: a token of some accounts does not get it."""
+    limited = CallerToken.of("quay", Role.ADMIN, READ, Scope(frozenset({"quay"})))
+    app.access.reconfigure(AccessSettings([limited, CallerToken.of("boss", Role.ADMIN, ADMIN)]))
+    status, _, text = await app.request(Authorization=f"Bearer {READ}")
+    assert (status, "limited to some accounts" in text) == (403, True)
+    assert (await app.request(Authorization=f"Bearer {ADMIN}"))[0] == 200
 
 
 async def test_a_browser_is_sent_to_sign_in(app: ProtectedApp) -> None:

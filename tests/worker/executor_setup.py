@@ -22,7 +22,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, NewJob, State
 from tidewaiter.domain.state_machine import JobUpdate
-from tidewaiter.log import configure
+from tidewaiter.log import EventLog, configure
 from tidewaiter.storage.base import StorageThreads
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.transport.account_client import AccountClient, ClientSettings
@@ -56,6 +56,7 @@ class ExecutorSetup:
     pauses: Pauses
     output: io.StringIO
     may_send: Callable[[], bool]
+    log: EventLog
     api: Api = field(default_factory=Api)
 
     async def take(self) -> o.Outcome:
@@ -92,7 +93,14 @@ async def stored_as(job: Job, jobs: JobStore, lane: int, epoch: int, now: float)
 
 @asynccontextmanager
 async def open_executor(
-    database: Database, folder: Path, job: Job, *, spec: str, server: str, timeouts: Timeouts | None = None
+    database: Database,
+    folder: Path,
+    job: Job,
+    *,
+    spec: str,
+    server: str,
+    timeouts: Timeouts | None = None,
+    public_url: str | None = None,
 ) -> AsyncIterator[ExecutorSetup]:
     """A step that is about to be taken for a job, of an account of ``spec`` whose provider is ``server``."""
     clock, output = StandingClock(), io.StringIO()
@@ -129,13 +137,16 @@ async def open_executor(
                 client, account.auth.session, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
             )
             fetcher = ResultFetcher(LocalStorage(folder, threads), jobs, clock, job_log, rand=Random(1))
-            executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log)
+            executor = Executor(fetcher, jobs, committer, clock=clock, rand=Random(1), log=log, public_url=public_url)
             due = await stored_as(job, jobs, row.id, row.epoch, clock.now())
             step = StepContext.of(due, account.operations["report"], signed, lease)
-            setup = ExecutorSetup(executor, step, clock, budget, lease, jobs, pauses, output, lease.held)
-            yield setup
-    committing.cancel()
-    log.close()
+            setup = ExecutorSetup(executor, step, clock, budget, lease, jobs, pauses, output, lease.held, log)
+            try:
+                yield setup
+            finally:
+                committing.cancel()
+                await asyncio.wait([committing])  # or a connection that it opens would be closed by nobody
+                log.close()
 
 
 @asynccontextmanager

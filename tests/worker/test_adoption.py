@@ -214,6 +214,24 @@ async def test_the_remote_jobs_of_ended_jobs_are_no_matches(tmp_path: Path, sqli
 
 @pytest.mark.fault(35)
 @pytest.mark.slow
+async def test_32_a_submit_that_was_lost_is_not_the_remote_job_of_an_ended_job(tmp_path: Path, sqlite_url: str) -> None:
+    """Nothing was made, and the list has only yesterday's export, where equal submits share: submit again."""
+    remote = Remote()
+    async with serving(tmp_path, sqlite_url, SPEC, remote.answers("r1", "r2"), "clean = false") as (shop, running):
+        assert (await running.run(kind="orders")).handle == "r1"
+
+        async def lost(request: web.Request) -> web.StreamResponse:
+            shop.answers["POST /jobs"] = remote.create
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+
+        shop.answers["POST /jobs"] = lost
+        second = await running.run(kind="orders")
+    assert (second.state, second.handle) == (State.SUCCEEDED, "r2")
+
+
+@pytest.mark.slow
 async def test_a_duplicate_without_a_name_is_found_and_shared(tmp_path: Path, sqlite_url: str) -> None:
     """Two jobs of ours follow one remote job; both get the file, and the last one cleans up, once."""
     remote = Remote()

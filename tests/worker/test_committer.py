@@ -165,10 +165,11 @@ async def test_a_number_that_cannot_be_encoded_fails_its_job_only(stores: Stores
     """The rest of the group is written, and the job says why it has failed."""
     bad, good = await stores.polling("remote-1"), await stores.polling("remote-2")
     async with committing(stores) as setup:
-        setup.hand_in(decided(bad.but(due_at=float("nan")), o.Ready()))
+        setup.hand_in(decided(bad.but(deadline_at=float("nan")), o.Ready()))
         setup.hand_in(decided(good, o.Ready()))
         await setup.settled()
-        assert dict(setup.results)[good.id] is CommitResult.ACCEPTED
+        assert dict(setup.results) == {good.id: CommitResult.ACCEPTED, bad.id: CommitResult.UNWRITABLE}
+    assert (await stores.stored(bad)).state is State.FAILED
     assert (await stores.stored(good)).state is not State.POLLING
 
 

@@ -1,6 +1,7 @@
 """The executor against hostile replies, byte for byte: one outcome for each step, and its effect on the account."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -197,6 +198,64 @@ async def test_a_lost_lane_ends_the_step_before_its_request(database: Database, 
         with pytest.raises(SupersededError):
             await setup.take()
         assert server.asked == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 500])
+async def test_58_secrets_that_only_the_log_knows(database: Database, tmp_path: Path, status: int) -> None:
+    """A provider quotes one, such as that of another account: it is in no outcome, and in no reason of a pause."""
+    quoted = reply(status, b'{"error": "canary-of-another is not yours"}')
+    async with facing(database, tmp_path, State.POLLING, answering(quoted)) as (setup, _):
+        setup.log.add_secrets(["canary-of-another"])
+        outcome = await setup.take()
+        told = (str(outcome), str(setup.budget.paused), str(setup.pauses.reason("shop")), setup.output.getvalue())
+    assert "[redacted] is not yours" in told[0]
+    assert not [one for one in told if "canary-of-another" in one]
+
+
+CALLED = SPEC.replace('url = "/reports"\n', 'url = "/reports"\njson = { notify = "${callback_url}" }\n', 1)
+CALLED += "\n[operations.report.callback]\nfirst_delay_s = 600\ninterval_s = 1800\n"
+
+
+async def test_58_the_token_of_a_callback(database: Database, tmp_path: Path) -> None:
+    """A provider that quotes the callback address does not bring it into a reason, nor into the log."""
+    urls: list[str] = []
+
+    async def quoting(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        urls.append(json.loads(asked.body)["notify"])
+        token = urls[0].rpartition("/")[2]
+        writer.write(reply(400, json.dumps({"error": f"nobody answers at {token}"}).encode()))
+        await writer.drain()
+
+    public = "https://tide.example"
+    async with (
+        serving(quoting) as server,
+        open_executor(database, tmp_path, queued(), spec=CALLED, server=server.origin, public_url=public) as setup,
+    ):
+        outcome = await setup.take()
+    (url,) = urls
+    assert isinstance(outcome, o.Refused)
+    assert "nobody answers at [redacted]" in outcome.reason
+    assert url.rpartition("/")[2] not in outcome.reason + setup.output.getvalue()
+
+
+def landed_names(folder: Path) -> set[str]:
+    """The names of all files below a folder."""
+    return {path.name for path in folder.rglob("*")}
+
+
+async def test_65_no_manifest_is_written_past_the_lease(database: Database, tmp_path: Path) -> None:
+    """The lane has another owner when the file has landed: the job is his, and nothing says that it has succeeded."""
+
+    async def late(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        setup.lease.lost()
+        writer.write(reply(200, b"a,b\n"))
+        await writer.drain()
+
+    async with facing(database, tmp_path, State.FETCHING, late) as (setup, server):
+        outcome = await setup.take()
+        assert len(server.asked) == 1
+        assert isinstance(outcome, o.Interrupted)
+    assert "manifest.json" not in landed_names(tmp_path)
 
 
 LIMITED = SPEC + '\n[limits.headers]\nremaining = "X-Left"\nreset = "X-Reset"\nreset_is = "seconds"\n'

@@ -45,6 +45,46 @@ def test_the_lease_is_lost_in_the_middle_of_a_step(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+def test_14_no_step_begins_while_too_many_outcomes_wait(sqlite_url: str) -> None:
+    """The committer has no room: what it keeps while the database is away stays bounded."""
+
+    async def story(site: Site) -> None:
+        job = await site.add()
+        daemon = site.daemon()
+        daemon.committer.room.clear()
+        await site.clock.sleep(10.0)
+        assert daemon.executor.taken == []
+        daemon.committer.room.set()
+        await site.clock.sleep(1.0)
+        assert daemon.executor.taken == [job.id]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_43_no_download_begins_while_the_storage_is_full(sqlite_url: str) -> None:
+    """What only asks the provider goes on."""
+
+    async def story(site: Site) -> None:
+        job = await site.add()
+        daemon = site.daemon()
+        daemon.gate.close("the disk is full")
+
+        async def step(context: StepContext) -> o.Outcome:
+            return o.Ready() if context.job.state is State.QUEUED else o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(10.0)
+        assert (await site.stored(job)).state is State.FETCHING
+        assert daemon.executor.taken == [job.id]
+        daemon.gate.open.set()
+        await site.clock.sleep(1.0)
+        assert daemon.executor.taken == [job.id, job.id]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
 @pytest.mark.fault(16)
 @pytest.mark.invariant(5)
 def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:

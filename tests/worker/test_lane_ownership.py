@@ -19,6 +19,7 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneStore
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import State, Track
 from tidewaiter.emulators.controls import FaultKind
 from tidewaiter.worker.step_context import StepContext
@@ -83,6 +84,112 @@ def test_the_database_goes_away_while_a_lane_is_given_back(sqlite_template: Path
     assert in_world(1, sqlite_template, live) == [State.SUCCEEDED, State.SUCCEEDED]
 
 
+@pytest.mark.slow
+def test_the_lane_of_a_dead_daemon_begins_with_a_full_window(sqlite_template: Path) -> None:
+    """Nobody knows what he has sent last: for one period of the limit nothing is sent (invariant 8)."""
+
+    async def live(world: World) -> list[State]:
+        day = Day(world)
+        database = _shared(world, day)
+        config, log = config_of(world), log_of(world)
+        states, stop = [], asyncio.Event()
+
+        async def begun() -> "asyncio.Task[bool]":
+            seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, day.folder)
+            daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, log)
+            return asyncio.ensure_future(daemon.run(stop))
+
+        dead = await begun()
+        await world.clock.sleep(1.0)
+        dead.cancel()
+        await asyncio.wait([dead])
+        await world.clock.sleep(config.worker.lease_s)
+        heir = await begun()
+        await world.clock.sleep(1.0)
+        number = await day.submit("by-url", "OPENS")
+        for wait_s in (50.0, 20.0):
+            await world.clock.sleep(wait_s)
+            job = await JobStore(database).get(number)
+            assert job is not None
+            states.append(job.state)
+        stop.set()
+        await heir
+        await database.close()
+        return states
+
+    waits, sent = in_world(1, sqlite_template, live)
+    assert waits is State.QUEUED
+    assert sent is not State.QUEUED
+
+
+def test_a_lane_is_given_back_after_its_outcomes(sqlite_url: str) -> None:
+    """What the last steps of a lane have learned is committed while it is still ours."""
+
+    async def story(site: Site) -> None:
+        first = site.daemon("first", ACCOUNTS)
+        for account in ACCOUNTS:
+            await site.add(account)
+
+        async def until_closed(step: StepContext) -> o.Outcome:
+            while not first.leases.lanes[step.lease.lane].is_closed:
+                await site.clock.sleep(0.5)
+            return o.Refused("no such period")
+
+        first.executor.step = until_closed
+        await site.clock.sleep(1.0)
+        second = site.daemon("second", ACCOUNTS)
+        await site.clock.sleep(2 * LEASE_S)
+        assert len(first.events("lane.given_back")) == 1
+        assert len(first.events("job.failed")) == 1
+        assert first.events("update.dropped") == []
+        await first.die()
+        await second.die()
+
+    live(sqlite_url, story)
+
+
+def test_the_request_window_goes_to_the_next_owner(sqlite_url: str) -> None:
+    """What a lane has sent counts after it was given back."""
+
+    async def story(site: Site) -> None:
+        site.limits = Limits(requests=3, period_s=3600.0)
+        await site.add()
+        daemon = site.daemon()
+        await site.clock.sleep(1.0)
+        assert await daemon.leases.end(grace_s=1.0)
+        await daemon.leases.give_back()
+        await daemon.die()
+        (row,) = await LaneStore(site.database).take("next", 1, LEASE_S, force=False, accounts=["acme"])
+        assert len(row.request_window) == 1
+        assert row.clean
+
+    live(sqlite_url, story)
+
+
+def test_17_each_boot_has_an_owner_of_its_own(sqlite_template: Path) -> None:
+    """A new pod may have the host name of an old one, which still runs: its lanes are not the new one's."""
+
+    async def live(world: World) -> list[tuple[str, str]]:
+        day = Day(world)
+        database = _shared(world, day)
+        config, log = config_of(world), log_of(world)
+        stop, lives = asyncio.Event(), []
+        for _ in range(2):
+            seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, day.folder)
+            daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, log)
+            lives.append(asyncio.ensure_future(daemon.run(stop)))
+            await world.clock.sleep(1.0)
+        workers = await LaneStore(database).workers()
+        stop.set()
+        await asyncio.gather(*lives)
+        await database.close()
+        return [(one.host, one.owner) for one in workers]
+
+    (host, first), (same_host, second) = in_world(1, sqlite_template, live)
+    assert host == same_host
+    assert len({host, first, second}) == 3
+
+
 def test_two_daemons_share_the_lanes(sqlite_url: str) -> None:
     """The second one gets its share; when the first is killed, its lanes are taken once their leases are over."""
 
@@ -102,6 +209,28 @@ def test_two_daemons_share_the_lanes(sqlite_url: str) -> None:
         (*_, taken) = second.events("lane.taken")
         assert taken["clean"] is False
         await second.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.parametrize("renewals", [0, 1], ids=["taken", "renewed"])
+def test_a_lease_counts_from_before_it_was_asked_for(sqlite_url: str, renewals: int) -> None:
+    """The answer takes six seconds, which the database counts too (fault 16)."""
+
+    async def story(site: Site) -> None:
+        site.answer_s = 6.0
+        daemon = site.daemon()
+        await site.clock.sleep(site.answer_s + 1.0)
+        lane = daemon.lane
+        round_s = site.answer_s + LEASE_S / 3
+        await site.clock.sleep(renewals * round_s)
+        site.reachable = False  # no more renewals: the last one was asked for at the beginning of its round
+        await site.clock.sleep(LEASE_S - site.answer_s - 2.0)
+        held = [lane.lease.held()]
+        await site.clock.sleep(2.0)
+        held.append(lane.lease.held())
+        assert held == [True, False]
+        await daemon.die()
 
     live(sqlite_url, story)
 

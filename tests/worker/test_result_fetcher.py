@@ -239,6 +239,29 @@ async def test_the_others_are_kept_and_the_manifest_waits(tmp_path: Path, sqlite
 
 @pytest.mark.fault(69)
 @pytest.mark.slow
+async def test_42_the_manifest_waits_for_every_file(tmp_path: Path, sqlite_url: str) -> None:
+    """One of two files fails at first: whenever a file is asked for, nothing says that all are there."""
+    seen: list[Path] = []
+
+    def looking(answer: Answer) -> Answer:
+        async def looked(request: web.Request) -> web.StreamResponse:
+            seen.extend((tmp_path / "landed").glob("**/manifest.json"))
+            return await answer(request)
+
+        return looked
+
+    answers = lists([("/a", "a"), ("/b", "b")]) | {
+        "GET /a": looking(answering(b"A")),
+        "GET /b": looking(in_turn(reset, answering(b"B"))),
+    }
+    async with serving(tmp_path, sqlite_url, LISTED, answers) as (shop, running):
+        job = await running.run()
+        assert await contents(running, job.id) == [b"A", b"B"]
+    assert shop.times("GET /b") == 2
+    assert seen == []
+
+
+@pytest.mark.slow
 async def test_files_are_kept_wherever_they_stand(tmp_path: Path, sqlite_url: str) -> None:
     """Two files of one label, signed anew and in another order at the second poll: each lands, and each once."""
     answers = lists(

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, open_provider, serving
 from tests.support.spec_samples import job_with
-from tests.worker.executor_setup import LEASE_S, open_login_executor, queued
+from tests.worker.executor_setup import LEASE_S, PASSWORD, open_login_executor, queued
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import load
 from tidewaiter.database.engine import Database
@@ -89,11 +89,12 @@ async def test_a_step_that_dies_before_its_submit_is_sent(database: Database, tm
     async with open_login_executor(database, tmp_path, queued()) as shop:
 
         def boom() -> bool:
-            raise BoomError
+            raise BoomError(f"with {PASSWORD}")
 
         shop.may_send = boom
         outcome = await shop.take()
     assert isinstance(outcome, o.Crashed)
+    assert "BoomError: with [redacted]" in outcome.reason
     assert not outcome.sent
     assert shop.api.asked == []
 

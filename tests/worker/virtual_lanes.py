@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -20,7 +20,7 @@ from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
 from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.database.lane_store import LaneRow, LaneState, LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job
@@ -94,6 +94,8 @@ class Daemon:
 
     leases: LaneOwnership
     executor: ScriptedExecutor
+    committer: Committer
+    gate: StorageGate
     running: list["asyncio.Task[None]"]
     output: io.StringIO
     log: EventLog
@@ -121,11 +123,15 @@ class Daemon:
 
 @dataclass(slots=True)
 class Site:
-    """A database in virtual time. ``reachable`` says whether it can be used."""
+    """A database in virtual time.
+
+    ``reachable`` says whether it can be used, and ``answer_s`` how late its answers about leases arrive.
+    """
 
     clock: MovedClock
     database: Database
     reachable: bool = True
+    answer_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     lane_limits: LaneLimits = field(default_factory=lambda: LaneLimits(4, 2, None))
 
@@ -178,7 +184,7 @@ class Site:
 
         plan = LanePlan({name: {} for name in accounts}, make_lane)
         leases = LaneOwnership(
-            LaneStore(self.database),
+            DistantLaneStore(self),
             DaemonIdentity(owner, "host", 1, "1"),
             plan,
             lease_s=LEASE_S,
@@ -188,7 +194,36 @@ class Site:
             log=log,
         )
         running = [asyncio.create_task(run()) for run in (committer.run, due_reader.run, leases.run)]
-        return Daemon(leases, executor, running, output, log, plan, built)
+        return Daemon(leases, executor, committer, gate, running, output, log, plan, built)
+
+
+class DistantLaneStore(LaneStore):
+    """The lanes of a site, whose database is far away: what it has done is known here only later."""
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site.database)
+        self._site = site
+
+    async def take(
+        self,
+        owner: str,
+        most: int,
+        lease_s: float,
+        *,
+        force: bool,
+        accounts: Collection[str],
+        held: Collection[int] = (),
+    ) -> list[LaneRow]:
+        """Take lanes, and learn it late."""
+        taken = await super().take(owner, most, lease_s, force=force, accounts=accounts, held=held)
+        await self._site.clock.sleep(self._site.answer_s)
+        return taken
+
+    async def renew(self, owner: str, lease_s: float, states: Mapping[int, LaneState]) -> set[int]:
+        """Renew leases, and learn it late."""
+        held = await super().renew(owner, lease_s, states)
+        await self._site.clock.sleep(self._site.answer_s)
+        return held
 
 
 def live(url: str, story: Callable[[Site], Awaitable[None]]) -> None:

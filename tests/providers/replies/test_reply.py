@@ -40,6 +40,22 @@ def test_the_beginning_of_a_body_is_not_taken_for_the_whole() -> None:
     assert reading.malformed
 
 
+def test_66_a_number_of_very_many_digits() -> None:
+    """It is not read, and the reason says so: the time to read it would grow with the square of its digits."""
+    reading = Reading(WireReply(200, {}, b'{"rows": ' + b"7" * 5000 + b"}"))
+    assert reading.document() is None
+    assert reading.fault == "its JSON holds a number of 5000 digits"
+
+
+def test_67_more_values_than_are_permitted() -> None:
+    """They are not read, and the reason names the key that permits more."""
+    reading = Reading(WireReply(200, {}, b"[1, 2, 3]"), most_values=3)
+    assert reading.document() == [1, 2, 3]
+    reading = Reading(WireReply(200, {}, b"[1, 2, 3, 4]"), most_values=3)
+    assert reading.document() is None
+    assert "most_values" in (reading.fault or "")
+
+
 def test_null_is_json() -> None:
     """A document that is null is well-formed."""
     reading = Reading(WireReply(200, {}, b" null "))

@@ -23,6 +23,7 @@ from tidewaiter.domain.outcome import (
     Unsent,
 )
 from tidewaiter.providers.errors import UnsendableError
+from tidewaiter.providers.replies.reply_defaults import provider_failure
 
 ENDS = """
 [operations.report.cancel]
@@ -386,3 +387,21 @@ def test_a_job_whose_parameters_fit_no_variant_is_left_alone() -> None:
     with pytest.raises(UnsendableError, match="has no submit for this job"):
         operation.submit(stranger)
     assert operation.poll(job_with(params={"kind": "a"})).url == f"{BASE}/reports/42"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "failure"),
+    [
+        (502, Retry("busy"), "HTTP 502"),
+        (200, Retry("a page of HTML", unreadable=True), "a page of HTML"),
+        (200, Unknown("no name"), "no name"),
+        (200, Retry("not there yet"), None),
+        (200, Pending(), None),
+        (502, Refused("never"), None),
+    ],
+)
+def test_25_what_counts_as_a_failure_of_the_provider(
+    status: int, outcome: Retry | Unknown | Pending | Refused, failure: str | None
+) -> None:
+    """A reply that nobody can read counts as a 5xx does; what a rule of the spec decides does not."""
+    assert provider_failure(status, outcome) == failure

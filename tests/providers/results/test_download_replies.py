@@ -116,6 +116,14 @@ def test_what_does_not_go_on_is_asked_for_from_the_start(head: FileHead) -> None
     assert "Range" not in again.asked.headers
 
 
+@pytest.mark.parametrize("fields", [[], [("Content-Range", "bytes */*")], [("Content-Range", "bytes */101")]])
+def test_40_a_416_that_does_not_say_that_all_is_there(fields: list[tuple[str, str]]) -> None:
+    """The total is not known, so the bytes that are held may be half of the file, or those of another one."""
+    again = decided(REST_OF_UNKNOWN, head_of(416, fields))
+    assert isinstance(again, AskAgain)
+    assert again.asked == ANEW
+
+
 @pytest.mark.parametrize(
     ("asked", "head"),
     [

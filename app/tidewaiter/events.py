@@ -182,8 +182,9 @@ _EVENTS = (
         **_STEP, **_REASON, "still_s": "seconds since the last progress", "polls": "polls so far",
         "due_in_s": "seconds until the next poll",
     }),
-    Event("job.slow", "warning", "A job runs 15 minutes longer than 95 % of its operation's jobs of 30 days took.", {
-        **_STEP, "running_s": "seconds since its submit", "usual_s": "seconds that 95 % did not exceed, rounded up",
+    Event("job.slow", "warning", "A job runs much longer than usual, at least than 95 % of the jobs before it.", {
+        **_STEP, "running_s": "seconds since its submit",
+        "usual_s": "seconds that 95 % did not exceed: of its kind until ready, or of its operation until the end",
     }),
     Event("job.repeated", "warning", "A submit had no clear outcome, and is sent again: it is repeatable.", {
         **_STEP, **_REASON, "unknowns": "submits in a row without a clear outcome",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import budget, download, million, polls, simulated, surface
+from tests.bench import budget, download, many_files, million, polls, schedules, simulated, surface
 from tests.bench.processes import BenchError, Cores
 from tests.bench.report import Finding, as_json, table
 
@@ -20,7 +20,9 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "million": lambda folder, cores, _seconds: million.measure(folder, cores, _say),
     "budget": lambda folder, cores, _seconds: budget.measure(folder, cores, _say),
     "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),
+    "files": lambda folder, cores, _seconds: many_files.measure(folder, cores, _say),
     "surface": lambda folder, cores, seconds: surface.measure(folder, cores, seconds, _say),
+    "schedules": lambda _folder, _cores, _seconds: schedules.measure(_say),
     "simulation": lambda folder, _cores, _seconds: simulated.measure(folder, _say),
 }
 _started_at = time.monotonic()

@@ -3,7 +3,8 @@
 Same raw file server, same disk, in turns. The daemon's clock runs from the request that is answered with the redirect
 to the line that says that the job is finished: by then the file is hashed, synced, renamed, its manifest written, and
 the job committed. curl's clock runs from start to exit, and curl does none of these; beside it stands what it takes to
-do them by hand, a sync and then a SHA-256.
+do them by hand, a sync and then a SHA-256. A third one is a loop over aiohttp that hashes while it writes, then syncs
+and renames: what a program without the daemon's promises would do.
 
 A loopback without a pace is faster than SHA-256, so a second server sends at the pace of a network of 10 Gbit/s.
 """
@@ -19,7 +20,7 @@ from statistics import median
 from typing import TypeAlias
 
 from tests.bench.daemon_under_test import DaemonUnderTest
-from tests.bench.processes import BenchError, Cores, memory_of, started, wait_until
+from tests.bench.processes import BenchError, Cores, memory_of, python, started, wait_until
 from tests.bench.remote import Stub, file_server, stub
 from tests.bench.report import Finding, at_most
 from tests.bench.seeding import seed
@@ -28,6 +29,7 @@ _BLOCK = 2**26
 _BLOCKS = 16
 _ROUNDS = 3
 _RATIO = 1.2
+_LOOP_RATIO = 1.1
 _MEMORY_MB = 120.0
 _PATIENCE_S = 120.0
 _PACE = 1.25e9
@@ -40,11 +42,12 @@ _Say: TypeAlias = Callable[[str], None]
 class _Round:
     """Seconds until curl had the file, until it was also durable and hashed, and until the daemon's job was finished.
 
-    ``highest_mb`` is the daemon's highest resident memory.
+    ``loop_s`` is how long the loop over aiohttp took, and ``highest_mb`` the daemon's highest resident memory.
     """
 
     curl_s: float
     by_hand_s: float
+    loop_s: float
     daemon_s: float
     highest_mb: float
 
@@ -59,6 +62,9 @@ def measure(folder: Path, cores: Cores, say: _Say) -> list[Finding]:
     return [
         at_most(*_beside("1 GiB through a redirect, landed", free, "curl", lambda one: one.curl_s), _RATIO),
         Finding(*_beside("the same", free, "curl, sync, SHA-256", lambda one: one.by_hand_s)),
+        at_most(
+            *_beside("the same", free, "loop over aiohttp, hashed and synced", lambda one: one.loop_s), _LOOP_RATIO
+        ),
         Finding(*_beside("the same at 10 Gbit/s", paced, "curl", lambda one: one.curl_s)),
         at_most("memory of it", f"{highest_mb:.0f} MB", f"{_MEMORY_MB:g} MB", highest_mb / _MEMORY_MB, 1),
     ]
@@ -85,9 +91,11 @@ def _rounds(folder: Path, cores: Cores, block: Path, pace: float | None, say: _S
         _curl(url, folder, digest, cores)  # nobody has to be the first
         for number in range(_ROUNDS):
             curl_s, by_hand_s = _curl(url, folder, digest, cores)
+            loop_s = _loop(url, folder, digest, cores)
             daemon_s, highest_mb = _land(folder / f"download-{number}", remote, digest, cores)
-            say(f"  curl {curl_s:.2f} s, with sync and SHA-256 {by_hand_s:.2f} s, daemon {daemon_s:.2f} s")
-            rounds.append(_Round(curl_s, by_hand_s, daemon_s, highest_mb))
+            say(f"  curl {curl_s:.2f} s, with sync and SHA-256 {by_hand_s:.2f} s, loop {loop_s:.2f} s")
+            say(f"  daemon {daemon_s:.2f} s")
+            rounds.append(_Round(curl_s, by_hand_s, loop_s, daemon_s, highest_mb))
     return rounds
 
 
@@ -119,6 +127,21 @@ def _curl(url: str, folder: Path, digest: str, cores: Cores) -> tuple[float, flo
     by_hand_s = time.monotonic() - started_at
     target.unlink()
     return curl_s, by_hand_s
+
+
+def _loop(url: str, folder: Path, digest: str, cores: Cores) -> float:
+    """Seconds that the loop over aiohttp needs, from its start to its exit."""
+    target, output = folder / "loop.out", folder / "loop.log"
+    output.unlink(missing_ok=True)
+    os.sync()
+    started_at = time.monotonic()
+    with started(python("tests.bench.bare_download", url, str(target)), cores=cores.every, output=output) as loop:
+        code = loop.wait()
+    loop_s = time.monotonic() - started_at
+    if code != 0 or output.read_text().strip() != digest:
+        raise BenchError(f"The loop ended with code {code}: {output.read_text()}")
+    target.unlink()
+    return loop_s
 
 
 def _land(folder: Path, remote: Stub, digest: str, cores: Cores) -> tuple[float, float]:

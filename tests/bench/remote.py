@@ -71,6 +71,13 @@ def file_server(
         yield f"http://127.0.0.1:{port}/export.json"
 
 
+@contextmanager
+def list_server(folder: Path, cores: Collection[int], files: int, size: int) -> Iterator[str]:
+    """Serve remote jobs of so many files of this size while the block lasts; gives the origin."""
+    with _served("tests.bench.list_server", [str(files), str(size)], folder, cores) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """When requests came to a server with a limit, in monotonic seconds, refused ones included; and the time there."""

@@ -11,6 +11,7 @@ from tests.cli.command_shell import CommandShell
 from tests.cli.commands import submit
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.database import migrate
+from tidewaiter.domain.duration_sketch import NO_DURATIONS
 from tidewaiter.web.api.body_schemas import EntryShape, JobShape
 from tidewaiter.web.api.paging import next_address
 
@@ -83,13 +84,31 @@ def test_showing(shell: CommandShell) -> None:
     number = submit(shell, "--key", "nightly")
     shown = shell.json("jobs", "show", str(number))
     assert [entry["state"] for entry in shown["history"]] == ["queued"]
-    assert set(shown) == {*JobShape.model_fields, "history", "artifacts"}
+    assert set(shown) == {*JobShape.model_fields, "expected", "history", "artifacts"}
     assert set(shown["history"][0]) == set(EntryShape.model_fields)
     assert shown["artifacts"] == []
     text = shell("jobs", "show", str(number)).stdout
     assert "export_type=OPENS period=LAST_DAY" in text
     assert "nightly" in text
     assert "remote job" not in text
+
+
+def test_what_is_expected(shell: CommandShell) -> None:
+    """A job that is polled says when it is expected to be ready; a queued one does not."""
+    number = submit(shell)
+    assert "expected" not in shell("jobs", "show", str(number)).stdout
+    sketch = NO_DURATIONS
+    for took_s in (230.0, 240.0, 250.0, 260.0):
+        sketch = sketch.with_one(took_s - 5.0, took_s)
+    with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE jobs SET state = 'polling', handle = 'r', submitted_at = unixepoch() - 60")
+        database.execute("INSERT INTO durations SELECT lane, operation, '', ?, 1 FROM jobs", (sketch.to_text(),))
+    database.close()
+    expected = shell.json("jobs", "show", str(number))["expected"]
+    assert expected["usual_s"] == pytest.approx(242.0, rel=0.05)
+    assert expected["late"] is False
+    text = shell("jobs", "show", str(number)).stdout
+    assert re.search(r"(?m)^expected\s+usually ready after 4 min \d+ s; expected at \d\d:\d\d:\d\d ± \d+ s$", text)
 
 
 @pytest.mark.parametrize(("state", "is_shown"), [("parked", True), ("reconciling", True), ("polling", False)])

@@ -37,20 +37,21 @@ def test_a_locked_table(shell: CommandShell, postgres_url: str) -> None:
 
 def test_a_table_that_somebody_writes(postgres_url: str) -> None:
     """A migration that waits for a writer is given up as a whole: the revision is the old one, no column was added."""
-    assert known_revisions()[-2:] == ("0011", "0012")
-    columns = ("poll_at",)
+    assert known_revisions()[-2:] == ("0014", "0015")
+    columns = ("polled_at",)
     run(
         postgres_url,
         f"ALTER TABLE jobs {', '.join(f'DROP COLUMN {name}' for name in columns)}",
-        "UPDATE alembic_version SET version_num = '0011'",
+        "DROP TABLE durations",
+        "UPDATE alembic_version SET version_num = '0014'",
     )
     with (
         held(postgres_url, "LOCK TABLE jobs IN ROW EXCLUSIVE MODE") as pid,
         pytest.raises(StoreUnavailableError, match=rf"process {pid} \(application nightly"),
     ):
         migrate.upgrade(postgres_url, lock_timeout_s=0.4)
-    assert migrate.current(postgres_url) == "0011"
-    assert "column poll_at of jobs is missing" in migrate.check(postgres_url)
+    assert migrate.current(postgres_url) == "0014"
+    assert "column polled_at of jobs is missing" in migrate.check(postgres_url)
     migrate.upgrade(postgres_url, lock_timeout_s=0.4)
     assert migrate.check(postgres_url) == []
 

@@ -121,6 +121,33 @@ async def test_retention_and_listing_use_indexes(stores: Stores) -> None:
     assert "jobs_pkey" in (plan := await plan_of(stores, lambda: stores.jobs.find(limit=50))) or "SCAN jobs" in plan
 
 
+async def test_the_jobs_of_an_account_or_of_states_are_read_from_an_index(stores: Stores) -> None:
+    """A page from each state; the table is not looked through, even for an account that has none."""
+    await fill(stores)
+    for work in (
+        lambda: stores.jobs.find(account="acme"),
+        lambda: stores.jobs.find(account="nobody", limit=1),
+        lambda: stores.jobs.find(states=(State.FETCHING, State.QUEUED)),
+    ):
+        plan = await plan_of(stores, work)
+        assert "jobs_listed" in plan or "jobs_state" in plan
+        assert "Seq Scan" not in plan, plan
+        assert "SCAN jobs" not in plan, plan
+    assert len(await stores.jobs.find(account="acme", states=(State.POLLING,), limit=3)) == 3
+    assert await stores.jobs.find(account="acme", states=(State.FETCHING,)) == []
+
+
+async def test_remote_jobs_have_an_index_of_their_own(stores: Stores) -> None:
+    """The jobs of a lane that have ended, or have not been submitted, cost nothing."""
+    await fill(stores)
+    async with stores.database.writing() as connection:
+        await connection.execute(text("UPDATE jobs SET state = 'succeeded' WHERE id % 1000 <> 0"))
+        await connection.execute(text("ANALYZE"))
+    plan = await plan_of(stores, lambda: stores.jobs.remote(stores.lane.id))
+    assert "jobs_remote" in plan
+    assert len(await stores.jobs.remote(stores.lane.id)) == WAITING // 1000
+
+
 async def test_a_batch_of_others_is_looked_up(stores: Stores) -> None:
     """A limited caller adds a job to a batch of its own: the jobs that are there already cost nothing."""
     await fill(stores)

@@ -38,6 +38,7 @@ SAMPLES: dict[type[o.Outcome], o.Outcome] = {
         o.Unsent("r"), o.Unknown("r"),
         o.Adopted("h"),
         o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),
+        o.FilesLanded(),
         o.Stored((ARTIFACT,)), o.LinksExpired("r"), o.LinksLost("r"), o.PartLanded(), o.Gone("r"),
         o.FailedForNow("r"),
         o.Unmapped("?"), o.Cleaned(), o.Cancelled(), o.LeftAlone(),

@@ -2,9 +2,11 @@
 
 import json
 
+import pytest
+
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.job_context import JobContext
-from tidewaiter.domain.manifest import Artifact, folder_of, render_manifest
+from tidewaiter.domain.manifest import Artifact, folder_of, manifest_pieces, render_manifest
 
 
 def test_folder_tells_account_operation_day_and_job() -> None:
@@ -36,3 +38,18 @@ def test_manifest_lists_artifacts_in_order() -> None:
     assert document["submitted_at"] == "1970-01-01T00:16:41.000Z"
     assert document["ready_at"] == document["finished_at"] == "1970-01-01T00:33:20.000Z"
     assert b"canary" not in text
+
+
+@pytest.mark.parametrize("count", [0, 1, 500, 501, 1_201])
+def test_pieces_make_the_document_that_is_rendered_at_once(count: int) -> None:
+    """Byte by byte; a text that looks like an empty list is no place for the artifacts. No piece has all of them."""
+    params = {"artifacts": [], "text": '\n  "artifacts": []'}
+    job = JOB.but(account='\n  "artifacts": []')
+    files = [Artifact(n, f"{n}\n.json", "x", f"k/{n}", n, "ab", "text/csv", 1.0) for n in range(count)]
+    given = {"params": params, "labels": {}, "status": None, "artifacts": files, "finished_at": 2_000.0}
+    pieces = list(manifest_pieces(job, **given))  # type: ignore[arg-type]  # the names of its parameters
+    document = json.loads(b"".join(pieces))
+    assert b"".join(pieces) == (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
+    assert [one["name"] for one in document["artifacts"]] == [one.name for one in files]
+    assert (document["params"], document["account"]) == (params, job.account)
+    assert max(piece.count(b'"sha256"') for piece in pieces) <= 500

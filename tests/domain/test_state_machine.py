@@ -31,8 +31,8 @@ CONTRACT = {
     "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued FailedForNow>queued Unmapped>polling "
     "Retry>polling StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed "
     "Crashed>polling DeadlinePassed>expired CancelAsked>cancelled",
-    "fetching": "FetchStarted>fetching Stored>succeeded LinksExpired>polling LinksLost>polling Retry>fetching "
-    "FailedForNow>queued NotYet>fetching PartLanded>polling StorageFull>fetching Throttled>fetching "
+    "fetching": "FetchStarted>fetching FilesLanded>fetching Stored>succeeded LinksExpired>polling LinksLost>polling "
+    "Retry>fetching FailedForNow>queued NotYet>fetching PartLanded>polling StorageFull>fetching Throttled>fetching "
     "Unauthorized>fetching Interrupted>fetching Refused>failed Crashed>fetching DeadlinePassed>expired "
     "CancelAsked>cancelled",
     "cleaning": "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "

@@ -35,3 +35,16 @@ def test_single_numbers() -> None:
     assert policy(first_delay_s=1).called_first_delay_s == 1
     assert policy(cap_s=60).called_poll == Backoff(700, 3, 60)
     assert policy(factor=1).called_poll == Backoff(700, 1, 5000)
+
+
+def test_learning() -> None:
+    """The spec turns it on or off, and the operator has the last word."""
+    off = CALLED.replace("interval_s = 10\n", "interval_s = 10\nlearn = false\n")
+    assert policy().learn
+    assert not policy(learn=False).learn
+    spec = provider_of(off)
+    learns = [
+        spec.bind("shop", {}, schedule=ScheduleOverride(learn=value)).operations["report"].policy.learn
+        for value in (None, True)
+    ]
+    assert learns == [False, True]

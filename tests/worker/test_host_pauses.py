@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.stored_jobs import StandingClock
 from tidewaiter.transport.wire import HostClosedError
-from tidewaiter.worker.job_download import FileHosts
+from tidewaiter.worker.file_hosts import FileHosts
 
 HOST, OTHER = "https://files.example.com:443", "https://other.example.com:443"
 

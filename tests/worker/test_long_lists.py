@@ -13,7 +13,7 @@ from tests.support.scripted_provider import answering, open_provider, serving
 from tests.worker.file_lists import LISTED, lists, reason_to_wait
 from tidewaiter.domain.file_identity import identities
 from tidewaiter.domain.file_names import free_places
-from tidewaiter.worker.job_download import FileHosts
+from tidewaiter.worker.file_hosts import FileHosts
 
 _TURN = asyncio.BaseEventLoop._run_once  # type: ignore[attr-defined]
 

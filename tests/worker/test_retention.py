@@ -47,7 +47,7 @@ async def _inline(work: Callable[[], T]) -> T:
 async def test_notifications_are_kept_for_a_while(
     sqlite_url: str, tmp_path: Path, keep_days: float, left: set[str]
 ) -> None:
-    """A delivered one for a week, a dead one as long as a job; what waits stays, however old it is. Old trends go."""
+    """A delivered one for a week, a dead one as long as a job; what waits stays. Old trends and durations go."""
     database = Database.open(sqlite_url, StandingClock())
     rows: dict[str, tuple[str, float | None]] = {
         "a": ("delivered", NOW - 8 * DAY),
@@ -58,6 +58,7 @@ async def test_notifications_are_kept_for_a_while(
     }
     async with database.writing() as connection:
         await connection.execute(text("INSERT INTO trends VALUES (86400, 0, 1, 'statistics', 'landed', 1)"))
+        await connection.execute(text("INSERT INTO durations VALUES (1, 'statistics', '', '{}', 1)"))
         for name, (status, ended_at) in rows.items():
             due_at = 1.0 if ended_at is None else None
             values = {"name": name, "status": status, "due_at": due_at, "ended_at": ended_at}
@@ -72,5 +73,6 @@ async def test_notifications_are_kept_for_a_while(
     assert {one.message_id for one in await NotificationStore(database).find()} == left
     async with database.reading() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM trends"))).scalar() == 0
+        assert (await connection.execute(text("SELECT count(*) FROM durations"))).scalar() == 0
     log.close()
     await database.close()

@@ -5,7 +5,9 @@ import asyncio
 from sqlalchemy import text
 
 from tests.worker.virtual_lanes import Site, live
+from tidewaiter.database.tables import durations
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.duration_sketch import NO_DURATIONS
 from tidewaiter.domain.job import State
 from tidewaiter.domain.trends import TrendStep
 from tidewaiter.services.job_pace import JobPace
@@ -77,6 +79,33 @@ def test_a_job_is_not_slow_at_once(sqlite_url: str) -> None:
         site.reachable = True
         await site.clock.sleep(5 * MINUTE)
         assert len(daemon.events("job.slow")) == 1
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_slow_against_its_own_history(sqlite_url: str) -> None:
+    """A job that is polled is slow at twice what 95 % of the jobs of its kind took, whatever others took in all."""
+
+    async def story(site: Site) -> None:
+        job, sketch = await site.add(), NO_DURATIONS
+        for _ in range(30):
+            sketch = sketch.with_one(100.0, 110.0)
+        row = {"lane": job.lane, "operation": "report", "kind": "", "sketch": sketch.to_text(), "updated_at": 1.0}
+        async with site.database.writing() as connection:
+            fill = {"at": TrendStep.DAY.begin(site.clock.now()), "lane": job.lane, "runs": 30}
+            await connection.execute(text(FILL.replace("duration:14", "duration:30")), fill)  # nine hours
+            await connection.execute(durations.insert().values(row))
+        daemon = site.daemon()
+        daemon.executor.step = _never_ready
+        watch = SlowJobWatch(JobPace(site.database, site.clock), daemon.leases.lanes, site.clock, daemon.log)
+        daemon.running.append(asyncio.create_task(watch.run()))
+        await site.clock.sleep(3 * MINUTE)
+        assert daemon.events("job.slow") == []
+        await site.clock.sleep(2 * MINUTE)
+        (line,) = daemon.events("job.slow")
+        assert 100.0 < float(str(line["usual_s"])) < 120.0
+        assert 200.0 < float(str(line["running_s"])) < 300.0
         await daemon.die()
 
     live(sqlite_url, story)

@@ -10,6 +10,7 @@ from tidewaiter.domain.formatting import ago, counted, printable
 from tidewaiter.domain.job import TERMINAL, Job, State
 
 if TYPE_CHECKING:
+    from tidewaiter.domain.expectation import Expectation
     from tidewaiter.services import JobService
     from tidewaiter.services.wait_reasons import WaitReason
 
@@ -69,6 +70,13 @@ async def wait_for(service: "JobService", job: Job, now: float) -> "WaitReason |
     from tidewaiter.services.wait_reasons import wait_reason  # noqa: PLC0415  # help and completion do without
 
     return wait_reason(job, None if job.state in TERMINAL else await service.lane_report(job), now)
+
+
+async def expected_for(service: "JobService", job: Job, now: float) -> "Expectation | None":
+    """When the job's remote job is expected to be ready, if that is known."""
+    from tidewaiter.services.expectations import expected_ready  # noqa: PLC0415  # help and completion do without
+
+    return await expected_ready(service.jobs.database, service.accounts, job, now)
 
 
 def wait_text(wait: "WaitReason", now: float) -> str:

@@ -21,7 +21,7 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.job_counts import show_counts
-from tidewaiter.cli.job_progress import job_line, wait_for, wait_text
+from tidewaiter.cli.job_progress import expected_for, job_line, wait_for, wait_text
 from tidewaiter.cli.job_selection import JobSelection, check_account, find_jobs, selects_jobs
 from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import (
@@ -44,6 +44,7 @@ from tidewaiter.domain.job_json import JobView, entry_json, job_json, jobs_json
 from tidewaiter.domain.manifest import Artifact
 
 if TYPE_CHECKING:
+    from tidewaiter.domain.expectation import Expectation
     from tidewaiter.services.many_jobs import ManyResult
 
 
@@ -164,20 +165,23 @@ def show(invocation: Invocation, /, *, job: int, as_json: bool) -> None:
 
     The exit code is 1 if there is no such job.
     """
+    now = SystemClock().now()
 
-    async def look() -> tuple[Job, list[HistoryEntry], list[Artifact], str, str]:
-        now = SystemClock().now()
+    async def look() -> "tuple[Job, list[HistoryEntry], list[Artifact], str, str, Expectation | None]":
         async with open_job_service(invocation) as (service, config):
             found, history, artifacts = await service.show(job)
             wait = await wait_for(service, found, now)
-            return found, history, artifacts, config.storage.place, "" if wait is None else wait_text(wait, now)
+            waits = "" if wait is None else wait_text(wait, now)
+            expected = await expected_for(service, found, now)
+            return found, history, artifacts, config.storage.place, waits, expected
 
-    found, history, artifacts, place, wait = asyncio.run(look())
+    found, history, artifacts, place, waits, expected = asyncio.run(look())
     if as_json:
         files = files_json(found.id, artifacts, place)
-        show_json({**job_json(found), "history": [entry_json(one) for one in history], "artifacts": files})
+        more = {"history": [entry_json(one) for one in history], "artifacts": files}
+        show_json({**job_json(found), "expected": expected.as_json() if expected else None, **more})
     else:
-        _show(found, history, artifacts, place, wait)
+        _show(found, history, artifacts, place, waits=waits, expected=expected.sentence(now) if expected else "")
 
 
 @jobs.command(epilog=example("tidewaiter jobs cancel 12 13", "tidewaiter jobs cancel --account shop --state queued"))
@@ -310,7 +314,9 @@ def _counts(job: Job) -> str:
     return ", ".join(counted(number, word) for word, number in counts)
 
 
-def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifact], place: str, wait: str) -> None:
+def _show(
+    job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifact], place: str, *, waits: str, expected: str
+) -> None:
     facts = table("job", str(job.id))
     until = job.finished_at or SystemClock().now()
     for name, value in (
@@ -328,7 +334,8 @@ def _show(job: Job, history: Sequence[HistoryEntry], artifacts: Sequence[Artifac
         ("kept", printable(parameters(job.shown_kept))),
         ("remote status", remote_text(job)),
         ("details", printable(job.reason or "")),
-        ("waits", wait),
+        ("waits", waits),
+        ("expected", expected),
         ("created", moment(job.created_at)),
         ("took" if job.finished_at else "since", duration(until - job.created_at)),
         ("next poll", moment(job.due_at) or ""),

@@ -154,7 +154,12 @@ class AsyncClient(GroupCalls):
 
     async def files(self, number: int) -> list[ArtifactShape]:
         """The files that a job has landed."""
-        return (await self._api.ask(ArtifactsShape, "GET", f"/v1/jobs/{number}/artifacts")).artifacts
+        page = await self._api.ask(ArtifactsShape, "GET", f"/v1/jobs/{number}/artifacts")
+        found = list(page.artifacts)
+        while page.next is not None:
+            page = await self._api.ask(ArtifactsShape, "GET", page.next)
+            found += page.artifacts
+        return found
 
     async def stream(self, file: ArtifactShape) -> AsyncGenerator[bytes, None]:
         """The content of a file, piece by piece. A broken connection is resumed where it broke.

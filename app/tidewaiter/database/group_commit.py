@@ -46,6 +46,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from tidewaiter.database.batch_counts import BatchCounts
+from tidewaiter.database.duration_store import DurationWriter
+from tidewaiter.database.link_store import LinkWriter
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sealing import Seal
@@ -90,6 +92,7 @@ _PLAIN: Final = (
     "kept",
     "agains",
     "poll_at",
+    "polled_at",
 )
 # Other writers may change these while a step is under way; deadlines move when an account is resumed.
 _SHARED: Final = ("due_at", "cancel_requested", "hinted", "deadline_at")
@@ -154,7 +157,9 @@ class GroupCommit:
         self._outbox = outbox
         self.batches = BatchCounts(dialect, outbox)
         self.seal = seal
+        self._links = LinkWriter(seal)
         self._trends = TrendWriter(dialect)
+        self._durations = DurationWriter(dialect)
         self._update_staying, self._update_moving, self._decide = _updates(dialect)
         self._find_written = _find_by_stamp(dialect)
         self._insert_history = _history_insert(dialect)
@@ -191,6 +196,7 @@ class GroupCommit:
         result = await connection.execute(self._decide, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
+            await self._links.write(connection, [decision])
             await self.write_history(connection, [(*_entry(decision.entry), None)])
             await self._outbox.write(connection, [decision])
             await self._trends.write(connection, [decision])
@@ -220,6 +226,7 @@ class GroupCommit:
         entries = [(*_entry(one.update.entry), one.stamp) for one in accepted if one.update.entry is not None]
         if entries:
             await self.write_history(connection, entries)
+        await self._links.write(connection, [one.update for one in accepted])
         stored = [
             (one.update.job.id, _last_of(one.update)) for one in accepted if isinstance(one.update.outcome, Stored)
         ]
@@ -234,6 +241,7 @@ class GroupCommit:
             told = [one.update for one in accepted if one.update.entry is not None]
             await self._outbox.write(connection, told)
             await self._trends.write(connection, told)
+            await self._durations.write(connection, told)
 
     async def encoded(self, group: Sequence[FencedUpdate]) -> str:
         """The rows of a group as text; in a thread if many links would block the event loop."""
@@ -248,7 +256,7 @@ class GroupCommit:
         """A row of ``_UPDATE``."""
         job = change.job
         fence = (job.id, change.expected, stamp, epoch)
-        return (*fence, track_of(job.state).value, self.seal.stored(job.links), *_written(job), change.saw_wake_up)
+        return (*fence, track_of(job.state).value, self._links.column(job), *_written(job), change.saw_wake_up)
 
     async def _written_before(self, connection: AsyncConnection, group: Sequence[FencedUpdate]) -> frozenset[int]:
         if not group:

@@ -22,11 +22,11 @@ from sqlalchemy import (
     literal,
     select,
     union,
-    union_all,
 )
 
 from tidewaiter.database.failure_store import unhandled_only
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.newest import newest_ids
 from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
 from tidewaiter.database.sql_functions import HandleKey
 from tidewaiter.database.tables import UNHANDLED, job_terms, jobs, lanes
@@ -137,7 +137,7 @@ class JobList:
         elif conditions.account is None and self._scope.accounts is not None:
             found = await self._newest_of(sorted(self._scope.accounts), conditions, matching, limit)
         elif conditions.account is not None or conditions.states:
-            found = _by_state(conditions, matching, limit)
+            found = newest_ids(conditions.states or State, matching, limit)
         else:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         return await self._jobs(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(found)), limit))
@@ -180,7 +180,7 @@ class JobList:
             ids = await self._newest_of([name for name in having if name in self._scope], others, matching, _FEW + 1)
             return ids if having and len(ids) <= _FEW else None
         else:
-            found = _by_state(others, matching, _FEW + 1)
+            found = newest_ids(others.states or State, matching, _FEW + 1)
         async with self._database.reading() as connection:
             ids = list((await connection.execute(found)).scalars())
         return ids if len(ids) <= _FEW else None
@@ -191,7 +191,7 @@ class JobList:
         """The ids of the newest jobs of these accounts; the caller then reads only the jobs of the page."""
         newest: list[int] = []
         for name in accounts:
-            page = _by_state(conditions, [*matching, jobs.c.account == name], limit)
+            page = newest_ids(conditions.states or State, [*matching, jobs.c.account == name], limit)
             async with self._database.reading() as connection:
                 newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
         return newest
@@ -282,15 +282,6 @@ def _page(statement: Select[Any], limit: int) -> Select[Any]:
 
 def _ids(*conditions: ColumnElement[bool]) -> Select[Any]:
     return select(jobs.c.id).where(*conditions)
-
-
-def _by_state(conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int) -> Any:
-    """A page of ids from each state: with several states in one condition, the database would sort all rows."""
-    pages = [
-        _page(_ids(jobs.c.state == state.value, *matching), limit).subquery()
-        for state in sorted(conditions.states or State)
-    ]
-    return union_all(*(select(page.c.id) for page in pages))
 
 
 def _searched(

@@ -22,10 +22,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from tidewaiter.database.artifact_store import ArtifactStore
 from tidewaiter.database.engine import Database, HandleTakenError
 from tidewaiter.database.errors import unwritable
 from tidewaiter.database.group_commit import FencedUpdate, GroupCommit, GroupResult
 from tidewaiter.database.job_insert import Check, Guard, JobInsert, unchecked
+from tidewaiter.database.link_store import LinkStore
+from tidewaiter.database.newest import newest_ids
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import (
     ARTIFACT_COLUMNS,
@@ -38,19 +41,9 @@ from tidewaiter.database.row_codec import (
 )
 from tidewaiter.database.sealing import Seal
 from tidewaiter.database.sql_functions import HandleKey
-from tidewaiter.database.tables import HANDLE_INDEX, UNHANDLED, artifacts, history, jobs, lanes
+from tidewaiter.database.tables import HANDLE_INDEX, UNHANDLED, WITH_REMOTE_JOB, artifacts, history, jobs, lanes
 from tidewaiter.domain.batch import EndedBatch
-from tidewaiter.domain.job import (
-    CANCELLED_AT_ONCE,
-    LIVE,
-    REMOTE,
-    HistoryEntry,
-    Job,
-    NewJob,
-    SameRemoteJob,
-    State,
-    Track,
-)
+from tidewaiter.domain.job import CANCELLED_AT_ONCE, LIVE, HistoryEntry, Job, NewJob, SameRemoteJob, State, Track
 from tidewaiter.domain.manifest import Artifact, StoredResult
 from tidewaiter.domain.notification import Subscription
 from tidewaiter.domain.state_machine import JobUpdate
@@ -72,6 +65,8 @@ class JobStore:
     ) -> None:
         self.database = database
         self.seal = seal or Seal()
+        self.links = LinkStore(database, self.seal)
+        self.files = ArtifactStore(database)
         self._outbox = Outbox(database.dialect, subscriptions)
         self.group = GroupCommit(database.dialect, self._outbox, self.seal)
         self._insert = JobInsert(database.dialect, self.group)
@@ -135,14 +130,14 @@ class JobStore:
         limit: int = 50,
     ) -> list[Job]:
         """Jobs that match all given conditions, newest first; ``before_id`` is the last id of the previous page."""
-        equal = [(jobs.c.account, account), (jobs.c.operation, operation)]
-        matching = [column == value for column, value in equal if value is not None]
+        given = ((jobs.c.account, account), (jobs.c.operation, operation))
+        matching = [column == value for column, value in given if value is not None]
         if unhandled:
             matching.append(UNHANDLED)
-        if states:
-            matching.append(jobs.c.state.in_([state.value for state in states]))
         if before_id is not None:
             matching.append(jobs.c.id < before_id)
+        if states or (account is not None and not unhandled):  # the indexes have states in order, and no accounts
+            matching = [jobs.c.id.in_(newest_ids(states or State, matching, limit))]
         statement = select(*JOB_COLUMNS).where(*matching).order_by(jobs.c.id.desc()).limit(limit)
         return await jobs_of(await self._rows(statement))
 
@@ -342,10 +337,7 @@ _DUE: Final = (
 _DUE_BUT_SUBMITS: Final = _DUE.where(
     or_(jobs.c.state != State.QUEUED.value, jobs.c.deadline_at <= _NOW, jobs.c.cancel_requested)
 )
-_REMOTE: Final = select(jobs.c.id).where(
-    jobs.c.lane == bindparam("lane", type_=BigInteger()),
-    or_(jobs.c.state.in_(sorted(state.value for state in REMOTE)), jobs.c.poll_at.is_not(None)),
-)
+_REMOTE: Final = select(jobs.c.id).where(jobs.c.lane == bindparam("lane", type_=BigInteger()), WITH_REMOTE_JOB)
 _NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
 _NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
 # Copies of a shared result have no ``ready_at``: they are as old as their original.

@@ -15,6 +15,8 @@ from tidewaiter.domain.secret_params import NO_TEXT, SecretParams
 
 _ENVELOPE: Final = "sealed:1:"
 _KEY_BYTES: Final = 32
+PAGED: Final = "paged:"
+"""What the stored text begins with, if the links themselves are in pages."""
 
 
 def new_key() -> str:

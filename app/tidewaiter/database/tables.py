@@ -24,6 +24,7 @@ from sqlalchemy import (
     false,
     literal_column,
     not_,
+    or_,
     text,
     true,
 )
@@ -131,6 +132,7 @@ jobs = Table(
     Column("kept", Text, nullable=False, server_default=text("'{}'")),
     _count("agains"),
     Column("poll_at", Double),
+    Column("polled_at", Double),
     # The values of secret parameters, encrypted if there is a key.
     Column("secrets", Text, nullable=False, server_default=text("'{}'")),
     # Parts of the context in columns of their own, for the indexes.
@@ -185,6 +187,15 @@ UNHANDLED: Final = and_(
 Index("jobs_unhandled", jobs.c.id, **_partial(UNHANDLED))
 Index("jobs_unhandled_account", jobs.c.account, jobs.c.id, **_partial(UNHANDLED))
 
+# The jobs of a lane whose remote job is, or may be, under way; the states of ``domain.job.REMOTE``.
+WITH_REMOTE_JOB: Final = or_(
+    literal_column("state", Text()).in_(
+        [literal_column(f"'{state}'") for state in ("cancelling", "polling", "reconciling", "starting", "submitting")]
+    ),
+    literal_column("poll_at", Double()).is_not(None),
+)
+Index("jobs_remote", jobs.c.lane, jobs.c.id, **_partial(WITH_REMOTE_JOB))
+
 Index("jobs_schedule", jobs.c.schedule, jobs.c.id, **_partial(jobs.c.schedule.is_not(None)))
 Index("jobs_batch", jobs.c.batch, jobs.c.account, jobs.c.state, jobs.c.id, **_partial(jobs.c.batch.is_not(None)))
 
@@ -228,6 +239,16 @@ artifacts = Table(
     Column("count", BigInteger),
     Column("identity", Text),
     sqlite_with_rowid=False,
+)
+
+# The links of long lists, see :mod:`tidewaiter.database.link_store`: pages that the job wrote with this version.
+links = Table(
+    "links",
+    metadata,
+    Column("job_id", _ROW_ID, ForeignKey("jobs.id", name="links_job", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("page", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )
 
 accounts = Table(
@@ -359,6 +380,18 @@ trends = Table(
     Column("operation", Text, primary_key=True),
     Column("measure", Text, primary_key=True),
     Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# How long remote jobs took: a sketch for each operation of a lane, and for each kind of its jobs.
+durations = Table(
+    "durations",
+    metadata,
+    Column("lane", _ROW_ID, primary_key=True, autoincrement=False),
+    Column("operation", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("sketch", Text, nullable=False),
+    Column("updated_at", Double, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -62,7 +62,8 @@ class OperationPolicy:
     such submits. ``retry_after_floor_s`` and ``retry_after_cap_s`` clamp a server's Retry-After.
     ``called_first_delay_s`` and ``called_poll`` are the slower schedule of a job whose submit sent a callback URL.
     ``stages`` are the requests that make and start a remote job. ``links_add_up``: a reply lists only new files, so the
-    links of earlier replies are kept while the remote job is polled.
+    links of earlier replies are kept while the remote job is polled. ``learn``: polls follow what earlier jobs took;
+    jobs whose parameters ``learn_by`` are the same are alike.
     """
 
     first_delay_s: float = 5.0
@@ -91,6 +92,8 @@ class OperationPolicy:
     most_crashes: int = 5
     most_unknown: int = 5
     stages: Stages = ONLY_SUBMIT
+    learn: bool = True
+    learn_by: tuple[str, ...] = ()
 
     def clamp(self, retry_after_s: float) -> float:
         """A server's Retry-After within floor and cap, in seconds."""

@@ -11,7 +11,8 @@ from typing import Any, Self
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.failure_cause import cause_of
-from tidewaiter.domain.job import FAILURES, Job, State
+from tidewaiter.domain.job import FAILURES, Job, State, fraction_of
+from tidewaiter.domain.learned_schedule import LearnedSchedule, Progress
 
 _LONGEST_REASON = 500
 _ON_REQUEST = "cancelled on request"
@@ -23,7 +24,7 @@ _AGAIN_SPREAD = 0.1
 class RuleContext:
     """The job before the step, the numbers of its operation, the time, and the source of jitter.
 
-    ``version`` is the version of the job after the step.
+    ``version`` is the version of the job after the step. ``learned`` is what earlier jobs say about its polls.
     """
 
     job: Job
@@ -31,6 +32,7 @@ class RuleContext:
     now: float
     rand: Random
     version: int
+    learned: LearnedSchedule | None = None
 
     @property
     def waiting_state(self) -> State:
@@ -61,18 +63,39 @@ class RuleContext:
         return clamped if exact else max(delay_s, clamped)
 
     def first_poll_in(self, job: Job) -> float:
-        """Seconds from the submit to the first poll."""
+        """Seconds from now to the first poll."""
         share = 1.0 - self.policy.poll.jitter * self.rand.random()
         first_s = self.policy.first_delay_s * share
+        if self.learned is not None and is_timed(job):
+            planned_s = self.learned.first_in(self.policy, self._elapsed_s(job), self.rand)
+            first_s = first_s if planned_s is None else planned_s
         return self._slower_with_callback(job, first_s, self.policy.called_first_delay_s * share)
 
-    def next_poll_in(self, job: Job) -> float:
-        """Seconds until the next poll of a remote job that is not ready."""
+    def next_poll_in(self, job: Job, progress: str | None = None) -> float:
+        """Seconds until the next poll of a remote job that is not ready, and reports this progress."""
         polls = job.polls - job.polls_at_submit
         next_s = self.policy.poll.delay(polls, self.rand)
+        if self.learned is not None and is_timed(job):
+            elapsed_s, seen = self._elapsed_s(job), self._progress(job, progress)
+            next_s = self.learned.next_in(
+                self.policy, elapsed_s, polls + 1, configured_s=next_s, progress=seen, rand=self.rand
+            )
         if job.callback_hash is None:
             return next_s
         return self._slower_with_callback(job, next_s, self.policy.called_poll.delay(polls, self.rand))
+
+    def _elapsed_s(self, job: Job) -> float:
+        return max(0.0, self.now - (job.submitted_at or self.now))
+
+    def _progress(self, job: Job, progress: str | None) -> Progress | None:
+        """The progress as a number, beside that of the poll before."""
+        done = fraction_of(progress)
+        if done is None:
+            return None
+        before_at_s = None
+        if job.submitted_at is not None and job.polled_at is not None and job.polled_at >= job.submitted_at:
+            before_at_s = job.polled_at - job.submitted_at
+        return Progress(self._elapsed_s(job), done, before_at_s, fraction_of(job.progress))
 
     def is_stalled(self, job: Job) -> bool:
         """Whether the provider has reported nothing new about the remote job for half of the permitted time."""
@@ -89,6 +112,11 @@ class RuleContext:
         if job.callback_hash is None:
             return delay_s
         return max(delay_s, min(called_s, (job.deadline_at - self.now) / 2))
+
+
+def is_timed(job: Job) -> bool:
+    """Whether the time since the submit says how long the remote job takes: it was made by it, and is not ready."""
+    return job.submitted_at is not None and job.ready_at is None and not job.shared
 
 
 def cut(reason: str) -> str:

@@ -91,6 +91,11 @@ def fetch_started(context: RuleContext, _outcome: o.FetchStarted) -> Job:
     return context.becomes(fetches=context.job.fetches + 1, due_at=context.now)
 
 
+def files_landed(context: RuleContext, _outcome: o.FilesLanded) -> Job:
+    """Nothing of the job changes: its files are recorded, so that a daemon that is killed need not land them again."""
+    return context.becomes()
+
+
 def stored(context: RuleContext, _outcome: o.Stored) -> Job:
     """Every file is durable: delete the remote job if the account is configured to."""
     landed = context.becomes(

@@ -110,6 +110,7 @@ class Job:
     submits that were made because the remote job failed for a passing reason.
 
     ``poll_at`` is when the remote job is polled next, while files are fetched that it has made already.
+    ``polled_at`` is when a poll last found it not ready.
 
     ``params`` has ``***`` in place of secret values, which are in ``secrets``.
     """
@@ -163,6 +164,7 @@ class Job:
     kept: JsonObject = field(default_factory=dict)
     agains: int = 0
     poll_at: float | None = None
+    polled_at: float | None = None
     secrets: SecretParams = NO_SECRETS
 
     @property

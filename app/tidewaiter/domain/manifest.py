@@ -1,7 +1,7 @@
 """Landed files: their names, numbers and keys in the storage, and the manifest that lists them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,8 @@ from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import Job
 
 MANIFEST_NAME = "manifest.json"
+MANIFEST_PIECE = 500
+"""So many artifacts are rendered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,23 @@ def render_manifest(
     artifacts: Sequence[Artifact],
     finished_at: float,
 ) -> bytes:
-    """The manifest document of a job, written when every artifact is durable.
+    """The whole manifest; see :func:`manifest_pieces`."""
+    pieces = manifest_pieces(
+        job, params=params, labels=labels, status=status, artifacts=artifacts, finished_at=finished_at
+    )
+    return b"".join(pieces)
+
+
+def manifest_pieces(
+    job: Job,
+    *,
+    params: object,
+    labels: object,
+    status: str | None,
+    artifacts: Sequence[Artifact],
+    finished_at: float,
+) -> Iterator[bytes]:
+    """The manifest document of a job, written when every artifact is durable; each piece has 500 artifacts at most.
 
     Args:
         job: the job; the query of a handle that is an address is left out, because the address may be signed.
@@ -101,6 +119,17 @@ def render_manifest(
         "submitted_at": rfc3339(job.submitted_at),
         "ready_at": rfc3339(finished_at if job.ready_at is None else job.ready_at),
         "finished_at": rfc3339(finished_at),
-        "artifacts": [described(artifact) for artifact in sorted(artifacts, key=lambda one: one.number)],
+        "artifacts": [],
     }
-    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode()
+    # No text before it can contain a line break, because JSON escapes them.
+    before, empty, after = (json.dumps(document, indent=2, sort_keys=True) + "\n").partition('\n  "artifacts": []')
+    if not artifacts:
+        yield f"{before}{empty}{after}".encode()
+        return
+    yield f"{before}{empty.removesuffix(']')}".encode()
+    in_order = sorted(artifacts, key=lambda one: one.number)
+    for start in range(0, len(in_order), MANIFEST_PIECE):
+        some = [described(artifact) for artifact in in_order[start : start + MANIFEST_PIECE]]
+        lines = json.dumps(some, indent=2, sort_keys=True).removeprefix("[").removesuffix("\n]").replace("\n", "\n  ")
+        yield f"{',' if start else ''}{lines}".encode()
+    yield f"\n  ]{after}".encode()

@@ -299,6 +299,11 @@ class StorageFull:
 
 
 @dataclass(frozen=True, slots=True)
+class FilesLanded:
+    """Some of the files have landed, and are recorded in the middle of the step; the download goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Interrupted:
     """The daemon is draining or has lost the lane; nothing is charged to the job."""
 
@@ -357,6 +362,7 @@ Outcome: TypeAlias = (
     | Pending
     | Ready
     | FetchStarted
+    | FilesLanded
     | Stored
     | PartLanded
     | LinksExpired

@@ -18,7 +18,8 @@ def pending(context: RuleContext, outcome: o.Pending) -> Job:
     """
     job = context.job
     moved = has_moved(job, outcome)
-    delay_s = context.not_before(context.next_poll_in(job), outcome.retry_after_s, exact=outcome.exact)
+    own_s = context.next_poll_in(job, outcome.progress)
+    delay_s = context.not_before(own_s, outcome.retry_after_s, exact=outcome.exact)
     waiting = context.becomes(
         due_at=context.now + delay_s,
         polls=job.polls + 1,
@@ -30,6 +31,7 @@ def pending(context: RuleContext, outcome: o.Pending) -> Job:
         progress=outcome.progress if outcome.progress is not None else job.progress,
         handle=outcome.handle or job.handle,
         moved_at=context.now if moved else job.moved_at,
+        polled_at=context.now,
     )
     return fetch_early(context, waiting, outcome) if outcome.links else waiting
 

@@ -31,8 +31,10 @@ from tidewaiter.domain import stage_transitions as stage
 from tidewaiter.domain import submit_transitions as submit
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.common_transitions import RuleContext
+from tidewaiter.domain.duration_sketch import ObservedDuration
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
+from tidewaiter.domain.learned_schedule import LearnedSchedule
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.url import shown_handle
 
@@ -52,6 +54,7 @@ class JobUpdate:
 
     ``artifacts`` are landed files that are recorded with it. ``saw_wake_up``: the step knew about the wake-up that made
     the job due; a later wake-up stays stored. ``before`` is the job as it is stored while the update is not.
+    ``duration`` is how long the remote job took, if the update shows it and such durations are kept.
     """
 
     job: Job
@@ -62,6 +65,7 @@ class JobUpdate:
     artifacts: tuple[Artifact, ...] = ()
     saw_wake_up: bool = False
     before: Job | None = field(default=None, compare=False, repr=False)
+    duration: ObservedDuration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,15 @@ class Transition:
     targets: tuple[State, ...]
 
 
-def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, rand: Random) -> JobUpdate:
+def advance(
+    job: Job,
+    outcome: o.Outcome,
+    policy: OperationPolicy,
+    now: float,
+    rand: Random,
+    *,
+    learned: LearnedSchedule | None = None,
+) -> JobUpdate:
     """What ``outcome`` does to ``job``.
 
     Args:
@@ -81,6 +93,7 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
         policy: the numbers and permissions of the job's operation.
         now: epoch seconds.
         rand: the source of jitter.
+        learned: what earlier jobs say about the polls; ``None``: they follow the configured schedule.
 
     Raises:
         IllegalOutcomeError: the pair is not in the table, or its rule leads to a state that the table does not name.
@@ -90,12 +103,22 @@ def advance(job: Job, outcome: o.Outcome, policy: OperationPolicy, now: float, r
         raise IllegalOutcomeError(f"{type(outcome).__name__} cannot happen to a job that is {job.state}")
     kept = outcome.kept if isinstance(outcome, _KEEPS) else None
     before = job.but(kept={**job.kept, **kept}) if kept else job
-    after = transition.rule(RuleContext(before, policy, now, rand, job.version + 1), outcome)
+    after = transition.rule(RuleContext(before, policy, now, rand, job.version + 1, learned), outcome)
     if after.state not in transition.targets:
         raise IllegalOutcomeError(f"{type(outcome).__name__} led from {job.state} to {after.state}, against the table")
     artifacts = outcome.artifacts if isinstance(outcome, o.Stored) else ()
     entry = _entry(job, after, outcome, now)
-    return JobUpdate(after, job.version, job.state, outcome, entry, artifacts, job.hinted, job)
+    duration = None if learned is None else _duration(job, outcome, now, learned.kind)
+    return JobUpdate(after, job.version, job.state, outcome, entry, artifacts, job.hinted, job, duration)
+
+
+def _duration(job: Job, outcome: o.Outcome, now: float, kind: str) -> ObservedDuration | None:
+    """How long the remote job took, if a poll found it ready just now: it was not ready at the poll before."""
+    if job.state is not State.POLLING or job.submitted_at is None or not common.is_timed(job):
+        return None
+    if not isinstance(outcome, o.Ready | o.Stored) or (isinstance(outcome, o.Stored) and outcome.shared_from):
+        return None
+    return ObservedDuration(kind, max(0.0, (job.polled_at or 0.0) - job.submitted_at), now - job.submitted_at)
 
 
 def _entry(job: Job, after: Job, outcome: o.Outcome, now: float) -> HistoryEntry | None:
@@ -222,6 +245,7 @@ BY_STATE: Mapping[State, tuple[TableRow, ...]] = {
     ),
     State.FETCHING: (
         _on(o.FetchStarted, download.fetch_started, SAME),
+        _on(o.FilesLanded, download.files_landed, SAME),
         _on(o.Stored, download.stored, State.CLEANING, State.SUCCEEDED),
         _on(o.PartLanded, early.part_landed, State.POLLING),
         _on(o.LinksExpired, download.links_expired, State.POLLING, State.QUEUED, State.FAILED),

@@ -358,6 +358,8 @@ def _policy(spec: OperationSpec, override: ScheduleOverride, clean: bool | None)
         shares=any("duplicate" in (rule.then, *rule.words.values()) for one in spec.submit for rule in one.rules),
         reuses=bool(spec.reuse),
         cleans=any(one.by_default if clean is None else clean for one in spec.cleanup),
+        learn=schedule.learn if override.learn is None else override.learn,
+        learn_by=schedule.learn_by,
     )
 
 

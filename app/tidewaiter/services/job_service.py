@@ -329,6 +329,10 @@ class JobService:
         history = with_actions(await self.jobs.history(job_id), await self._actions.of_job(job_id))
         return job, history, await self.jobs.artifacts(job_id)
 
+    async def files(self, job_id: int, limit: int, after: int) -> list[Artifact]:
+        """A page of a job's files by number, behind the number ``after``; raises as :meth:`job` does."""
+        return await self.jobs.files.page((await self.job(job_id)).id, limit, after)
+
     async def _lanes_of(self, account: str) -> Sequence[int]:
         """The lanes for new jobs: lanes beyond the configured number only finish the jobs that they have."""
         number = self._shards.get(account, 1)

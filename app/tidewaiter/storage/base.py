@@ -8,7 +8,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
@@ -79,6 +79,9 @@ class Landing(AbstractAsyncContextManager["Landing"], Protocol):
     def total(self) -> int | None:
         """The size of the whole file in bytes, if a reply has named it."""
 
+    def comes_from(self, validator: str | None, total: int | None) -> None:
+        """The next bytes belong to what has this strong ETag and this size; ``None`` if that is not known."""
+
     async def write(self, chunk: bytes) -> None:
         """Write the next bytes of the file; waits if the storage is slower than the network.
 
@@ -119,6 +122,20 @@ class Landing(AbstractAsyncContextManager["Landing"], Protocol):
         """End, and keep nothing; does nothing if the landing has ended."""
 
 
+class LandingGroup(AbstractAsyncContextManager["LandingGroup"], Protocol):
+    """The landings of one step of a job; several can be in progress. All must have ended when the context is left."""
+
+    async def open(self, key: str, number: int, *, md5: bool = False, identity: str = "") -> Landing:
+        """Begin to land a file, or continue from its checkpoint; the rest is as for :meth:`Storage.open`."""
+
+    async def sync(self) -> None:
+        """Make the names of all files durable that have landed so far; before, a power failure may lose them.
+
+        Raises:
+            StorageError: it is not known of any of them whether it is durable.
+        """
+
+
 class Content(Protocol):
     """A landed file that is being read: the same file from its first byte to its last, even if another one lands."""
 
@@ -152,6 +169,9 @@ class Storage(Protocol):
             identity: which remote file it is. A checkpoint of another file is not used, because an entity tag says
                 nothing about another file.
         """
+
+    def group(self, job_id: int, files: int) -> AbstractAsyncContextManager[LandingGroup]:
+        """Land so many files of a job in one step; what its earlier steps have not finished, they cannot finish."""
 
     async def put(self, key: str, content: bytes) -> Landed:
         """Land a small file as a whole; replaces a file with that name."""
@@ -190,6 +210,25 @@ class Storage(Protocol):
 
     async def check(self) -> None:
         """Write and remove a small file; returning means that the storage works."""
+
+
+class LandingsByThemselves(nullcontext["LandingsByThemselves"]):
+    """Landings that have nothing in common; see :class:`LandingGroup`. Each is durable when it is finished.
+
+    Args:
+        opening: :meth:`Storage.open` for the files of the job.
+    """
+
+    def __init__(self, opening: Callable[..., Awaitable[Landing]]) -> None:
+        super().__init__(self)
+        self._opening = opening
+
+    async def open(self, key: str, number: int, *, md5: bool = False, identity: str = "") -> Landing:
+        """See :meth:`LandingGroup.open`."""
+        return await self._opening(key, number=number, md5=md5, identity=identity)
+
+    async def sync(self) -> None:
+        """Do nothing."""
 
 
 class ContentHash:

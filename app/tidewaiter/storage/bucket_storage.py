@@ -3,11 +3,20 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from tidewaiter.storage.base import ChecksumError, ContentHash, Landed, LandingContext, RunInThread, StorageError
+from tidewaiter.storage.base import (
+    ChecksumError,
+    ContentHash,
+    Landed,
+    LandingContext,
+    LandingGroup,
+    LandingsByThemselves,
+    RunInThread,
+    StorageError,
+)
 from tidewaiter.storage.bucket import MOST_PARTS, PART_BYTES, Bucket, ObjectVersion, Upload
 from tidewaiter.storage.safe_paths import parts_of
 
@@ -45,6 +54,9 @@ class ObjectLanding(LandingContext):
         self._waiting_bytes = 0
         self._first: bytes | None = None
         self._upload: Upload | None = None
+
+    def comes_from(self, validator: str | None, total: int | None) -> None:
+        """Do nothing: no beginning is kept."""
 
     async def write(self, chunk: bytes) -> None:
         """Write the next bytes of the file."""
@@ -189,6 +201,10 @@ class ObjectStorage:
         """Begin to land a file, in place of the present object under its key, and of no later one."""
         parts_of(key)
         return ObjectLanding(self._bucket, key, await self._bucket.find(key), self._run, md5=md5)
+
+    def group(self, job_id: int, files: int) -> AbstractAsyncContextManager[LandingGroup]:  # noqa: ARG002  # an object costs the same beside others
+        """Land objects by themselves: each is durable when its upload is complete."""
+        return LandingsByThemselves(partial(self.open, job_id=job_id))
 
     async def put(self, key: str, content: bytes) -> Landed:
         """Land a small file as a whole; replaces a file with that name."""

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,8 @@ from tidewaiter.storage.base import (
     ChecksumError,
     Landed,
     LandingContext,
+    LandingGroup,
+    LandingsByThemselves,
     RunInThread,
     StorageError,
     StorageUnavailableError,
@@ -27,6 +29,7 @@ from tidewaiter.storage.durable_files import (
     remove_durably,
     size_of,
 )
+from tidewaiter.storage.folder_group import FolderGroup
 from tidewaiter.storage.partial_files import PartialFile, PartialFiles
 from tidewaiter.storage.safe_paths import Place, parts_of
 
@@ -54,6 +57,10 @@ class LocalLanding(LandingContext):
         self._waiting_bytes = 0
         self._running: asyncio.Future[Any] | None = None
 
+    def comes_from(self, validator: str | None, total: int | None) -> None:
+        """The next bytes belong to what has this strong ETag and this size; of a large file they are kept."""
+        self._part.comes_from(validator, total)
+
     async def write(self, chunk: bytes) -> None:
         """Write the next bytes of the file."""
         self._pieces.append(chunk)
@@ -72,7 +79,8 @@ class LocalLanding(LandingContext):
 
     async def checkpoint(self, validator: str | None, total: int | None = None) -> bool:
         """End; with a strong validator the bytes are kept for a later opening."""
-        await self._settle()
+        with suppress(ChecksumError):
+            await self._settle()
         if self._part.closed:
             return False
         if validator is None or validator.startswith("W/"):
@@ -85,18 +93,21 @@ class LocalLanding(LandingContext):
 
     async def finish(self, *, sha256: str | None = None, size: int | None = None, md5: str | None = None) -> Landed:
         """Verify the file and give it its final name, durably; replaces a file with that name."""
-        await self._flush()
-        try:
+        pieces, self._pieces = self._pieces, []
+
+        def land() -> Landed:  # the last block and all that follows in one hand-off
+            if pieces:
+                with as_storage_errors(f"write {self._key}"):
+                    self._part.append(pieces)
             self._part.verify(sha256=sha256, size=size, md5=md5)
-        except ChecksumError:
-            await self.discard()
-            raise
-        return await self._call("land", partial(self._part.land, self._final))
+            return self._part.land(self._final)
+
+        return await self._call("land", land)
 
     async def discard(self) -> None:
         """End, and keep nothing; does nothing if the landing has ended."""
         self._pieces = []
-        with suppress(StorageError):
+        with suppress(StorageError, ChecksumError):
             await self._settle()
         if not self._part.closed:
             await self._drop()
@@ -132,7 +143,7 @@ class LocalLanding(LandingContext):
             return
         try:
             await asyncio.shield(self._running)
-        except StorageError:
+        except (StorageError, ChecksumError):
             self._running = None
             await self._drop()
             raise
@@ -160,16 +171,37 @@ class LocalStorage:
 
     async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
         """Begin to land a file, or continue from its checkpoint, whose bytes are all read again."""
+        return await self._opened(key, partial(self._partials.open, job_id, number, md5=md5, identity=identity))
+
+    def group(self, job_id: int, files: int) -> AbstractAsyncContextManager[LandingGroup]:
+        """Land files of a job in one step; a single one needs no folder for the step."""
+
+        async def alone(key: str, number: int, *, md5: bool, identity: str) -> LocalLanding:
+            first = partial(self._partials.open, job_id, number, md5=md5, identity=identity, takes_over=True)
+            return await self._opened(key, first)
+
+        async def large(
+            key: str, number: int, *, md5: bool, identity: str, step: tuple[str, ...] | None
+        ) -> LocalLanding:
+            if step is None:
+                return await self.open(key, job_id, number, md5=md5, identity=identity)
+            make = partial(self._partials.make, step, job_id, number, md5=md5, identity=identity)
+            return await self._opened(key, make)
+
+        return LandingsByThemselves(alone) if files == 1 else FolderGroup(self._root, job_id, self._begin, large)
+
+    async def _opened(self, key: str, work: Callable[[], PartialFile]) -> LocalLanding:
         final = Place.of(self._root, key)
-        opening = asyncio.ensure_future(
-            self._start(f"open {key}", partial(self._partials.open, job_id, number, md5=md5, identity=identity))
-        )
+        opening = self._begin(f"open {key}", work)
         try:
             part = await asyncio.shield(opening)
         except asyncio.CancelledError:
             opening.add_done_callback(_drop_opened)
             raise
         return LocalLanding(part, final, key, self._run)
+
+    def _begin(self, doing: str, work: Callable[[], T]) -> asyncio.Future[T]:
+        return asyncio.ensure_future(self._start(doing, work))
 
     async def put(self, key: str, content: bytes) -> Landed:
         """Land a small file as a whole; replaces a file with that name."""

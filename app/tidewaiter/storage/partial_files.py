@@ -3,6 +3,9 @@
 A part is named ``<job>-<number>-<token>.part``, with a new token for every opening. So a former owner that wakes up
 after its lease never writes into the file of its successor, and has nothing to publish after the successor has removed
 its part. A checkpoint is ``<job>-<number>.json`` beside it, and belongs to the process that renames it first.
+
+A large download writes a checkpoint every 64 MiB, so that a killed process loses no more. Its owner may live and go on
+writing: so its successor copies the bytes of such a checkpoint into a part of its own, and removes the other one.
 """
 
 import json
@@ -10,9 +13,10 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 from tidewaiter.storage.base import ContentHash, Landed
@@ -26,13 +30,16 @@ from tidewaiter.storage.safe_paths import (
     create,
     folder_of,
     made_folder,
+    names_at,
     open_file,
     set_mode,
 )
+from tidewaiter.storage.step_folder import PARTIAL, clear_step, clear_steps, is_step, newest_in
 
-_FOLDER = (".partial",)
+_FOLDER = PARTIAL
 _PROBE = bytes(64 * 1024)
 _READ_BYTES = 2**20
+CHECKPOINT_BYTES = 64 * 2**20
 _PART_NAME = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tmp)")
 
 
@@ -41,7 +48,7 @@ class Checkpoint:
     """How much of which part is durable: ``sha256`` of these bytes, and ``validator``, their strong ETag.
 
     ``total`` is the size of the whole file, if known, and ``identity`` says which remote file it is. Earlier versions
-    wrote neither.
+    wrote neither. ``live`` says that its owner had not ended when it was written.
     """
 
     part: str
@@ -50,6 +57,7 @@ class Checkpoint:
     sha256: str
     total: int | None = None
     identity: str = ""
+    live: bool = False
 
     @classmethod
     def read(cls, text: bytes) -> "Checkpoint | None":
@@ -63,6 +71,7 @@ class Checkpoint:
                 str(raw["sha256"]),
                 None if raw.get("total") is None else int(raw["total"]),
                 str(raw.get("identity", "")),
+                bool(raw.get("live", False)),
             )
         except (ValueError, TypeError, KeyError, AttributeError):
             return None
@@ -90,6 +99,8 @@ class PartialFile:
     def _begin(self) -> None:
         self.validator: str | None = None
         self.total: int | None = None
+        self._checkpoint_at = CHECKPOINT_BYTES
+        self._has_checkpoint = False
         self._hash = ContentHash(md5=self._with_md5)
 
     @property
@@ -101,6 +112,11 @@ class PartialFile:
     def closed(self) -> bool:
         """Whether it has landed, was saved, or was dropped."""
         return self._descriptor is None
+
+    def comes_from(self, validator: str | None, total: int | None) -> None:
+        """The next bytes belong to what has this ETag and this size; they are kept if the ETag is strong."""
+        self.validator = None if validator is None or validator.startswith("W/") else validator
+        self.total = total
 
     def _open_descriptor(self) -> int:
         if self._descriptor is None:
@@ -116,18 +132,54 @@ class PartialFile:
                 return False
             self._hash.update(piece)
         os.ftruncate(descriptor, self.size)
+        return self._goes_on(checkpoint)
+
+    def copy(self, descriptor: int, checkpoint: Checkpoint) -> bool:
+        """Begin with a copy of the bytes of another part; returns whether they are those that were durable then."""
+        while self.size < checkpoint.offset:
+            piece = os.read(descriptor, min(_READ_BYTES, checkpoint.offset - self.size))
+            if not piece:
+                return False
+            self._hash.update(piece)
+            write_all(self._open_descriptor(), [piece])
+        holds = self._goes_on(checkpoint)
+        if holds:
+            self._save_live(checkpoint.validator)
+        return holds
+
+    def _goes_on(self, checkpoint: Checkpoint) -> bool:
         self.validator = checkpoint.validator
         self.total = checkpoint.total
+        self._checkpoint_at = self.size + CHECKPOINT_BYTES
         return self._hash.landed.sha256 == checkpoint.sha256
 
     def append(self, pieces: Sequence[bytes]) -> None:
-        """Hash and write."""
+        """Hash and write; every 64 MiB also write a checkpoint, which survives the end of the process."""
         for piece in pieces:
             self._hash.update(piece)
         write_all(self._open_descriptor(), pieces)
+        if self.size >= self._checkpoint_at and self.validator is not None:
+            self._save_live(self.validator)
+
+    def _save_live(self, validator: str) -> None:
+        self._checkpoint_at = self.size + CHECKPOINT_BYTES
+        os.fsync(self._open_descriptor())
+        self._has_checkpoint = True
+        self._write_checkpoint(validator, self.total, live=True)
+
+    def _forget_checkpoint(self) -> None:
+        """Remove the checkpoint that this part has written on its way, and not one of a successor."""
+        if not self._has_checkpoint:
+            return
+        self._has_checkpoint = False
+        with suppress(FileNotFoundError), folder_of(self.place.root, self._checkpoint.folders) as folder:
+            found = Checkpoint.read(_content(folder, self._checkpoint))
+            if found is not None and found.part == self.place.name:
+                remove(folder, self._checkpoint.name)
 
     def restart(self) -> None:
         """Begin again with no bytes."""
+        self._forget_checkpoint()
         os.ftruncate(self._open_descriptor(), 0)
         os.lseek(self._open_descriptor(), 0, os.SEEK_SET)
         self._begin()
@@ -136,8 +188,11 @@ class PartialFile:
         """Make the bytes durable, then write a checkpoint, and close."""
         os.fsync(self._open_descriptor())
         self._close()
+        self._write_checkpoint(validator, total, live=False)
+
+    def _write_checkpoint(self, validator: str, total: int | None, *, live: bool) -> None:
         sha256 = self._hash.landed.sha256
-        checkpoint = Checkpoint(self.place.name, self.size, validator, sha256, total, self._identity)
+        checkpoint = Checkpoint(self.place.name, self.size, validator, sha256, total, self._identity, live)
         content = json.dumps(asdict(checkpoint)).encode()
         with self._folder() as folder:
             temporary = self.place.name.removesuffix(".part") + ".tmp"
@@ -154,11 +209,13 @@ class PartialFile:
         self._close()
         with self._folder() as folder:
             publish(folder, self.place.name, final)
+        self._forget_checkpoint()
         return self._hash.landed
 
     def drop(self) -> None:
         """Close and remove; does nothing the second time."""
         self._close()
+        self._forget_checkpoint()
         with suppress(FileNotFoundError), self._folder() as folder:
             remove(folder, self.place.name)
 
@@ -199,13 +256,16 @@ class PartialFiles:
                 os.close(descriptor)
                 remove(folder, name)
 
-    def open(self, job_id: int, number: int, *, md5: bool, identity: str = "") -> PartialFile:
+    def open(self, job_id: int, number: int, *, md5: bool, identity: str = "", takes_over: bool = False) -> PartialFile:
         """The part to continue: from its checkpoint if there is a valid one, otherwise a new one.
 
-        All other parts of this file are removed: their owners are dead or have lost the lane.
+        All other parts of this file are removed: their owners are dead or have lost the lane. If it ``takes_over`` the
+        job, the folders of the job's earlier steps are removed, too.
         """
         checkpoint = self._place(f"{job_id}-{number}.json")
         with self._made() as folder:
+            if takes_over:
+                clear_steps(folder, job_id)
             part = self._claim(folder, checkpoint, md5=md5, identity=identity)
             for name in _parts_in(folder, f"{job_id}-{number}-"):
                 if part is None or name != part.place.name:
@@ -214,6 +274,13 @@ class PartialFiles:
                 place = self._place(f"{job_id}-{number}-{secrets.token_hex(8)}.part")
                 part = PartialFile(place, create(folder, place.name), checkpoint, md5=md5, identity=identity)
         return part
+
+    def make(self, step: Sequence[str], job_id: int, number: int, *, md5: bool, identity: str = "") -> PartialFile:
+        """A new part in the folder of a step; raises ``FileNotFoundError`` if that is gone."""
+        place = Place(self._root, tuple(step), f"{job_id}-{number}-{secrets.token_hex(8)}.part")
+        checkpoint = self._place(f"{job_id}-{number}.json")
+        with folder_of(self._root, step) as folder:
+            return PartialFile(place, create(folder, place.name), checkpoint, md5=md5, identity=identity)
 
     def _claim(self, folder: int, checkpoint: Place, *, md5: bool, identity: str) -> PartialFile | None:
         stem = checkpoint.name.removesuffix(".json")
@@ -232,22 +299,22 @@ class PartialFiles:
             return None
         if descriptor is None:
             return None
-        part = PartialFile(place, descriptor, checkpoint, md5=md5, identity=identity)
+        if not found.live:
+            part = PartialFile(place, descriptor, checkpoint, md5=md5, identity=identity)
+            return _if_it_holds(part, partial(part.resume, found))
         try:
-            holds = part.resume(found)
-        except BaseException:  # close the descriptor after any error
-            part.drop()
-            raise
-        if not holds:
-            part.drop()
-            return None
-        return part
+            copy = self._place(f"{stem}-{secrets.token_hex(8)}.part")
+            part = PartialFile(copy, create(folder, copy.name), checkpoint, md5=md5, identity=identity)
+            return _if_it_holds(part, partial(part.copy, descriptor, found))
+        finally:
+            os.close(descriptor)
 
     def drop(self, job_id: int) -> None:
         """Remove all parts of a job."""
         with suppress(FileNotFoundError), folder_of(self._root, _FOLDER) as folder:
             for name in _parts_in(folder, f"{job_id}-"):
                 remove(folder, name)
+            clear_steps(folder, job_id)
 
     def sweep(self, older_than: float, keep: Collection[int]) -> int:
         """Remove parts written before ``older_than`` (epoch seconds), except for jobs in ``keep``; return how many."""
@@ -262,6 +329,12 @@ class PartialFiles:
                 except FileNotFoundError:
                     continue
                 removed += old and remove(folder, name)
+            for name in names_at(folder):
+                if (job := is_step(name)) is None or job in keep:
+                    continue
+                with suppress(FileNotFoundError):
+                    if newest_in(folder, name) < older_than:
+                        removed += clear_step(folder, name)
         return removed
 
     def _made(self) -> AbstractContextManager[int]:
@@ -271,13 +344,26 @@ class PartialFiles:
         return Place(self._root, _FOLDER, name)
 
 
+def _if_it_holds(part: PartialFile, go_on: Callable[[], bool]) -> PartialFile | None:
+    """The part, if it goes on; otherwise nothing of it is left."""
+    try:
+        holds = go_on()
+    except BaseException:  # close the descriptor after any error
+        part.drop()
+        raise
+    if not holds:
+        part.drop()
+        return None
+    return part
+
+
 def _temporary() -> str:
     """A name for a small temporary file."""
     return f"put-{secrets.token_hex(8)}.tmp"
 
 
 def _parts_in(folder: int, prefix: str) -> list[str]:
-    return [name for name in os.listdir(folder) if name.startswith(prefix) and _PART_NAME.fullmatch(name)]
+    return [name for name in names_at(folder) if name.startswith(prefix) and _PART_NAME.fullmatch(name)]
 
 
 def _content(folder: int, place: Place) -> bytes:

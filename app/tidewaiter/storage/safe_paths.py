@@ -133,6 +133,16 @@ def _walk(root: Path, folders: Sequence[str], *, make_mode: int | None) -> int:
     return descriptor
 
 
+def open_folder(above: int, name: str) -> int:
+    """A descriptor of a folder in another one; raises ``OSError`` if it is none, or a symbolic link."""
+    return os.open(name, _FOLDER, dir_fd=above)
+
+
+def names_at(folder: int) -> list[str]:
+    """The names in a folder, by its descriptor."""
+    return os.listdir(folder)
+
+
 def _enter(above: int, name: str, path: Path) -> int:
     try:
         return os.open(name, _FOLDER, dir_fd=above)

@@ -26,7 +26,7 @@ from tidewaiter.providers.errors import UnsendableError
 from tidewaiter.providers.steps.file_listing import NamedFile, listing_of, with_kept_values
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, LeaseOverError
-from tidewaiter.worker.authenticated_client import SignInError, read_off_loop
+from tidewaiter.worker.authenticated_client import SignInError
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.early_files import EarlyFiles
 from tidewaiter.worker.file_walk import FileWalk
@@ -76,7 +76,7 @@ class Executor:
         self._reuser = Reuser(jobs, clock, log)
         self._reconciler = Reconciler(jobs, clock)
         self._endings = RemoteJobEndings(jobs, clock)
-        self._seal = jobs.seal
+        self._stored_links = jobs.links
         self._secrets = SecretOpening(jobs.seal, log.redactor)
         self._early = EarlyFiles(fetcher, self._walk, self._known_links)
         self._clock = clock
@@ -231,6 +231,7 @@ class Executor:
         job = await step.commit(started, self._committer)
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)
+        step.record_through(self._committer, self._clock, self._rand)
         pages = step.operation.pages(job)
         try:
             if pages is not None:
@@ -262,7 +263,7 @@ class Executor:
         """The links that the last poll or the spec has named."""
         job, links = step.job, step.job.links
         if isinstance(links, SealedLinks):
-            known = await read_off_loop(len(links.text), partial(self._seal.links, links))
+            known = await self._stored_links.read(job.id, links)
             if known is None:
                 named = {"job": job.id, "account": job.account, "operation": job.operation}
                 self._log.emit("links.unreadable", **named, reason=_UNREADABLE)

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from tidewaiter.clock import Clock
@@ -28,7 +29,15 @@ from tidewaiter.providers.results.download_replies import (
     codings_to_decode,
     too_large,
 )
-from tidewaiter.storage.base import ChecksumError, Landed, Landing, Storage, StorageError, StorageUnavailableError
+from tidewaiter.storage.base import (
+    ChecksumError,
+    Landed,
+    Landing,
+    LandingGroup,
+    Storage,
+    StorageError,
+    StorageUnavailableError,
+)
 from tidewaiter.transport.reply_bodies import BombError, ReplyBeginning, StreamReply, UnpackError
 from tidewaiter.transport.wire import BrokenBodyError, LostReplyError, NotSentError, RedirectRefusedError, TlsError
 from tidewaiter.worker.job_event_log import JobLog
@@ -122,8 +131,20 @@ class Downloader:
         self._job_log = job_log
         self._largest_bytes = largest_bytes
 
+    def group(self, job_id: int, files: int) -> AbstractAsyncContextManager[LandingGroup]:
+        """Land so many files of a job in one step; see :meth:`Storage.group`."""
+        return self._storage.group(job_id, files)
+
     async def download(
-        self, job: Job, operation: BoundOperation, source: ReplySource, link: Link, *, key: str, identity: str
+        self,
+        job: Job,
+        operation: BoundOperation,
+        source: ReplySource,
+        link: Link,
+        *,
+        key: str,
+        identity: str,
+        group: LandingGroup | None = None,
     ) -> Downloaded | o.Outcome:
         """Land one file; every failure is an outcome.
 
@@ -134,12 +155,14 @@ class Downloader:
             link: the file.
             key: its final name.
             identity: which remote file it is; a download goes on only from a part of the same one.
+            group: the landings that it is one of; without it the file is durable when it has landed.
         """
         if link.unread is not None and job.fetches <= 1:
             self._job_log.digest_unread(job, link)
         md5, number = link.md5 is not None, part_number(identity)
         try:
-            async with await self._storage.open(key, job.id, number, md5=md5, identity=identity) as landing:
+            opening = partial(self._storage.open, key, job.id) if group is None else partial(group.open, key)
+            async with await opening(number, md5=md5, identity=identity) as landing:
                 one = _Download(job, operation, source, link, landing, self._clock, self._largest_bytes)
                 got = await one.run()
         except StorageError as error:
@@ -234,9 +257,11 @@ class _Download:
         # An unpacked file cannot be continued: a range counts the packed bytes. Ranges are for GET alone.
         is_plain = incoming.packed.is_plain and self._link.method == "GET"
         self._validator, self._total = (body.validator, body.total) if is_plain else (None, None)
+        self._landing.comes_from(self._validator, self._total)
         while (piece := await incoming.next()) is not None:
             if body.length is not None and incoming.received > body.length:
                 self._validator = None
+                self._landing.comes_from(None, None)
                 raise BrokenBodyError(f"more came of the file than the {body.length} bytes that the reply named")
             self._held += len(piece)
             if self._held > self._largest_bytes:

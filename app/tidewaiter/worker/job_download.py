@@ -1,108 +1,42 @@
-"""Downloading the files of one list: each by itself, the good ones kept when others fail.
+"""Downloading the files of one list side by side, the good ones kept when others fail.
 
-A host other than the provider's that answers 429 or 503 says nothing about the account: only the downloads from it
-wait, for all jobs of the account. That is kept in memory: after a restart the host is asked once more.
+The step itself has one slot of the worker; more files at once take the slots that no other job wants, and give each
+back when its file has ended. A host serves one file alone before it is asked for several. What has landed is durable,
+logged and recorded every few seconds, so that a daemon that is killed downloads little again.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, MutableMapping, Sequence
+import asyncio
+from collections import deque
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import count
-from random import Random
 
 from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.backoff_and_limits import Backoff
 from tidewaiter.domain.download_transitions import closes_account, ends_download, most_severe_outcome
 from tidewaiter.domain.file_names import file_name
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.providers.values.addresses import origin_of
-from tidewaiter.storage.base import Landed
+from tidewaiter.storage.base import Landed, LandingGroup, StorageError
 from tidewaiter.transport.wire import AccountClosedError, AccountPausedError, HostClosedError
 from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive
 from tidewaiter.worker.archive_reading import ArchiveLimits, Member
 from tidewaiter.worker.authenticated_client import SignInError
-from tidewaiter.worker.file_download import Downloaded, Downloader, FileSource
+from tidewaiter.worker.file_download import Downloaded, Downloader, FileSource, storage_failure
+from tidewaiter.worker.file_hosts import FileHosts
+from tidewaiter.worker.file_slots import HostShares
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.step_context import StepContext
 
-_BACKOFF = Backoff(base_s=5.0, factor=2.0, cap_s=300.0)
-_SHORTEST_S = 1.0
-_FORGET_AFTER_S = 2 * _BACKOFF.cap_s
-_MANY = 256
 _AT_ONCE = 250  # files that are looked at before other tasks run
 _LOOK_AGAIN_S = 60.0
+_LOOKED_AHEAD = 64  # files that may be passed over because their host is busy
+_SYNC_AFTER_S = 1.0
+_MOST_UNSYNCED = 64
+_RECORD_AFTER_S = 3.0
 
-
-@dataclass(frozen=True, slots=True)
-class HostClosing:
-    """Until when a host is closed (epoch seconds), why, and how many times in a row it named no delay."""
-
-    until: float
-    reason: str
-    without_delay: int
-
-    def __str__(self) -> str:
-        moment = datetime.fromtimestamp(self.until, UTC)
-        return f"closed for downloads until {moment:%Y-%m-%dT%H:%M:%SZ}: {self.reason}"
-
-
-class FileHosts:
-    """Which hosts are closed, for each account by itself.
-
-    Args:
-        clock: the time.
-        rand: spreads the delays.
-    """
-
-    def __init__(self, clock: Clock, rand: Random) -> None:
-        self._clock = clock
-        self._rand = rand
-        self._closings: dict[tuple[str, str], HostClosing] = {}
-
-    def throttled(self, account: str, origin: str, retry_after_s: float | None, reason: str) -> HostClosing:
-        """Close a host for as long as it asks, or for a growing backoff if it names no delay.
-
-        Several downloads that ran together get the same reply; only the first of them makes the backoff grow.
-
-        Args:
-            account: whose downloads wait.
-            origin: scheme, host and port.
-            retry_after_s: the delay that the host asked for, within floor and cap.
-            reason: the text of its reply.
-        """
-        now, before = self._clock.now(), self._closings.get((account, origin))
-        if retry_after_s is None and before is not None and now < before.until:
-            return before
-        recent = before is not None and now < before.until + _FORGET_AFTER_S
-        without_delay = before.without_delay if before is not None and recent else 0
-        if retry_after_s is None:
-            delay_s, without_delay = _BACKOFF.delay(without_delay, self._rand), without_delay + 1
-        else:
-            delay_s = max(retry_after_s, _SHORTEST_S)
-        until = max(now + delay_s, before.until if before is not None else 0.0)
-        closing = HostClosing(until, f"{origin} asked for it, {reason}", without_delay)
-        self._closings[account, origin] = closing
-        self._forget(now)
-        return closing
-
-    def served(self, account: str, origin: str) -> None:
-        """A host gave a file: its delays start small again. A closing that is in force stays."""
-        before = self._closings.get((account, origin))
-        if before is not None and before.until <= self._clock.now():
-            del self._closings[account, origin]
-
-    def check(self, account: str, origin: str) -> None:
-        """Raise ``HostClosedError`` if the host is closed."""
-        closing = self._closings.get((account, origin))
-        if closing is not None and (wait_s := closing.until - self._clock.now()) > 0:
-            raise HostClosedError(str(closing), wait_s)
-
-    def _forget(self, now: float) -> None:
-        """Forget the closings that ended long ago."""
-        if len(self._closings) > _MANY:
-            self._closings = {key: one for key, one in self._closings.items() if now < one.until + _FORGET_AFTER_S}
+_Missing = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +55,7 @@ class ListDownload:
 
     Args:
         tools: what all downloads share.
-        step: the step; every artifact is appended to its artifacts as soon as it is durable.
+        step: the step; every artifact is given to it as soon as it is durable.
         links: all files, in the provider's order.
         names: the identity of each.
     """
@@ -134,11 +68,19 @@ class ListDownload:
         self._links = links
         self._names = names
         self._source = FileSource(step.session, step.operation.file_headers(step.job), self._check_host)
+        # The members of archives get free numbers in the order of the list.
+        self._one_by_one = any(link.archive is not None for link in links)
         self._free_numbers: Iterator[int] = iter(())
         self._room = 0
+        self._failures: list[o.Outcome] = []
+        self._waits: list[o.NotYet] = []
+        self._not_sent: SignInError | AccountPausedError | None = None
+        self._is_over = False
+        self._landed: list[tuple[int, tuple[Artifact, ...], int]] = []
+        self._synced_at = self._recorded_at = 0.0
 
     async def land(
-        self, missing: Sequence[tuple[int, int, str]], placed: MutableMapping[int, tuple[Artifact, ...]]
+        self, missing: Sequence[_Missing], placed: MutableMapping[int, tuple[Artifact, ...]]
     ) -> o.Outcome | None:
         """Land files.
 
@@ -153,65 +95,179 @@ class ListDownload:
             SignInError, AccountPausedError: nothing could be requested from the provider, and no file has a graver
             outcome.
         """
-        failures: list[o.Outcome] = []
-        waits: list[o.NotYet] = []
-        not_sent: SignInError | AccountPausedError | None = None
+        if not missing:
+            return None
         taken = {one.number for every in placed.values() for one in every} | {number for _, number, _ in missing}
         self._free_numbers = (number for number in count(len(self._links)) if number not in taken)
         again = {place for place, _, _ in missing}
         kept = sum(len(every) for place, every in placed.items() if place not in again)
         self._room = self._step.operation.bounds.most_files - kept
-        async for place, number, key in self._in_pieces(missing):
-            own = self._session.owns(self._links[place].url)
-            if own and (not_sent is not None or any(map(closes_account, failures))):
-                continue
-            # Before the landing is opened, which may have to read a large part again.
-            closed = self._closed(self._links[place].url, own=own)
-            if closed is not None:
-                waits.append(closed)
-                continue
-            try:
-                got = await self._land(place, number, key)
-            except HostClosedError as error:
-                waits.append(_not_served(error))
-                continue
-            except (SignInError, AccountPausedError) as error:
-                not_sent = error
-                continue
-            if isinstance(got, tuple):
-                placed[place] = got
-            elif isinstance(got, o.Retry) and got.host is not None:
-                waits.append(self._close(got.host, got))
-            else:
-                self._session.report(got)
-                failures.append(got)
-                if ends_download(got):
-                    break
-        worst = most_severe_outcome(failures, landed=bool(self._step.artifacts))
-        if not_sent is not None and not isinstance(worst, o.StorageFull | o.Unauthorized | o.Throttled):
-            raise not_sent
+        self._begin()
+        try:
+            async with self._tools.downloader.group(self._job.id, len(missing)) as group:
+                try:
+                    await self._each(deque(missing), group, placed)
+                finally:
+                    await self._sync(group, placed)
+        except StorageError as error:  # of the folder of the step, so of no file alone
+            self._failures.append(storage_failure(error))
+        worst = most_severe_outcome(self._failures, landed=self._step.has_landed)
+        if self._not_sent is not None and not isinstance(worst, o.StorageFull | o.Unauthorized | o.Throttled):
+            raise self._not_sent
         # A host that stays closed for longer is not asked before its time, whenever the job's next step is.
-        return worst or min(waits, key=lambda one: one.retry_after_s or 0.0, default=None)
+        return worst or min(self._waits, key=lambda one: one.retry_after_s or 0.0, default=None)
 
-    async def _in_pieces(self, missing: Iterable[tuple[int, int, str]]) -> AsyncIterator[tuple[int, int, str]]:
-        """Each file; other tasks run now and then, because skipped files wait for nothing."""
-        for looked_at, one in enumerate(missing, start=1):
+    def _begin(self) -> None:
+        self._failures, self._waits, self._not_sent, self._is_over = [], [], None, False
+        self._synced_at = self._recorded_at = self._tools.clock.monotonic()
+
+    # --- side by side -------------------------------------------------------------------------------------------------
+
+    async def _each(
+        self, missing: deque[_Missing], group: LandingGroup, placed: MutableMapping[int, tuple[Artifact, ...]]
+    ) -> None:
+        """Begin one file after the other, as the slots of the worker and the shares of the hosts allow."""
+        shares = HostShares(self._step.slots, one_by_one=self._one_by_one)
+        running: dict[asyncio.Task[bool], str] = {}
+        try:
+            while (missing and not self._is_over) or running:
+                await self._begin_more(missing, group, shares, running)
+                if running and not self._is_over:
+                    await asyncio.wait(running, timeout=self._due_in_s(), return_when=asyncio.FIRST_COMPLETED)
+                for task in [one for one in running if self._is_over or one.done()]:
+                    task.cancel()  # does nothing to one that is done
+                    await asyncio.wait([task])
+                    shares.end(running.pop(task), served=_has_served(task))
+                    if not task.cancelled() and (error := task.exception()) is not None:
+                        raise error
+                await self._keep(group, placed)
+        finally:
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running)
+            for host in running.values():
+                shares.end(host, served=False)
+
+    async def _begin_more(
+        self,
+        missing: deque[_Missing],
+        group: LandingGroup,
+        shares: HostShares,
+        running: dict[asyncio.Task[bool], str],
+    ) -> None:
+        looked_at = 0
+        while not self._is_over and (found := self._next(missing, shares)) is not None:
+            looked_at += 1
             if looked_at % _AT_ONCE == 0:
                 await self._tools.clock.sleep(0)
-            yield one
+            (place, number, key), host = found
+            if not self._passes_over(place):
+                await shares.begin(host)
+                running[asyncio.create_task(self._one(group, place, number, key))] = host
 
-    async def _land(self, place: int, number: int, key: str) -> tuple[Artifact, ...] | o.Outcome:
+    def _next(self, missing: deque[_Missing], shares: HostShares) -> tuple[_Missing, str] | None:
+        """The next file that may begin: the first one whose host is not busy."""
+        if not shares.may_begin():
+            return None
+        for at in range(min(len(missing), _LOOKED_AHEAD)):
+            url = self._links[missing[at][0]].url
+            host = "" if self._session.owns(url) else origin_of(url)
+            if shares.has_room(host):
+                found = missing[at]
+                del missing[at]
+                return found, host
+        return None
+
+    def _passes_over(self, place: int) -> bool:
+        """Whether a file is not requested in this step, because nothing is from there."""
+        url = self._links[place].url
+        own = self._session.owns(url)
+        if own and (self._not_sent is not None or any(map(closes_account, self._failures))):
+            return True
+        # Before the landing is opened, which may have to read a large part again.
+        closed = self._closed(url, own=own)
+        if closed is not None:
+            self._waits.append(closed)
+        return closed is not None
+
+    async def _one(self, group: LandingGroup, place: int, number: int, key: str) -> bool:
+        """Land one file; whether its host served it."""
+        try:
+            got = await self._land(group, place, number, key)
+        except HostClosedError as error:
+            self._waits.append(_not_served(error))
+            return False
+        except (SignInError, AccountPausedError) as error:
+            self._not_sent = error
+            return False
+        if isinstance(got, tuple):
+            artifacts, resumed_from = got
+            self._landed.append((place, artifacts, resumed_from))
+            return True
+        if isinstance(got, o.Retry) and got.host is not None:
+            self._waits.append(self._close(got.host, got))
+        else:
+            self._session.report(got)
+            self._failures.append(got)
+            self._is_over = self._is_over or ends_download(got)
+        return False
+
+    # --- what has landed ----------------------------------------------------------------------------------------------
+
+    def _due_in_s(self) -> float | None:
+        """In how many seconds something must be synced or recorded; ``None`` if nothing waits for it."""
+        now = self._tools.clock.monotonic()
+        if self._landed:
+            return max(0.0, self._synced_at + _SYNC_AFTER_S - now)
+        if self._step.artifacts and self._step.record is not None:
+            return max(0.0, self._recorded_at + _RECORD_AFTER_S - now)
+        return None
+
+    async def _keep(self, group: LandingGroup, placed: MutableMapping[int, tuple[Artifact, ...]]) -> None:
+        """Sync what has landed, and record it, if it is time."""
+        now = self._tools.clock.monotonic()
+        if self._landed and (now >= self._synced_at + _SYNC_AFTER_S or len(self._landed) >= _MOST_UNSYNCED):
+            await self._sync(group, placed)
+            self._synced_at = now
+        if now >= self._recorded_at + _RECORD_AFTER_S:
+            await self._step.record_landed()
+            self._recorded_at = now
+
+    async def _sync(self, group: LandingGroup, placed: MutableMapping[int, tuple[Artifact, ...]]) -> None:
+        """Make durable what has landed, give it to the step, and log it."""
+        landed, self._landed = self._landed, []
+        if not landed:
+            return
+        try:
+            await group.sync()
+        except StorageError as error:
+            self._failures.append(storage_failure(error))
+            self._is_over = True
+            return
+        for place, artifacts, resumed_from in landed:
+            placed[place] = artifacts
+            self._step.landed(artifacts)
+            for artifact in artifacts:
+                self._tools.job_log.landed(self._job, artifact, resumed_from)
+
+    # --- one file -----------------------------------------------------------------------------------------------------
+
+    async def _land(
+        self, group: LandingGroup, place: int, number: int, key: str
+    ) -> tuple[tuple[Artifact, ...], int] | o.Outcome:
         link, identity = self._links[place], self._names[place]
         whole = key if link.archive is None else archive_key(key, number)
         got = await self._tools.downloader.download(
-            self._job, self._step.operation, self._source, link, key=whole, identity=identity
+            self._job, self._step.operation, self._source, link, key=whole, identity=identity, group=group
         )
         if not isinstance(got, Downloaded):
             return got
         self._tools.hosts.served(self._job.account, origin_of(link.url))
         if link.archive is not None:
             archive = PackedArchive(link.archive, whole, link.label, identity, got.landed)
-            return await self._unpack(archive, number, key)
+            members = await self._unpack(archive, number, key)
+            return (members, 0) if isinstance(members, tuple) else members
         artifact = artifact_of(
             self._tools.clock.now(),
             link,
@@ -221,10 +277,8 @@ class ListDownload:
             media_type=got.media_type,
             identity=identity,
         )
-        self._step.artifacts.append(artifact)
-        self._tools.job_log.landed(self._job, artifact, got.resumed_from)
         self._room -= 1
-        return (artifact,)
+        return (artifact,), got.resumed_from
 
     async def _unpack(self, archive: PackedArchive, first: int, key: str) -> tuple[Artifact, ...] | o.Outcome:
         """Land the members of an archive that has been downloaded; ``first`` is the number of the first one."""
@@ -249,10 +303,7 @@ class ListDownload:
         if not isinstance(got, list):
             return got
         self._room -= len(got)
-        self._step.artifacts.extend(got)  # all of them are recorded at once
-        for artifact in got:
-            self._tools.job_log.landed(self._job, artifact, 0)
-        return tuple(got)
+        return tuple(got)  # all of them are recorded at once
 
     def _closed(self, url: str, *, own: bool) -> o.NotYet | None:
         """Why a file is not requested now; ``None`` if it is."""
@@ -276,6 +327,10 @@ class ListDownload:
         wait_s = None if asked is None else self._step.operation.policy.clamp(asked)
         closing = self._tools.hosts.throttled(self._job.account, host, wait_s, busy.reason)
         return o.NotYet(str(closing), max(0.0, closing.until - self._tools.clock.now()), exact=True)
+
+
+def _has_served(task: asyncio.Task[bool]) -> bool:
+    return not task.cancelled() and task.exception() is None and task.result()
 
 
 def archive_key(key: str, number: int) -> str:

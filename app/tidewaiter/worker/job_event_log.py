@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from tidewaiter.clock import Clock
+from tidewaiter.database.artifact_store import FileTotals
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
@@ -166,7 +167,7 @@ class JobLog:
 
     async def _finished(self, update: JobUpdate) -> None:
         job = update.job
-        artifacts = await self._artifacts(update)
+        totals = await self._totals(update)
         submitted_at, ready_at = job.submitted_at, job.ready_at
         numbers = {
             **_step(job),
@@ -182,8 +183,8 @@ class JobLog:
             "polls": job.polls,
             "submits": job.submits,
             "fetches": job.fetches,
-            "files": len(artifacts),
-            "bytes": sum(artifact.size for artifact in artifacts),
+            "files": totals.files,
+            "bytes": totals.bytes,
             "labels": dict(job.context.labels) or None,
             "traceparent": job.context.traceparent,
         }
@@ -193,18 +194,18 @@ class JobLog:
         self._log.emit(
             "job.finished",
             **numbers,
-            sha256=[artifact.sha256 for artifact in artifacts[:_MOST_DIGESTS]],
+            sha256=list(totals.sha256),
             destination=folder_of(job.account, job.operation, job.created_at, job.id),
         )
 
-    async def _artifacts(self, update: JobUpdate) -> Sequence[Artifact]:
-        """The artifacts of a finished job: those of the update, or from the database if cleaning came in between."""
+    async def _totals(self, update: JobUpdate) -> FileTotals:
+        """The files of a finished job: those of the update, or from the database if cleaning came in between."""
         if update.artifacts or update.job.landed_at is None:
-            return update.artifacts
+            return FileTotals.of(update.artifacts, _MOST_DIGESTS)
         try:
-            return await self._jobs.artifacts(update.job.id)
+            return await self._jobs.files.totals(update.job.id, _MOST_DIGESTS)
         except StoreUnavailableError:
-            return ()
+            return FileTotals(0, 0, ())
 
     def _due_in(self, job: Job) -> float | None:
         return None if job.due_at is None else round(max(0.0, job.due_at - self._clock.now()), 3)

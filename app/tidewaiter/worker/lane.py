@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tidewaiter.clock import Clock
+from tidewaiter.database.duration_store import DurationStore
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneState
 from tidewaiter.domain import formatting
@@ -25,7 +26,9 @@ from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import CommitResult, Committer
 from tidewaiter.worker.due_jobs import DueJobs, JobsUnderWay
 from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.file_slots import FileSlots
 from tidewaiter.worker.job_event_log import JobLog
+from tidewaiter.worker.learned_schedules import LearnedSchedules
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.remote_job_limit import RemoteJobs
 from tidewaiter.worker.shared_results import SharedResults, asks_for_result, may_share
@@ -112,6 +115,8 @@ class Lane:
         self._shared_results = shared_results
         self._reopened_at = reopened_at
         self._remote = RemoteJobs(parts.jobs, row.id, limits.remote_jobs, parts.clock)
+        durations = DurationStore(parts.jobs.database)
+        self.learned = LearnedSchedules(durations, row.id, access.account.operations, parts.clock)
         self._under_way = JobsUnderWay()
         self._due: Mapping[Track, DueJobs] = {
             track: DueJobs(
@@ -125,6 +130,7 @@ class Lane:
             )
             for track, slots in ((Track.ASK, limits.polls), (Track.FETCH, limits.downloads))
         }
+        self._file_slots = FileSlots(self._due[Track.FETCH].free_slots, limits.polls)
         self._preparing: set[int] = set()
         self._woken: set[int] = set()
         self._steps: set[asyncio.Task[None]] = set()
@@ -228,12 +234,15 @@ class Lane:
         """Begin one step after the other, as slots, due jobs and the budget allow."""
         if due.track is Track.ASK:
             await self._remote.load()
+            await self.learned.load()
         while True:
             await due.free_slots.acquire()
             await self._until_steps_may_begin(due.track)
             job = await due.next()
             operation = self._account.operations.get(job.operation)
             step = StepContext.of(job, operation, self._client, self.lease) if operation else None
+            if step is not None and due.track is Track.FETCH:
+                step.slots = self._file_slots
             self._preparing.add(job.id)
             if not await self._prepared(step):
                 self._preparing.discard(job.id)
@@ -328,7 +337,8 @@ class Lane:
         """Hand the outcome of a step over for commit, with the files that have landed."""
         policy, now = step.operation.policy_of(step.job), self._clock.now()
         try:
-            update = advance(step.job, outcome, policy, now, self._rand)
+            learned = self.learned.of(step.job)
+            update = advance(step.job, outcome, policy, now, self._rand, learned=learned)
         except IllegalOutcomeError as error:
             self._job_log.crashed(step.job, str(error))
             update = advance(step.job, o.Crashed(str(error)), policy, now, self._rand)
@@ -357,6 +367,8 @@ class Lane:
         self._under_way.end(job.id)
         match result:
             case CommitResult.ACCEPTED | CommitResult.UNWRITABLE:
+                if update.duration is not None:
+                    self.learned.add(job.operation, update.duration)
                 if self._remote.settle(job):
                     self.due_by(Track.ASK, self._clock.now())
                 if job.due_at is not None:

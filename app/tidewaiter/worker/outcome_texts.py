@@ -28,7 +28,7 @@ def cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
             return replace(outcome, reason=clean(outcome.reason))
         case (
             o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.FetchStarted()
-            | o.PartLanded()
+            | o.FilesLanded() | o.PartLanded()
             | o.Cleaned()
             | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
             | o.AdoptDecided()

@@ -15,7 +15,7 @@ from tidewaiter.domain.file_identity import identities, landed_archives, pair_fi
 from tidewaiter.domain.file_names import file_name, free_places
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, StoredResult, folder_of, render_manifest
+from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, StoredResult, folder_of, manifest_pieces
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.results.listed_files import packed
 from tidewaiter.providers.results.paged_lists import PageReader
@@ -25,12 +25,14 @@ from tidewaiter.worker.archive_landing import ArchiveLanding, PackedArchive
 from tidewaiter.worker.archive_reading import ArchiveLimits, Member
 from tidewaiter.worker.authenticated_client import read_off_loop
 from tidewaiter.worker.file_download import Downloaded, Downloader, InlineSource, storage_failure
-from tidewaiter.worker.job_download import DownloadTools, FileHosts, ListDownload, archive_key, artifact_of
+from tidewaiter.worker.file_hosts import FileHosts
+from tidewaiter.worker.job_download import DownloadTools, ListDownload, archive_key, artifact_of
 from tidewaiter.worker.job_event_log import JobLog
+from tidewaiter.worker.manifest_writing import write_manifest
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.step_context import StepContext, despite_cancel_request
 
-_ARTIFACT_BYTES = 512
+_MANY_ARTIFACTS = 100
 _LINK_BYTES = 512
 _LARGEST_FILE_BYTES = 1 << 40
 
@@ -70,8 +72,8 @@ class ResultFetcher:
         """Land every file that has not landed yet, then the manifest.
 
         Args:
-            step: the step. Every artifact is appended to its artifacts as soon as it is durable, so that a failure or
-                an interruption keeps it. Its lease is checked before anything is removed.
+            step: the step. It gets every artifact as soon as that is durable, so that a failure or an interruption
+                keeps it. Its lease is checked before anything is removed.
             links: the files, in the provider's order.
 
         Returns:
@@ -197,7 +199,7 @@ class ResultFetcher:
             artifact = await self._join(job, step.operation, pages, walk, link, identity=identity)
             if not isinstance(artifact, Artifact):
                 return artifact
-            step.artifacts.append(artifact)
+            step.landed([artifact])
         files = [replace(one, number=0) for one in (*kept, *step.artifacts)]
         return await self._complete(job, files, clear=bool(recorded) or job.fetches > 1)
 
@@ -342,8 +344,7 @@ class ResultFetcher:
             status: the provider's status of the remote job, if it was just read.
             clear: whether other files of earlier steps may be stored; they are removed first.
         """
-        render = partial(
-            render_manifest,
+        pieces = manifest_pieces(
             job,
             params=self._job_log.without_secrets(job.params),
             labels=self._job_log.without_secrets(dict(job.context.labels)),
@@ -351,12 +352,12 @@ class ResultFetcher:
             artifacts=artifacts,
             finished_at=self._clock.now(),
         )
-        document = await read_off_loop(len(artifacts) * _ARTIFACT_BYTES, render)
+        key, is_long = f"{_folder(job)}/{MANIFEST_NAME}", len(artifacts) > _MANY_ARTIFACTS
         try:
             if clear:
                 await self._clear(job, frozenset(one.key for one in artifacts))
             # A cancel request does not stop this: with its manifest a job has succeeded.
-            await despite_cancel_request(self._storage.put(f"{_folder(job)}/{MANIFEST_NAME}", document))
+            await despite_cancel_request(write_manifest(self._storage, key, job.id, pieces, is_long=is_long))
         except StorageError as error:
             return storage_failure(error)
         return o.Stored(tuple(artifacts), status)

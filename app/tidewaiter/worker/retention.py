@@ -5,6 +5,7 @@ from typing import Protocol
 from tidewaiter.clock import Clock, WakeableTimer
 from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.duration_store import DurationStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.session_store import SessionStore
@@ -61,6 +62,7 @@ class Retention:
         self._sessions = SessionStore(jobs.database)
         self._actions = AdminActionStore(jobs.database)
         self._trends = TrendStore(jobs.database)
+        self._durations = DurationStore(jobs.database)
         self._storage = storage
         self._clock = clock
         self._log = log
@@ -82,6 +84,7 @@ class Retention:
                 await self._sessions.delete_expired(self._clock.now())
                 await self._actions.delete_old(self._clock.now())
                 await self._trends.delete_old(self._clock.now())
+                await self._durations.delete_old(self._clock.now())
                 await self._sweep_parts()
             except StoreUnavailableError as error:
                 self._log.emit("store.unavailable", reason=str(error), waiting=0)

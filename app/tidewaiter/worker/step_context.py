@@ -1,11 +1,12 @@
 """One step of a job: what it works with, what it has landed so far, and how a cancel request stops it."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final, Self, TypeVar
 
+from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import CANCELLED_AT_ONCE, Job
 from tidewaiter.domain.manifest import Artifact, StoredResult
@@ -13,6 +14,7 @@ from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import CommitResult, Committer
+from tidewaiter.worker.file_slots import FileSlots
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.provider_session import ProviderSession
 
@@ -30,8 +32,10 @@ class StepContext:
     """One step of a job: its operation, the session with its provider, and the lane's lease.
 
     ``job`` is the job as it was last made durable: a step that commits an update on its way puts the new job here.
-    ``shared_result`` is set if the job shares the result of another job; ``artifacts`` are the files that have landed.
-    ``kept`` are values of the reply that named the file, which are stored when it has landed.
+    ``shared_result`` is set if the job shares the result of another job. ``artifacts`` are the files that have landed
+    and are not recorded yet; ``record`` records such files in the middle of the step, if they may be. ``slots`` are
+    those that the step may take for more files at once. ``kept`` are values of the reply that named the file,
+    which are stored when it has landed.
     """
 
     job: Job
@@ -40,6 +44,9 @@ class StepContext:
     lease: Lease
     shared_result: asyncio.Future[StoredResult | None] | None = None
     artifacts: list[Artifact] = field(default_factory=list)
+    has_landed: bool = False
+    record: Callable[[tuple[Artifact, ...]], Awaitable[object]] | None = None
+    slots: FileSlots | None = None
     kept: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -50,6 +57,30 @@ class StepContext:
     def update(self, outcome: o.Outcome, now: float, rand: Random) -> JobUpdate:
         """What an outcome makes of the job."""
         return advance(self.job, outcome, self.operation.policy_of(self.job), now, rand)
+
+    def landed(self, artifacts: Sequence[Artifact]) -> None:
+        """Files are durable under their final names: the next record, or the outcome, records them."""
+        self.artifacts.extend(artifacts)
+        self.has_landed = True
+
+    def record_through(self, committer: Committer, clock: Clock, rand: Random) -> None:
+        """From now on, files that have landed may be recorded in the middle of the step."""
+
+        async def record(artifacts: tuple[Artifact, ...]) -> None:
+            update = self.update(o.FilesLanded(), clock.now(), rand)
+            await self.commit(replace(update, artifacts=artifacts), committer)
+
+        self.record = record
+
+    async def record_landed(self) -> None:
+        """Record the files that have landed since the last record, so that they need not land again.
+
+        Raises:
+            SupersededError: job or lane changed meanwhile.
+        """
+        if self.record is not None and self.artifacts:
+            artifacts, self.artifacts = tuple(self.artifacts), []
+            await self.record(artifacts)
 
     async def commit(self, update: JobUpdate, committer: Committer) -> Job:
         """Make an update durable in the middle of the step, which continues with the updated job.

@@ -87,6 +87,11 @@ def test_a_sound_spec_has_no_fault() -> None:
             id="stall with callbacks",
         ),
         pytest.param(
+            WHOLE + '[operations.report.schedule]\nlearn_by = ["weather"]\n',
+            "operations.report: schedule.learn_by names weather, which is no parameter (there are: none)",
+            id="learn by what is no parameter",
+        ),
+        pytest.param(
             WHOLE + '[operations.report.schedule]\ninterval_s = "60"\n',
             "operations.report.schedule.interval_s: must be a number",
             id="number as text",

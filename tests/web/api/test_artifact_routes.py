@@ -7,6 +7,7 @@ import os
 import random
 import socket
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from tests.support.api_server import ApiServer
+from tidewaiter.domain import outcome as o
 from tidewaiter.web.api.artifact_routes import disposition
 from tidewaiter.web.api.http_headers import known_tags, matched_tags, range_of
 from tidewaiter.web.problems import ProblemError
@@ -44,6 +46,26 @@ async def test_a_file_is_fetched_whole(site: ApiServer) -> None:
     head = await site.call("HEAD", listed["location"])
     assert (head.status, head.body) == (200, b"")
     assert {name: head.headers[name] for name in expected} == expected
+
+
+async def test_files_are_listed_in_pages(site: ApiServer) -> None:
+    """By number; each page has the address of the next one, and a job with few files has one page."""
+    number, file = await site.landed(b"content")
+    files = tuple(replace(file, number=at, name=f"{at}.csv") for at in range(5))
+    number = int((await site.submitted())["id"])
+    await site.step(number, o.Intended("i"), o.Accepted("r-5"), o.Ready(), o.Stored(files))
+    address: str | None = f"/v1/jobs/{number}/artifacts?limit=2"
+    pages = []
+    while address is not None:
+        page = await site.get(address)
+        pages.append([one["number"] for one in page.json["artifacts"]])
+        address = page.json["next"]
+        assert page.headers.get("Link") == (None if address is None else f'<{address}>; rel="next"')
+    assert pages == [[0, 1], [2, 3], [4]]
+    whole = (await site.get(f"/v1/jobs/{number}/artifacts")).json
+    assert ([one["name"] for one in whole["artifacts"]], whole["next"]) == ([one.name for one in files], None)
+    for faulty in ("limit=0", "limit=1001", "after=x", "after=-1", "after=1234567890"):
+        assert (await site.get(f"/v1/jobs/{number}/artifacts?{faulty}")).status == 400
 
 
 @pytest.mark.parametrize(

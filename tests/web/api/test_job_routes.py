@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from tests.support.api_server import ApiServer, new_job
+from tidewaiter.database.tables import durations
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.duration_sketch import NO_DURATIONS
 from tidewaiter.domain.job import State
 
 
@@ -21,6 +23,29 @@ async def test_a_job_is_made_and_shown(any_site: ApiServer) -> None:
     assert (shown.status, shown.json) == (200, job)
     assert job["created_at"].endswith("Z")
     assert not {"links", "intent_key", "callback_hash"} & job.keys()
+
+
+async def test_what_is_expected(site: ApiServer) -> None:
+    """A job says when its next step is due; while it is polled, what earlier jobs say about it, also in words."""
+    number = (await site.post("/v1/jobs", new_job())).json["id"]
+    queued = await site.get(f"/v1/jobs/{number}/expected")
+    assert (queued.status, queued.json["ready"], queued.json["sentence"]) == (200, None, None)
+    assert queued.json["due_at"].endswith("Z")
+    sketch = NO_DURATIONS
+    for _ in range(5):
+        sketch = sketch.with_one(235.0, 240.0)
+    await site.step(number, o.Intended("intent"))
+    await site.step(number, o.Accepted("r-1"))
+    job = await site.jobs.get(number)
+    assert job is not None
+    async with site.jobs.database.writing() as connection:
+        row = {"lane": job.lane, "operation": job.operation, "kind": "", "sketch": sketch.to_text(), "updated_at": 1.0}
+        await connection.execute(durations.insert().values(row))
+    polled = (await site.get(f"/v1/jobs/{number}/expected")).json
+    assert polled["ready"]["usual_s"] == pytest.approx(240.0, rel=0.1)
+    assert polled["ready"]["late"] is False
+    assert polled["sentence"].startswith("usually ready after ")
+    assert (await site.get("/v1/jobs/99999/expected")).status == 404
 
 
 async def test_the_same_key_is_the_same_job(any_site: ApiServer) -> None:
@@ -117,7 +142,7 @@ async def test_history_and_artifacts(site: ApiServer) -> None:
     assert [(one["state_from"], one["state"]) for one in history] == [
         (None, "queued"), ("queued", "submitting"), ("submitting", "polling"),
     ]  # fmt: skip
-    assert (await site.get(f"/v1/jobs/{job['id']}/artifacts")).json == {"artifacts": []}
+    assert (await site.get(f"/v1/jobs/{job['id']}/artifacts")).json == {"artifacts": [], "next": None}
 
 
 async def test_what_there_is_not(site: ApiServer) -> None:

@@ -4,9 +4,12 @@ import html
 import re
 
 import pytest
+from sqlalchemy import delete
 
 from tests.support.stored_jobs import NOW
 from tests.web.ui.ui_server import UiServer
+from tidewaiter.database.tables import durations
+from tidewaiter.domain.duration_sketch import NO_DURATIONS
 from tidewaiter.domain.job_context import JobContext
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -47,3 +50,19 @@ async def test_schedules_lead_to_their_runs(page_server: UiServer) -> None:
     for path in ("/schedules", "/accounts/newsletter"):
         _, text = await page_server.get(path)
         assert 'href="/jobs?schedule=daily-opens"' in text, path
+
+
+async def test_a_job_says_when_it_is_expected(page_server: UiServer) -> None:
+    """While it is polled, and once enough jobs came before it: the words of the command line."""
+    sample, sketch = page_server.sample, NO_DURATIONS
+    job = await sample.polling("newsletter", "statistics")
+    assert "usually ready" not in (await page_server.get(f"/jobs/{job.id}"))[1]
+    for _ in range(4):
+        sketch = sketch.with_one(86_000.0, 86_400.0)
+    row = {"lane": job.lane, "operation": job.operation, "kind": "", "sketch": sketch.to_text(), "updated_at": NOW}
+    async with sample.database.writing() as connection:
+        await connection.execute(durations.insert().values(row))
+    _, text = await page_server.get(f"/jobs/{job.id}")
+    async with sample.database.writing() as connection:
+        await connection.execute(delete(durations))
+    assert re.search(r"The remote job is usually ready after 1 d; expected at [-0-9]+ [:0-9]+ ± \d+ min\.", text)

@@ -53,6 +53,11 @@ class ScheduleOverride(TomlTable):
         description="submits in a row with an unknown outcome, after which a person must decide",
         examples=[5],
     )
+    learn: bool | None = Field(
+        default=None,
+        description="whether polls come when earlier jobs were ready, within these bounds and with as many polls",
+        examples=[False],
+    )
 
     again_times: CountFromZero | None = Field(
         default=None,

@@ -111,6 +111,13 @@ class OperationSpec(SpecTable):
         return self
 
     @model_validator(mode="after")
+    def _learns_by_parameters(self) -> Self:
+        if unknown := [name for name in self.schedule.learn_by if name not in self.params]:
+            known = ", ".join(self.params) or "none"
+            raise ValueError(f"schedule.learn_by names {unknown[0]}, which is no parameter (there are: {known})")
+        return self
+
+    @model_validator(mode="after")
     def _stall_after_longest_wait(self) -> Self:
         stall_s = self.schedule.stall_s
         if self.callback is not None and stall_s is not None and stall_s <= self.callback.cap_s:

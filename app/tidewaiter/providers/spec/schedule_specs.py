@@ -5,15 +5,15 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from tidewaiter.providers.spec.auth_spec import Seconds
-from tidewaiter.providers.spec.field_types import SpecTable
+from tidewaiter.providers.spec.field_types import Items, SpecTable, Text
 
 
 class ScheduleSpec(SpecTable):
     """When a remote job is polled: seconds, except ``factor`` and ``most_unknown``.
 
-    An account may replace all but ``gone_grace_s`` in ``[accounts.NAME.schedule]``. Jitter shortens each wait by up to
-    a fifth. A Retry-After can delay every poll, also the first, but makes none earlier unless it is
-    [exact](#pollretry_after). After a new submit the interval starts again.
+    An account may replace all but ``gone_grace_s`` and ``learn_by`` in ``[accounts.NAME.schedule]``. Jitter shortens
+    each wait by up to a fifth. A Retry-After can delay every poll, also the first, but makes none earlier unless it is
+    [exact](#pollretry_after). After a new submit the interval starts again. With ``learn`` these are bounds.
     """
 
     first_delay_s: float = Field(default=5.0, ge=0, description="from the submit to the first poll")
@@ -39,6 +39,16 @@ class ScheduleSpec(SpecTable):
     )
     most_unknown: int = Field(
         default=5, ge=1, description="after so many submits in a row with an unknown outcome the job is parked"
+    )
+    learn: bool = Field(
+        default=True,
+        description="polls come when earlier jobs were ready, within these bounds and with as many polls: see "
+        "[polling](../polling.md)",
+    )
+    learn_by: Items[Text] = Field(
+        default=(),
+        description="the parameters on which the duration depends; of two dates their span counts. Without it all jobs "
+        "of the operation are alike",
     )
 
     @model_validator(mode="after")

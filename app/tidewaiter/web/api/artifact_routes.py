@@ -14,18 +14,22 @@ from urllib.parse import quote
 
 from aiohttp import ETag, hdrs, web
 
+from tidewaiter.domain.job_json import artifact_json
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.storage.base import Content, StorageError, StorageUnavailableError
+from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.http_headers import known_tags, matched_tags, range_of
-from tidewaiter.web.api.request_input import artifact_number, job_number
-from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters
-from tidewaiter.web.problems import ProblemError
+from tidewaiter.web.api.paging import MOST_LISTED, limit_of
+from tidewaiter.web.api.request_input import artifact_number, job_number, refuse_query
+from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
+from tidewaiter.web.problems import FieldFault, ProblemError
 
 ANY_MEDIA_TYPE: Final = "application/octet-stream"
 _MEDIA_TYPE: Final = re.compile(
     r"[A-Za-z0-9!#$&^_.+-]{1,64}/[A-Za-z0-9!#$&^_.+-]{1,64}(\s*;\s*charset=[A-Za-z0-9_-]+)?"
 )
 _AGAIN_S: Final = 10.0
+_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _TEXT: Final = {"type": "string"}
 _ABOUT: Final[dict[str, str]] = {
     hdrs.ETAG: "the SHA-256 of the file, in hex",
@@ -37,7 +41,7 @@ _ABOUT: Final[dict[str, str]] = {
 
 
 class ArtifactRoutes:
-    """The route of landed files."""
+    """The routes of landed files."""
 
     def __init__(self, context: ApiContext) -> None:
         self._context = context
@@ -45,6 +49,22 @@ class ArtifactRoutes:
     def routes(self) -> list[ApiRoute]:
         """The routes."""
         return [
+            ApiRoute(
+                "GET", "/v1/jobs/{id}/artifacts", "listArtifacts", "List the files that a job has landed", self.page,
+                {
+                    200: ApiResponse(
+                        "a page of its files", shapes.ArtifactsShape, headers={hdrs.LINK: "the next page, rel=next"}
+                    )
+                },
+                query=(
+                    ApiParameter(
+                        "limit", f"the maximum number on a page; {MOST_LISTED} by default",
+                        {"type": "integer", "minimum": 1, "maximum": MOST_LISTED, "default": MOST_LISTED},
+                    ),
+                    ApiParameter("after", "only files behind this number", {"type": "integer", "minimum": 0}),
+                ),
+                problems=(404,), limited=True,
+            ),
             ApiRoute(
                 "GET", "/v1/jobs/{id}/artifacts/{number}", "fetchArtifact", "Download a landed file", self.fetch,
                 {
@@ -68,13 +88,29 @@ class ArtifactRoutes:
             )
         ]  # fmt: skip
 
+    async def page(self, request: web.Request, query: QueryParameters) -> web.Response:
+        """A page of the files of a job."""
+        job_id, faults = job_number(request), list[FieldFault]()
+        limit = limit_of(query, faults, MOST_LISTED)
+        text = query.get("after", ["-1"])[0]
+        if "after" in query and not _NUMBER.fullmatch(text):
+            faults.append(FieldFault("must be the number of a file", parameter="after"))
+        refuse_query(faults)
+        found = await self._context.jobs(request).files(job_id, limit + 1, int(text))
+        shown = found[:limit]
+        following = None
+        if found[limit:]:
+            following = f"/v1/jobs/{job_id}/artifacts?limit={limit}&after={shown[-1].number}"
+        headers: dict[str, str] = {} if following is None else {hdrs.LINK: f'<{following}>; rel="next"'}
+        return json_reply({"artifacts": [artifact_json(job_id, one) for one in shown], "next": following}, 200, headers)
+
     async def fetch(self, request: web.Request, _: QueryParameters) -> web.StreamResponse:
         """Send a landed file, or a range of it."""
         job_id, number = job_number(request), artifact_number(request)
-        _job, _history, artifacts = await self._context.jobs(request).show(job_id)
-        artifact = next((one for one in artifacts if one.number == number), None)
+        found = await self._context.jobs(request).files(job_id, 1, number - 1)
+        artifact = found[0] if found and found[0].number == number else None
         if artifact is None:
-            raise ProblemError(404, f"job {job_id} has no artifact {number}; it has {len(artifacts)}")
+            raise ProblemError(404, f"job {job_id} has no artifact {number}")
         _check_conditions(request, artifact)
         if _is_known(request, artifact):
             return _described(web.Response(status=304), artifact)

@@ -221,9 +221,10 @@ class ArtifactShape(Outgoing):
 
 
 class ArtifactsShape(Outgoing):
-    """The files that a job has landed, by number."""
+    """A page of the files that a job has landed, by number."""
 
     artifacts: list[ArtifactShape]
+    next: Annotated[str | None, Field(description="the address of the next page; null on the last")] = None
 
 
 class ClosedLane(Outgoing):

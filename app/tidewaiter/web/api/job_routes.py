@@ -7,12 +7,15 @@ from typing import Final
 
 from aiohttp import ETag, hdrs, web
 
+from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
 from tidewaiter.domain.job_context import JobContext
-from tidewaiter.domain.job_json import artifact_json, entry_json, job_json
+from tidewaiter.domain.job_json import entry_json, job_json
 from tidewaiter.services import JobRequest, JobService, RefusedError
 from tidewaiter.services.audit import target_of
+from tidewaiter.services.expectations import expected_ready
 from tidewaiter.web.api import body_schemas as shapes
+from tidewaiter.web.api.expectation_shapes import NextStepShape
 from tidewaiter.web.api.http_headers import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
@@ -89,8 +92,9 @@ class JobRoutes:
                 {200: ApiResponse("its history", shapes.HistoryShape)}, problems=(404,), limited=True,
             ),
             ApiRoute(
-                "GET", "/v1/jobs/{id}/artifacts", "listArtifacts", "List the files that a job has landed",
-                self.artifacts, {200: ApiResponse("its files", shapes.ArtifactsShape)}, problems=(404,), limited=True,
+                "GET", "/v1/jobs/{id}/expected", "showExpectation", "Show when a job is expected to be ready",
+                self.expected, {200: ApiResponse("what earlier jobs say about it", NextStepShape)}, problems=(404,),
+                limited=True,
             ),
             ApiRoute(
                 "POST", "/v1/jobs/{id}/cancel", "cancelJob", "Stop a job", self.cancel, {202: asked},
@@ -158,17 +162,24 @@ class JobRoutes:
             return unchanged
         return self._reply(job, 200, applied(wait_s))
 
+    async def expected(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """When the next step of a job is due, and when its remote job is expected to be ready."""
+        service, now = self._context.jobs(request), self._context.clock.now()
+        job = await service.job(job_number(request))
+        expected = await expected_ready(service.jobs.database, service.accounts, job, now)
+        return json_reply(
+            {
+                "due_at": rfc3339(job.due_at),
+                "ready": None if expected is None else expected.as_json(),
+                "sentence": None if expected is None else expected.sentence(now),
+            }
+        )
+
     async def history(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The history of a job."""
         number = job_number(request)
         _job, entries, _artifacts = await self._context.jobs(request).show(number)
         return json_reply({"history": [entry_json(entry) for entry in entries]})
-
-    async def artifacts(self, request: web.Request, _: QueryParameters) -> web.Response:
-        """The files of a job."""
-        number = job_number(request)
-        _job, _history, artifacts = await self._context.jobs(request).show(number)
-        return json_reply({"artifacts": [artifact_json(number, one) for one in artifacts]})
 
     async def cancel(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Stop a job."""

@@ -9,6 +9,7 @@ from aiohttp import web
 from tidewaiter.database.job_list import JobList
 from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
+from tidewaiter.services.expectations import expected_ready
 from tidewaiter.services.parked_decisions import decisions_about
 from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
@@ -35,6 +36,7 @@ _OUTCOME_TEXTS: Final = {
     "Pending": "not ready yet",
     "Ready": "ready to download",
     "FetchStarted": "download started",
+    "FilesLanded": "some files have landed",
     "PartLanded": "some files have landed",
     "Stored": "every file has landed",
     "LinksExpired": "the links had expired",
@@ -158,12 +160,14 @@ class JobDetailPage:
         return [read_route("/jobs/{id}", self._show)]
 
     async def _show(self, request: web.Request) -> web.Response:
-        job, history, files = await self._jobs(request).show(job_in_path(request))
+        service = self._jobs(request)
+        job, history, files = await service.show(job_in_path(request))
         view, now = await self._dashboard.read(request), self._renderer.clock.now()
         lane = next((one for one in view.lanes if one.id == job.lane), None)
         report = None if lane is None else LaneReport(lane.condition, lane.reason, lane.until)
         phase = None if self._renderer.phase is Phase.SERVING else self._renderer.phase.value
         spent = time_in(history, now)
+        expected = await expected_ready(service.jobs.database, service.accounts, job, now)
         return self._renderer.page(
             request,
             "job.html",
@@ -172,6 +176,7 @@ class JobDetailPage:
             job=job,
             lane=lane,
             wait=wait_reason(job, report, now, phase=phase),
+            expected=None if expected is None else expected.sentence(now),
             stretches=timeline(history),
             entries=len(history),
             spent=[(state, seconds) for state, seconds in spent.items() if seconds > 0],

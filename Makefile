@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies soak mutants check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
+.PHONY: help demo test test-fast test-slow recipes matrix chaos chaos-short lies soak mutants check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -36,6 +36,9 @@ test-fast: .venv/dev.stamp ## Run the tests that need no server and no daemon: l
 # Environments of their own in .cache/recipes, from the package index: neither the locks nor CI know of them.
 recipes: .venv/dev.stamp ## Run the recipes with the newest Airflow, Dagster and Prefect: NAME=airflow for one
 	$(BIN)/python -m tests.recipes $(NAME)
+
+matrix: .venv/dev.stamp ## Kill Tidewaiter and its peers at five moments: NAME=procrastinate for one
+	$(BIN)/python -m tests.peers $(NAME)
 
 lies: .venv/dev.stamp ## Run more mixes against a server that lies than the tests do: FIRST=100000 COUNT=20000
 	$(BIN)/python -m tests.lying $(or $(FIRST),100000) $(or $(COUNT),20000)

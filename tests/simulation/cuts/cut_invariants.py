@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
+from tests.model.traces import first_impossible
 from tests.simulation.cuts.cut_world import ENDS, PERIOD_S, REQUESTS, CutWorld
 from tests.simulation.cuts.export_provider import TOKEN, Export
 from tidewaiter.domain.job import TERMINAL, State
@@ -13,6 +14,7 @@ from tidewaiter.domain.job import TERMINAL, State
 
 def broken_invariants(world: CutWorld) -> list[str]:
     """Every invariant that does not hold, as sentences; their numbers are those of the catalogue of faults."""
+    world.observe()
     with closing(sqlite3.connect(world.database)) as database:
         database.row_factory = sqlite3.Row
         return [
@@ -26,6 +28,7 @@ def broken_invariants(world: CutWorld) -> list[str]:
             *_secrets(world, database),
             *_parts(world, database),
             *_told(world, database),
+            *_model(world),
             *world.provider.wrong,
         ]
 
@@ -49,6 +52,13 @@ def _submits(world: CutWorld) -> Iterator[str]:
         most = 1 + world.cuts if world.provider.repeatable else 1 + world.retried.get(job, 0)
         if posts > most:
             yield f"2: {posts} POSTs for job {job}"
+
+
+def _model(world: CutWorld) -> Iterator[str]:
+    """Each job went a way through the model of the protocol."""
+    for job, steps in world.observed.by_job.items():
+        if (at := first_impossible(world.kind, steps)) is not None:
+            yield f"2: the model cannot take step {at} of job {job}: {steps}"
 
 
 def _exports_are_known(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:

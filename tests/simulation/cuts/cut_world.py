@@ -14,9 +14,11 @@ from random import Random
 
 import aiosqlite
 
+from tests.model.protocol import Kind
 from tests.simulation.cuts.disk import Disk
 from tests.simulation.cuts.effects import Effects, opened
-from tests.simulation.cuts.export_provider import HOOK, TOKEN, ExportProvider
+from tests.simulation.cuts.export_provider import ADOPT, HOOK, TOKEN, ExportProvider
+from tests.simulation.cuts.observed_steps import ObservedSteps
 from tests.simulation.stub_world import ACCOUNT, ORIGIN, Sent, StubReply
 from tests.support.inline_sqlite import connect_inline
 from tidewaiter import bootstrap
@@ -88,6 +90,7 @@ class CutWorld:
     retried: Counter[int] = field(default_factory=Counter)
     may_fail: bool = False
     disk: Disk | None = None
+    observed: ObservedSteps = field(default_factory=ObservedSteps)
 
     @property
     def database(self) -> Path:
@@ -98,6 +101,17 @@ class CutWorld:
     def exports(self) -> Path:
         """The storage's root."""
         return self.root / "exports"
+
+    @property
+    def kind(self) -> Kind:
+        """What may be done about a submit whose outcome is unknown."""
+        if self.provider.repeatable:
+            return Kind.REPEATABLE
+        return Kind.ADOPTABLE if ADOPT in self.spec else Kind.BLIND
+
+    def observe(self) -> None:
+        """Note what has happened to the jobs since the last time."""
+        self.observed.look(self.database, self.provider.posts)
 
     def prepare(self, template: Path) -> None:
         """Make the files that a first daemon finds."""

@@ -99,6 +99,7 @@ class _Forks:
 
     def gap(self, number: int) -> None:
         """Between two effects: make a child for each fate of what is not synced."""
+        self._world.observe()
         if not self._chosen(number, self._world.effects.names[-1]):
             return
         world = self._world
@@ -158,11 +159,13 @@ def _next_life(
 ) -> NoReturn:
     """The life of the next daemon on what was left; it is cut in turn after that many effects, if it has as many."""
     world.cuts += 1
+    world.observed.cut()
     world.root = copy
     if broken := list(files_are_whole(world)):
         report(broken)
 
     def gap(number: int) -> None:
+        world.observe()
         if number == cut_at:
             another = Path(f"{copy}-again")
             _copy(world, another, rand.choice(tuple(Fate)), rand)

@@ -1,0 +1,177 @@
+"""``python -m tests.peers [NAME ...]``: kills the worker of each at five moments.
+
+Prints one JSON line for each run. The peers' environments are in ``.cache/matrix``, with the newest releases;
+PostgreSQL is the tests' own.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from aiohttp import web
+
+from tests.peers.contestants import CONTESTANTS, Contestant
+from tests.peers.provider import CONTENT, Moment, Provider
+from tests.support.postgres import Postgres
+from tidewaiter.database import migrate
+
+ENVIRONMENTS: Final = Path(__file__).parents[2] / ".cache/matrix"
+WITHIN_S: Final = 240.0
+
+
+def prepared(name: str, packages: tuple[str, ...]) -> tuple[Path, str]:
+    """The Python of a peer's environment, and the peer's version."""
+    folder = ENVIRONMENTS / name
+    python = folder / "bin/python"
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run(
+            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True
+        )
+        (folder / "ready").touch()
+    code = f"import importlib.metadata as m; print(m.version({packages[0]!r}))"
+    found = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
+    return python, found.stdout.strip()
+
+
+def asked(database: str, query: str) -> int:
+    """The number that a query finds."""
+    if database.startswith("sqlite"):
+        with closing(sqlite3.connect(database.removeprefix("sqlite:///"))) as lite:
+            return int(lite.execute(query).fetchone()[0])
+    with psycopg.connect(database) as connection:
+        row = connection.execute(query.encode()).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+class _Run:
+    """One job of one contestant, whose worker is killed at one moment."""
+
+    def __init__(self, name: str, contestant: Contestant, python: Path, folder: Path, database: str) -> None:
+        self._contestant = contestant
+        self._folder = folder
+        self._database = database
+        self._files = folder / "files"
+        self._files.mkdir()
+        self._prepare, self._work = contestant.commands(name, folder, python)
+        self._worker: asyncio.subprocess.Process | None = None
+        self._environ: dict[str, str] = {}
+
+    def _landed(self) -> list[Path]:
+        return [
+            path
+            for path in self._files.rglob("*")
+            if path.is_file()
+            and path.name != "manifest.json"
+            and not any(part.startswith(".") for part in path.relative_to(self._files).parts)
+        ]
+
+    def _kill(self) -> None:
+        assert self._worker is not None
+        self._worker.kill()
+
+    async def _start(self, command: list[str]) -> asyncio.subprocess.Process:
+        with (self._folder / "log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *command, env=self._environ, stdout=log, stderr=log, cwd=self._folder
+            )
+
+    async def go(self, moment: Moment) -> dict[str, object]:
+        """Kill the worker at the moment, start it again at once, and wait for the end of the job."""
+        provider = Provider(moment, self._kill, self._landed)
+        runner = web.AppRunner(provider.app())
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        provider.origin = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        values = {"PROVIDER": provider.origin, "FOLDER": str(self._files), "DSN": self._database}
+        # Without its bytecode each process would compile every module again.
+        kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        self._environ = {**kept, **values}
+        self._contestant.write(self._folder, values)
+        assert await (await self._start(self._prepare)).wait() == 0, (self._folder / "log").read_text()
+        try:
+            return await self._watched(provider)
+        finally:
+            if self._worker is not None and self._worker.returncode is None:
+                self._worker.kill()
+                await self._worker.wait()
+            await runner.cleanup()
+
+    async def _watched(self, provider: Provider) -> dict[str, object]:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + WITHIN_S
+        torn = 0
+        self._worker = await self._start(self._work)
+        live, parked = 1, 0
+        while live and loop.time() < until:
+            torn += any(path.read_bytes() != CONTENT for path in self._landed())
+            if self._worker.returncode is not None:
+                self._worker = await self._start(self._work)
+            await asyncio.sleep(0.2)
+            with contextlib.suppress(psycopg.OperationalError, sqlite3.OperationalError):
+                live = await asyncio.to_thread(asked, self._database, self._contestant.live)
+                parked = await asyncio.to_thread(asked, self._database, self._contestant.asks)
+        killed, again = provider.killed_at, provider.asked_again_at
+        return {
+            "killed": killed is not None,
+            "remote_jobs": sum(provider.posts.values()),
+            "downloads": provider.downloads,
+            "torn": torn > 0,
+            "landed": len(self._landed()),
+            "live": live,
+            "parked": parked,
+            "request_after_s": None if killed is None or again is None else round(again - killed, 1),
+            "end_after_s": None if killed is None or live else round(loop.time() - killed, 1),
+        }
+
+
+async def compare(name: str, server: Postgres) -> None:
+    """All moments of one contestant, one after the other's beginning: most of the time is waiting."""
+    contestant = CONTESTANTS[name]
+    python, version = Path(sys.executable), "this tree"
+    if contestant.packages:
+        python, version = await asyncio.to_thread(prepared, name, contestant.packages)
+
+    async def one(moment: Moment) -> None:
+        with tempfile.TemporaryDirectory(prefix="matrix-") as made:
+            folder = Path(made)
+            if contestant.lite:
+                database = f"sqlite:///{folder}/tidewaiter.db"
+                migrate.upgrade(database)
+            else:
+                database = server.url(await asyncio.to_thread(server.create, migrated=not contestant.packages))
+            found = await _Run(name, contestant, python, folder, database).go(moment)
+            line = {"name": name, "version": version, "moment": moment.value, **found}
+            sys.stdout.write(json.dumps(line) + "\n")
+            if found["live"] or not found["killed"]:
+                sys.stdout.write((folder / "log").read_text()[-3000:])
+            sys.stdout.flush()
+
+    async with asyncio.TaskGroup() as group:
+        for moment in Moment:
+            group.create_task(one(moment))
+
+
+async def main(names: list[str]) -> None:
+    """Compare these, or all, one after another."""
+    with tempfile.TemporaryDirectory(prefix="matrix-postgres-") as folder:
+        server = await asyncio.to_thread(Postgres, Path(folder))
+        try:
+            for name in names or CONTESTANTS:
+                await compare(name, server)
+        finally:
+            await asyncio.to_thread(server.stop)
+
+
+asyncio.run(main(sys.argv[1:]))

@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies mutants check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states man lock build \
+.PHONY: help demo test test-fast test-slow recipes chaos chaos-short lies soak mutants check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -45,11 +45,14 @@ mutants: .venv/dev.stamp ## Take each promise out in turn and see which test fai
 
 # What kills and floods, and some of the simulated hours and mixes of lies: CI has 25 minutes. `make chaos` has the many.
 chaos-short: .venv/dev.stamp ## Run the attacks and long repetitions that CI runs: ten minutes at most
-	TIDEWAITER_SEEDS=40 TIDEWAITER_MIXES=1500 $(PYTEST) -m chaos
+	TIDEWAITER_SEEDS=40 TIDEWAITER_MIXES=1500 TIDEWAITER_KILLS=3 $(PYTEST) -m chaos
 
-chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000 CUTS=1
+chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000 CUTS=1 KILLS=200
 	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) TIDEWAITER_CUTS=$(or $(CUTS),1) \
-		$(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
+		TIDEWAITER_KILLS=$(or $(KILLS),200) $(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
+
+soak: .venv/dev.stamp ## Run a daemon at full rate for an hour; its memory, descriptors and threads may grow by 5 %: SECONDS=3600
+	$(BIN)/python -m tests.chaos.soak $(or $(SECONDS),3600)
 
 check: lint types arch docs test test-slow chaos-short ## Run everything that must pass before a change is merged, as CI does
 
@@ -90,6 +93,9 @@ docs-spec: .venv/runtime.stamp ## Write docs/providers/reference.md from the tab
 
 docs-states: .venv/runtime.stamp ## Write docs/states.md from the state table
 	$(BIN)/python -m tidewaiter.domain.states_page > docs/states.md
+
+docs-faults: .venv/runtime.stamp ## Write docs/faults.md from the catalogue of faults and the markers of the tests
+	$(BIN)/python -m tests.fault_page > docs/faults.md
 
 man: .venv/runtime.stamp ## Write the manual page from the help of the commands
 	$(BIN)/python -m tidewaiter.cli.manual > docs/man/tidewaiter.1

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from tidewaiter.database.undoing import refuse_losses
+
 revision = "0011"
 down_revision = "0010"
 branch_labels = None
@@ -22,3 +24,17 @@ def upgrade() -> None:
         sa.Column("stored_at", sa.Double(), nullable=False),
         sa.Column("renewing_since", sa.Double()),
     )
+
+
+def downgrade() -> None:
+    refuse_losses(
+        "0011",
+        {
+            "jobs wait for the start of their remote job": "jobs WHERE state = 'starting'",
+            "jobs have a stage or kept values": "jobs WHERE stage IS NOT NULL OR kept <> '{}'",
+            "accounts have a refresh token that replaced the configured one": "refresh_tokens",
+        },
+    )
+    op.drop_table("refresh_tokens")
+    for column in ("agains", "kept", "stage"):
+        op.drop_column("jobs", column)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from tidewaiter.database.undoing import refuse_losses
+
 revision = "0013"
 down_revision = "0012"
 branch_labels = None
@@ -21,3 +23,9 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
     )
     op.create_index("jobs_remote", "jobs", ["lane", "id"], sqlite_where=_REMOTE, postgresql_where=_REMOTE)
+
+
+def downgrade() -> None:
+    refuse_losses("0013", {"jobs have their links in pages": "links"})
+    op.drop_index("jobs_remote", "jobs")
+    op.drop_table("links")

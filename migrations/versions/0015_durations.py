@@ -20,3 +20,9 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.Double(), nullable=False),
         sqlite_with_rowid=False,
     )
+
+
+def downgrade() -> None:
+    # Durations are learned again.
+    op.drop_table("durations")
+    op.drop_column("jobs", "polled_at")

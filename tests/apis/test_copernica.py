@@ -409,6 +409,7 @@ def test_replies_of_the_wrong_shape(template: Path, form: str, kind: FaultKind) 
     _run_scenario(template, story, settings={"form": form})
 
 
+@pytest.mark.fault(28)
 def test_a_word_that_no_document_names_for_good(template: Path) -> None:
     """The job lives until its deadline, and ends with the word in its reason."""
 
@@ -433,6 +434,7 @@ def test_a_download_that_breaks(template: Path, kind: FaultKind) -> None:
     _run_scenario(template, story, mime_bytes=300_000)
 
 
+@pytest.mark.fault(28)
 def test_a_status_that_flaps(template: Path) -> None:
     """Available, pending, available: the file lands all the same."""
 

@@ -558,6 +558,7 @@ def test_a_status_that_flaps(template: Path) -> None:
     _run_scenario(template, story)
 
 
+@pytest.mark.fault(30)
 @pytest.mark.slow
 def test_a_snapshot_that_never_ends(template: Path) -> None:
     """The job expires at its deadline, and the remote snapshot is taken away, so that the message is free again."""

@@ -77,6 +77,8 @@ def test_a_burst_keeps_within_the_limit(template: Path) -> None:
     run_scenario(template, story, pages=100)
 
 
+@pytest.mark.fault(34)
+@pytest.mark.invariant(8)
 @pytest.mark.slow
 def test_the_limit_holds_over_restarts(template: Path) -> None:
     """A daemon that is drained, and one whose power is cut, leave a window that the next one keeps to."""

@@ -169,6 +169,7 @@ def test_renewed_ahead_of_its_end(template: Path, minutes: int) -> None:
     _run_scenario(template, story, token_ttl_s=600, utc_offset_minutes=minutes)
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("bare", [False, True])
 def test_revoked_once(template: Path, bare: bool) -> None:
     """A 401, with its phrase or bare: one renewal, the request once more, and the job knows nothing of it."""

@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import budget, download, many_files, million, polls, schedules, simulated, surface
+from tests.bench import budget, download, landed, many_files, million, polls, schedules, simulated, surface
 from tests.bench.processes import BenchError, Cores
 from tests.bench.report import Finding, as_json, table
 
 _Benchmark = Callable[[Path, Cores, float], list[Finding]]
 _BENCHMARKS: Mapping[str, _Benchmark] = {
     "polls": lambda folder, cores, seconds: polls.measure(folder, cores, seconds, _say),
+    "landed": lambda folder, cores, _seconds: landed.measure(folder, cores, _say),
     "million": lambda folder, cores, _seconds: million.measure(folder, cores, _say),
     "budget": lambda folder, cores, _seconds: budget.measure(folder, cores, _say),
     "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),

@@ -31,7 +31,7 @@ result = "redirect"
 [accounts.{account}.limits]
 concurrency = {concurrency}
 [accounts.{account}.schedule]
-interval_s = 3600
+interval_s = {interval_s}
 factor = 1
 cap_s = 3600
 """
@@ -44,7 +44,9 @@ class DaemonUnderTest:
     folder: Path
 
     @classmethod
-    def configure(cls, folder: Path, database: str, origin: str, more: str = "") -> "DaemonUnderTest":
+    def configure(
+        cls, folder: Path, database: str, origin: str, more: str = "", *, interval_s: float = 3600.0
+    ) -> "DaemonUnderTest":
         """Write the configuration of a daemon with one Symplify account, and ``more``, into a new ``folder``."""
         folder.mkdir()
         text = _CONFIG.format(
@@ -55,6 +57,7 @@ class DaemonUnderTest:
             customer=CUSTOMER,
             token=TOKEN,
             concurrency=CONCURRENCY,
+            interval_s=interval_s,
         )
         (folder / "tidewaiter.toml").write_text(text + more)
         return cls(folder)
@@ -69,9 +72,11 @@ class DaemonUnderTest:
         """Where its files land."""
         return self.folder / "exports"
 
-    def serve(self, cores: Collection[int]) -> AbstractContextManager[subprocess.Popen[bytes]]:
-        """Run it on these cores while the block lasts."""
-        command = python("tidewaiter.cli.main", "--config", str(self.folder / "tidewaiter.toml"), "serve")
+    def serve(
+        self, cores: Collection[int], module: str = "tidewaiter.cli.main", *arguments: str
+    ) -> AbstractContextManager[subprocess.Popen[bytes]]:
+        """Run it on these cores while the block lasts, as the command of this module with these first arguments."""
+        command = python(module, *arguments, "--config", str(self.folder / "tidewaiter.toml"), "serve")
         return started(command, cores=cores, output=self.log)
 
     def events(self, name: str) -> Iterator[dict[str, object]]:

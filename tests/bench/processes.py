@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,10 +103,25 @@ def cpu_of(pid: int) -> Cpu:
     return Cpu(_used_s(process / "task" / str(pid) / "stat"), _used_s(process / "stat"))
 
 
-def _used_s(stat: Path) -> float:
-    # The second field is a name in parentheses and may hold blanks; utime and stime are fields 14 and 15 (proc(5)).
+def _used_s(stat: Path, first: int = 11) -> float:
+    # The second field is a name in parentheses and may hold blanks; utime and stime are fields 14 and 15 (proc(5)),
+    # those of children that were waited for follow.
     fields = stat.read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    return (int(fields[first]) + int(fields[first + 1])) / _TICKS_PER_S
+
+
+def cpu_of_children(pid: int) -> float:
+    """Seconds of processor time of a process and its children, those that have ended included."""
+    used = _used_s(Path("/proc") / str(pid) / "stat")
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if _parent_of(stat) == pid:
+                used += _used_s(stat)
+    return used + _used_s(Path("/proc") / str(pid) / "stat", first=13)
+
+
+def _parent_of(stat: Path) -> int:
+    return int(stat.read_text().rpartition(")")[2].split()[1])
 
 
 def memory_of(pid: int) -> tuple[float, float]:

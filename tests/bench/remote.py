@@ -54,6 +54,13 @@ def stub(folder: Path, cores: Collection[int], result_url: str | None = None) ->
 
 
 @contextmanager
+def landing_stub(folder: Path, cores: Collection[int]) -> Iterator[Stub]:
+    """Serve a stub while the block lasts whose batches are pending three times, and then have a small file."""
+    with _served("tests.bench.landing_stub", [], folder, cores) as port:
+        yield Stub(port)
+
+
+@contextmanager
 def file_server(
     folder: Path, cores: Collection[int], block: Path, times: int, pace: float | None = None
 ) -> Iterator[str]:

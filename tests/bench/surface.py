@@ -31,8 +31,8 @@ _LOOKS_AT_VIEW = 3
 _IDLE_S = 10.0
 _READS_P99_MS = 50.0
 _PAGE_MS = 200.0
-_IDLE_MB = 90.0
-_READY_S = 2.0
+_IDLE_MB = 80.0
+_READY_S = 1.0
 _READS = (
     "/v1/jobs/500",
     "/v1/jobs?limit=50",

@@ -40,6 +40,7 @@ ROOT = Path(__file__).parents[2]
 LOSSES = pytest.mark.parametrize("lose", [delete, exchange, move])
 
 
+@pytest.mark.fault(64)
 @LOSSES
 async def test_no_transaction_begins(tmp_path: Path, lose: Callable[[Path], None]) -> None:
     """Neither a write nor a read is done in a file that nobody will find again."""
@@ -75,6 +76,7 @@ async def daemon(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
             await process.wait()
 
 
+@pytest.mark.fault(64)
 @pytest.mark.slow
 @LOSSES
 async def test_the_daemon_ends(tmp_path: Path, lose: Callable[[Path], None]) -> None:

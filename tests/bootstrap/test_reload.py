@@ -68,6 +68,7 @@ async def test_an_account_that_vanished(setup: DaemonSetup) -> None:
     assert setup.emulator.count("create") == 4
 
 
+@pytest.mark.invariant(8)
 @pytest.mark.slow
 async def test_the_limit_holds_across_reloads(tmp_path: Path, database_url: str) -> None:
     """Lanes that are exchanged while they are busy hand their window on: never one request too many, nor a lost one."""

@@ -29,6 +29,7 @@ async def test_signals_in_a_row_are_folded(setup: DaemonSetup) -> None:
         assert len(setup.lines("config.reloaded")) <= 3
 
 
+@pytest.mark.fault(5)
 @pytest.mark.slow
 async def test_sigterm_during_a_reload(setup: DaemonSetup) -> None:
     """The reload is given up and the daemon drains as ever: exit 0, lanes given back, nothing in doubt."""

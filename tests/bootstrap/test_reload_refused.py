@@ -14,6 +14,7 @@ from tidewaiter.domain.job import State
 from tidewaiter.worker.account_pauses import Pauses
 
 
+@pytest.mark.fault(56)
 @pytest.mark.slow
 async def test_a_faulty_file_changes_nothing(setup: DaemonSetup) -> None:
     """Every fault is an ERROR with file, key and reason; no value is shown; the old configuration goes on."""

@@ -90,6 +90,7 @@ async def test_a_standby_is_ready(setup: DaemonSetup, manager: Manager) -> None:
         await manager.hears("STATUS=Serving 1 lane")
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize(
     ("daemon", "words"),
     [

@@ -37,6 +37,7 @@ def _line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().rstrip()
 
 
+@pytest.mark.fault(5)
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [(), ("draining",)], ids=["by signals alone", "draining already"])
 def test_the_second_signal_ends_the_process_at_once(how: tuple[str, ...]) -> None:

@@ -16,10 +16,12 @@ from tidewaiter.database import migrate
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 
 
+@pytest.mark.invariant(1, 2, 3, 6, 7)
+@pytest.mark.fault(1, 2, 3, 4)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.chaos)])
 async def test_kills(kills: int, tmp_path: Path) -> None:
-    """Kills at random moments of a run on SQLite, each followed by a restart (faults 1-4)."""
+    """Kills at random moments of a run on SQLite, each followed by a restart."""
     rand = Random(20)
     url = f"sqlite:///{tmp_path / 'tidewaiter.db'}"
     await asyncio.to_thread(migrate.upgrade, url)
@@ -40,6 +42,7 @@ async def test_kills(kills: int, tmp_path: Path) -> None:
         assert await run.reckon(numbers) == []
 
 
+@pytest.mark.invariant(1, 7)
 @pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
@@ -60,10 +63,12 @@ async def test_two_daemons_on_postgresql(tmp_path: Path, postgres_url: str) -> N
         assert await run.reckon(numbers) == []
 
 
+@pytest.mark.invariant(5)
+@pytest.mark.fault(16)
 @pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_a_paused_daemon_writes_nothing(tmp_path: Path, postgres_url: str) -> None:
-    """A daemon stopped for longer than its lease finds its lanes gone: no second submit, no stale write (fault 16)."""
+    """A daemon stopped for longer than its lease finds its lanes gone: no second submit, no stale write."""
     rand = Random(16)
     async with chaos_run(tmp_path, postgres_url, build_s=3.0) as run:
         accounts = run.write_config(accounts=4, lease_s=2)
@@ -81,10 +86,11 @@ async def test_a_paused_daemon_writes_nothing(tmp_path: Path, postgres_url: str)
         assert "lane.lost" in (tmp_path / "daemon.log").read_text()
 
 
+@pytest.mark.fault(15)
 @pytest.mark.chaos
 @pytest.mark.timeout(180)
 async def test_postgresql_bounces(tmp_path: Path, postgres: Postgres, postgres_url: str) -> None:
-    """The server is gone for longer than the lease: the daemon waits, says so, takes its lanes again (fault 15)."""
+    """The server is gone for longer than the lease: the daemon waits, says so, takes its lanes again."""
     async with chaos_run(tmp_path, postgres_url, build_s=3.0) as run:
         accounts = run.write_config(accounts=2, lease_s=2)
         numbers = await run.submit(accounts, 10, Random(15))

@@ -185,8 +185,9 @@ def test_a_daemon_applies_a_pause(emulated: CommandShell) -> None:
         assert daemon.wait(30) == 0
 
 
+@pytest.mark.fault(26)
 @pytest.mark.slow
-def test_26_a_restart_with_another_key_resumes(emulated: CommandShell) -> None:
+def test_a_restart_with_another_key_resumes(emulated: CommandShell) -> None:
     """A wrong key pauses the account; after a fix in the configuration, the next start of the daemon resumes it."""
     right = emulated.config.read_text()
     emulated.config.write_text(right.replace('token = "canary-token"', 'token = "mistyped"'))

@@ -102,6 +102,7 @@ def test_somebody_else_answers(shell: CommandShell, body: bytes) -> None:
     assert "is not Tidewaiter" in result.stderr
 
 
+@pytest.mark.fault(8)
 def test_nobody_answers(shell: CommandShell) -> None:
     """1 and one line, whether the port is shut or silent."""
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -156,6 +156,7 @@ def test_an_account_that_there_is_not(shell: CommandShell) -> None:
     assert "notifications.ops.accounts: 'shopp' is no configured account" in text
 
 
+@pytest.mark.fault(58)
 @pytest.mark.slow
 def test_a_daemon_notifies_how_jobs_end(emulated: CommandShell) -> None:
     """`serve` with an endpoint: the job's end is told with its file, and no secret is in the log or the database."""

@@ -196,6 +196,7 @@ def test_an_emulator_on_a_taken_port(shell: CommandShell) -> None:
         shell("emulate", "symplify", "--port", port, code=ExitCode.UNAVAILABLE)
 
 
+@pytest.mark.fault(55)
 @pytest.mark.slow
 def test_the_daemon_refuses_to_start_on_a_bad_configuration(shell: CommandShell) -> None:
     """Every fault, exit 78, and no log line: nothing was started."""
@@ -272,6 +273,7 @@ def test_the_demo_is_stopped(shell: CommandShell, number: signal.Signals, monkey
     assert not list(shell.folder.glob("tidewaiter-demo-*"))
 
 
+@pytest.mark.fault(55)
 def test_every_fault_of_a_configuration_at_once(shell: CommandShell) -> None:
     """What is wrong with tables, secret files, providers and their settings is told together, and nothing starts."""
     shell.config.write_text(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine, event, text
 
+from tests.support.database_engines import all_engines
 from tests.support.stored_jobs import Stores
 
 WAITING = 20_000
@@ -40,9 +41,8 @@ def statements_run(engine: Engine) -> Iterator[list[tuple[str, object]]]:
 async def plan_of(stores: Stores, work: Callable[[], Awaitable[object]]) -> str:
     """The plans of the statements that ``work`` runs."""
     database = stores.database
-    engines = {id(one.sync_engine): one.sync_engine for one in (database._reader, database._writer)}
     statements: list[tuple[str, object]] = []
-    for engine in engines.values():
+    for engine in all_engines(database):
         with statements_run(engine) as recorded:
             await work()
         statements += [one for one in recorded if not one[0].startswith(("BEGIN", "EXPLAIN"))]

@@ -56,8 +56,9 @@ async def test_a_lane_pauses_its_account(accounts: AccountStore, refuse: Refuse)
     assert 0 <= pause.lasts_s < 10
 
 
+@pytest.mark.invariant(5)
 async def test_a_stale_owner_pauses_nothing(stores: Stores, accounts: AccountStore, refuse: Refuse) -> None:
-    """A lane that has passed on, or was given back, has no say any more (invariant 5)."""
+    """A lane that has passed on, or was given back, has no say any more."""
     assert not await refuse(epochs=-1)
     assert not await refuse(epochs=1)
     await stores.lanes.take("thief", 5, 30.0, force=True, accounts=["acme"])

@@ -183,8 +183,8 @@ async def test_batches_are_listed_for_those_who_may_see_them(stores: Stores) -> 
     assert (seen.name, seen.jobs, seen.open, seen.counts) == ("march", 1, 1, {("acme", State.QUEUED): 1})
     assert await of_acme.get("april") is None
     async with stores.database.reading() as connection:
-        assert await of_acme.shared_with_others(connection, ["march", "april", "new"]) == {"march", "april"}
-        assert await store.shared_with_others(connection, ["march"]) == frozenset()
+        assert await connection.run_sync(of_acme.shared_with_others, ["march", "april", "new"]) == {"march", "april"}
+        assert await connection.run_sync(store.shared_with_others, ["march"]) == frozenset()
 
 
 @pytest.mark.parametrize("of_all", [True, False])

@@ -30,6 +30,7 @@ def _lock(url: str) -> DaemonLock:
     return lock
 
 
+@pytest.mark.fault(18)
 def test_one_at_a_time(tmp_path: Path) -> None:
     """A second lock on the same file is refused until the first lets go, in the same process, too."""
     url = f"sqlite:///{tmp_path}/folder/x.db"
@@ -66,8 +67,9 @@ def test_postgresql_needs_none() -> None:
     assert DaemonLock.of("postgresql://host/x") is None
 
 
+@pytest.mark.fault(18)
 def test_the_dead_hold_nothing(tmp_path: Path) -> None:
-    """A daemon that is killed leaves the lock to the standby at once (fault 18)."""
+    """A daemon that is killed leaves the lock to the standby at once."""
     url = f"sqlite:///{tmp_path}/x.db"
     standby = _lock(url)
     command = [sys.executable, "-c", HOLDER, url]

@@ -11,7 +11,7 @@ from sqlalchemy import exc, text
 
 from tests.support.postgres import Line, Postgres
 from tests.support.stored_jobs import NOW, OWNER, StandingClock
-from tidewaiter.database import engine, migrate
+from tidewaiter.database import engine, migrate, sqlite_engines
 from tidewaiter.database.engine import Database, SchemaError, StoreUnavailableError
 from tidewaiter.database.errors import unavailable
 from tidewaiter.database.lane_store import LaneStore
@@ -135,8 +135,9 @@ async def test_readers_cannot_write_on_sqlite(sqlite_url: str, clock: StandingCl
     await database.close()
 
 
+@pytest.mark.fault(13)
 async def test_sqlite_is_durable_and_takes_turns(sqlite_url: str, clock: StandingClock) -> None:
-    """Every connection syncs each commit (fault 13); writers of one process wait for each other, not for a timeout."""
+    """Every connection syncs each commit; writers of one process wait for each other, not for a timeout."""
     database = Database.open(sqlite_url, clock)
     for connect in (database.reading, database.writing):
         async with connect() as connection:
@@ -195,8 +196,9 @@ async def test_schema_is_missing(clock: StandingClock, tmp_path: Path, postgres:
     postgres.drop(name)
 
 
+@pytest.mark.fault(10, 18)
 async def test_schema_is_newer(database: Database) -> None:
-    """A database that a newer program has upgraded is refused (faults 10 and 18)."""
+    """A database that a newer program has upgraded is refused."""
     async with database.writing() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(
@@ -217,8 +219,9 @@ async def test_schema_is_older(database: Database, monkeypatch: pytest.MonkeyPat
 # --- when it cannot be used -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(58)
 async def test_unreachable_postgresql(clock: StandingClock, unused_tcp_port: int) -> None:
-    """Nobody listens: one sentence, without the password (fault 58)."""
+    """Nobody listens: one sentence, without the password."""
     database = Database.open(f"postgresql://me:{PASSWORD}@127.0.0.1:{unused_tcp_port}/x", clock)
     with pytest.raises(StoreUnavailableError, match=r"^The database cannot be reached: .*refused\.$") as caught:
         await database.schema_version()
@@ -235,11 +238,12 @@ async def test_database_that_does_not_exist(clock: StandingClock, postgres: Post
         await database.schema_version()
 
 
+@pytest.mark.fault(12)
 async def test_sqlite_held_by_another_program(
     sqlite_url: str, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lock that does not go away is waited for a bounded time, then told; reading goes on (fault 12)."""
-    monkeypatch.setattr(engine, "_BUSY_MS", 50)
+    """A lock that does not go away is waited for a bounded time, then told; reading goes on."""
+    monkeypatch.setattr(sqlite_engines, "BUSY_MS", 50)
     database = Database.open(sqlite_url, clock)
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -252,8 +256,9 @@ async def test_sqlite_held_by_another_program(
     await database.close()
 
 
+@pytest.mark.fault(14)
 async def test_sqlite_without_room(sqlite_url: str, clock: StandingClock) -> None:
-    """A full disk is a case of its own, with its own fix; free space is used again (fault 14)."""
+    """A full disk is a case of its own, with its own fix; free space is used again."""
     database = Database.open(sqlite_url, clock)
     lanes = LaneStore(database)
     async with database.writing() as connection:
@@ -325,8 +330,9 @@ async def test_every_connection_taken(postgres_url: str, clock: StandingClock, m
     await database.close()
 
 
+@pytest.mark.fault(15)
 async def test_bounced_postgresql(postgres: Postgres, clock: StandingClock) -> None:
-    """A server that was killed and started again is used again, and what it had acknowledged is there (fault 15)."""
+    """A server that was killed and started again is used again, and what it had acknowledged is there."""
     name = postgres.create()
     database = Database.open(postgres.url(name), clock)
     lanes = LaneStore(database)
@@ -355,6 +361,7 @@ async def test_15_a_connection_that_was_closed_meanwhile(postgres_url: str, cloc
     await database.close()
 
 
+@pytest.mark.fault(15)
 async def test_server_goes_away_in_a_transaction(postgres: Postgres, clock: StandingClock) -> None:
     """A connection that breaks in the middle is an outage, and the next transaction gets another connection."""
     name = postgres.create()
@@ -367,6 +374,7 @@ async def test_server_goes_away_in_a_transaction(postgres: Postgres, clock: Stan
     postgres.drop(name)
 
 
+@pytest.mark.fault(15)
 @pytest.mark.slow
 async def test_silent_network(postgres: Postgres, clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that never comes is an outage after a bounded wait; when the network is back, work goes on."""

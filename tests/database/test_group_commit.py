@@ -110,6 +110,8 @@ async def test_files_of_earlier_lists_are_forgotten(stores: Stores) -> None:
     assert await stores.jobs.artifacts(other.id) == []
 
 
+@pytest.mark.fault(16)
+@pytest.mark.invariant(5)
 @pytest.mark.parametrize("outcome", [o.Pending("running"), o.Ready()], ids=["staying", "moving"])
 async def test_fence_refuses_what_is_stale(stores: Stores, outcome: o.Outcome) -> None:
     """A passed version, a passed epoch or another owner writes nothing: no job, no history, no artifact."""
@@ -127,8 +129,10 @@ async def test_fence_refuses_what_is_stale(stores: Stores, outcome: o.Outcome) -
     assert await stores.jobs.history(job.id) == history
 
 
+@pytest.mark.fault(16)
+@pytest.mark.invariant(5)
 async def test_stale_owner_after_a_takeover(stores: Stores) -> None:
-    """Once somebody else has the lane, the first owner writes nothing, and the second one does (invariant 5)."""
+    """Once somebody else has the lane, the first owner writes nothing, and the second one does."""
     job, other_job = await stores.polling("a"), await stores.polling("b")
     (taken,) = await stores.lanes.take("owner-2", 1, 30.0, force=True, accounts=["acme"])
     stale, fresh = stores.update(job, o.Ready()), stores.update(other_job, o.Ready())
@@ -139,6 +143,7 @@ async def test_stale_owner_after_a_takeover(stores: Stores) -> None:
     assert await stores.stored(job) == job
 
 
+@pytest.mark.fault(32)
 async def test_taken_handle_fails_only_its_own_update(stores: Stores) -> None:
     """One remote job has one job of ours: the second one to claim it is told so, the rest of the group is written."""
     holder = await stores.polling("taken")

@@ -175,24 +175,6 @@ async def test_find_filters_and_pages(stores: Stores) -> None:
     assert await find(account="b", operation="snapshot") == []
 
 
-async def test_due_reads_one_stream_in_order(stores: Stores) -> None:
-    """Only the lane's and the track's jobs, only what is due, the longest due first, no more than asked for."""
-    await stores.lanes.ensure({"acme": 2})
-    _, other = await stores.lanes.ids("acme")
-    late = [(await stores.jobs.add(new_job(), stores.lane.id, NOW + at))[0] for at in (3.0, 1.0, 2.0, 9.0)]
-    await stores.jobs.add(new_job(), other, NOW)
-    fetching = await stores.polling("h")
-    fetching = await stores.accepted(fetching, o.Ready())
-
-    due = await stores.jobs.due(stores.lane.id, Track.ASK, NOW + 5.0, 10)
-    assert [job.id for job in due] == [late[1].id, late[2].id, late[0].id]
-    assert [job.id for job in await stores.jobs.due(stores.lane.id, Track.ASK, NOW + 5.0, 2)] == [
-        late[1].id,
-        late[2].id,
-    ]
-    assert await stores.jobs.due(stores.lane.id, Track.FETCH, NOW, 10) == [fetching]
-
-
 async def test_next_due_by_lane_and_track(stores: Stores) -> None:
     """The first due time of each stream of the lanes asked for; streams without one are left out."""
     await stores.lanes.ensure({"acme": 3})
@@ -208,8 +190,6 @@ async def test_next_due_by_lane_and_track(stores: Stores) -> None:
         (second, Track.ASK): NOW + 6.0,
     }
     assert await stores.jobs.next_due([]) == {}
-    assert await stores.jobs.next_due_after(first, Track.ASK, NOW + 4.0) == NOW + 5.0
-    assert await stores.jobs.next_due_after(first, Track.ASK, NOW + 5.0) is None
     assert await stores.jobs.oldest_due() == NOW
 
 

@@ -207,8 +207,9 @@ async def test_every_lane_as_it_stands(store: LaneStore, let_pass: Callable[[flo
     assert [lane.leased for lane in await store.all_lanes()] == [False, False, False]
 
 
+@pytest.mark.fault(54)
 async def test_leases_count_by_the_databases_clock(database: Database, store: LaneStore) -> None:
-    """The lease ends ``lease_s`` after the database's now, whatever the worker's clock says (fault 54)."""
+    """The lease ends ``lease_s`` after the database's now, whatever the worker's clock says."""
     await _take(store, "a", 1)
     async with database.reading() as connection:
         now = (await connection.execute(DatabaseNow().select())).scalar_one()

@@ -43,7 +43,7 @@ async def test_a_long_list_is_in_pages(stores: Stores, keys: tuple[str, ...]) ->
     assert len(job.links.text) < 30
     assert await pages(stores.database) == 3
     job = await stores.accepted(job, o.FetchStarted())
-    (due,) = await stores.jobs.due(stores.lane.id, Track.FETCH, job.due_at or 0, 10)
+    (due,) = await stores.due(Track.FETCH, job.due_at or 0, 10)
     assert await read(stores, due) == MANY
     async with stores.database.reading() as connection:
         found = (await connection.execute(select(links.c.text))).scalars().all()

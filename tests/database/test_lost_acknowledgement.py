@@ -1,4 +1,4 @@
-"""Commits whose acknowledgement is lost (fault 11): repeated, they are recognized and applied once."""
+"""Commits whose acknowledgement is lost: repeated, they are recognized and applied once."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
+from tidewaiter.domain.notification import Subscription
 from tidewaiter.domain.trends import TrendStep
 
 
@@ -67,21 +68,25 @@ class TroubledConnection(aiosqlite.Connection):
 
 @dataclass(slots=True)
 class NetworkTrouble:
-    """A line to PostgreSQL that is cut when the client says a certain word."""
+    """A line to PostgreSQL that is cut when the client says a certain word.
+
+    A group is one statement there; ``in_parts`` is for groups that are a transaction of many.
+    """
 
     line: Line
+    in_parts: bool
 
     def lose_acknowledgement(self) -> None:
-        self.line.cut_after = b"COMMIT\0"
+        self.line.cut_after = b"COMMIT\0" if self.in_parts else b"UPDATE jobs"
 
     def lose_commit(self) -> None:
-        self.line.cut_after = b"UPDATE jobs"
+        self.line.cut_before = b"COMMIT\0" if self.in_parts else b"UPDATE jobs"
 
     def end(self) -> None:
-        self.line.cut_after = None
+        self.line.cut_after = self.line.cut_before = None
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "postgresql in parts"])
 async def troubled(
     request: pytest.FixtureRequest, clock: StandingClock, tmp_path: Path
 ) -> AsyncIterator[tuple[Stores, Trouble]]:
@@ -98,12 +103,16 @@ async def troubled(
             line = await stack.enter_async_context(Line(postgres.socket).open())
             name = postgres.create()
             stack.callback(postgres.drop, name)
-            trouble = NetworkTrouble(line)
+            trouble = NetworkTrouble(line, request.param != "postgresql")
             database = Database.open(line.url(name), clock)
         stack.push_async_callback(database.close)
-        yield await Stores.set_up(database), trouble
+        reported = (
+            [Subscription("everything", frozenset(State), None)] if request.param == "postgresql in parts" else []
+        )
+        yield await Stores.set_up(database, reported), trouble
 
 
+@pytest.mark.fault(11)
 async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
     """A group whose commit went through unheard is accepted at the second try, and its details are there once."""
     stores, trouble = troubled
@@ -129,6 +138,7 @@ async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
     assert (day.sums.landed, day.sums.files, day.sums.duration.count) == (1, 1, 1)
 
 
+@pytest.mark.fault(11)
 async def test_commit_lost(troubled: tuple[Stores, Trouble]) -> None:
     """A group that never was committed changes nothing, and is written at the second try."""
     stores, trouble = troubled
@@ -144,6 +154,7 @@ async def test_commit_lost(troubled: tuple[Stores, Trouble]) -> None:
     assert await stores.stored(job) == group[0].update.job
 
 
+@pytest.mark.fault(11)
 async def test_acknowledgement_lost_and_the_lane_after_it(troubled: tuple[Stores, Trouble]) -> None:
     """Even when the next owner has moved the job on meanwhile, the first one learns that its update was written."""
     stores, trouble = troubled
@@ -161,6 +172,7 @@ async def test_acknowledgement_lost_and_the_lane_after_it(troubled: tuple[Stores
     assert (await stores.stored(job)).state is State.SUCCEEDED
 
 
+@pytest.mark.fault(11)
 async def test_somebody_elses_write_is_not_taken_for_ones_own(troubled: tuple[Stores, Trouble]) -> None:
     """Another update of the same content, from the same version, is stale: only the very same value is known again."""
     stores, _ = troubled

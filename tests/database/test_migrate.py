@@ -116,6 +116,7 @@ def test_upgrade_again(empty_url: str) -> None:
     assert migrate.current(empty_url) == schema_check.known_revisions()[-1]
 
 
+@pytest.mark.fault(10, 18)
 def test_a_newer_database_is_left_alone(empty_url: str) -> None:
     """What a newer program has upgraded is refused with the words that every other command has for it."""
     migrate.upgrade(empty_url)
@@ -128,8 +129,9 @@ def test_a_newer_database_is_left_alone(empty_url: str) -> None:
     assert migrate.current(empty_url) == "9999"
 
 
+@pytest.mark.fault(10)
 def test_upgrades_at_once(empty_url: str) -> None:
-    """Programs that start together upgrade once; the others wait for it and go on (fault 10)."""
+    """Programs that start together upgrade once; the others wait for it and go on."""
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda _: migrate.upgrade(empty_url), range(4)))
     assert migrate.check(empty_url) == []
@@ -233,6 +235,7 @@ def test_jobs_before_0010_are_found_by_search(empty_url: str) -> None:
     assert causes == [None, "HTTP 404: no report *"]
 
 
+@pytest.mark.fault(10)
 async def test_jobs_before_0011_have_no_stage_and_keep_nothing(empty_url: str) -> None:
     """A job that polls goes on as it was, and one without a submit starts with its first request."""
     await asyncio.to_thread(migrate.upgrade, empty_url, revision="0010")

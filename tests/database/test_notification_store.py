@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
+from tests.support.database_engines import writing_engine
 from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores, artifact
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import FencedUpdate
@@ -123,7 +124,7 @@ async def test_no_notification_without_the_change(stores: Stores) -> None:
         if statement.startswith("INSERT INTO notifications"):
             raise RuntimeError("the power goes")
 
-    engine = stores.database._writer.sync_engine
+    engine = writing_engine(stores.database)
     event.listen(engine, "before_cursor_execute", break_off)
     with pytest.raises(RuntimeError, match="the power goes"):
         await stores.jobs.record([update], OWNER)
@@ -139,7 +140,7 @@ async def test_a_large_group_is_notified_in_pieces(stores: Stores) -> None:
     """No statement takes the bodies of more than 64 jobs, and each job is told once, in one order, with its files."""
     jobs = [await stores.accepted(await stores.polling(f"h{number}"), o.Ready()) for number in range(130)]
     said: list[str] = []
-    engine = stores.database._writer.sync_engine
+    engine = writing_engine(stores.database)
 
     def listen(_c: object, _cursor: object, statement: str, *_: object) -> None:
         said.append(statement)
@@ -177,7 +178,7 @@ async def test_polls_cost_nothing(stores: Stores) -> None:
     """A group of "not yet" and of moves that nobody asked for runs the very statements that it ran before."""
     jobs = [await stores.polling(f"h{number}") for number in range(3)]
     said: list[str] = []
-    engine = stores.database._writer.sync_engine
+    engine = writing_engine(stores.database)
 
     def listen(_c: object, _cursor: object, statement: str, *_: object) -> None:
         said.append(statement)

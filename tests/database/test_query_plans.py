@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.database.query_plans import WAITING, fill, plan_of, statements_run, walks
+from tests.support.database_engines import reading_engine
 from tests.support.stored_jobs import NOW, OWNER, Stores
 from tidewaiter.database import job_list
 from tidewaiter.database.batch_store import BatchStore
@@ -23,9 +24,8 @@ async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
     await fill(stores)
     lane = stores.lane.id
     for work in (
-        lambda: stores.jobs.due(lane, Track.ASK, NOW + 500.0, 100),
+        lambda: stores.due(Track.ASK, NOW + 500.0, 100),
         lambda: stores.jobs.next_due([lane]),
-        lambda: stores.jobs.next_due_after(lane, Track.FETCH, NOW),
         stores.jobs.oldest_due,
     ):
         plan = await plan_of(stores, work)
@@ -54,7 +54,7 @@ async def test_callbacks_are_looked_up(stores: Stores) -> None:
 async def test_group_commit_looks_up_each_job(stores: Stores) -> None:
     """A group is written by the jobs' ids, whatever its size."""
     await fill(stores)
-    found = await stores.jobs.due(stores.lane.id, Track.ASK, NOW + 1e6, 200)
+    found = await stores.due(Track.ASK, NOW + 1e6, 200)
     staying = [stores.update(job, o.Pending("running")) for job in found[:100]]
     moving = [stores.update(job, o.Ready()) for job in found[100:]]
     for group in (staying, moving):
@@ -102,7 +102,7 @@ async def test_a_list_of_an_operation_is_made_of_its_accounts(stores: Stores) ->
     await fill(stores)
     lists, job_filter = JobList(stores.jobs), JobFilter(operation="rare")
     for offered in ({}, {"acme": ["statistics"]}):
-        with statements_run(stores.database._reader.sync_engine) as statements:
+        with statements_run(reading_engine(stores.database)) as statements:
             assert await lists.page(job_filter, 50, operations_by_account=offered) == []
         assert not [statement for statement, _ in statements if "jobs.operation =" in statement]
     rare = [await stores.add(operation="rare") for _ in range(3)]
@@ -157,7 +157,7 @@ async def test_a_batch_of_others_is_looked_up(stores: Stores) -> None:
 
     async def look() -> None:
         async with stores.database.reading() as connection:
-            await batches.shared_with_others(connection, ["march"])
+            await connection.run_sync(batches.shared_with_others, ["march"])
 
     plan = await plan_of(stores, look)
     assert not walks(plan), plan

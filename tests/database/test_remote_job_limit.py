@@ -10,11 +10,11 @@ async def test_what_is_due_while_no_further_remote_job_may_be_made(stores: Store
     queued, unwanted, late = await stores.add(), await stores.add(), await stores.add(deadline_s=5.0)
     polling = await stores.polling("h")
     await stores.jobs.ask_cancel(unwanted.id, NOW)
-    lane, soon = stores.lane.id, NOW + 120.0
-    assert {job.id for job in await stores.jobs.due(lane, Track.ASK, NOW, 10, submits=False)} == {unwanted.id}
-    found = await stores.jobs.due(lane, Track.ASK, soon, 10, submits=False)
+    soon = NOW + 120.0
+    assert {job.id for job in await stores.due(Track.ASK, NOW, 10, submits=False)} == {unwanted.id}
+    found = await stores.due(Track.ASK, soon, 10, submits=False)
     assert {job.id for job in found} == {unwanted.id, late.id, polling.id}
-    found = await stores.jobs.due(lane, Track.ASK, soon, 10)
+    found = await stores.due(Track.ASK, soon, 10)
     assert {job.id for job in found} == {queued.id, unwanted.id, late.id, polling.id}
 
 

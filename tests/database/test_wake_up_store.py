@@ -38,7 +38,8 @@ async def test_a_hint_makes_a_polling_job_due(stores: Stores, hints: WakeUpStore
     assert await stores.stored(job) == replace(job, hinted=True, due_at=LATER)
 
 
-async def test_48_a_hint_is_answered_by_one_poll(stores: Stores, hints: WakeUpStore) -> None:
+@pytest.mark.fault(48)
+async def test_a_hint_is_answered_by_one_poll(stores: Stores, hints: WakeUpStore) -> None:
     """The poll that follows a hint takes it away, and the schedule goes on; the token can hint again."""
     job = await _polling(stores)
     await hints.wake_up(HASH, LATER)
@@ -66,7 +67,8 @@ async def test_a_hint_during_an_early_download_is_answered_by_the_next_poll(stor
     assert fetching.poll_at > LATER
 
 
-async def test_49_a_second_hint_writes_nothing(stores: Stores, hints: WakeUpStore) -> None:
+@pytest.mark.fault(49)
+async def test_a_second_hint_writes_nothing(stores: Stores, hints: WakeUpStore) -> None:
     """While a hint waits for its poll, another one is not even written: the due time stays that of the first."""
     job = await _polling(stores)
     await hints.wake_up(HASH, LATER)
@@ -76,7 +78,8 @@ async def test_49_a_second_hint_writes_nothing(stores: Stores, hints: WakeUpStor
     assert (await stores.stored(job)).due_at == LATER
 
 
-async def test_49_a_hint_before_the_submits_commit_is_kept(stores: Stores, hints: WakeUpStore) -> None:
+@pytest.mark.fault(49)
+async def test_a_hint_before_the_submits_commit_is_kept(stores: Stores, hints: WakeUpStore) -> None:
     """The provider was faster than our commit: the job comes out of the submit hinted, and due at once."""
     job = await _submitting(stores)
     assert await hints.wake_up(HASH, LATER) is not None
@@ -86,7 +89,8 @@ async def test_49_a_hint_before_the_submits_commit_is_kept(stores: Stores, hints
     assert polling.due_at <= LATER
 
 
-async def test_49_a_hint_while_reconciling_is_kept(stores: Stores, hints: WakeUpStore) -> None:
+@pytest.mark.fault(49)
+async def test_a_hint_while_reconciling_is_kept(stores: Stores, hints: WakeUpStore) -> None:
     """A submit in doubt: the hint survives until the remote job is found, and then the job is polled at once."""
     job = await stores.accepted(await _submitting(stores), o.Unknown("lost"))
     await hints.wake_up(HASH, LATER)
@@ -94,7 +98,8 @@ async def test_49_a_hint_while_reconciling_is_kept(stores: Stores, hints: WakeUp
     assert (found.state, found.hinted, found.due_at) == (State.POLLING, True, NOW)
 
 
-async def test_02_a_hint_tells_who_decides_that_there_is_a_remote_job(stores: Stores, hints: WakeUpStore) -> None:
+@pytest.mark.fault(2)
+async def test_a_hint_tells_who_decides_that_there_is_a_remote_job(stores: Stores, hints: WakeUpStore) -> None:
     """A callback is proof that the submit arrived: the reason of a job that is parked says so, and nothing more."""
     job = await stores.accepted(await _submitting(stores), o.Unknown("lost"))
     await hints.wake_up(HASH, LATER)
@@ -165,7 +170,8 @@ async def test_a_hint_during_the_last_poll_is_harmless(stores: Stores, hints: Wa
     assert (await stores.stored(job)).state is update.update.job.state
 
 
-async def test_47_who_is_not_waited_for_finds_nothing(stores: Stores, hints: WakeUpStore) -> None:
+@pytest.mark.fault(47)
+async def test_who_is_not_waited_for_finds_nothing(stores: Stores, hints: WakeUpStore) -> None:
     """A hash that no job has and that of a job that has ended are the same: nothing."""
     assert await hints.wake_up("00" * 32, LATER) is None
     ended = await stores.accepted(await _submitting(stores, "cd" * 32), o.Refused("no"))

@@ -75,6 +75,7 @@ async def test_a_read_only_sqlite_file(sqlite_url: str) -> None:
     await database.close()
 
 
+@pytest.mark.fault(12)
 @pytest.mark.slow
 async def test_a_locked_sqlite_file(sqlite_url: str) -> None:
     """The question waits for one second, and later writes wait as long as before."""
@@ -90,6 +91,7 @@ async def test_a_locked_sqlite_file(sqlite_url: str) -> None:
     await database.close()
 
 
+@pytest.mark.fault(14)
 async def test_a_full_sqlite_file(tmp_path: Path, sqlite_url: str) -> None:
     """A write that needs no new page succeeds, and the database is full nevertheless."""
     database = Database.open(sqlite_url, StandingClock())
@@ -130,6 +132,7 @@ async def test_a_locked_postgresql(postgres_url: str) -> None:
     await database.close()
 
 
+@pytest.mark.fault(14)
 async def test_a_full_postgresql(postgres_url: str) -> None:
     """A job for which there was no room: the database is full until a row finds room again."""
     database = Database.open(postgres_url, StandingClock())

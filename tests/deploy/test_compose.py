@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from tests.deploy.files import DEPLOY, documents, loaded, secrets_in
 from tests.support.command_lines import fault_of
 from tidewaiter.config import host_and_port, load
@@ -72,6 +74,7 @@ def test_commands_exist() -> None:
     assert [fault_of(service["command"]) for service in ours] == [None, None]
 
 
+@pytest.mark.fault(62)
 def test_daemons_are_locked_in_and_may_drain(tmp_path: Path) -> None:
     """No writable root, no capability; and more time to end than the daemon takes."""
     service = _SERVICES["tidewaiter"]

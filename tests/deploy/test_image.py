@@ -23,6 +23,7 @@ def _of(name: str) -> list[str]:
     return [rest for instruction, rest in instructions() if instruction == name]
 
 
+@pytest.mark.fault(6)
 def test_the_entry_point_is_the_program() -> None:
     """In exec form, so that signals reach it; and what it runs, and what asks for its health, exists."""
     assert [json.loads(one) for one in _of("ENTRYPOINT")] == [["tidewaiter"]]
@@ -33,6 +34,7 @@ def test_the_entry_point_is_the_program() -> None:
     assert _of("STOPSIGNAL") == ["SIGTERM"]
 
 
+@pytest.mark.fault(62)
 def test_it_is_not_root() -> None:
     """By number, for Kubernetes cannot tell from a name."""
     assert _of("USER") == [f"{UID}:{UID}"]

@@ -145,6 +145,7 @@ def test_labels_select(folder: Path) -> None:
     assert all(one["spec"]["podSelector"]["matchLabels"] == labels for one in _every("NetworkPolicy", folder))
 
 
+@pytest.mark.fault(62)
 @pytest.mark.parametrize("folder", _VARIANTS, ids=lambda folder: folder.name)
 def test_pods_are_restricted(folder: Path) -> None:
     """The `restricted` standard, and a root that nobody writes.
@@ -180,6 +181,7 @@ def _paths_of_health(config: Config) -> set[str]:
     return {route.path for route in health.routes() if isinstance(route, web.RouteDef | GuardedRoute)}
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize("folder", _VARIANTS, ids=lambda folder: folder.name)
 def test_probes_ask_what_there_is(folder: Path, tmp_path: Path) -> None:
     """Liveness asks for the process and readiness for its work, at paths that are served."""

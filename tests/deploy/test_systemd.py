@@ -67,6 +67,7 @@ def test_a_reload_during_the_upgrade(tmp_path: Path) -> None:
     assert started.returncode == 0
 
 
+@pytest.mark.fault(64)
 def test_restarts_know_the_exit_codes() -> None:
     """A faulty configuration and a lost database file stay down; after anything else the daemon is started again."""
     unit = _settings()

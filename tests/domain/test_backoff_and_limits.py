@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def test_delay_grows_to_the_cap() -> None:
     assert [backoff.delay(n, Random(0)) for n in range(5)] == [2.0, 4.0, 8.0, 15.0, 15.0]
 
 
+@pytest.mark.fault(34)
 def test_jitter_spreads_jobs_made_together() -> None:
     """Two jobs with the same history do not come back at the same moment."""
     rand = Random(7)

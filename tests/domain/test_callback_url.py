@@ -39,10 +39,11 @@ def test_tokens() -> None:
     assert callback_url_of("https://tide.example.com", "t") == "https://tide.example.com/callbacks/t"
 
 
+@pytest.mark.fault(47)
 @pytest.mark.parametrize(
     "text", ["", "x" * 42, "x" * 44, "x" * 42 + "=", "x" * 42 + "\n", "é" * 43, "x" * 21 + "/" * 22]
 )
-def test_47_what_is_no_token_has_no_hash(text: str) -> None:
+def test_what_is_no_token_has_no_hash(text: str) -> None:
     """Nothing malformed gets as far as the database."""
     assert callback_hash_of(text) is None
 
@@ -72,7 +73,8 @@ def test_a_retry_after_only_delays_the_poll() -> None:
     assert _due_in(o.Accepted("h", retry_after_s=30.0, exact=True)) == 30.0
 
 
-def test_52_polling_suffices_before_the_deadline() -> None:
+@pytest.mark.fault(52)
+def test_polling_suffices_before_the_deadline() -> None:
     """No wait takes more than half of the time that is left, so that a lost callback does not lose the job."""
     assert _due_in(o.Pending(), deadline_at=NOW + 400.0) == 200.0
     assert _due_in(o.Pending(), deadline_at=NOW + 4.0) == 10.0

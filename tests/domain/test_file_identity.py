@@ -114,6 +114,7 @@ def test_only_a_hash_is_kept() -> None:
     assert 0 <= part_number(identity) < 2**60
 
 
+@pytest.mark.fault(69)
 @pytest.mark.parametrize(
     ("wanted", "recorded", "found"),
     [
@@ -129,6 +130,7 @@ def test_files_are_paired_by_what_they_are(wanted: str, recorded: list[str | Non
     assert pair_files(list(wanted), recorded) == found
 
 
+@pytest.mark.fault(69)
 @given(st.lists(st.sampled_from("abc")), st.lists(st.sampled_from(["a", "b", "c", None])))
 def test_no_file_is_used_twice(wanted: list[str], recorded: list[str | None]) -> None:
     """Every wanted file has its own, and as many are kept as can be."""

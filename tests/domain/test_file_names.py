@@ -11,6 +11,7 @@ from tidewaiter.domain.file_names import file_name, free_places, name_key
 from tidewaiter.domain.manifest import Artifact
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize(
     ("label", "expected"),
     [
@@ -30,7 +31,7 @@ from tidewaiter.domain.manifest import Artifact
     ],
 )
 def test_labels_become_names(label: str, expected: str) -> None:
-    """What a provider calls a file is a label only (fault 45)."""
+    """What a provider calls a file is a label only."""
     assert file_name(label, 0, 1, "application/fhir+ndjson", "export") == expected
 
 

@@ -116,6 +116,7 @@ def test_how_many_unknown_outcomes_is_a_number_of_the_policy() -> None:
     assert len(unknown(o.Undecidable("lost"), replace(SURE, most_unknown=7))) == 7
 
 
+@pytest.mark.fault(71)
 def test_crashed_and_nameless_submits_count_as_well() -> None:
     """Whatever leaves open which remote job there is."""
     before = job(State.SUBMITTING, handle=None, unknowns=2)

@@ -76,6 +76,7 @@ def test_samples_cover_every_outcome() -> None:
     assert set(SAMPLES) == set(typing.get_args(o.Outcome))
 
 
+@pytest.mark.invariant(4)
 @pytest.mark.parametrize(("state", "kind"), list(itertools.product(State, SAMPLES)), ids=str)
 def test_every_pair(state: State, kind: type[o.Outcome]) -> None:
     """Each State x Outcome pair does what the contract says, or raises."""
@@ -158,6 +159,7 @@ def test_interrupted_download_is_refunded() -> None:
     assert step(begun, o.Retry("reset")).fetches == 5
 
 
+@pytest.mark.fault(2)
 def test_unknown_submit_repeats_only_where_harmless() -> None:
     """Undecidable queues a new intent where the spec says ``repeatable``, and says why; else it parks."""
     before = job(State.RECONCILING, handle=None)
@@ -167,6 +169,7 @@ def test_unknown_submit_repeats_only_where_harmless() -> None:
     assert step(before, o.Undecidable("lost")).state is State.PARKED
 
 
+@pytest.mark.fault(29)
 def test_gone_is_grace_then_afresh_once_then_failed() -> None:
     """A 404 right after the submit is lag; later it means a fresh submit once, and then the end."""
     fresh = job(State.POLLING, submitted_at=NOW - 5)
@@ -182,6 +185,7 @@ def test_downloads_are_bounded() -> None:
     assert step(job(State.FETCHING, fetches=PLAIN.most_fetches), o.Retry("reset")).state is State.FAILED
 
 
+@pytest.mark.fault(9)
 def test_crashes_are_bounded_and_counted_apart() -> None:
     """A poison job fails after some crashes; in SUBMITTING a crash never leads to a blind second submit."""
     assert step(job(State.POLLING, crashes=PLAIN.most_crashes - 1), o.Crashed("bug")).state is State.FAILED
@@ -228,6 +232,7 @@ def test_a_duplicate_without_a_name_is_looked_for() -> None:
     assert not step(job(State.RECONCILING, handle=None), o.Adopted("h")).shared
 
 
+@pytest.mark.fault(31)
 def test_doubt_begins_when_it_is_known() -> None:
     """A list may lag behind a submit that was under way for minutes: it is reckoned from its unknown end."""
     before = job(State.SUBMITTING, handle=None, submitted_at=None, intent_at=NOW - 100)
@@ -277,6 +282,7 @@ def test_stored_cleans_only_where_asked() -> None:
     assert update.artifacts == (ARTIFACT,)
 
 
+@pytest.mark.fault(24)
 def test_retry_after_is_clamped() -> None:
     """A server's Retry-After is obeyed within the floor and the cap, never as a hot loop, never for ever."""
     for asked, least, most in ((0.0, 1.0, 1.0), (30.0, 30.0, 30.0), (1e10, 3600.0, 3600.0)):

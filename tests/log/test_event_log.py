@@ -180,6 +180,8 @@ def test_every_fault_of_a_configuration_is_reported() -> None:
 # --- redaction --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(58)
+@pytest.mark.invariant(10)
 def test_known_secrets_in_every_form() -> None:
     """A configured secret is found plain and as URLs, JSON, HTML and Basic credentials show it, wherever it stands."""
     secret = 'p&ss/"wörd+1'
@@ -272,6 +274,7 @@ def test_prose_stays(text: str) -> None:
     assert Redactor().clean(text) == text
 
 
+@pytest.mark.fault(66)
 def test_redaction_is_quick_on_hostile_text() -> None:
     """A long body made to send the patterns astray is cleaned in linear time; quadratic would run into the timeout."""
     for text in ("a-" * 100_000, "a." * 100_000, "a://" * 50_000, '"token":"' + "\\" * 200_000, "?key=" * 50_000):

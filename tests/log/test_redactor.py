@@ -38,6 +38,7 @@ def _runs(secret: str) -> list[str]:
     return [secret[at : at + _RUN] for at in range(len(secret) - _RUN + 1)]
 
 
+@pytest.mark.fault(58)
 @settings(max_examples=examples(400), deadline=None)
 @given(st.data(), st.text(max_size=12), st.text(max_size=12))
 def test_no_mix_of_encodings_hides_a_secret(data: st.DataObject, before: str, after: str) -> None:
@@ -157,6 +158,7 @@ def test_a_long_secret_is_known_in_all_of_its_length() -> None:
     assert sum(map(len, redactor.clean(encoded).split(REDACTED))) < len(encoded) / 20
 
 
+@pytest.mark.fault(66)
 @pytest.mark.parametrize(
     "piece",
     [

@@ -14,6 +14,8 @@ from tests.lying.run import run
 from tests.support.effort import seeds
 
 
+@pytest.mark.fault(27, 38, 39, 40, 41, 63, 68)
+@pytest.mark.invariant(6, 7)
 @pytest.mark.slow
 @pytest.mark.parametrize("first", seeds(300, 3000, BATCH, variable="TIDEWAITER_MIXES"))
 def test_whatever_a_server_does(first: int, template: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.own_calls import own_calls
 from tests.support.spec_samples import WHOLE
 from tidewaiter.emulators.catalogue import CATALOGUE
 from tidewaiter.providers.errors import SpecError, UnknownProviderError
@@ -41,6 +42,16 @@ def test_operators_add_their_own(tmp_path: Path) -> None:
     assert registry.get("demo").title == "Demo"
     assert registry.get("demo").operations == ("report",)
     assert registry.source("demo") == WHOLE
+
+
+def test_a_spec_of_the_catalogue_is_read_when_it_is_asked_for() -> None:
+    """A daemon with one provider reads one spec of the catalogue, once."""
+    with own_calls() as counted:
+        registry = Registry.load_usable()
+        assert "marketo" in registry.names()
+        assert counted["BuiltIn.read"] == 0
+        assert registry.get("marketo") is registry.get("marketo")
+    assert counted["BuiltIn.read"] == 1
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:

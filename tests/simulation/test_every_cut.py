@@ -23,6 +23,8 @@ def _cut(*arguments: str, timeout_s: float) -> list[dict[str, object]]:
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
+@pytest.mark.fault(1, 2, 3, 4, 13)
+@pytest.mark.invariant(1, 2, 4, 6, 13)
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_few_moments_of_each_story() -> None:
@@ -34,6 +36,8 @@ def test_a_few_moments_of_each_story() -> None:
     assert again["trace"] == found[0]["trace"]
 
 
+@pytest.mark.fault(1, 2, 13)
+@pytest.mark.invariant(2, 3)
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_moment_between_a_submit_and_its_commit() -> None:
@@ -45,6 +49,8 @@ def test_the_moment_between_a_submit_and_its_commit() -> None:
         assert (other["cuts"], other["parked"]) == (1, 0)
 
 
+@pytest.mark.fault(1, 2, 3, 4, 13)
+@pytest.mark.invariant(1, 2, 3, 4, 6, 7, 10)
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("story", STORIES)

@@ -22,7 +22,8 @@ def test_a_plain_job(template: Path) -> None:
     assert line["sha256"] == [told.artifacts[0].sha256]
 
 
-def test_01_killed_before_the_post(template: Path) -> None:
+@pytest.mark.fault(1)
+def test_killed_before_the_post(template: Path) -> None:
     """Killed while the POST is on its way: reconciled, then a new intent because the spec permits it."""
     told = tell(template, fault("create", FaultKind.LATENCY, seconds=50.0), lives_s=(20.0,))
     assert told.job.state is State.SUCCEEDED
@@ -31,15 +32,17 @@ def test_01_killed_before_the_post(template: Path) -> None:
     assert any("repeatable" in (entry.detail or "") for entry in told.history)
 
 
+@pytest.mark.fault(3)
 @pytest.mark.slow
-def test_03_killed_in_a_download(template: Path) -> None:
+def test_killed_in_a_download(template: Path) -> None:
     """Killed again and again: nothing half-published, the file whole in the end."""
     told = tell(template, lives_s=(70.0, 30.0, 30.0, 30.0))
     assert told.job.state is State.SUCCEEDED
     assert told.job.submits == 1
 
 
-def test_05_a_drain_gives_the_lanes_back(template: Path) -> None:
+@pytest.mark.fault(5)
+def test_a_drain_gives_the_lanes_back(template: Path) -> None:
     """A daemon that is asked to stop gives every lane back, and the next one takes them as clean."""
     told = tell(template, cancel_after_s=30.0)
     takes = told.events("lane.taken")
@@ -48,7 +51,8 @@ def test_05_a_drain_gives_the_lanes_back(template: Path) -> None:
     assert all(line["clean"] for line in told.events("daemon.stopped"))
 
 
-def test_19_refused_connections_are_unsent(template: Path) -> None:
+@pytest.mark.fault(19)
+def test_refused_connections_are_unsent(template: Path) -> None:
     """A connection that cannot be made proves that nothing was sent: the submit is tried again, without reconciling."""
 
     def refuse_at_first(world: World) -> None:
@@ -61,26 +65,29 @@ def test_19_refused_connections_are_unsent(template: Path) -> None:
     assert told.job.submits > 1
 
 
-def test_20_lost_reply_to_a_submit_is_unknown(template: Path) -> None:
+@pytest.mark.fault(20)
+def test_lost_reply_to_a_submit_is_unknown(template: Path) -> None:
     """A reply that never came leaves the outcome open: RECONCILING, and the history says why there is a new intent."""
     told = tell(template, fault("create", FaultKind.RESET_AFTER))
     assert told.states[:4] == ["queued", "submitting", "reconciling", "queued"]
     assert (told.job.state, told.job.submits) == (State.SUCCEEDED, 2)
 
 
+@pytest.mark.fault(21)
 @pytest.mark.parametrize(
     "kind", [FaultKind.RESET_BEFORE, FaultKind.RESET_AFTER, FaultKind.MALFORMED, FaultKind.TRUNCATE]
 )
-def test_21_polls_that_fail_are_polled_again(template: Path, kind: FaultKind) -> None:
+def test_polls_that_fail_are_polled_again(template: Path, kind: FaultKind) -> None:
     """A poll that breaks, or whose body cannot be read, is counted as a failure and asked again."""
     told = tell(template, fault("status", kind, 2))
     assert told.job.state is State.SUCCEEDED
     assert told.events("job.troubled")
 
 
+@pytest.mark.fault(24)
 @pytest.mark.slow
 @pytest.mark.parametrize("asked", list(RetryAfter))
-def test_24_retry_after_of_every_kind(template: Path, asked: RetryAfter) -> None:
+def test_retry_after_of_every_kind(template: Path, asked: RetryAfter) -> None:
     """However a server words its 429, the next request comes neither at once nor never, and no attempt is charged."""
     told = tell(template, throttled(asked))
     assert told.job.state is State.SUCCEEDED
@@ -93,8 +100,9 @@ def test_24_retry_after_of_every_kind(template: Path, asked: RetryAfter) -> None
     assert told.job.crashes == 0
 
 
+@pytest.mark.fault(25)
 @pytest.mark.slow
-def test_25_a_storm_opens_the_breaker(template: Path) -> None:
+def test_a_storm_opens_the_breaker(template: Path) -> None:
     """Errors in a row open the account's breaker: the storm is met with few requests, and the job waits unharmed."""
     told = tell(template, fault("status", FaultKind.UNAVAILABLE, 12, status=502))
     assert told.job.state is State.SUCCEEDED
@@ -102,8 +110,9 @@ def test_25_a_storm_opens_the_breaker(template: Path) -> None:
     assert times[12] - times[0] > 600.0
 
 
+@pytest.mark.fault(26)
 @pytest.mark.slow
-def test_26_refused_credentials_pause_the_account(template: Path) -> None:
+def test_refused_credentials_pause_the_account(template: Path) -> None:
     """401 pauses the account, loudly and for good; the job waits unharmed, and goes on when a person has resumed it.
 
     The pause outlasts the deadline that the job had, and charges it nothing: the deadline moves with it.
@@ -122,15 +131,17 @@ def test_26_refused_credentials_pause_the_account(template: Path) -> None:
     assert told.job.deadline_at - told.job.created_at == pytest.approx(1200 + times[1] - times[0], abs=60)
 
 
-def test_26_a_refused_submit_is_made_again(template: Path) -> None:
+@pytest.mark.fault(26)
+def test_a_refused_submit_is_made_again(template: Path) -> None:
     """A provider that refuses the key has not acted: after the pause the job is submitted, once."""
     told = tell(template, fault("create", FaultKind.UNAUTHORIZED, 1), resume_after_s=600.0, patience_s=300.0)
     assert told.job.state is State.SUCCEEDED
     assert len(told.world.emulator.batches) == 1
 
 
+@pytest.mark.fault(26)
 @pytest.mark.slow
-def test_26_a_paused_account_is_left_alone(template: Path) -> None:
+def test_a_paused_account_is_left_alone(template: Path) -> None:
     """While it is paused nothing at all is sent, however long and through however many restarts."""
     refused = fault("status", FaultKind.UNAUTHORIZED, 1)
     told = tell(template, refused, lives_s=(900.0, 900.0), resume_after_s=900.0, patience_s=300.0)
@@ -140,7 +151,8 @@ def test_26_a_paused_account_is_left_alone(template: Path) -> None:
     assert len(told.events("account.refused")) == 3
 
 
-def test_26_a_job_can_be_cancelled_while_its_account_is_paused(template: Path) -> None:
+@pytest.mark.fault(26)
+def test_a_job_can_be_cancelled_while_its_account_is_paused(template: Path) -> None:
     """A cancel request does not wait for a repaired key."""
     told = tell(template, fault("status", FaultKind.UNAUTHORIZED, None), cancel_after_s=600.0)
     assert told.job.state is State.CANCELLED
@@ -157,7 +169,8 @@ def test_a_persons_pause_stops_everything(template: Path) -> None:
     assert [line["by"] for line in told.events("account.paused")] == ["person"]
 
 
-def test_22_a_failure_of_tls_pauses_and_is_tried_again(template: Path) -> None:
+@pytest.mark.fault(22)
+def test_a_failure_of_tls_pauses_and_is_tried_again(template: Path) -> None:
     """No safe connection: nothing goes out in the clear, the account pauses, and resumes by itself when TLS is well."""
 
     def distrust_at_first(world: World) -> None:
@@ -172,8 +185,9 @@ def test_22_a_failure_of_tls_pauses_and_is_tried_again(template: Path) -> None:
     assert told.job.failures == 0
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize("route", ["status", "url", "result", "create"])
-def test_27_a_page_of_html_is_never_success(template: Path, route: str) -> None:
+def test_a_page_of_html_is_never_success(template: Path, route: str) -> None:
     """200 with a maintenance page, wherever it comes, is not taken for a status, a URL, a file or an acceptance."""
     account = "by-redirect" if route == "result" else "by-url"
     told = tell(template, fault(route, FaultKind.HTML, 2), account=account)
@@ -181,7 +195,8 @@ def test_27_a_page_of_html_is_never_success(template: Path, route: str) -> None:
     assert told.job.submits == (3 if route == "create" else 1)
 
 
-def test_28_an_unknown_word_is_loud_and_lives(template: Path) -> None:
+@pytest.mark.fault(28)
+def test_an_unknown_word_is_loud_and_lives(template: Path) -> None:
     """A status word that no rule knows is logged as a warning, and the job goes on to be polled."""
     told = tell(template, fault("status", FaultKind.UNKNOWN_WORD, 2))
     assert told.job.state is State.SUCCEEDED
@@ -189,8 +204,9 @@ def test_28_an_unknown_word_is_loud_and_lives(template: Path) -> None:
     assert "ARCHIVING" in str(told.events("job.unmapped")[0]["reason"])
 
 
+@pytest.mark.fault(29)
 @pytest.mark.slow
-def test_29_gone_is_submitted_afresh_once(template: Path) -> None:
+def test_gone_is_submitted_afresh_once(template: Path) -> None:
     """A remote job that has vanished is submitted again once; when that one vanishes too the job fails."""
     once = tell(template, fault("create", FaultKind.GONE))
     assert (once.job.state, once.job.resubmits) == (State.SUCCEEDED, 1)
@@ -199,8 +215,9 @@ def test_29_gone_is_submitted_afresh_once(template: Path) -> None:
     assert "gone" in (twice.job.reason or "")
 
 
+@pytest.mark.fault(30)
 @pytest.mark.slow
-def test_30_a_job_that_never_ends_expires(template: Path) -> None:
+def test_a_job_that_never_ends_expires(template: Path) -> None:
     """A remote job that never ends is given up when it has shown no sign of life for as long as its spec says."""
     told = tell(template, fault("create", FaultKind.NEVER_ENDS))
     assert told.job.state is State.EXPIRED
@@ -209,16 +226,18 @@ def test_30_a_job_that_never_ends_expires(template: Path) -> None:
     assert told.events("job.failed")[0]["level"] == "error"
 
 
-def test_33_zero_rows_succeed(template: Path) -> None:
+@pytest.mark.fault(33)
+def test_zero_rows_succeed(template: Path) -> None:
     """An empty export is a success with an empty file."""
     told = tell(template, export_type="HARD_BOUNCES")
     assert told.job.state is State.SUCCEEDED
     assert told.artifacts[0].size == 0
 
 
+@pytest.mark.fault(37)
 @pytest.mark.slow
 @pytest.mark.parametrize("account", ["by-url", "by-redirect"])
-def test_37_an_expired_link_is_asked_for_again(template: Path, account: str) -> None:
+def test_an_expired_link_is_asked_for_again(template: Path, account: str) -> None:
     """403 for an expired signature leads to a fresh URL, a bounded number of times."""
     told = tell(template, fault("file", FaultKind.LINK_EXPIRED, 2), account=account)
     # Links that expire are bounded by time, and are no downloads that failed.
@@ -228,8 +247,9 @@ def test_37_an_expired_link_is_asked_for_again(template: Path, account: str) -> 
     assert always.job.state is State.FAILED
 
 
+@pytest.mark.fault(38, 39, 40)
 @pytest.mark.parametrize("kind", [FaultKind.TRUNCATE, FaultKind.STALL, FaultKind.CHANGED, FaultKind.IGNORE_RANGE])
-def test_38_to_40_broken_downloads(template: Path, kind: FaultKind) -> None:
+def test_broken_downloads(template: Path, kind: FaultKind) -> None:
     """A body that breaks off is resumed or fetched anew; a file that changed meanwhile is never mixed with the old."""
     told = tell(template, fault("file", FaultKind.TRUNCATE), fault("file", kind), export_type="CAMPAIGNS")
     assert told.job.state is State.SUCCEEDED

@@ -46,6 +46,7 @@ def asked(world: StubWorld, path: str) -> list[Sent]:
     return [sent for sent in world.wire.sent if sent.path == path]
 
 
+@pytest.mark.fault(71)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "why"),
@@ -80,6 +81,7 @@ def test_an_unclear_submit_is_repeated_five_times_at_most(template: Path, data: 
     in_stub_world(template, SPEC, lambda _: data, story)
 
 
+@pytest.mark.fault(25)
 def test_unreadable_replies_open_the_breaker(template: Path) -> None:
     """Five jobs whose submits are answered with a page of HTML say as much as five times 502: the others wait."""
 
@@ -112,6 +114,7 @@ def appearing(after_s: float) -> Answer:
     return answer
 
 
+@pytest.mark.fault(70)
 @pytest.mark.slow
 @pytest.mark.parametrize(("after_s", "most"), [(0.5, 3), (60.0, 9), (1500.0, 18)])
 def test_a_file_that_appears_long_after_ready_lands(template: Path, after_s: float, most: int) -> None:
@@ -127,6 +130,7 @@ def test_a_file_that_appears_long_after_ready_lands(template: Path, after_s: flo
     in_stub_world(template, SPEC, appearing(after_s), story)
 
 
+@pytest.mark.fault(70)
 def test_a_file_that_never_appears_ends_the_job(template: Path) -> None:
     """After the account's own limit, with the reason."""
 

@@ -20,6 +20,7 @@ async def _examine(world: World) -> tuple[list[str], dict[State, int], list[dict
     return broken_invariants(world), counts, world.lines(), world.cuts
 
 
+@pytest.mark.invariant(1, 2, 3, 4, 6, 7, 8, 10, 12)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", seeds(1, 100, 1, variable="TIDEWAITER_SEEDS"))
 def test_an_hour_of_faults(seed: int, template: Path) -> None:
@@ -39,9 +40,10 @@ def test_calm_weather_lands_everything(template: Path) -> None:
     assert counts[State.SUCCEEDED] == 20
 
 
+@pytest.mark.invariant(13)
 @pytest.mark.slow
 def test_same_seed_same_trace(template: Path) -> None:
-    """A run is decided by its seed: every log line, times included, comes again (invariant 13)."""
+    """A run is decided by its seed: every log line, times included, comes again."""
 
     async def trace(world: World) -> list[str]:
         return world.output.getvalue().replace(str(world.root), "ROOT").splitlines()

@@ -50,6 +50,7 @@ def telling(until_s: float, every_s: float, word: str = "working") -> Answer:
     return answer
 
 
+@pytest.mark.fault(30)
 @pytest.mark.slow
 def test_a_job_that_stands_still_is_let_go(template: Path) -> None:
     """Half an hour after the last progress, with the deadline far away; the remote is told."""

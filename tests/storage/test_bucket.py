@@ -47,6 +47,7 @@ async def land(storage: ObjectStorage, content: bytes) -> None:
 # --- outcomes that nobody knows -------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(46)
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "request_line"),
@@ -57,7 +58,7 @@ async def land(storage: ObjectStorage, content: bytes) -> None:
 async def test_an_upload_whose_outcome_is_unknown(
     bucket: s3.Bucket, content: bytes, request_line: str, replies: int
 ) -> None:
-    """The store has the object, the reply is lost, and the repeated request is refused: it is ours (fault 46)."""
+    """The store has the object, the reply is lost, and the repeated request is refused: it is ours."""
     losses = Losses(request_line.format(bucket.name).encode(), replies)
     async with losing(bucket.server.port, losses) as origin:
         await land(opened(bucket, endpoint=origin), content)
@@ -156,10 +157,11 @@ def killed_uploader(bucket: s3.Bucket, mebibytes: int, *, finish: bool) -> None:
         one.send_signal(signal.SIGKILL)
 
 
+@pytest.mark.fault(4)
 @pytest.mark.slow
 @pytest.mark.parametrize("mebibytes", [1, 40])
 async def test_killed_between_upload_and_commit(bucket: s3.Bucket, mebibytes: int) -> None:
-    """The next daemon lands the file again in the same place: there is no second one (fault 4)."""
+    """The next daemon lands the file again in the same place: there is no second one."""
     await asyncio.to_thread(killed_uploader, bucket, mebibytes, finish=True)
     assert bucket.listing() == [KEY]
     await land(opened(bucket), LARGE)
@@ -167,6 +169,7 @@ async def test_killed_between_upload_and_commit(bucket: s3.Bucket, mebibytes: in
     assert bucket.read(KEY) == LARGE
 
 
+@pytest.mark.fault(3, 44)
 async def test_killed_in_an_upload(bucket: s3.Bucket) -> None:
     """Nothing shows under the key, and the file starts over; the parts wait for the bucket's lifecycle rule."""
     await asyncio.to_thread(killed_uploader, bucket, 40, finish=False)
@@ -264,9 +267,10 @@ class Hurried(SystemClock):
         await super().sleep(seconds / 1000)
 
 
+@pytest.mark.fault(43)
 @pytest.mark.slow
 async def test_a_server_that_goes_away(lone_s3: s3.S3Server) -> None:
-    """A download fails as on a full disk, the gate shuts, and opens by itself once the server is back (fault 43)."""
+    """A download fails as on a full disk, the gate shuts, and opens by itself once the server is back."""
     storage = opened(lone_s3.bucket("exports"))
     landing = await storage.open(KEY, 7, 0)
     await send(landing, LARGE)

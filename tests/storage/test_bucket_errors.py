@@ -101,8 +101,9 @@ async def test_nobody_is_there() -> None:
     assert str(caught.value) == "Could not write a probe: HTTP error: error sending request."
 
 
+@pytest.mark.fault(59)
 async def test_the_environments_proxy_is_not_asked(bucket: s3.Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proxy counts only where it is configured (fault 59)."""
+    """A proxy counts only where it is configured."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     url, options = f"s3://{bucket.name}", bucket.server.options

@@ -65,9 +65,10 @@ def steps(root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are named only on Linux")
 
 
+@pytest.mark.invariant(6)
 @needs_proc
 async def test_the_order_of_a_landing(storage: LocalStorage, steps: list[str]) -> None:
-    """Content, then each new folder in its parent, then the name, then the folder that holds it (invariant 6)."""
+    """Content, then each new folder in its parent, then the name, then the folder that holds it."""
     landing = await storage.open("a/b/f", 7, 0)
     await landing.write(b"content")
     steps.clear()
@@ -146,8 +147,9 @@ def killed_while_downloading(root: Path) -> str:
     return began
 
 
+@pytest.mark.fault(3)
 async def test_killed_in_a_download(root: Path) -> None:
-    """Nothing is half-published, what is left is not trusted, and the next try lands the file whole (fault 3)."""
+    """Nothing is half-published, what is left is not trusted, and the next try lands the file whole."""
     assert killed_while_downloading(root) == "0"
     assert [name for name in files(root) if not name.endswith(".part")] == []
     with StorageThreads() as threads:
@@ -160,6 +162,7 @@ async def test_killed_in_a_download(root: Path) -> None:
     assert read(root / KEY) == b"whole"
 
 
+@pytest.mark.fault(3)
 async def test_killed_after_a_checkpoint(root: Path) -> None:
     """A process that goes on from a checkpoint and is killed leaves nothing that could be mistaken for more."""
     with StorageThreads() as threads:
@@ -264,9 +267,10 @@ async def test_cut_off_amid_a_write(root: Path, gate: Gate) -> None:
     assert read(root / KEY) == b"a" * MIB + b"b" * MIB
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("ending", ["checkpoint", "discard"])
 async def test_cut_off_while_landing(root: Path, gate: Gate, ending: str) -> None:
-    """A file that is being landed when its task is cancelled has landed, and cleaning up does not undo it (fault 4)."""
+    """A file that is being landed when its task is cancelled has landed, and cleaning up does not undo it."""
     before = descriptors()
     landing = await LocalStorage(root, gate).open(KEY, 7, 0)
     gate.shut()
@@ -277,8 +281,9 @@ async def test_cut_off_while_landing(root: Path, gate: Gate, ending: str) -> Non
     assert descriptors() <= before + 1
 
 
+@pytest.mark.invariant(12)
 async def test_cut_off_while_opening(root: Path, gate: Gate) -> None:
-    """A file that was opened for nobody is closed and removed (invariant 12)."""
+    """A file that was opened for nobody is closed and removed."""
     storage = LocalStorage(root, gate)
     await storage.check()
     before = descriptors()

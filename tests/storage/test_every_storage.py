@@ -47,17 +47,19 @@ async def test_single_bytes(inspected: InspectedStorage) -> None:
     assert inspected.read(KEY) == SMALL[:5000]
 
 
+@pytest.mark.fault(33)
 async def test_an_empty_file(inspected: InspectedStorage) -> None:
-    """Zero rows are a success (fault 33), and land as nothing."""
+    """Zero rows are a success, and land as nothing."""
     landing = await inspected.storage.open(KEY, 7, 0, md5=True)
     assert (await landing.finish(size=0, sha256=sha256(b"").upper(), md5=md5(b"").upper())).size == 0
     assert inspected.read(KEY) == b""
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("wrong", ["longer", "shorter", "sha256", "md5"])
 async def test_what_was_not_announced(inspected: InspectedStorage, content: bytes, wrong: str) -> None:
-    """A wrong size or checksum never lands, and nothing of it is kept (fault 38)."""
+    """A wrong size or checksum never lands, and nothing of it is kept."""
     await inspected.storage.put(KEY, b"what was there")
     landing = await inspected.storage.open(KEY, 7, 0, md5=True)
     await send(landing, content)
@@ -79,9 +81,10 @@ async def test_an_md5_that_was_not_reckoned(inspected: InspectedStorage) -> None
         await landing.finish(md5=md5(b""))
 
 
+@pytest.mark.fault(4)
 @pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "large"])
 async def test_it_replaces_what_bears_its_name(inspected: InspectedStorage, content: bytes) -> None:
-    """A file that landed before a crash is landed again, in its place: there is no second one (fault 4)."""
+    """A file that landed before a crash is landed again, in its place: there is no second one."""
     for each in (b"landed, not committed", content, content):
         landing = await inspected.storage.open(KEY, 7, 0)
         await send(landing, each)
@@ -112,9 +115,10 @@ async def test_ending_a_landed_file_again(inspected: InspectedStorage, content: 
     assert inspected.listing() == [KEY]
 
 
+@pytest.mark.fault(39, 40)
 @pytest.mark.parametrize("before", [b"of the old one", LARGE], ids=["small", "large"])
 async def test_starting_over(inspected: InspectedStorage, before: bytes) -> None:
-    """The remote sends the file from its beginning, or another file: nothing of the old one stays (faults 39, 40)."""
+    """The remote sends the file from its beginning, or another file: nothing of the old one stays."""
     landing = await inspected.storage.open(KEY, 7, 0)
     await send(landing, before)
     await landing.restart()
@@ -125,12 +129,10 @@ async def test_starting_over(inspected: InspectedStorage, before: bytes) -> None
     assert inspected.read(KEY) == b"another file"
 
 
+@pytest.mark.invariant(5)
 @pytest.mark.parametrize("content", [b"of the stale one", LARGE], ids=["small", "large"])
 async def test_a_stale_owner_spoils_nothing(inspected: InspectedStorage, content: bytes) -> None:
-    """An owner that wakes up after its lease has passed on does not land its file over its successor's.
-
-    Invariant 5, for files.
-    """
+    """An owner that wakes up after its lease has passed on does not land its file over its successor's."""
     stale = await inspected.storage.open(KEY, 7, 0)
     await send(stale, content)
     successor = await inspected.storage.open(KEY, 7, 0)
@@ -161,6 +163,7 @@ async def test_finding(inspected: InspectedStorage) -> None:
     assert await inspected.storage.find("a/b/c") is None
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize(
     "key",
     [
@@ -184,7 +187,7 @@ async def test_finding(inspected: InspectedStorage) -> None:
 )
 @pytest.mark.parametrize("call", ["open", "put", "find"])
 async def test_keys_that_lead_elsewhere(inspected: InspectedStorage, key: str, call: str) -> None:
-    """Keys are made safe before they come here; here they are refused once more, in every method (fault 45)."""
+    """Keys are made safe before they come here; here they are refused once more, in every method."""
     calls: dict[str, Callable[[], Awaitable[object]]] = {
         "open": lambda: inspected.storage.open(key, 1, 0),
         "put": lambda: inspected.storage.put(key, b""),
@@ -195,6 +198,7 @@ async def test_keys_that_lead_elsewhere(inspected: InspectedStorage, key: str, c
     assert inspected.listing() == []
 
 
+@pytest.mark.fault(45)
 @pytest.mark.parametrize(
     "label",
     [
@@ -213,7 +217,7 @@ async def test_keys_that_lead_elsewhere(inspected: InspectedStorage, key: str, c
     ],
 )
 async def test_names_that_a_provider_proposes(inspected: InspectedStorage, label: str) -> None:
-    """Whatever a provider calls a file, the key made of it is one that lands where it should (fault 45)."""
+    """Whatever a provider calls a file, the key made of it is one that lands where it should."""
     key = f"{folder_of('shop', 'statistics', 1.77e9, 7)}/{file_name(label, 0, 2, 'text/csv', 'statistics')}"
     await inspected.storage.put(key, b"a,b")
     assert inspected.listing() == [key]

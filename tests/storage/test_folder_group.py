@@ -68,8 +68,9 @@ async def test_what_a_small_file_costs(root: Path, monkeypatch: pytest.MonkeyPat
     assert read(root / "shop/report/49") == b"content"
 
 
+@pytest.mark.fault(16)
 async def test_a_step_that_is_over_lands_nothing(storage: LocalStorage, root: Path) -> None:
-    """A process that goes on after its lease has neither a small file nor a large one to publish (fault 16)."""
+    """A process that goes on after its lease has neither a small file nor a large one to publish."""
     async with storage.group(JOB, 2) as stale:
         small = await stale.open("shop/report/0", 0)
         await small.write(b"stale")

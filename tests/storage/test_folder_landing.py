@@ -40,6 +40,7 @@ async def begun(storage: LocalStorage, content: bytes, etag: str | None = ETAG) 
     await landing.checkpoint(etag)
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize(
     "announced",
     [
@@ -50,7 +51,7 @@ async def begun(storage: LocalStorage, content: bytes, etag: str | None = ETAG) 
     ],
 )
 async def test_what_was_not_announced(storage: LocalStorage, root: Path, announced: dict[str, object]) -> None:
-    """A wrong size or checksum never lands, and nothing of it is kept (fault 38)."""
+    """A wrong size or checksum never lands, and nothing of it is kept."""
     await storage.put(KEY, b"what was there")
     before = descriptors()
     landing = await storage.open(KEY, 7, 0, md5=True)
@@ -77,8 +78,9 @@ async def test_discarding(storage: LocalStorage, root: Path) -> None:
 # --- going on -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(3)
 async def test_going_on_from_a_checkpoint(storage: LocalStorage, root: Path) -> None:
-    """The second try has what the first received, and the checksum is of all of it (fault 3)."""
+    """The second try has what the first received, and the checksum is of all of it."""
     before = descriptors()
     await begun(storage, CONTENT[:3_000_000])
     assert descriptors() == before
@@ -103,8 +105,9 @@ async def test_going_on_several_times(storage: LocalStorage, root: Path) -> None
     assert read(root / KEY) == CONTENT
 
 
+@pytest.mark.fault(39, 40)
 async def test_starting_over(storage: LocalStorage, root: Path) -> None:
-    """The remote sends the file from its beginning, or another file: nothing of the old one stays (faults 39, 40)."""
+    """The remote sends the file from its beginning, or another file: nothing of the old one stays."""
     await begun(storage, CONTENT)
     landing = await storage.open(KEY, 7, 0)
     await landing.write(b"of the old one")
@@ -119,8 +122,9 @@ async def test_starting_over(storage: LocalStorage, root: Path) -> None:
     assert read(root / KEY) == b"another file"
 
 
+@pytest.mark.fault(40)
 async def test_starting_over_with_less(storage: LocalStorage, root: Path) -> None:
-    """A file that has become shorter does not end in what was there before (fault 40)."""
+    """A file that has become shorter does not end in what was there before."""
     await begun(storage, CONTENT)
     landing = await storage.open(KEY, 7, 0)
     await landing.restart()
@@ -129,9 +133,10 @@ async def test_starting_over_with_less(storage: LocalStorage, root: Path) -> Non
     assert read(root / KEY) == b"short"
 
 
+@pytest.mark.fault(39)
 @pytest.mark.parametrize("etag", [None, 'W/"5a1c"'])
 async def test_nothing_is_kept_without_proof(storage: LocalStorage, root: Path, etag: str | None) -> None:
-    """Without a strong validator nobody could tell whether the rest belongs to it (fault 39)."""
+    """Without a strong validator nobody could tell whether the rest belongs to it."""
     await begun(storage, CONTENT, etag)
     assert files(root) == []
     assert (await storage.open(KEY, 7, 0)).offset == 0
@@ -145,8 +150,9 @@ async def test_files_of_a_job_are_kept_apart(storage: LocalStorage) -> None:
     assert (await storage.open(KEY, 7, 0)).offset == len(CONTENT)
 
 
+@pytest.mark.fault(3)
 async def test_a_part_without_a_checkpoint(storage: LocalStorage, root: Path) -> None:
-    """What a crash left is removed by the next try: nobody knows how much of it is durable (fault 3)."""
+    """What a crash left is removed by the next try: nobody knows how much of it is durable."""
     await storage.check()
     write(root / ".partial/7-0-0123456789abcdef.part", CONTENT)
     landing = await storage.open(KEY, 7, 0)
@@ -220,12 +226,10 @@ async def test_a_checkpoint_that_points_elsewhere(storage: LocalStorage, root: P
 # --- two owners -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(5)
 @pytest.mark.parametrize("resumed", [False, True])
 async def test_a_stale_owner_spoils_nothing(storage: LocalStorage, root: Path, resumed: bool) -> None:
-    """An owner that wakes up after its lease has passed on neither writes into its successor's file nor lands its own.
-
-    Invariant 5, for files.
-    """
+    """An owner that wakes up after its lease has passed on writes into nobody's file and lands none."""
     if resumed:
         await begun(storage, b"of both of them, ")
     stale = await storage.open(KEY, 7, 0)

@@ -1,4 +1,4 @@
-"""A full storage: recognized, nothing left behind, and work goes on when there is space again (fault 43)."""
+"""A full storage: recognized, nothing left behind, and work goes on when there is space again."""
 
 import os
 import subprocess
@@ -40,6 +40,7 @@ async def until_noticed(landing: Landing, by: str) -> None:
             await landing.checkpoint(ETAG)
 
 
+@pytest.mark.fault(43)
 @no_full_device
 @pytest.mark.parametrize("noticed_by", ["write", "finish", "checkpoint"])
 async def test_no_room_for_a_download(storage: LocalStorage, root: Path, noticed_by: str) -> None:
@@ -129,6 +130,7 @@ os.write = limited(os_write, len, bytes)
 """
 
 
+@pytest.mark.fault(43)
 def test_a_limited_disk(tmp_path: Path) -> None:
     """Where four mebibytes can be written and no more: full, told, cleaned up, and working once there is room."""
     run = subprocess.run(
@@ -141,6 +143,7 @@ def test_a_limited_disk(tmp_path: Path) -> None:
     assert run.returncode == 0, run.stderr
 
 
+@pytest.mark.fault(43)
 def test_a_small_disk(tmp_path: Path) -> None:
     """The same on a real file system of that size."""
     mount = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
@@ -165,6 +168,7 @@ def _works(command: list[str]) -> bool:
         return False
 
 
+@pytest.mark.fault(14)
 def test_a_file_larger_than_allowed(tmp_path: Path) -> None:
     """A limit on the size of files cuts a write short: that is an error, but no full storage, and no short file."""
     limited = """

@@ -55,9 +55,10 @@ async def write(landing: Landing, letter: bytes, mib: int) -> None:
         await landing.write(letter * MIB)
 
 
+@pytest.mark.fault(3)
 @pytest.mark.slow
 async def test_a_kill_goes_on_from_the_last_64_mib(root: Path) -> None:
-    """Twice, and the file has the right bytes in the end (fault 3)."""
+    """Twice, and the file has the right bytes in the end."""
     assert killed(root, ETAG, 71) == 0
     assert killed(root, ETAG, 135) == 64 * MIB
     with StorageThreads() as threads:
@@ -99,10 +100,11 @@ async def test_what_is_kept_on_the_way(root: Path, storage: LocalStorage, monkey
             assert files(root) == []
 
 
+@pytest.mark.fault(16)
 async def test_an_owner_that_lives_spoils_nothing(
     root: Path, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was stopped and goes on after its lease: what it writes is in no file of its successor (fault 16)."""
+    """It was stopped and goes on after its lease: what it writes is in no file of its successor."""
     monkeypatch.setattr(partial_files, "CHECKPOINT_BYTES", 2 * MIB)
     async with storage.group(7, 2) as stale:
         former = await stale.open(KEY, 0, identity="a")

@@ -41,6 +41,13 @@ class Postgres:
         assert path is not None
         return path
 
+    @property
+    def pid(self) -> int:
+        """The process of the server; those that serve connections are its children."""
+        pid = self._server.get_postmaster_info().pid
+        assert pid is not None
+        return pid
+
     def url(self, database: str) -> str:
         """The URL of one of its databases."""
         return f"postgresql://postgres@/{database}?host={quote(str(self.socket.parent))}"
@@ -129,6 +136,7 @@ class Line:
     """A telephone line to a server on a socket file, which can be cut at a chosen word.
 
     ``cut_after``: what the client says with this in it still reaches the server, whose answer is lost with the line.
+    ``cut_before``: it does not even reach the server.
     ``silent``: nothing passes any more and nobody hangs up, as in a network that is gone.
     """
 
@@ -136,6 +144,7 @@ class Line:
         self._socket = socket
         self._port = 0
         self.cut_after: bytes | None = None
+        self.cut_before: bytes | None = None
         self.silent = False
         self.cuts = 0
 
@@ -144,14 +153,14 @@ class Line:
         return f"postgresql://postgres@127.0.0.1:{self._port}/{database}?sslmode=disable&gssencmode=disable"
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator["Line"]:
-        """Listen for as long as the context lasts."""
+    async def open(self, port: int = 0) -> AsyncIterator["Line"]:
+        """Listen for as long as the context lasts, at a free port unless one is given."""
         calls: set[asyncio.Task[None]] = set()
 
         def pick_up(client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
             calls.add(asyncio.ensure_future(self._call(client, to_client)))
 
-        async with await asyncio.start_server(pick_up, "127.0.0.1", 0) as listener:
+        async with await asyncio.start_server(pick_up, "127.0.0.1", port) as listener:
             self._port = listener.sockets[0].getsockname()[1]
             yield self
             for call in calls:
@@ -164,6 +173,9 @@ class Line:
         answers = asyncio.ensure_future(self._answer(server, to_client, cut))
         try:
             while data := await _read(client):
+                if self.cut_before is not None and self.cut_before in data:
+                    self.cuts += 1
+                    break
                 if self.cut_after is not None and self.cut_after in data:
                     cut.set()
                 if not self.silent:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from tidewaiter.database.due_store import DueQuestion, DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import FencedUpdate, JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
-from tidewaiter.domain.job import Job, NewJob
+from tidewaiter.domain.job import Job, NewJob, Track
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.notification import Subscription
 from tidewaiter.domain.state_machine import advance
@@ -88,6 +89,12 @@ class Stores:
         recorded = await self.jobs.record([self.update(job, outcome, now)], OWNER)
         assert recorded.accepted == {job.id}
         return await self.stored(job)
+
+    async def due(self, track: Track, now: float, limit: int, *, submits: bool = True) -> Sequence[Job]:
+        """The due jobs of the lane's track."""
+        question = DueQuestion(self.lane.id, track, limit, submits=submits)
+        (answer,) = await DueStore(self.database).due([question], now)
+        return answer.jobs
 
     async def stored(self, job: Job) -> Job:
         """The job as it stands."""

@@ -120,8 +120,9 @@ async def test_our_credentials_in_another_spelling_lead_nowhere_else(wire: Aioht
     assert not other.asked
 
 
+@pytest.mark.fault(36)
 async def test_the_sixth_redirect_is_refused(wire: AiohttpWire) -> None:
-    """A circle of redirects ends (fault 36)."""
+    """A circle of redirects ends."""
     async with serving(answering(to("/again"))) as server:
         with pytest.raises(RedirectRefusedError, match="More than 5"):
             await account(wire, server).exchange(WireRequest("GET", f"{server.origin}/"))
@@ -138,9 +139,10 @@ async def test_a_submit_is_never_redirected(wire: AiohttpWire, method: str, stat
     assert len(server.asked) == 1
 
 
+@pytest.mark.fault(36)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_credentials_never_leave_the_provider(wire: AiohttpWire, stream: bool) -> None:
-    """On another origin nothing of the account goes along, of the request's own headers only the harmless (fault 36).
+    """On another origin nothing of the account goes along, of the request's own headers only the harmless.
 
     Another port is another origin. A body, which may hold a key, stays too. Nothing of it comes back at the provider.
     """
@@ -191,8 +193,9 @@ async def test_a_link_without_credentials(wire: AiohttpWire) -> None:
     assert server.asked[0].target == "/f?X-Sig=1"
 
 
+@pytest.mark.invariant(10)
 async def test_credentials_written_into_an_address_abroad(wire: AiohttpWire) -> None:
-    """A provider that puts the account's key into a redirect to another host is not obeyed (invariant 10)."""
+    """A provider that puts the account's key into a redirect to another host is not obeyed."""
     async with serving(answering(reply())) as provider, serving(answering(reply())) as host:
         provider.answer = answering(to(f"{host.origin}/f?a=1&{QUERY}"))
         with pytest.raises(RedirectRefusedError) as caught:
@@ -214,8 +217,9 @@ async def test_a_redirect_to_nonsense(wire: AiohttpWire) -> None:
             await account(wire, server).exchange(WireRequest("GET", server.origin))
 
 
+@pytest.mark.fault(57)
 async def test_a_redirect_into_the_private_network(wire: AiohttpWire) -> None:
-    """Permission is the account's, on every hop (fault 57)."""
+    """Permission is the account's, on every hop."""
     async with serving(answering(reply())) as server:
         client = account(wire, server, private_ok=False)
         with pytest.raises(BlockedAddressError):
@@ -226,8 +230,9 @@ async def test_a_redirect_into_the_private_network(wire: AiohttpWire) -> None:
 # --- the budget -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(8)
 async def test_every_hop_to_the_provider_takes_a_permit(wire: AiohttpWire) -> None:
-    """Redirects to the provider included, requests to the file host not (invariant 8)."""
+    """Redirects to the provider included, requests to the file host not."""
     budget = counting()
     async with serving(answering(reply())) as provider, serving(answering(reply())) as host:
         provider.answer = answering(to("/second"), to(f"{host.origin}/f"), reply())
@@ -283,8 +288,9 @@ async def test_a_permit_is_done_with_the_headers(wire: AiohttpWire) -> None:
         assert (await exchange).body == b"x"
 
 
+@pytest.mark.invariant(12)
 async def test_a_failed_or_cancelled_exchange_gives_its_place_back(wire: AiohttpWire) -> None:
-    """No way out leaves a permit in flight for ever (invariant 12)."""
+    """No way out leaves a permit in flight for ever."""
     budget = Budget(SystemClock(), random.Random(1), Limits(requests=1, period_s=0.05))
     asked = asyncio.Event()
 

@@ -9,6 +9,7 @@ from aiohttp.resolver import ThreadedResolver
 from tidewaiter.transport.address_guard import AddressRefusedError, Guard, GuardedResolver, blocked_kind
 
 
+@pytest.mark.fault(57)
 @pytest.mark.parametrize(
     "address",
     [
@@ -61,7 +62,7 @@ from tidewaiter.transport.address_guard import AddressRefusedError, Guard, Guard
     ],
 )
 def test_what_is_not_public_is_blocked(address: str) -> None:
-    """Private, local, reserved and embedded forms, and everything that is no numeric address (fault 57)."""
+    """Private, local, reserved and embedded forms, and everything that is no numeric address."""
     assert blocked_kind(address) is not None
 
 
@@ -86,8 +87,9 @@ def test_public_addresses_pass(address: str) -> None:
     assert blocked_kind(address) is None
 
 
+@pytest.mark.fault(57)
 async def test_a_name_with_one_blocked_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that also answers with a private address is refused whole: no luck of the draw decides (fault 57)."""
+    """A name that also answers with a private address is refused whole: no luck of the draw decides."""
 
     async def two_answers(*_args: object, **_kwargs: object) -> list[tuple[object, ...]]:
         return [

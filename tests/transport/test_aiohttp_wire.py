@@ -124,8 +124,9 @@ async def test_cookies_are_neither_kept_nor_sent(wire: AiohttpWire) -> None:
     assert all("cookie" not in asked.headers for asked in server.asked)
 
 
+@pytest.mark.fault(59)
 async def test_proxies_and_netrc_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Variables of the environment lead no request astray and add no credentials (fault 59)."""
+    """Variables of the environment lead no request astray and add no credentials."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password s3cret\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -304,8 +305,9 @@ async def test_a_long_message_is_cut(wire: AiohttpWire) -> None:
         assert await ask(wire, request, limit=0) == (200, b"", True)
 
 
+@pytest.mark.fault(41)
 async def test_a_bomb_does_not_go_off(wire: AiohttpWire) -> None:
-    """A body that unpacks to an eighth of a gibibyte costs a few mebibytes, and ends at the limit (fault 41)."""
+    """A body that unpacks to an eighth of a gibibyte costs a few mebibytes, and ends at the limit."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
     bomb = b"".join([packer.compress(bytes(2**20)) for _ in range(128)]) + packer.flush()
     async with serving(answering(reply(200, bomb, "Content-Encoding: gzip"))) as server:
@@ -320,8 +322,9 @@ async def test_a_bomb_does_not_go_off(wire: AiohttpWire) -> None:
     assert peak < 16 * 2**20
 
 
+@pytest.mark.fault(41)
 async def test_an_endless_message_ends_at_the_limit(wire: AiohttpWire) -> None:
-    """A server that never stops sending is disconnected (fault 41)."""
+    """A server that never stops sending is disconnected."""
     hung_up = asyncio.Event()
 
     async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
@@ -339,8 +342,9 @@ async def test_an_endless_message_ends_at_the_limit(wire: AiohttpWire) -> None:
         await asyncio.wait_for(hung_up.wait(), 5)
 
 
+@pytest.mark.invariant(12)
 async def test_leaving_closes_every_connection() -> None:
-    """Kept-alive connections end with the wire, and nothing warns of what was left open (invariant 12)."""
+    """Kept-alive connections end with the wire, and nothing warns of what was left open."""
     ended = asyncio.Event()
 
     async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:

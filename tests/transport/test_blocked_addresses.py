@@ -1,4 +1,4 @@
-"""A blocked address gets no packet: loopback listeners that must see nothing (fault 57, invariant 11)."""
+"""A blocked address gets no packet: loopback listeners that must see nothing."""
 
 import asyncio
 import socket
@@ -44,6 +44,8 @@ async def blocked(wire: AiohttpWire, url: str, *, fresh: bool = False) -> Blocke
     return caught.value
 
 
+@pytest.mark.fault(57)
+@pytest.mark.invariant(11)
 @pytest.mark.parametrize("fresh", [False, True])
 @pytest.mark.parametrize(
     "host",
@@ -55,6 +57,8 @@ async def test_literals(wire: AiohttpWire, listener: socket.socket, host: str, f
     assert not seen(listener)
 
 
+@pytest.mark.fault(57)
+@pytest.mark.invariant(11)
 async def test_the_name_of_this_machine(wire: AiohttpWire, listener: socket.socket) -> None:
     """The system's own resolver is asked, and its answer refused, in words that say what is wrong."""
     error = await blocked(wire, f"http://localhost:{listener.getsockname()[1]}/?s3cret")
@@ -63,6 +67,8 @@ async def test_the_name_of_this_machine(wire: AiohttpWire, listener: socket.sock
     assert not seen(listener)
 
 
+@pytest.mark.fault(57)
+@pytest.mark.invariant(11)
 async def test_a_name_that_changes_its_mind(
     wire: AiohttpWire, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +86,8 @@ async def test_a_name_that_changes_its_mind(
     assert not seen(listener)
 
 
+@pytest.mark.fault(57)
+@pytest.mark.invariant(11)
 @pytest.mark.parametrize("host", ["2130706433", "127.1", "0x7f.0.0.1", "0177.0.0.1"])
 async def test_other_spellings(wire: AiohttpWire, listener: socket.socket, host: str) -> None:
     """Forms that only old resolvers read reach nobody either, by whichever gate they are stopped."""
@@ -89,6 +97,8 @@ async def test_other_spellings(wire: AiohttpWire, listener: socket.socket, host:
     assert not seen(listener)
 
 
+@pytest.mark.fault(57)
+@pytest.mark.invariant(11)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_permission_is_not_inherited(wire: AiohttpWire, stream: bool) -> None:
     """Neither a kept-alive connection nor a looked-up name of an account with permission serves one without."""

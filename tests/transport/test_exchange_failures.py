@@ -44,8 +44,9 @@ async def failure(
 # --- provably unsent ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(19)
 async def test_a_refused_connection(wire: AiohttpWire) -> None:
-    """Nobody listens: nothing was sent (fault 19)."""
+    """Nobody listens: nothing was sent."""
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
         error = await failure(wire, f"http://127.0.0.1:{nobody.getsockname()[1]}/")
@@ -53,8 +54,9 @@ async def test_a_refused_connection(wire: AiohttpWire) -> None:
     assert "Connection refused" in str(error)
 
 
+@pytest.mark.fault(19)
 async def test_a_name_that_nobody_knows(wire: AiohttpWire, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No address: nothing was sent (fault 19)."""
+    """No address: nothing was sent."""
 
     async def unknown(*_args: object, **_kwargs: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -65,8 +67,9 @@ async def test_a_name_that_nobody_knows(wire: AiohttpWire, monkeypatch: pytest.M
     assert str(error) == "The name of http://nowhere.example could not be resolved: Name or service not known."
 
 
+@pytest.mark.fault(19)
 async def test_a_connection_that_is_not_made_in_time(wire: AiohttpWire) -> None:
-    """A host that lets a connection attempt lie gets ``connect_s``, and was provably sent nothing (fault 19)."""
+    """A host that lets a connection attempt lie gets ``connect_s``, and was provably sent nothing."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -95,8 +98,9 @@ def certified(name: str) -> ssl.SSLContext:
     return context
 
 
+@pytest.mark.fault(22)
 async def test_an_unknown_authority(wire: AiohttpWire) -> None:
-    """A certificate that nobody vouches for ends the exchange before a byte of the request (fault 22)."""
+    """A certificate that nobody vouches for ends the exchange before a byte of the request."""
     async with serving(answering(reply()), certified("server")) as server:
         error = await failure(wire, server.origin)
     assert isinstance(error, TlsError)
@@ -104,8 +108,9 @@ async def test_an_unknown_authority(wire: AiohttpWire) -> None:
     assert not server.asked
 
 
+@pytest.mark.fault(22)
 async def test_the_certificate_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A trusted certificate for another name is refused (fault 22)."""
+    """A trusted certificate for another name is refused."""
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATES / "authority.pem"))
     async with AiohttpWire() as wire, serving(answering(reply()), certified("elsewhere")) as server:
         error = await failure(wire, server.origin)
@@ -113,8 +118,9 @@ async def test_the_certificate_of_somebody_else(monkeypatch: pytest.MonkeyPatch)
     assert not server.asked
 
 
+@pytest.mark.fault(22)
 async def test_something_that_is_not_tls(wire: AiohttpWire) -> None:
-    """A plain server on the port of https is no reason to speak plainly (fault 22)."""
+    """A plain server on the port of https is no reason to speak plainly."""
 
     async def speaks_first(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -126,8 +132,9 @@ async def test_something_that_is_not_tls(wire: AiohttpWire) -> None:
     assert isinstance(error, TlsError)
 
 
+@pytest.mark.fault(22)
 async def test_a_handshake_that_nobody_answers(wire: AiohttpWire) -> None:
-    """Until the handshake is done, nothing of the request was sent (fault 22)."""
+    """Until the handshake is done, nothing of the request was sent."""
     async with serving(answering(reply())) as server:
         url = server.origin.replace("http:", "https:")
         error = await failure(wire, url, timeouts=Timeouts(connect_s=0.2, overall_s=60.0))
@@ -166,6 +173,7 @@ def close(writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "answer",
@@ -181,24 +189,26 @@ def close(writer: asyncio.StreamWriter) -> None:
     ],
 )
 async def test_no_reply(wire: AiohttpWire, answer: Answer, stream: bool) -> None:
-    """Whatever comes instead of a reply, the remote may have acted on the request (fault 20)."""
+    """Whatever comes instead of a reply, the remote may have acted on the request."""
     async with serving(answer) as server:
         error = await failure(wire, server.origin, stream=stream, body=b"submit")
     assert type(error) is LostReplyError
     assert len(server.asked) == 1
 
 
+@pytest.mark.fault(20)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_no_reply_in_time(wire: AiohttpWire, stream: bool) -> None:
-    """A remote that says nothing at all is given up after ``overall_s`` (fault 20)."""
+    """A remote that says nothing at all is given up after ``overall_s``."""
     async with serving(says()) as server:
         error = await failure(wire, server.origin, stream=stream, timeouts=Timeouts(overall_s=0.2))
     assert type(error) is LostReplyError
 
 
+@pytest.mark.fault(23)
 @pytest.mark.parametrize("stream", [False, True])
 async def test_headers_that_never_end(wire: AiohttpWire, stream: bool) -> None:
-    """Headers byte by byte, or interim replies for ever, keep nobody longer than ``overall_s`` (fault 23)."""
+    """Headers byte by byte, or interim replies for ever, keep nobody longer than ``overall_s``."""
 
     async def answer(_asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         while True:
@@ -218,6 +228,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
+@pytest.mark.fault(21, 38)
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
     "answer",
@@ -229,7 +240,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     ],
 )
 async def test_a_body_cut_short(wire: AiohttpWire, answer: Answer, stream: bool) -> None:
-    """A body that ends before it should is never taken for whole (faults 21 and 38)."""
+    """A body that ends before it should is never taken for whole."""
     async with serving(answer) as server:
         assert type(await failure(wire, server.origin, stream=stream)) is BrokenBodyError
 
@@ -253,16 +264,18 @@ async def test_a_body_that_is_no_longer_http(wire: AiohttpWire, stream: bool) ->
     assert type(error) is BrokenBodyError
 
 
+@pytest.mark.fault(38)
 async def test_a_body_that_cannot_be_unpacked(wire: AiohttpWire) -> None:
-    """Noise that calls itself gzip, and gzip that breaks off although all the bytes announced have come (fault 38)."""
+    """Noise that calls itself gzip, and gzip that breaks off although all the bytes announced have come."""
     whole = gzip.compress(b"{}" * 5000)
     for body in (b"0123456789", whole[:-20], whole[:-1], whole + whole[:5]):
         async with serving(answering(reply(200, body, "Content-Encoding: gzip"))) as server:
             assert type(await failure(wire, server.origin)) is BrokenBodyError
 
 
+@pytest.mark.fault(23)
 async def test_a_body_that_stalls(wire: AiohttpWire) -> None:
-    """A stream that falls silent is given up after ``read_s``, a message after ``overall_s`` (fault 23)."""
+    """A stream that falls silent is given up after ``read_s``, a message after ``overall_s``."""
     async with serving(says(HEAD + b"12345")) as server:
         for stream, timeouts in ((True, Timeouts(read_s=0.2)), (False, Timeouts(overall_s=0.2))):
             error = await failure(wire, server.origin, stream=stream, timeouts=timeouts)
@@ -282,8 +295,9 @@ def dripping(pieces: int, every_s: float, piece: bytes = b"x") -> Answer:
     return answer
 
 
+@pytest.mark.fault(23)
 async def test_a_body_that_trickles(wire: AiohttpWire) -> None:
-    """Bytes that come often enough to seem alive, but too few of them, are given up as well (fault 23)."""
+    """Bytes that come often enough to seem alive, but too few of them, are given up as well."""
     timeouts = Timeouts(read_s=5.0, overall_s=60.0, slowest_bytes_per_s=1024.0, rate_window_s=0.2)
     async with serving(dripping(10_000, 0.01)) as server:
         error = await failure(wire, server.origin, stream=True, timeouts=timeouts)
@@ -293,8 +307,9 @@ async def test_a_body_that_trickles(wire: AiohttpWire) -> None:
         assert type(error) is BrokenBodyError
 
 
+@pytest.mark.fault(23)
 async def test_a_long_healthy_download(wire: AiohttpWire) -> None:
-    """No overall limit ends a stream that goes on at a decent rate (fault 23)."""
+    """No overall limit ends a stream that goes on at a decent rate."""
     timeouts = Timeouts(read_s=5.0, overall_s=0.1, slowest_bytes_per_s=1024.0, rate_window_s=0.1)
     async with serving(dripping(40, 0.01, bytes(1000))) as server:
         request = WireRequest("GET", server.origin + "/")

@@ -40,18 +40,20 @@ def test_it_unpacks_in_any_pieces(codings: list[str], packed: bytes, size: int) 
     assert unpacked(codings, packed, size) == PLAIN
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize(("codings", "packed"), PACKED[:1] + PACKED[4:7])
 @given(data=st.data())
 def test_what_breaks_off_is_not_whole(codings: list[str], packed: bytes, data: st.DataObject) -> None:
-    """However close to the end, and on whichever level (fault 38)."""
+    """However close to the end, and on whichever level."""
     cut = data.draw(st.integers(1, len(packed) - 1))
     with pytest.raises(UnpackError):
         unpacked(codings, packed[:cut])
 
 
+@pytest.mark.fault(41)
 @given(most=st.integers(0, len(PLAIN) + 100))
 def test_it_stops_at_the_most(most: int) -> None:
-    """Never a byte more than asked for (fault 41)."""
+    """Never a byte more than asked for."""
     assert Unpacker("gzip").feed(gzip.compress(PLAIN), most) == PLAIN[:most]
 
 

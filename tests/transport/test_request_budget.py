@@ -41,9 +41,10 @@ def close_to(seconds: float) -> Any:
 # --- the window -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(8)
 @given(seed=st.integers(0, 2**32), requests=st.integers(1, 8), workers=st.integers(1, 20))
 def test_the_remote_never_counts_too_many(seed: int, requests: int, workers: int) -> None:
-    """Whatever moment between sending and reply the remote counts, no period holds more than allowed (invariant 8)."""
+    """Whatever moment between sending and reply the remote counts, no period holds more than allowed."""
     rand, period_s = Random(seed), 10.0
     counted: list[float] = []
 
@@ -206,6 +207,7 @@ def test_without_limits_nobody_waits() -> None:
 # --- across restarts ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(8)
 def test_a_restart_remembers_the_window() -> None:
     """What ``snapshot`` tells, the next owner counts, in flight included."""
     with virtual_time() as (loop, clock):
@@ -221,6 +223,7 @@ def test_a_restart_remembers_the_window() -> None:
     assert times == [close_to(second) for second in (20, 60, 80)]
 
 
+@pytest.mark.invariant(8)
 def test_the_window_after_an_owner_who_cannot_say() -> None:
     """A lane taken after an expired lease waits a whole period; so it is with spacing."""
     with virtual_time() as (loop, clock):
@@ -232,6 +235,7 @@ def test_the_window_after_an_owner_who_cannot_say() -> None:
         assert loop.run_until_complete(at(clock, new(clock, full=True))) == close_to(65)
 
 
+@pytest.mark.fault(54)
 def test_a_window_from_a_clock_that_runs_ahead() -> None:
     """Stamps of the future, which another worker's clock may write, count as now and not for longer."""
     with virtual_time() as (loop, clock):
@@ -282,7 +286,8 @@ def test_a_closing_reaches_those_who_wait_already() -> None:
         loop.run_until_complete(story(clock))
 
 
-def test_26_a_pause_turns_everybody_away() -> None:
+@pytest.mark.fault(26)
+def test_a_pause_turns_everybody_away() -> None:
     """Waiting requests are refused at once when the account is paused, and so are later ones."""
 
     async def story(clock: VirtualClock) -> None:
@@ -301,7 +306,8 @@ def test_26_a_pause_turns_everybody_away() -> None:
         loop.run_until_complete(story(clock))
 
 
-def test_26_after_a_pause_one_request_goes_first() -> None:
+@pytest.mark.fault(26)
+def test_after_a_pause_one_request_goes_first() -> None:
     """Whether the key works now is found out with one request; when it does, all the others go."""
 
     async def story(clock: VirtualClock) -> None:
@@ -319,7 +325,8 @@ def test_26_after_a_pause_one_request_goes_first() -> None:
         loop.run_until_complete(story(clock))
 
 
-def test_26_a_pause_is_none_of_the_closings() -> None:
+@pytest.mark.fault(26)
+def test_a_pause_is_none_of_the_closings() -> None:
     """It is not handed to the lane's next owner, who reads it where everybody does; a Retry-After outlives it."""
     with virtual_time() as (loop, clock):
         budget = new(clock)
@@ -332,8 +339,9 @@ def test_26_a_pause_is_none_of_the_closings() -> None:
         assert loop.run_until_complete(at(clock, budget)) == close_to(100)
 
 
+@pytest.mark.fault(24)
 def test_a_throttle_with_a_time() -> None:
-    """Retry-After is obeyed, but never as a hot loop (fault 24)."""
+    """Retry-After is obeyed, but never as a hot loop."""
     with virtual_time() as (loop, clock):
         budget = new(clock)
         budget.throttled(42.0, "HTTP 429")
@@ -343,6 +351,7 @@ def test_a_throttle_with_a_time() -> None:
         assert loop.run_until_complete(at(clock, budget)) == close_to(43)
 
 
+@pytest.mark.fault(24)
 def test_a_short_time_again_and_again_is_no_hot_loop() -> None:
     """A second one may be chance; behind more of them our own backoff grows, until the provider answers."""
     with virtual_time() as (loop, clock):
@@ -394,6 +403,7 @@ def test_a_person_ends_a_closing() -> None:
         loop.run_until_complete(story(clock))
 
 
+@pytest.mark.fault(24)
 def test_a_throttle_without_a_time() -> None:
     """Our own backoff: from 5 seconds, doubling to 300, jittered, and begun anew after a success."""
     with virtual_time() as (loop, clock):
@@ -429,8 +439,9 @@ def fail(budget: Budget, times: int) -> None:
         budget.failed("HTTP 502")
 
 
+@pytest.mark.fault(25)
 def test_the_breaker_opens_after_five_failures_in_a_row() -> None:
-    """Four are bad luck, a success in between forgives them, five are an outage (fault 25)."""
+    """Four are bad luck, a success in between forgives them, five are an outage."""
     with virtual_time() as (loop, clock):
         budget = new(clock)
         fail(budget, 4)
@@ -445,8 +456,9 @@ def test_the_breaker_opens_after_five_failures_in_a_row() -> None:
         assert 24 <= loop.run_until_complete(at(clock, budget)) <= 30.1
 
 
+@pytest.mark.fault(25)
 def test_half_open_lets_one_probe_through() -> None:
-    """The others wait for its verdict, and go when it is good (fault 25)."""
+    """The others wait for its verdict, and go when it is good."""
 
     async def story(clock: VirtualClock) -> None:
         budget = new(clock)
@@ -463,6 +475,7 @@ def test_half_open_lets_one_probe_through() -> None:
         loop.run_until_complete(story(clock))
 
 
+@pytest.mark.fault(25)
 def test_a_failed_probe_opens_it_for_longer() -> None:
     """From 30 seconds, doubling to 600; failures of requests sent before it opened do not count."""
     with virtual_time() as (loop, clock):

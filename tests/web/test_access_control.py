@@ -16,6 +16,7 @@ from tidewaiter.web.access_control import SESSION_COOKIE, SESSION_S, AccessSetti
 from tidewaiter.web.callers import CallerToken, Role
 
 
+@pytest.mark.fault(60)
 async def test_roles(app: ProtectedApp) -> None:
     """The reader reads and no more, the admin does both, each under the name of the token."""
     reader, admin = f"Bearer {READ}", f"bearer  {ADMIN}"
@@ -28,6 +29,7 @@ async def test_roles(app: ProtectedApp) -> None:
         assert (status, json.loads(text)) == (200, ["boss", "ADMIN", False])
 
 
+@pytest.mark.fault(60)
 @pytest.mark.parametrize(
     "given", [None, "Bearer wrong", f"Basic {ADMIN}", ADMIN, "Bearer", "Bearer ", f"Bearer {ADMIN}x", "Bearer \u00e9"]
 )
@@ -202,6 +204,7 @@ async def test_two_tokens_overlap_under_one_name(app: ProtectedApp) -> None:
     assert (await app.request(Cookie=f"{SESSION_COOKIE}={second}"))[0] == 200
 
 
+@pytest.mark.fault(60)
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -94,6 +94,7 @@ async def test_a_check_is_kept_for_less(place: Place) -> None:
     assert len(place.checks) == 2
 
 
+@pytest.mark.fault(8)
 async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A caller gets the error "does not answer" after a moment."""
     monkeypatch.setattr("tidewaiter.web.health_routes._TIMEOUT_S", 0.01)
@@ -116,6 +117,7 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
     assert await hanging.write_fault() == "The database has not answered for 0.01 seconds."
 
 
+@pytest.mark.fault(8)
 @pytest.mark.parametrize(
     ("daemon", "healthz", "readyz", "reason"),
     [

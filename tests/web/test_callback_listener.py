@@ -30,7 +30,8 @@ async def test_a_callback_makes_its_job_due_and_wakes_the_lane(setup: CallbackSe
     assert (line["job"], line["state"], line["noted"]) == (job.id, "polling", True)
 
 
-async def test_47_forged_tokens_are_told_apart_by_nobody(setup: CallbackSetup) -> None:
+@pytest.mark.fault(47)
+async def test_forged_tokens_are_told_apart_by_nobody(setup: CallbackSetup) -> None:
     """Unknown, malformed, finished, another method, another path: one answer, byte for byte, and no write."""
     job = await setup.polling(OTHER)
     await setup.stores.accepted(job, o.Refused("no"))
@@ -59,7 +60,8 @@ async def test_47_forged_tokens_are_told_apart_by_nobody(setup: CallbackSetup) -
     assert await setup.stores.stored(waiting) == waiting
 
 
-async def test_47_refusals_are_logged_once(setup: CallbackSetup) -> None:
+@pytest.mark.fault(47)
+async def test_refusals_are_logged_once(setup: CallbackSetup) -> None:
     """Scanners do not fill the log: the same refusal is folded, and no line shows a token."""
     for _ in range(5):
         assert await setup.post("x" * 43) == 404
@@ -67,11 +69,13 @@ async def test_47_refusals_are_logged_once(setup: CallbackSetup) -> None:
     assert "xxxxxxxx" not in setup.output.getvalue()
 
 
+@pytest.mark.invariant(9)
+@pytest.mark.fault(48)
 @pytest.mark.parametrize(
     "body",
     [b"", b'{"status": "failed", "error": "it is all lost"}', b"<html>", b"\x00\xff" * 99, b"state=cancelled"],
 )
-async def test_48_a_forged_body_says_nothing(setup: CallbackSetup, body: bytes) -> None:
+async def test_a_forged_body_says_nothing(setup: CallbackSetup, body: bytes) -> None:
     """Whatever a call with a true token says, the job is due for a poll, and nothing else of it has changed."""
     job = await setup.polling()
     assert await setup.post(TOKEN, body) == 204
@@ -79,7 +83,8 @@ async def test_48_a_forged_body_says_nothing(setup: CallbackSetup, body: bytes) 
     assert setup.writes == 1
 
 
-async def test_49_duplicates_are_one_write(setup: CallbackSetup) -> None:
+@pytest.mark.fault(49)
+async def test_duplicates_are_one_write(setup: CallbackSetup) -> None:
     """Callbacks that come again before the poll are taken kindly and written once."""
     await setup.polling()
     assert [await setup.post() for _ in range(5)] == [204] * 5
@@ -88,7 +93,8 @@ async def test_49_duplicates_are_one_write(setup: CallbackSetup) -> None:
     assert len(setup.woken) == 1
 
 
-async def test_49_a_late_callback_is_unknown(setup: CallbackSetup) -> None:
+@pytest.mark.fault(49)
+async def test_a_late_callback_is_unknown(setup: CallbackSetup) -> None:
     """After the job has ended its address is as unknown as any."""
     job = await setup.polling()
     await setup.stores.accepted(job, o.Refused("no"))
@@ -97,7 +103,8 @@ async def test_49_a_late_callback_is_unknown(setup: CallbackSetup) -> None:
     assert setup.writes == 0
 
 
-async def test_50_a_flood_is_told_to_come_later(setup: CallbackSetup) -> None:
+@pytest.mark.fault(50)
+async def test_a_flood_is_told_to_come_later(setup: CallbackSetup) -> None:
     """Beyond the burst everybody gets 429 with a Retry-After and costs no look into the database; then it goes on."""
     await setup.polling()
     assert [await setup.post("x" * 43) for _ in range(20)] == [404] * 20
@@ -109,7 +116,8 @@ async def test_50_a_flood_is_told_to_come_later(setup: CallbackSetup) -> None:
     assert await setup.post() == 429
 
 
-async def test_50_an_oversized_body_is_cut_off(setup: CallbackSetup) -> None:
+@pytest.mark.fault(50)
+async def test_an_oversized_body_is_cut_off(setup: CallbackSetup) -> None:
     """A call that brings a large file counts from its headers on; 16 KiB of the file are read, and no more."""
     job = await setup.polling()
     reader, writer = await asyncio.open_connection(*setup.socket.getsockname())
@@ -128,7 +136,8 @@ async def test_50_an_oversized_body_is_cut_off(setup: CallbackSetup) -> None:
     assert (await setup.stores.stored(job)).hinted
 
 
-async def test_50_a_slow_body_is_not_waited_for(setup: CallbackSetup, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.fault(50)
+async def test_a_slow_body_is_not_waited_for(setup: CallbackSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body that does not come keeps nobody: the call counts, and the answer follows within the body's time."""
     monkeypatch.setattr(callback_listener, "_BODY_S", 0.05)
     job = await setup.polling()
@@ -137,7 +146,8 @@ async def test_50_a_slow_body_is_not_waited_for(setup: CallbackSetup, monkeypatc
     assert (await setup.stores.stored(job)).hinted
 
 
-async def test_50_a_caller_who_asks_first_is_answered_first(setup: CallbackSetup) -> None:
+@pytest.mark.fault(50)
+async def test_a_caller_who_asks_first_is_answered_first(setup: CallbackSetup) -> None:
     """With Expect: 100-continue the body is never asked for."""
     await setup.polling()
     polite = (
@@ -146,8 +156,9 @@ async def test_50_a_caller_who_asks_first_is_answered_first(setup: CallbackSetup
     assert (await setup.call(polite))[0] == 204
 
 
+@pytest.mark.fault(50)
 @pytest.mark.parametrize("sent", [b"", b"POST /callb", b"POST /callbacks/x HTTP/1.1\r\nX-A: "])
-async def test_50_a_slow_head_is_hung_up_on(
+async def test_a_slow_head_is_hung_up_on(
     sqlite_url: str, clock: LoopClock, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """A connection that never gets to its headers' end is closed, so that it cannot be kept for ever."""
@@ -174,7 +185,8 @@ def room_for_two(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(callback_listener, "_MOST_CONNECTIONS", 2)
 
 
-async def test_50_too_many_connections_are_closed(room_for_two: None, setup: CallbackSetup) -> None:
+@pytest.mark.fault(50)
+async def test_too_many_connections_are_closed(room_for_two: None, setup: CallbackSetup) -> None:
     """Connections beyond the limit are closed at once, and there is room again when others have gone."""
     job = await setup.polling()
     held = [await asyncio.open_connection(*setup.socket.getsockname()) for _ in range(2)]
@@ -191,6 +203,7 @@ async def test_50_too_many_connections_are_closed(room_for_two: None, setup: Cal
                 await asyncio.sleep(0.01)  # the listener learns of a closed connection on its own time
 
 
+@pytest.mark.fault(51)
 @pytest.mark.parametrize(
     ("body", "header"),
     [
@@ -201,7 +214,7 @@ async def test_50_too_many_connections_are_closed(room_for_two: None, setup: Cal
         (b"not deflated", "Content-Encoding: deflate"),
     ],
 )
-async def test_51_bombs_are_never_looked_into(setup: CallbackSetup, body: bytes, header: str) -> None:
+async def test_bombs_are_never_looked_into(setup: CallbackSetup, body: bytes, header: str) -> None:
     """Nesting, huge numbers, NaN, compressed bombs: bytes that are dropped, like any others."""
     job = await setup.polling()
     assert await setup.post(TOKEN, body, header) == 204
@@ -209,6 +222,7 @@ async def test_51_bombs_are_never_looked_into(setup: CallbackSetup, body: bytes,
     assert setup.logged("library.logged") == []
 
 
+@pytest.mark.fault(51)
 @pytest.mark.parametrize(
     "raw",
     [
@@ -219,7 +233,7 @@ async def test_51_bombs_are_never_looked_into(setup: CallbackSetup, body: bytes,
         b"POST /" + b"y" * 100_000 + b" HTTP/1.1\r\n\r\n",
     ],
 )
-async def test_51_what_is_no_http_is_refused_without_a_word_in_the_log(setup: CallbackSetup, raw: bytes) -> None:
+async def test_what_is_no_http_is_refused_without_a_word_in_the_log(setup: CallbackSetup, raw: bytes) -> None:
     """TLS on a plain port, nonsense, endless lines: 400, and no line, for anybody can send that all day."""
     try:
         status, _, _ = await setup.call(raw)
@@ -229,7 +243,8 @@ async def test_51_what_is_no_http_is_refused_without_a_word_in_the_log(setup: Ca
     assert setup.output.getvalue() == ""
 
 
-async def test_51_a_broken_body_does_not_undo_the_call(setup: CallbackSetup) -> None:
+@pytest.mark.fault(51)
+async def test_a_broken_body_does_not_undo_the_call(setup: CallbackSetup) -> None:
     """Chunks that are none: the call has counted, unless they came with its head and the whole is no HTTP."""
     job = await setup.polling()
     raw = f"POST /callbacks/{TOKEN} HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n\r\n".encode()
@@ -259,7 +274,8 @@ async def test_a_database_that_is_away_is_not_the_callers_fault(tmp_path: Path, 
     assert b"Retry-After: 10" in answer
 
 
-async def test_07_a_listener_without_its_socket_dies_loudly(setup: CallbackSetup) -> None:
+@pytest.mark.fault(7)
+async def test_a_listener_without_its_socket_dies_loudly(setup: CallbackSetup) -> None:
     """A daemon that only seems to listen would be a zombie half."""
     setup.socket.shutdown(socket.SHUT_RDWR)
     with pytest.raises(ListenerDiedError):

@@ -173,7 +173,9 @@ async def test_a_callback_saves_the_wait(prepared: Prepare) -> None:
     assert token not in callback_daemon.output.getvalue()
 
 
-async def test_48_a_forged_body_is_one_poll(prepared: Prepare) -> None:
+@pytest.mark.invariant(9)
+@pytest.mark.fault(48)
+async def test_a_forged_body_is_one_poll(prepared: Prepare) -> None:
     """A call that says that all is done, while it is not, has the provider asked once; the job goes on waiting."""
     callback_daemon = await prepared(3600.0)
     async with callback_daemon.daemon() as service:
@@ -189,7 +191,8 @@ async def test_48_a_forged_body_is_one_poll(prepared: Prepare) -> None:
         assert now.due_at - now.created_at > 2800  # 3600, of which jitter takes a fifth at most
 
 
-async def test_49_a_callback_before_the_submits_answer_helps(prepared: Prepare) -> None:
+@pytest.mark.fault(49)
+async def test_a_callback_before_the_submits_answer_helps(prepared: Prepare) -> None:
     """A provider that calls back before it has answered the submit: the job is polled as soon as it has."""
     callback_daemon = await prepared(3600.0)
     callback_daemon.caller.early, callback_daemon.caller.state = True, "done"
@@ -200,7 +203,8 @@ async def test_49_a_callback_before_the_submits_answer_helps(prepared: Prepare) 
     assert (ended.state, callback_daemon.caller.polls) == (State.SUCCEEDED, 1)
 
 
-async def test_52_polling_suffices(prepared: Prepare) -> None:
+@pytest.mark.fault(52)
+async def test_polling_suffices(prepared: Prepare) -> None:
     """A callback that never comes costs nothing but the slower schedule."""
     callback_daemon = await prepared(0.1)
     callback_daemon.caller.state = "done"
@@ -236,7 +240,8 @@ async def test_without_a_listener_no_address_is_named(prepared: Prepare) -> None
     assert callback_daemon.caller.notify == [None]
 
 
-async def test_55_a_port_that_is_taken(prepared: Prepare) -> None:
+@pytest.mark.fault(55)
+async def test_a_port_that_is_taken(prepared: Prepare) -> None:
     """One sentence with the key, and no daemon starts: exit code 69, so that a supervisor tries again."""
     callback_daemon = await prepared(1.0)
     log = configure("json", "debug", (), stream=callback_daemon.output, strict=True)
@@ -252,8 +257,9 @@ async def test_55_a_port_that_is_taken(prepared: Prepare) -> None:
     assert [line["event"] for line in callback_daemon.lines()] == []
 
 
+@pytest.mark.fault(7)
 @pytest.mark.slow
-async def test_07_the_daemon_dies_with_its_listener(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_daemon_dies_with_its_listener(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     """When nothing listens any more the whole daemon ends with 1 and an ERROR, to be restarted whole."""
     callback_daemon = await prepared(3600.0)
     bound: list[socket.socket] = []

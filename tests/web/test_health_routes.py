@@ -52,6 +52,7 @@ async def test_a_process_that_serves(tmp_path: Path, database_url: str) -> None:
 ENDED: Mapping[str, str] = {"account": "shop", "operation": "report", "state": "succeeded"}
 
 
+@pytest.mark.fault(18)
 @pytest.mark.slow
 async def test_a_standby_is_ready(tmp_path: Path, sqlite_url: str) -> None:
     """While another daemon holds the database it is well, ready to take over, and says that it stands by."""
@@ -101,6 +102,7 @@ async def test_a_drain_is_not_ready_and_is_well(tmp_path: Path, sqlite_url: str)
             held.set()
 
 
+@pytest.mark.fault(10, 18)
 @pytest.mark.slow
 async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url: str) -> None:
     """Somebody has upgraded the database under a running daemon: it says which revision it needs."""
@@ -119,6 +121,7 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
         assert (await daemon.get("/healthz"))[0] == 200
 
 
+@pytest.mark.fault(8, 12)
 @pytest.mark.slow
 async def test_a_database_that_accepts_no_writes_is_not_ready(tmp_path: Path, sqlite_url: str) -> None:
     """Another program holds the write lock: health, metrics and page say so, and what can be read is still shown."""

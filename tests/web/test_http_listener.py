@@ -97,6 +97,7 @@ async def test_a_standby_answers_too(site: ConfiguredDaemon) -> None:
     held.release()
 
 
+@pytest.mark.fault(7)
 @pytest.mark.slow
 async def test_a_listener_that_dies_ends_the_daemon(site: ConfiguredDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     """The socket is gone: the daemon drains and ends with 1, to be restarted whole."""
@@ -117,6 +118,7 @@ async def test_a_listener_that_dies_ends_the_daemon(site: ConfiguredDaemon, monk
     log.close()
 
 
+@pytest.mark.fault(60)
 @pytest.mark.parametrize(
     ("text", "key", "reason"),
     [

@@ -69,7 +69,8 @@ def test_a_fingerprint_knows_its_settings_and_shows_nothing() -> None:
     assert "canary" not in one
 
 
-async def test_26_a_refusal_counts_at_once_and_is_written_in_the_next_round(
+@pytest.mark.fault(26)
+async def test_a_refusal_counts_at_once_and_is_written_in_the_next_round(
     stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """The daemon that met it knows from now on; every other one knows after a round; each says so once, as an ERROR."""
@@ -87,7 +88,8 @@ async def test_26_a_refusal_counts_at_once_and_is_written_in_the_next_round(
     assert _told(output) == [("account.refused", "error", None, "HTTP 401")]  # the second is folded, they share a log
 
 
-async def test_26_it_lasts_until_a_person_resumes(
+@pytest.mark.fault(26)
+async def test_it_lasts_until_a_person_resumes(
     stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """Neither time nor a restart with the same settings ends it; a person does, in every daemon."""
@@ -106,7 +108,8 @@ async def test_26_it_lasts_until_a_person_resumes(
     assert _told(output)[-1][:3] == ("account.resumed", "info", "credentials")
 
 
-async def test_26_a_restart_with_other_settings_resumes(
+@pytest.mark.fault(26)
+async def test_a_restart_with_other_settings_resumes(
     stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """The key is repaired: a daemon that starts with it ends the pause, and the others see that."""
@@ -132,7 +135,8 @@ async def test_a_persons_pause_outlives_a_restart_with_other_settings(
     assert json.loads(output.getvalue())["cause"] == "person"
 
 
-async def test_22_a_failure_of_tls_is_tried_again(
+@pytest.mark.fault(22)
+async def test_a_failure_of_tls_is_tried_again(
     stores: Stores, clock: StandingClock, daemon: Callable[..., Pauses], output: io.StringIO
 ) -> None:
     """After five minutes the account resumes by itself; where TLS still fails it is paused again."""

@@ -108,6 +108,7 @@ class Remote:
         return web.Response(status=204)
 
 
+@pytest.mark.fault(2)
 async def test_a_lost_answer_is_looked_up(tmp_path: Path, sqlite_url: str) -> None:
     """The one match on any page is adopted, matched as text and trimmed; no second POST is sent."""
     remote = Remote()
@@ -122,6 +123,7 @@ async def test_a_lost_answer_is_looked_up(tmp_path: Path, sqlite_url: str) -> No
     assert [asked for asked in shop.asked if "?" in asked] == ["GET /jobs?page=1", "GET /jobs?page=2"]
 
 
+@pytest.mark.fault(31)
 @pytest.mark.slow
 async def test_a_list_that_lags_is_not_believed(tmp_path: Path, sqlite_url: str) -> None:
     """Before ``lag_s`` a list without the remote job proves nothing: it is asked again, and nothing is submitted."""
@@ -135,6 +137,7 @@ async def test_a_list_that_lags_is_not_believed(tmp_path: Path, sqlite_url: str)
     assert shop.times("POST /jobs") == 1
 
 
+@pytest.mark.fault(31)
 @pytest.mark.slow
 async def test_what_is_absent_after_the_lag_is_submitted_again(tmp_path: Path, sqlite_url: str) -> None:
     """Not sooner than ``lag_s`` after the doubt began."""
@@ -209,6 +212,7 @@ async def test_the_remote_jobs_of_ended_jobs_are_no_matches(tmp_path: Path, sqli
     assert (second.state, second.handle) == (State.SUCCEEDED, "r2")
 
 
+@pytest.mark.fault(35)
 @pytest.mark.slow
 async def test_32_a_submit_that_was_lost_is_not_the_remote_job_of_an_ended_job(tmp_path: Path, sqlite_url: str) -> None:
     """Nothing was made, and the list has only yesterday's export, where equal submits share: submit again."""
@@ -250,6 +254,7 @@ async def test_a_duplicate_without_a_name_is_found_and_shared(tmp_path: Path, sq
     assert running.events("job.conflicted") == []
 
 
+@pytest.mark.fault(35)
 async def test_a_remote_job_that_another_follows_is_not_cancelled(tmp_path: Path, sqlite_url: str) -> None:
     """The first to be cancelled goes quietly, the last one tells the provider."""
     remote = Remote()
@@ -278,6 +283,7 @@ async def test_somebody_elses_remote_job_is_left_alone(tmp_path: Path, sqlite_ur
     assert shop.times("DELETE") == 0
 
 
+@pytest.mark.fault(35)
 @pytest.mark.slow
 async def test_the_same_name_for_two_submits_is_shared(tmp_path: Path, sqlite_url: str) -> None:
     """Where the spec knows duplicates, a provider that answers 200 with the name of the first job refuses nobody."""
@@ -300,6 +306,7 @@ async def test_the_same_name_for_two_submits_is_shared(tmp_path: Path, sqlite_ur
     assert running.events("job.conflicted") == []
 
 
+@pytest.mark.fault(32)
 async def test_without_duplicates_a_taken_name_is_an_alarm(tmp_path: Path, sqlite_url: str) -> None:
     """The provider promised a remote job of its own, and named another's."""
     remote = Remote()
@@ -319,6 +326,7 @@ async def test_without_duplicates_a_taken_name_is_an_alarm(tmp_path: Path, sqlit
         await running.until(first.id)
 
 
+@pytest.mark.fault(2)
 @pytest.mark.slow
 async def test_a_kill_between_the_post_and_its_answer(tmp_path: Path, sqlite_url: str) -> None:
     """The next daemon finds the remote job in the list, though nothing but the intent was durable."""

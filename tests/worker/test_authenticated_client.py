@@ -96,7 +96,8 @@ async def test_an_interrupted_login_is_taken_up_by_the_next(setup: ClientSetup, 
     assert api.logins == 2
 
 
-async def test_26_a_pause_turns_logins_away(setup: ClientSetup, api: Api) -> None:
+@pytest.mark.fault(26)
+async def test_a_pause_turns_logins_away(setup: ClientSetup, api: Api) -> None:
     """A paused account does not log in; that is no failure of the provider."""
     setup.budget.pause("the key was refused")
     asking = [asyncio.ensure_future(setup.client.exchange(setup.data)) for _ in range(5)]
@@ -108,7 +109,8 @@ async def test_26_a_pause_turns_logins_away(setup: ClientSetup, api: Api) -> Non
     assert (await setup.client.exchange(setup.data)).status == 200
 
 
-async def test_22_a_login_without_a_safe_connection(server: BaseTestServer, api: Api, clock: StandingClock) -> None:
+@pytest.mark.fault(22)
+async def test_a_login_without_a_safe_connection(server: BaseTestServer, api: Api, clock: StandingClock) -> None:
     """The password is not sent unencrypted, and the failure differs from a refusal."""
     async with AiohttpWire() as wire:
         safe = ClientSetup(wire, str(server.make_url("")).rstrip("/").replace("http:", "https:"), clock)

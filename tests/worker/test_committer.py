@@ -173,6 +173,7 @@ async def test_a_number_that_cannot_be_encoded_fails_its_job_only(stores: Stores
     assert (await stores.stored(good)).state is not State.POLLING
 
 
+@pytest.mark.fault(14)
 async def test_a_database_that_refuses_for_a_while_is_said_to(postgres_url: str) -> None:
     """After ten seconds of refusals the committer says so with the reason; when all is written, it does not."""
     database = Database.open(postgres_url, StandingClock())
@@ -192,6 +193,7 @@ async def test_a_database_that_refuses_for_a_while_is_said_to(postgres_url: str)
     await database.close()
 
 
+@pytest.mark.fault(14)
 async def test_a_commit_that_does_not_end(tmp_path: Path, sqlite_url: str) -> None:
     """Updates that wait while nothing is tried any more, as on a disk that hangs, are told."""
     database = Database.open(sqlite_url, StandingClock())
@@ -216,6 +218,7 @@ async def test_a_commit_that_does_not_end(tmp_path: Path, sqlite_url: str) -> No
     await database.close()
 
 
+@pytest.mark.fault(14, 15)
 @pytest.mark.slow
 async def test_a_database_that_is_away_for_a_while(tmp_path: Path, sqlite_url: str) -> None:
     """Updates are kept, new steps are held back when they are many, and all is written when it is back."""

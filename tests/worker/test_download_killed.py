@@ -25,9 +25,10 @@ def _mib(number: int) -> bytes:
     return number.to_bytes(4, "big") * (MIB // 4)
 
 
+@pytest.mark.fault(3)
 @pytest.mark.slow
 async def test_a_large_download_survives_a_kill(tmp_path: Path) -> None:
-    """It asks for the rest, if the file is still the same one (fault 3)."""
+    """It asks for the rest, if the file is still the same one."""
     url = f"sqlite:///{tmp_path}/tidewaiter.db"
     asked: list[tuple[int, str | None]] = []
 

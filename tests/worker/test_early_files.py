@@ -166,6 +166,7 @@ async def test_a_manifest_with_a_next_one(tmp_path: Path, sqlite_url: str) -> No
     assert shop.times("GET /more") >= 2
 
 
+@pytest.mark.fault(42)
 @pytest.mark.slow
 async def test_a_file_that_fails_early_costs_nothing(tmp_path: Path, sqlite_url: str) -> None:
     """Its job is polled on, more often than downloads may fail, and has it in the end."""

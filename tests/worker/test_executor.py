@@ -80,6 +80,7 @@ BROKEN: dict[str, Answer] = {
 }
 
 
+@pytest.mark.fault(20, 21)
 @pytest.mark.parametrize("how", sorted(BROKEN))
 @pytest.mark.parametrize("state", [State.POLLING, State.CANCELLING])
 async def test_a_broken_reply_is_asked_for_again(database: Database, tmp_path: Path, state: State, how: str) -> None:
@@ -89,6 +90,7 @@ async def test_a_broken_reply_is_asked_for_again(database: Database, tmp_path: P
         assert (setup.budget.closed_until, setup.budget.paused) == (0.0, None)
 
 
+@pytest.mark.fault(1, 20)
 @pytest.mark.parametrize("how", sorted(BROKEN))
 async def test_a_broken_reply_to_a_submit_leaves_it_unknown(database: Database, tmp_path: Path, how: str) -> None:
     """Nobody knows whether the provider has made a remote job; the intent was durable before the request came."""
@@ -104,6 +106,7 @@ async def test_a_broken_reply_to_a_submit_leaves_it_unknown(database: Database, 
     assert states == [State.SUBMITTING]
 
 
+@pytest.mark.fault(19)
 async def test_a_submit_that_finds_nobody(database: Database, tmp_path: Path) -> None:
     """It was surely not sent."""
     async with serving(_silent) as gone:
@@ -113,6 +116,7 @@ async def test_a_submit_that_finds_nobody(database: Database, tmp_path: Path) ->
         assert not setup.step.session.sent
 
 
+@pytest.mark.fault(9)
 @pytest.mark.parametrize("how", ["lost", "reset", "short"])
 async def test_a_broken_file_is_asked_for_again(database: Database, tmp_path: Path, how: str) -> None:
     """The download is counted before it begins, and nothing has landed."""
@@ -133,6 +137,7 @@ async def test_throttling_closes_the_account(database: Database, tmp_path: Path,
     assert (line["account"], line["cause"], line["until_s"]) == ("shop", "throttled", outcome.retry_after_s)
 
 
+@pytest.mark.fault(26)
 @pytest.mark.parametrize("state", [State.QUEUED, State.POLLING, State.CANCELLING])
 async def test_refused_credentials_pause_the_account(database: Database, tmp_path: Path, state: State) -> None:
     """This lane at once; and the pause is there for the next round to write."""
@@ -142,6 +147,7 @@ async def test_refused_credentials_pause_the_account(database: Database, tmp_pat
         assert setup.pauses.causes == {"shop": PauseCause.CREDENTIALS.value}
 
 
+@pytest.mark.fault(22)
 async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> None:
     """A remote that cannot prove who it is gets no credentials: the account is paused, and the step says why."""
 
@@ -159,6 +165,7 @@ async def test_no_tls_where_it_should_be(database: Database, tmp_path: Path) -> 
             assert setup.pauses.causes == {"shop": PauseCause.TLS.value}
 
 
+@pytest.mark.fault(25)
 async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path) -> None:
     """A provider that is down: each step is repeated, and after the fifth nothing more is admitted for a while."""
     async with facing(database, tmp_path, State.POLLING, answering(DOWN)) as (setup, server):
@@ -175,6 +182,7 @@ async def test_five_failures_open_the_breaker(database: Database, tmp_path: Path
         setup.budget.check_open()
 
 
+@pytest.mark.fault(27)
 @pytest.mark.parametrize(("data", "kind"), [(CIRCLE, o.Retry), (PAGE, o.Retry | o.Unmapped), (SHORT, o.Retry)])
 async def test_a_poll_that_makes_no_sense(database: Database, tmp_path: Path, data: bytes, kind: type) -> None:
     """Redirects in a circle, a page for people, half of a reply: the job waits, and no state is invented."""
@@ -182,6 +190,7 @@ async def test_a_poll_that_makes_no_sense(database: Database, tmp_path: Path, da
         assert isinstance(await setup.take(), kind)
 
 
+@pytest.mark.fault(16, 65)
 async def test_a_lost_lane_ends_the_step_before_its_request(database: Database, tmp_path: Path) -> None:
     """Another daemon has taken the lane: the intent is refused, and so nothing is sent and there is no outcome."""
     async with facing(database, tmp_path, State.QUEUED, answering(reply())) as (setup, server):
@@ -279,3 +288,15 @@ async def test_limit_headers_close_the_account(database: Database, tmp_path: Pat
         (line,) = setup.events("account.paused")
     assert line["until_s"] == 40.0
     assert line["cause"] == ("throttled" if kind is o.Throttled else "limit")
+
+
+def _out_of_memory() -> bool:
+    raise MemoryError
+
+
+async def test_a_lack_of_memory_is_not_the_jobs_fault(database: Database, tmp_path: Path) -> None:
+    """It ends the daemon, instead of counting as a crash of the job that was there by chance."""
+    async with facing(database, tmp_path, State.POLLING, closing(LOST)) as (setup, _):
+        setup.may_send = _out_of_memory
+        with pytest.raises(MemoryError):
+            await setup.take()

@@ -180,6 +180,8 @@ async def one_life(
     return killed
 
 
+@pytest.mark.fault(3, 4)
+@pytest.mark.invariant(6)
 @pytest.mark.slow
 @pytest.mark.parametrize(("lists", "writes"), [(FILES, 6), (ARCHIVES, 12)], ids=["files", "archives"])
 async def test_killed_between_any_two_writes(

@@ -89,6 +89,7 @@ async def test_a_download_goes_on_with_the_same_file_only(
         assert (setup.root / KEY).read_bytes() == ROWS
 
 
+@pytest.mark.fault(40)
 async def test_nothing_was_missing(tmp_path: Path) -> None:
     """A 416 that names as many bytes as are held says that these are all, and they land without being sent again."""
     unended = chunked(ROWS, TAG)[:-5]
@@ -100,6 +101,7 @@ async def test_nothing_was_missing(tmp_path: Path) -> None:
         assert (got.landed.sha256, got.media_type, got.resumed_from) == (sha256(ROWS), None, SIZE)
 
 
+@pytest.mark.fault(39, 40, 63)
 @pytest.mark.parametrize(
     "unfit",
     [
@@ -130,6 +132,7 @@ async def test_what_does_not_fit_is_asked_for_from_the_start(tmp_path: Path, unf
         assert setup.ranges == [None, f"bytes={HALF}-", None]
 
 
+@pytest.mark.fault(63)
 @pytest.mark.parametrize(
     ("part", "outcome"),
     [
@@ -154,6 +157,7 @@ async def test_a_part_that_is_the_whole_file(tmp_path: Path) -> None:
         assert await setup.lands() == ROWS
 
 
+@pytest.mark.fault(63)
 async def test_a_part_that_is_longer_than_it_says(tmp_path: Path) -> None:
     """What came with it cannot be told from what belongs there: all of it is forgotten."""
     longer = chunked(ROWS[HALF:] + b"more", f"Content-Range: bytes {HALF}-{SIZE - 1}/{SIZE}", status=206)
@@ -187,6 +191,7 @@ async def test_progress_is_said(tmp_path: Path) -> None:
         assert await setup.lands() == ROWS
 
 
+@pytest.mark.fault(63)
 async def test_a_server_that_sends_small_parts(tmp_path: Path) -> None:
     """The rest is asked for part by part; after many of them the download stops for now, and has made progress."""
 
@@ -207,6 +212,7 @@ async def test_a_server_that_sends_small_parts(tmp_path: Path) -> None:
         assert len(setup.server.asked) == 1 + -(-(SIZE - HALF) // 300)
 
 
+@pytest.mark.fault(39)
 async def test_an_entity_tag_says_nothing_about_another_file(tmp_path: Path) -> None:
     """After fresh links another file may stand in the same place of the list, and have the same tag."""
     async with downloading(tmp_path, turns(broken(), WHOLE)) as setup:
@@ -226,6 +232,7 @@ async def test_fresh_links_to_the_same_file(tmp_path: Path) -> None:
 # --- no file ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(68)
 @pytest.mark.parametrize(
     ("reply", "outcome"),
     [
@@ -252,6 +259,7 @@ async def test_a_file_that_a_proxy_has_changed(tmp_path: Path) -> None:
 PAGE = b"<!-- portal -->\n<title>Sign in</title>"
 
 
+@pytest.mark.fault(27, 68)
 @pytest.mark.parametrize(
     "reply",
     [
@@ -272,12 +280,14 @@ async def test_a_page_in_place_of_a_file(tmp_path: Path, reply: bytes) -> None:
         )
 
 
+@pytest.mark.fault(68)
 async def test_a_packed_page_in_place_of_a_packed_file(tmp_path: Path) -> None:
     """The unpacked bytes are looked at."""
     async with downloading(tmp_path, answering(whole(gzip.compress(PAGE, mtime=0)))) as setup:
         assert await setup.fails(gzip=True) == o.Retry("a page of HTML came in place of the file")
 
 
+@pytest.mark.fault(68)
 async def test_a_login_page_behind_a_redirect(tmp_path: Path) -> None:
     """The last reply counts."""
 
@@ -323,6 +333,7 @@ async def test_declared_codings_are_undone(tmp_path: Path, body: bytes, fields: 
         assert len(setup.server.asked) == 1
 
 
+@pytest.mark.fault(68)
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, br"])
 async def test_a_coding_that_cannot_be_undone(tmp_path: Path, coding: str) -> None:
     """The file is asked for again without it; where it comes in it again, it does not land."""
@@ -381,6 +392,7 @@ async def test_what_is_announced_may_be_of_any_form(tmp_path: Path, form: bytes)
         assert await setup.lands(gzip=True, sha256=sha256(form), size=len(ROWS)) == ROWS
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize("gzipped", [True, False])
 @pytest.mark.parametrize(
     "announced", [{"size": SIZE + 1}, {"size": 0}, {"sha256": sha256(b"other")}, {"md5": "0" * 32}]
@@ -412,6 +424,7 @@ async def test_a_digest_that_cannot_be_read(tmp_path: Path) -> None:
 # --- truncation and size ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault(38)
 @pytest.mark.parametrize(
     "reply",
     [
@@ -440,6 +453,7 @@ async def test_a_file_that_is_cut_short(tmp_path: Path, reply: bytes) -> None:
             assert isinstance(await setup.fails(), o.Retry)
 
 
+@pytest.mark.fault(41)
 async def test_a_file_without_end(tmp_path: Path) -> None:
     """It is refused at the limit, packed or not; where its length is named, before any of it is read."""
     empty = gzip.compress(b"")
@@ -460,6 +474,7 @@ async def test_an_error_that_cannot_be_unpacked_is_an_error(tmp_path: Path) -> N
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.invariant(12)
 async def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     """Whatever the server does, and whatever becomes of the step: the landing has ended."""
     replies = [

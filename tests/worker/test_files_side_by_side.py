@@ -51,9 +51,10 @@ async def test_files_come_side_by_side(tmp_path: Path, sqlite_url: str) -> None:
     assert [one["sha256"] for one in listed] == [one.sha256 for one in artifacts]
 
 
+@pytest.mark.fault(3)
 @pytest.mark.slow
 async def test_a_kill_after_83_of_120_files_fetches_37(tmp_path: Path) -> None:
-    """What had landed was recorded within seconds; counted at the server (fault 3)."""
+    """What had landed was recorded within seconds; counted at the server."""
     url = f"sqlite:///{tmp_path}/tidewaiter.db"
     asked: Counter[str] = Counter()
     goes_on = asyncio.Event()

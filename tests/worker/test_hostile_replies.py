@@ -76,6 +76,7 @@ def listed(number_of_files: int) -> bytes:
     ).encode()
 
 
+@pytest.mark.fault(66, 67)
 @pytest.mark.parametrize(
     ("poll", "status", "reason"),
     [
@@ -110,6 +111,7 @@ async def test_the_loop_goes_round(
     assert lag.worst_s < MOST_LAG_S
 
 
+@pytest.mark.fault(67)
 async def test_what_is_taken_is_the_operators_to_say(tmp_path: Path, sqlite_url: str) -> None:
     """A lower bound of files refuses what the usual one takes, and names the key that raises it."""
     poll = json.dumps({"state": "DONE", "files": [{"url": "/f/1"}, {"url": "/f/2"}]}).encode()
@@ -161,6 +163,7 @@ next = "next"
 """
 
 
+@pytest.mark.fault(67)
 async def test_a_list_has_as_many_pages_as_the_account_permits(tmp_path: Path, sqlite_url: str) -> None:
     """A list without end is given up, with the key that says so."""
 

@@ -97,6 +97,7 @@ NO_FILES: dict[str, Answer] = {
 }
 
 
+@pytest.mark.fault(68)
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NO_FILES)
 async def test_what_is_no_file_is_polled_again(tmp_path: Path, sqlite_url: str, name: str) -> None:
@@ -109,6 +110,7 @@ async def test_what_is_no_file_is_polled_again(tmp_path: Path, sqlite_url: str, 
     assert shop.times("POST /jobs/1") == 2
 
 
+@pytest.mark.fault(68)
 @pytest.mark.slow
 async def test_a_login_page_after_a_redirect_is_no_file(tmp_path: Path, sqlite_url: str) -> None:
     """The chain ends with 200 and a page of HTML, declared as what was wanted or not."""

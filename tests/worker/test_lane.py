@@ -12,7 +12,7 @@ from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import State, Track
-from tidewaiter.worker.lane import LaneLimits
+from tidewaiter.worker.lane_parts import LaneLimits
 from tidewaiter.worker.lease import moment
 from tidewaiter.worker.step_context import StepContext
 
@@ -85,6 +85,8 @@ def test_43_no_download_begins_while_the_storage_is_full(sqlite_url: str) -> Non
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(16)
+@pytest.mark.invariant(5)
 def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
     """What a step of the former owner learned is refused, whatever it was; the job stays for the new owner."""
 
@@ -109,6 +111,7 @@ def test_another_owner_has_the_lane_before_we_know(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(14)
 def test_the_database_is_away_while_a_step_ends(sqlite_url: str) -> None:
     """The outcome waits and is committed once; no job is read meanwhile, and afterwards the next one is served."""
 
@@ -140,6 +143,7 @@ def test_the_database_is_away_while_a_step_ends(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(53)
 @pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["ahead", "back"])
 def test_the_wall_clock_jumps(sqlite_url: str, ahead_s: float) -> None:
     """Set ahead, no step begins until the lease is renewed; set back, work goes on. Neither loses the lane."""
@@ -233,6 +237,7 @@ def test_a_wake_up_in_the_middle_of_a_step(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(34)
 def test_slots_bound_the_steps_under_way(sqlite_url: str) -> None:
     """As many steps as there are slots; each that ends lets one more begin."""
 
@@ -257,6 +262,8 @@ def test_slots_bound_the_steps_under_way(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(34)
+@pytest.mark.invariant(8)
 def test_the_rate_limit_paces_steps(sqlite_url: str) -> None:
     """One request in ten seconds: the steps begin ten seconds apart."""
 
@@ -309,5 +316,59 @@ def test_a_breaker_says_when_it_tries_again(sqlite_url: str) -> None:
         reason = daemon.lane.state().closed_reason
         assert re.fullmatch(r"no connection; next test request at \d\d:\d\d:\d\d UTC", str(reason))
         await daemon.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.fault(9)
+def test_a_poison_job_fails_alone(sqlite_url: str) -> None:
+    """Its step crashes each time: it is tried five times, ever later, and fails; the lane serves the others."""
+
+    async def story(site: Site) -> None:
+        poison = await site.add()
+        daemon = site.daemon()
+
+        async def step(context: StepContext) -> o.Outcome:
+            if context.job.id == poison.id:
+                return o.Crashed("KeyError: 'status'")
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        other = await site.add()
+        await site.clock.sleep(3600.0)
+        ended = await site.stored(poison)
+        assert (ended.state, ended.reason) == (State.FAILED, "5 steps crashed: KeyError: 'status'")
+        assert daemon.executor.taken.count(poison.id) == 5
+        assert daemon.events("job.crashed")
+        assert (await site.stored(other)).reason == "no such period"
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+@pytest.mark.fault(34)
+@pytest.mark.invariant(8)
+@pytest.mark.slow
+def test_a_restart_with_many_due_jobs_is_no_herd(sqlite_url: str) -> None:
+    """A hundred wait, the daemon dies and another comes: no minute has more steps than the limit permits requests."""
+
+    async def story(site: Site) -> None:
+        site.limits = Limits(requests=10, period_s=60.0)
+        for _ in range(100):
+            await site.add()
+        began: list[float] = []
+
+        async def step(_: StepContext) -> o.Outcome:
+            began.append(site.clock.now())
+            return o.Refused("no such period")
+
+        for owner, lives_s in (("owner-1", 70.0), ("owner-2", 900.0)):
+            daemon = site.daemon(owner)
+            daemon.executor.step = step
+            await site.clock.sleep(lives_s)
+            await daemon.die()
+        assert len(began) == 100
+        assert min(later - first for first, later in zip(began, began[10:], strict=False)) >= 60.0
 
     live(sqlite_url, story)

@@ -235,6 +235,7 @@ def test_a_lease_counts_from_before_it_was_asked_for(sqlite_url: str, renewals: 
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(14, 15)
 @pytest.mark.parametrize("away_s", [LEASE_S / 2, 3 * LEASE_S], ids=["shorter than a lease", "longer than a lease"])
 def test_the_database_is_away_in_the_middle_of_a_step(sqlite_url: str, away_s: float) -> None:
     """A lease that may be over stops the step; a shorter outage disturbs nobody. Afterwards the lane is served."""
@@ -271,6 +272,7 @@ def test_the_database_is_away_in_the_middle_of_a_step(sqlite_url: str, away_s: f
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(53)
 @pytest.mark.parametrize("ahead_s", [3600.0, -3600.0], ids=["ahead", "back"])
 def test_a_wall_clock_that_jumps_costs_no_lane(sqlite_url: str, ahead_s: float) -> None:
     """The next renewal is believed again, and no step is stopped."""
@@ -332,6 +334,7 @@ def test_an_account_that_is_gone_is_given_back(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.fault(5)
 @pytest.mark.parametrize(("takes_s", "clean"), [(3.0, True), (60.0, False)])
 def test_the_end(sqlite_url: str, takes_s: float, clean: bool) -> None:
     """Steps get the grace; what is longer is stopped. No step is begun, and every lane is given back as it is left."""

@@ -1,5 +1,7 @@
 """A lease is valid only while two clocks agree that it was renewed recently."""
 
+import pytest
+
 from tidewaiter.worker.lease import Lease, moment
 
 LEASE_S = 30.0
@@ -25,6 +27,8 @@ class Clock:
         return self.set_ahead
 
 
+@pytest.mark.fault(16)
+@pytest.mark.invariant(5)
 def test_a_stopped_process() -> None:
     """SIGSTOP: the monotonic clock has gone on."""
     clock = Clock()
@@ -47,6 +51,7 @@ def test_a_suspended_machine() -> None:
     assert hold.held()
 
 
+@pytest.mark.fault(53)
 def test_a_wall_clock_that_is_set_back() -> None:
     """It does not make the lease longer, and the next renewal is believed."""
     clock = Clock()

@@ -107,6 +107,7 @@ async def _peak(root: Path, kind: str, pages: int) -> int:
     return peak
 
 
+@pytest.mark.fault(67)
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(PAGES))
 async def test_memory_does_not_grow_with_the_pages(tmp_path: Path, kind: str) -> None:

@@ -15,6 +15,7 @@ from tidewaiter.domain.job import State
 from tidewaiter.worker.lease import moment
 
 
+@pytest.mark.fault(65)
 async def test_a_lease_that_ends_during_a_login(database: Database, tmp_path: Path) -> None:
     """The submit does not leave: by now the lane may be another daemon's, and the job with it."""
     async with open_login_executor(database, tmp_path, queued()) as shop:
@@ -120,6 +121,8 @@ def _left_behind(folder: Path) -> str:
     return "".join(path.read_bytes().decode("latin-1") for path in folder.rglob("*") if path.is_file())
 
 
+@pytest.mark.fault(58)
+@pytest.mark.invariant(10)
 @pytest.mark.slow
 async def test_no_token_is_left_behind(tmp_path: Path, sqlite_url: str) -> None:
     """A provider that shows the token in all that it says: no log line, no reason and no byte of the disk has it."""

@@ -200,6 +200,7 @@ async def test_a_closed_host_is_not_asked_after_a_redirect_either(tmp_path: Path
     assert job.fetches == 1
 
 
+@pytest.mark.fault(42)
 @pytest.mark.slow
 async def test_another_file_is_progress(tmp_path: Path, sqlite_url: str) -> None:
     """A download in which one more file landed is not counted as a failed one."""
@@ -214,6 +215,29 @@ async def test_another_file_is_progress(tmp_path: Path, sqlite_url: str) -> None
     assert (job.fetches, shop.times("GET /a"), shop.times("GET /b")) == (1, 1, 2)
 
 
+@pytest.mark.fault(42)
+@pytest.mark.slow
+async def test_the_others_are_kept_and_the_manifest_waits(tmp_path: Path, sqlite_url: str) -> None:
+    """One of three files fails: the others are in the folder at once, and no manifest is, until that one landed too."""
+    seen: list[list[str]] = []
+
+    async def fail(request: web.Request) -> web.StreamResponse:
+        seen.append(sorted(path.name for path in (tmp_path / "landed").glob("shop/report/*/*/*/*/*")))
+        return await reset(request)
+
+    answers = lists([("/a", "a"), ("/b", "b"), ("/c", "c")]) | {
+        "GET /a": answering(b"A"),
+        "GET /b": in_turn(reset, fail, answering(b"B")),
+        "GET /c": answering(b"C"),
+    }
+    async with serving(tmp_path, sqlite_url, LISTED, answers) as (shop, running):
+        job = await running.run()
+        assert seen == [["001-a", "003-c"]]
+        assert await contents(running, job.id) == [b"A", b"B", b"C"]
+    assert (shop.times("GET /a"), shop.times("GET /c")) == (1, 1)
+
+
+@pytest.mark.fault(69)
 @pytest.mark.slow
 async def test_42_the_manifest_waits_for_every_file(tmp_path: Path, sqlite_url: str) -> None:
     """One of two files fails at first: whenever a file is asked for, nothing says that all are there."""

@@ -125,6 +125,7 @@ async def test_a_downtime_is_caught_up(site: Site) -> None:
     assert missed["ticks"] == 7
 
 
+@pytest.mark.fault(53)
 @pytest.mark.slow
 async def test_a_clock_that_is_set_is_followed(site: Site) -> None:
     """Ticks go by the wall clock: set a day back it repeats nothing, set forward it is a downtime."""

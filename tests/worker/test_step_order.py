@@ -79,6 +79,7 @@ async def test_a_poll_that_cannot_be_built(tmp_path: Path, sqlite_url: str) -> N
     assert "correct the spec" in str(line["reason"])
 
 
+@pytest.mark.fault(1, 9)
 async def test_a_step_that_dies_before_its_submit_is_sent(database: Database, tmp_path: Path) -> None:
     """Whatever it dies of, nothing was sent: the job is queued again, not reconciled."""
 
@@ -131,6 +132,7 @@ def at(state: State, **changes: object) -> Job:
     return replace(job_with("h-1"), state=state, **changes)  # type: ignore[arg-type]  # the names of its fields
 
 
+@pytest.mark.fault(65)
 @pytest.mark.parametrize("state", [State.POLLING, State.FETCHING, State.CANCELLING])
 async def test_no_request_leaves_past_the_lease(database: Database, tmp_path: Path, state: State) -> None:
     """Neither a poll, a download nor a cancel: the daemon was stopped for longer than its lease, or the machine was."""
@@ -140,6 +142,7 @@ async def test_no_request_leaves_past_the_lease(database: Database, tmp_path: Pa
     assert shop.api.asked == []
 
 
+@pytest.mark.fault(65)
 async def test_a_login_does_not_leave_past_the_lease(database: Database, tmp_path: Path) -> None:
     """Nor does the request that it would be for."""
     async with open_login_executor(database, tmp_path, at(State.POLLING)) as shop:

@@ -17,6 +17,7 @@ from tests.support.inline_sqlite import connect_inline
 from tests.support.spec_samples import provider_of
 from tests.support.stored_jobs import new_job
 from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
+from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneState, LaneStore
@@ -27,10 +28,12 @@ from tidewaiter.log import EventLog, configure
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.transport.request_budget import Budget
 from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.due_reader import DueReader
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
-from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
+from tidewaiter.worker.lane import Lane
 from tidewaiter.worker.lane_ownership import DaemonIdentity, LaneOwnership, LanePlan
+from tidewaiter.worker.lane_parts import LaneLimits, LaneParts, ProviderAccess
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.shared_results import SharedResults
 from tidewaiter.worker.step_context import StepContext
@@ -166,7 +169,8 @@ class Site:
         job_log = JobLog(log, self.clock, jobs)
         committer = Committer(jobs, owner, self.clock, log, job_log)
         gate = StorageGate(None, self.clock, log)  # type: ignore[arg-type]  # never shut here
-        parts = LaneParts(executor, jobs, committer, job_log, gate, self.clock, Random(1))
+        due_reader = DueReader(DueStore(self.database), self.clock)
+        parts = LaneParts(executor, jobs, due_reader, committer, job_log, gate, self.clock, Random(1))
         account = provider_of().bind("acme", {})
         built: list[str] = []
 
@@ -189,7 +193,7 @@ class Site:
             clock=self.clock,
             log=log,
         )
-        running = [asyncio.create_task(committer.run()), asyncio.create_task(leases.run())]
+        running = [asyncio.create_task(run()) for run in (committer.run, due_reader.run, leases.run)]
         return Daemon(leases, executor, committer, gate, running, output, log, plan, built)
 
 

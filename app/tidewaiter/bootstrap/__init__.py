@@ -22,8 +22,9 @@ from tidewaiter.bootstrap.open_services import (
 )
 from tidewaiter.bootstrap.process import EXIT_FAILED, EXIT_OK, serve
 from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.served_file import accept_database
 from tidewaiter.bootstrap.single_run import RunBrokenError, run_once
-from tidewaiter.bootstrap.start_checks import faults_of, faults_of_machine
+from tidewaiter.bootstrap.start_checks import faults_of, faults_of_machine, faults_of_served_file
 from tidewaiter.bootstrap.webhooks import TEST_TYPE, endpoints_of, send_test, subscriptions_of
 
 __all__ = [
@@ -32,11 +33,13 @@ __all__ = [
     "TEST_TYPE",
     "RunBrokenError",
     "Seams",
+    "accept_database",
     "bind_accounts",
     "build_daemon",
     "endpoints_of",
     "faults_of",
     "faults_of_machine",
+    "faults_of_served_file",
     "faults_of_specs",
     "known_settings",
     "open_account_service",

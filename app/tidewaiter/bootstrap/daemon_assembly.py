@@ -20,6 +20,7 @@ from tidewaiter.config import Config
 from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.lane_store import LaneRow, LaneStore
 from tidewaiter.database.refresh_token_store import RefreshTokenStore
 from tidewaiter.database.schedule_store import ScheduleStore
@@ -37,6 +38,7 @@ from tidewaiter.worker.backfill_runner import BackfillRunner, BackfillSettings
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.daemon import Daemon, Run
 from tidewaiter.worker.database_watch import DatabaseWatch
+from tidewaiter.worker.due_reader import DueReader
 from tidewaiter.worker.heartbeat import Heartbeat
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.lane import Lane
@@ -165,6 +167,7 @@ async def assemble(
     owner = f"{seams.rand.getrandbits(64):016x}"
     job_log = JobLog(log, clock, jobs, polled=metrics.polled, on_change=seams.tell)
     committer = Committer(jobs, owner, clock, log, job_log, committed=metrics.committed)
+    due_reader = DueReader(DueStore(database), clock)
     gate = StorageGate(seams.storage, clock, log)
     fetcher = ResultFetcher(seams.storage, jobs, clock, job_log, rand=seams.rand)
     accounts = {name: config.accounts[name].settings for name in bound.accounts}
@@ -174,6 +177,7 @@ async def assemble(
         seams=seams,
         log=log,
         jobs=jobs,
+        due_reader=due_reader,
         committer=committer,
         job_log=job_log,
         fetcher=fetcher,
@@ -215,6 +219,7 @@ async def assemble(
 
     runs: list[Run] = [
         committer.run,
+        due_reader.run,
         leases.run,
         work_watcher.run,
         heartbeat.run,

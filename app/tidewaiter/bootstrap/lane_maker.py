@@ -17,9 +17,11 @@ from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.authenticated_client import AuthenticatedClient
 from tidewaiter.worker.committer import Committer
+from tidewaiter.worker.due_reader import DueReader
 from tidewaiter.worker.executor import Executor
 from tidewaiter.worker.job_event_log import JobLog
-from tidewaiter.worker.lane import Lane, LaneLimits, LaneParts, ProviderAccess
+from tidewaiter.worker.lane import Lane
+from tidewaiter.worker.lane_parts import LaneLimits, LaneParts, ProviderAccess
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.shared_results import SharedResults
@@ -35,6 +37,7 @@ class SharedParts:
     seams: Seams
     log: EventLog
     jobs: JobStore
+    due_reader: DueReader
     committer: Committer
     job_log: JobLog
     fetcher: ResultFetcher
@@ -61,6 +64,7 @@ def lane_maker(bound: BoundConfig, shared: SharedParts) -> Callable[[LaneRow, Le
             public_url=config.callbacks.public_url,
         ),
         jobs=shared.jobs,
+        due_reader=shared.due_reader,
         committer=shared.committer,
         job_log=shared.job_log,
         storage_gate=shared.gate,

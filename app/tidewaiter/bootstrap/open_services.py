@@ -17,6 +17,7 @@ from tidewaiter.bootstrap.webhooks import subscriptions_of
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.config import Config
 from tidewaiter.database.backfill_store import BackfillStore
+from tidewaiter.database.database_mark import check_mark
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.notification_store import NotificationStore
@@ -141,7 +142,13 @@ async def rekeyed(config: Config, *, decrypt: bool) -> Rekeyed:
 
 
 async def prepare_database(config: Config) -> None:
-    """A new SQLite file gets its schema at once; any other database waits for ``tidewaiter db upgrade``."""
+    """A new SQLite file gets its schema at once; any other database waits for ``tidewaiter db upgrade``.
+
+    Raises:
+        DatabaseFileError: an SQLite file is not the one that was served last; nothing was created.
+        StoreUnavailableError: the file cannot be used.
+    """
+    await asyncio.to_thread(check_mark, config.database.url)
     if await asyncio.to_thread(is_fresh, config.database.url):
         from tidewaiter.database import migrate  # noqa: PLC0415  # Alembic takes 11 MB, and the first start alone needs it
 

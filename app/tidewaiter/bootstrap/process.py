@@ -16,10 +16,12 @@ from typing import Literal
 from tidewaiter import __version__
 from tidewaiter.bootstrap.account_binding import read_schedules, secrets_of
 from tidewaiter.bootstrap.daemon_assembly import assemble
+from tidewaiter.bootstrap.database_wait import wait_for_database
 from tidewaiter.bootstrap.live_config import LiveConfig, Reloadable, bind, log_faulty_accounts
 from tidewaiter.bootstrap.open_services import prepare_database
 from tidewaiter.bootstrap.reload import Reloader
 from tidewaiter.bootstrap.seams import Seams
+from tidewaiter.bootstrap.served_file import keeping_mark
 from tidewaiter.bootstrap.service_manager import reporting
 from tidewaiter.bootstrap.start_checks import check_machine, configured_storage
 from tidewaiter.bootstrap.web_listener import web_listener
@@ -134,6 +136,7 @@ async def serve(
     stop: asyncio.Event | None = None,
     environ: Mapping[str, str] | None = None,
     refresh_tokens: Database | None = None,
+    wait_s: float = 0.0,
 ) -> int:
     """Run the daemon until a signal, or ``stop``, asks it to end.
 
@@ -144,6 +147,7 @@ async def serve(
         environ: on SIGHUP the configuration is read again, from its file and this environment. Without it SIGHUP ends
             the daemon.
         refresh_tokens: the database that has them, if it is not the configured one.
+        wait_s: how long to wait for a PostgreSQL server that cannot be used yet.
 
     Returns:
         The exit code: 0 after a drain, 1 when a part of the daemon died, 74 when the database file was
@@ -168,7 +172,8 @@ async def serve(
         database = Database.open(config.database.url, clock)
         reloader = Reloader(running, environ or {}, database, clock, log)
         try:
-            await database.check_schema()
+            if not await wait_for_database(database, wait_s, stop=stop, clock=clock, log=log):
+                return EXIT_OK
             own = OwnListeners()
             with listening_socket(config, "http") as web_socket, own.listening(web_socket):
                 status = ProcessStatus(stop)
@@ -332,7 +337,8 @@ async def _daemon_lock(
                 return
             await clock.sleep(_STANDBY_S)
     try:
-        yield True
+        async with keeping_mark(config.database.url, lock, clock):
+            yield True
     finally:
         lock.release()
 

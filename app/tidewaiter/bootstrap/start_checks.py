@@ -8,6 +8,7 @@ from tidewaiter.bootstrap.account_binding import bind_valid_accounts, faults_of_
 from tidewaiter.config import Config, ConfigError, ValueSource, host_and_port
 from tidewaiter.config.origins import ConfigFault
 from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.database_mark import missing_file_fault
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.doctor.data_checks import database_file_result, folder_result
@@ -91,6 +92,14 @@ def _faults_of_database_file(config: Config) -> tuple[ConfigFault, ...]:
     return ()
 
 
+def faults_of_served_file(config: Config) -> tuple[ConfigFault, ...]:
+    """Why a daemon would refuse a database file that is missing or empty; the file is not opened."""
+    if _faults_of_database_file(config):
+        return ()
+    reason = missing_file_fault(config.database.url)
+    return () if reason is None else (config.fault_at("database", "url", reason=reason.rstrip(".")),)
+
+
 def _faults_in(config: Config, found: CheckResult, *key: str) -> tuple[ConfigFault, ...]:
     if found.status is not CheckStatus.FAILURE:
         return ()
@@ -103,10 +112,11 @@ def read_connections(config: Config) -> tuple[ConnectionSettings, tuple[ConfigFa
     One reading does both, so that what was checked is what is used.
     """
     faults: list[ConfigFault] = []
-    trust, proxies = Trust(), Proxies()
+    proxies = Proxies()
     try:
         trust = Trust.of(config.network.ca_file)
     except TrustError as error:
+        trust = Trust()
         faults.append(config.fault_at("network", "ca_file", reason=str(error)))
     try:
         proxies = config.proxies

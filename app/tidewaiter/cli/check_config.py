@@ -5,7 +5,14 @@ from pathlib import Path
 
 import click
 
-from tidewaiter.bootstrap import faults_of, faults_of_machine, known_settings, unsealed_secrets, upload_warnings
+from tidewaiter.bootstrap import (
+    faults_of,
+    faults_of_machine,
+    faults_of_served_file,
+    known_settings,
+    unsealed_secrets,
+    upload_warnings,
+)
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import Invocation, config_option, example, pass_invocation
 from tidewaiter.cli.output import show_json
@@ -29,8 +36,9 @@ def check_config(invocation: Invocation, /, *, file: Path | None, file_only: boo
 
     All errors at once: the file, the environment, secret files, specs, accounts and schedules; and what `tidewaiter
     serve` would refuse on this machine as this user: an extra that is not installed, folders and files that cannot be
-    written, a lock file of another user. It sends nothing over the network, creates nothing, and opens neither database
-    nor storage; `tidewaiter doctor` does that. The exit code is 78 if something is wrong.
+    written, a lock file of another user, a database file that is gone. It sends nothing over the network, creates
+    nothing, and opens neither database nor storage; `tidewaiter doctor` does that. The exit code is 78 if something is
+    wrong.
     """
     if file is not None:
         invocation.config = file
@@ -74,7 +82,8 @@ def _read(invocation: Invocation, *, file_only: bool) -> tuple[Config | None, tu
         config = invocation.load()
     except ConfigError as error:
         return error.rest, error.faults
-    return config, (*faults_of(config), *(() if file_only else faults_of_machine(config)))
+    of_machine = () if file_only else (*faults_of_machine(config), *faults_of_served_file(config))
+    return config, (*faults_of(config), *of_machine)
 
 
 def _as_json(faults: Iterable[ConfigFault]) -> list[dict[str, str]]:

@@ -46,6 +46,26 @@ def upgrade(invocation: Invocation, /, *, lock_timeout_s: float, as_json: bool) 
     click.echo(f"the database is at revision {after}" + ("" if before == after else f", it was at {before or 'none'}"))
 
 
+@db.command(epilog=example("tidewaiter db downgrade"))
+@json_option
+@config_option
+@pass_invocation
+def downgrade(invocation: Invocation, /, *, as_json: bool) -> None:
+    """Undo the newest revision of the tables, before an older program runs again.
+
+    Stop every daemon first. If the revision cannot be undone without a loss, nothing changes: the message says why, and
+    the exit code is 69. Only a backup leads back then.
+    """
+    url = invocation.load().database.url
+    before = migrate.current(url)
+    migrate.downgrade(url)
+    after = migrate.current(url)
+    if as_json:
+        show_json({"revision": after, "before": before})
+        return
+    click.echo(f"the database is at revision {after}, it was at {before}")
+
+
 @db.command(epilog=example("tidewaiter db current"))
 @json_option
 @config_option
@@ -84,6 +104,27 @@ def check(invocation: Invocation, /, *, as_json: bool) -> None:
         raise CommandError(ExitCode.FAILED, f"{number}: run `tidewaiter db upgrade`")
     if not as_json:
         click.echo("the tables are what this program needs")
+
+
+@db.command(epilog=example("tidewaiter db accept"))
+@json_option
+@config_option
+@pass_invocation
+def accept(invocation: Invocation, /, *, as_json: bool) -> None:
+    """Let the daemon serve another SQLite file than it served last, or an empty one.
+
+    After the file was lost, or an older copy was restored, `tidewaiter serve` ends with exit code 74 until somebody has
+    decided. Jobs that only the lost file had stay lost; the next job gets a number after theirs. No daemon may run.
+    """
+    from tidewaiter.bootstrap import accept_database  # noqa: PLC0415  # help and completion do without
+
+    config = invocation.load()
+    before, after = accept_database(config)
+    if as_json:
+        show_json({"jobs": after, "jobs_before": before})
+        return
+    known = "no file was served before" if before is None else f"jobs up to number {before} were served before"
+    click.echo(f"the database is accepted with jobs up to number {after}; {known}")
 
 
 @db.command("new-key", epilog=example("tidewaiter db new-key | install -m 0600 /dev/stdin links.key"))

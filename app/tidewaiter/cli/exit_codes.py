@@ -22,7 +22,7 @@ MEANINGS: Final = {
     ExitCode.FAILED: "failed; with --wait: the job did not succeed",
     ExitCode.USAGE: "the command, an argument or a parameter is wrong",
     ExitCode.UNAVAILABLE: "the database or the network cannot be used",
-    ExitCode.DATABASE_LOST: "serve: the database file was deleted or replaced while the daemon ran",
+    ExitCode.DATABASE_LOST: "the database file is missing, or is not the one that was served last",
     ExitCode.TIMED_OUT: "the time to wait is over; the job continues",
     ExitCode.CONFIG: "the configuration or a spec is wrong",
     ExitCode.INTERRUPTED: "stopped by Ctrl-C",
@@ -41,7 +41,12 @@ def command_error_of(error: Exception) -> CommandError:
     """The exit code and message for an exception."""
     # Loaded only now: help needs none of them, and the code that raised one has loaded it already.
     from tidewaiter.config import ConfigError  # noqa: PLC0415
-    from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnavailableError  # noqa: PLC0415
+    from tidewaiter.database.errors import (  # noqa: PLC0415
+        DatabaseFileError,
+        HandleTakenError,
+        SchemaError,
+        StoreUnavailableError,
+    )
     from tidewaiter.providers.errors import ParameterError, SpecError, UnknownProviderError  # noqa: PLC0415
     from tidewaiter.services import RequestError  # noqa: PLC0415
 
@@ -57,7 +62,8 @@ def command_error_of(error: Exception) -> CommandError:
         case RequestError() | HandleTakenError():
             return CommandError(ExitCode.FAILED, str(error))
         case SchemaError() | StoreUnavailableError():
-            return CommandError(ExitCode.UNAVAILABLE, str(error))
+            is_lost = isinstance(error, DatabaseFileError)
+            return CommandError(ExitCode.DATABASE_LOST if is_lost else ExitCode.UNAVAILABLE, str(error))
         case OSError(strerror=str(reason), filename=filename):
             return CommandError(ExitCode.UNAVAILABLE, f"{filename}: {reason}" if filename else reason)
         case _:

@@ -72,8 +72,7 @@ class AccountStore:
 
     async def paused(self) -> dict[str, Pause]:
         """The accounts that are paused, by name."""
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(_PAUSED)).all()
+        rows = await self._database.read(lambda connection: connection.execute(_PAUSED).all())
         return {row[0]: Pause(row[0], PauseCause(row[1]), *row[2:]) for row in rows}
 
     async def refuse(
@@ -132,8 +131,7 @@ class AccountStore:
 
     async def live_jobs(self) -> dict[str, dict[State, int]]:
         """How many jobs of each account have not ended, by state; accounts without any are left out."""
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(_LIVE_JOBS)).all()
+        rows = await self._database.read(lambda connection: connection.execute(_LIVE_JOBS).all())
         found: dict[str, dict[State, int]] = {}
         for account, state, number in rows:
             found.setdefault(account, {})[State(state)] = number

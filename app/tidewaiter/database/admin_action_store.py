@@ -34,8 +34,7 @@ class AdminActionStore:
 
     async def of_job(self, job: int) -> list[HistoryEntry]:
         """A job's requests, oldest first, as entries of its history."""
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(_OF_JOB, {"job": job})).all()
+        rows = await self._database.read(lambda connection: connection.execute(_OF_JOB, {"job": job}).all())
         return [
             HistoryEntry(number, version, at, State(state), State(state), outcome, detail)
             for number, version, at, state, outcome, detail in rows

@@ -5,12 +5,13 @@ many daemons run, and a daemon that dies before it counts leaves the window to t
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Double,
     Integer,
     Select,
@@ -26,7 +27,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
 from tidewaiter.database.job_insert import Guard
@@ -35,7 +35,7 @@ from tidewaiter.database.row_codec import JOB_COLUMNS, jobs_of
 from tidewaiter.database.tables import backfills, batches, job_terms, jobs
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.backfill import Backfill, plan_of
-from tidewaiter.domain.batch import EndedBatch
+from tidewaiter.domain.batch import EndedBatch, StateCounts
 from tidewaiter.domain.job import Job, NewJob, State
 from tidewaiter.domain.secret_params import SecretParams
 
@@ -142,9 +142,9 @@ class BackfillStore:
         With it, no job is stored after a cancellation, whose batch would otherwise end, open again and end once more.
         """
 
-        async def guard(connection: AsyncConnection) -> bool:
+        def guard(connection: Connection) -> bool:
             asked = {"name": seen.name, "seen": seen.next_window}
-            return (await connection.execute(_STILL, asked)).first() is not None
+            return connection.execute(_STILL, asked).first() is not None
 
         return guard
 
@@ -157,10 +157,13 @@ class BackfillStore:
             Whether nobody else has advanced, paused or cancelled it since it was read; and the batch, if it has ended.
         """
         values = {"name": seen.name, "seen": seen.next_window, "place": place, "more": reused}
-        async with self._database.writing() as connection:
-            if (await connection.execute(_ADVANCE, values)).rowcount != 1:
+
+        def write(connection: Connection) -> tuple[bool, tuple[EndedBatch, ...]]:
+            if connection.execute(_ADVANCE, values).rowcount != 1:
                 return False, ()
-            return True, await self._completed(connection, seen, now) if place >= seen.windows else ()
+            return True, self._completed(connection, seen, now) if place >= seen.windows else ()
+
+        return await self._database.write(write)
 
     async def pause(self, name: str, by: str, reason: str, now: float) -> bool:
         """Submit no more windows. Returns whether it ran."""
@@ -178,25 +181,31 @@ class BackfillStore:
 
         It is paused first: a daemon that advances it at this moment has stored its jobs before, or finds it paused.
         """
-        async with self._database.writing() as connection:
-            await connection.execute(_PAUSE, {"name": seen.name, "now": now, "by": "", "why": "cancelled"})
-            return await self._completed(connection, seen, now)
+
+        def write(connection: Connection) -> tuple[EndedBatch, ...]:
+            connection.execute(_PAUSE, {"name": seen.name, "now": now, "by": "", "why": "cancelled"})
+            return self._completed(connection, seen, now)
+
+        return await self._database.write(write)
 
     async def jobs_cancelled(self, name: str, now: float) -> None:
         """Its jobs are all cancelled, once: what a person decides about one of them afterwards stays."""
         async with self._database.writing() as connection:
             await connection.execute(_JOBS_CANCELLED, {"name": name, "now": now})
 
-    async def _completed(self, connection: AsyncConnection, seen: Backfill, now: float) -> tuple[EndedBatch, ...]:
-        return await self._jobs.group.batches.completed(connection, seen.name, seen.account, now)
+    def _completed(self, connection: Connection, seen: Backfill, now: float) -> tuple[EndedBatch, ...]:
+        return self._jobs.group.batches.completed(connection, seen.name, seen.account, now)
 
     async def _find(self, statement: Select[Any], **parameters: object) -> list[Backfill]:
         within: list[ColumnElement[bool]] = []
         if self._scope.accounts is not None:
             within = [backfills.c.account.in_(sorted(self._scope.accounts))]
-        async with self._database.reading() as connection:
-            rows: Sequence[Sequence[Any]] = (await connection.execute(statement.where(*within), parameters)).all()
-            counts = await counts_of(connection, [row[0] for row in rows])
+
+        def read(connection: Connection) -> tuple[Sequence[Sequence[Any]], Mapping[str, StateCounts]]:
+            rows = connection.execute(statement.where(*within), parameters).all()
+            return rows, counts_of(connection, [row[0] for row in rows])
+
+        rows, counts = await self._database.read(read)
         found: list[Backfill] = []
         for row in rows:
             account, operation, params, plan, *rest = row[len(BATCH_COLUMNS) :]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Connection,
     Double,
     Executable,
     Integer,
@@ -29,7 +30,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
@@ -63,16 +63,16 @@ class BatchCounts:
         self._end = _ending(dialect)
         self._find_ended = _find_ended(dialect)
 
-    async def joined(self, connection: AsyncConnection, added: Iterable[Job], now: float) -> None:
+    def joined(self, connection: Connection, added: Iterable[Job], now: float) -> None:
         """Count new jobs; a batch that does not exist is created, and one that has ended is open again."""
         joining = [job for job in added if job.context.batch is not None]
         numbers = Counter(job.context.batch for job in joining)
         by = {job.context.batch: job.context.requested_by or "" for job in reversed(joining)}
         rows = sorted((name, now, by[name], number) for name, number in numbers.items() if name is not None)
         if rows:
-            await connection.execute(self._join, {PARAMETER: encode(rows)})
+            connection.execute(self._join, {PARAMETER: encode(rows)})
 
-    async def ended(self, connection: AsyncConnection, updates: Iterable[JobUpdate]) -> tuple[EndedBatch, ...]:
+    def ended(self, connection: Connection, updates: Iterable[JobUpdate]) -> tuple[EndedBatch, ...]:
         """Count the jobs that these updates have ended, and notify about the batches that end with them.
 
         Args:
@@ -84,24 +84,22 @@ class BatchCounts:
             return ()
         rows = [(name, number, _ended_at(one)) for name, (number, one) in sorted(last.items())]
         if len(rows) > 1:
-            await connection.execute(_LOCK.where(batches.c.name.in_(list(last))))
-        found = (await connection.execute(self._end, {PARAMETER: encode(rows)})).all()
-        ended = await self._batches(connection, [row for row in found if row.ended_at is not None], last)
-        await self._outbox.write_batches(connection, ended)
+            connection.execute(_LOCK.where(batches.c.name.in_(list(last))))
+        found = connection.execute(self._end, {PARAMETER: encode(rows)}).all()
+        ended = self._batches(connection, [row for row in found if row.ended_at is not None], last)
+        self._outbox.write_batches(connection, ended)
         return ended
 
-    async def ended_before(self, connection: AsyncConnection, updates: Iterable[JobUpdate]) -> tuple[EndedBatch, ...]:
+    def ended_before(self, connection: Connection, updates: Iterable[JobUpdate]) -> tuple[EndedBatch, ...]:
         """The batches that ended with these updates, in a transaction whose acknowledgement was lost."""
         last = _last_updates(updates)
         if not last:
             return ()
         rows = [(name, number, _ended_at(one)) for name, (number, one) in sorted(last.items())]
-        found = (await connection.execute(self._find_ended, {PARAMETER: encode(rows)})).all()
-        return await self._batches(connection, found, last)
+        found = connection.execute(self._find_ended, {PARAMETER: encode(rows)}).all()
+        return self._batches(connection, found, last)
 
-    async def completed(
-        self, connection: AsyncConnection, name: str, account: str, now: float
-    ) -> tuple[EndedBatch, ...]:
+    def completed(self, connection: Connection, name: str, account: str, now: float) -> tuple[EndedBatch, ...]:
         """Store that no more jobs are expected, once; a batch without open jobs ends now.
 
         Args:
@@ -110,23 +108,23 @@ class BatchCounts:
             account: whose batch it is, if it has no jobs.
             now: epoch seconds.
         """
-        row = (await connection.execute(_COMPLETE, {"batch_name": name, "now": now})).first()
+        row = connection.execute(_COMPLETE, {"batch_name": name, "now": now}).first()
         if row is None or row.ended_at is None:
             return ()
-        last = (await connection.execute(_LAST_JOB, {"batch_name": name})).first()
+        last = connection.execute(_LAST_JOB, {"batch_name": name}).first()
         number, of, state = (0, account, State.SUCCEEDED) if last is None else (last[0], last[1], State(last[2]))
-        ended = (EndedBatch(batch_of(row, await counts_of(connection, [name])), now, number, of, state),)
-        await self._outbox.write_batches(connection, ended)
+        ended = (EndedBatch(batch_of(row, counts_of(connection, [name])), now, number, of, state),)
+        self._outbox.write_batches(connection, ended)
         return ended
 
-    async def delete_old(self, connection: AsyncConnection, before: float) -> None:
+    def delete_old(self, connection: Connection, before: float) -> None:
         """Delete the batches that ended before that epoch second, and whose jobs are all deleted."""
-        await connection.execute(_DELETE_OLD, {"before": before})
+        connection.execute(_DELETE_OLD, {"before": before})
 
-    async def _batches(
-        self, connection: AsyncConnection, rows: Sequence[Any], last: dict[str, tuple[int, JobUpdate]]
+    def _batches(
+        self, connection: Connection, rows: Sequence[Any], last: dict[str, tuple[int, JobUpdate]]
     ) -> tuple[EndedBatch, ...]:
-        counts = await counts_of(connection, [row.name for row in rows])
+        counts = counts_of(connection, [row.name for row in rows])
         ordered = sorted(rows, key=_name)
         named = {name: _named(one.job) for name, (_, one) in last.items()}
         return tuple(EndedBatch(batch_of(row, counts), row.ended_at, *named[row.name]) for row in ordered)
@@ -147,12 +145,17 @@ def _named(job: Job) -> tuple[int, str, State]:
     return job.id, job.account, job.state
 
 
+def may_end_batch(one: JobUpdate) -> bool:
+    """Whether an update ends a job of a batch."""
+    return one.job.context.batch is not None and one.job.state in TERMINAL
+
+
 def _last_updates(updates: Iterable[JobUpdate]) -> dict[str, tuple[int, JobUpdate]]:
     """By batch, how many jobs have ended, and the update that did so last."""
     found: dict[str, tuple[int, JobUpdate]] = {}
     for one in updates:
         name = one.job.context.batch
-        if name is None or one.job.state not in TERMINAL:
+        if name is None or not may_end_batch(one):
             continue
         number, last = found.get(name, (0, one))
         found[name] = number + 1, max(last, one, key=_ended_at)
@@ -163,11 +166,11 @@ def _ended_at(one: JobUpdate) -> float:
     return one.job.finished_at or 0.0
 
 
-async def counts_of(connection: AsyncConnection, names: Sequence[str]) -> dict[str, StateCounts]:
+def counts_of(connection: Connection, names: Sequence[str]) -> dict[str, StateCounts]:
     """How many stored jobs of these batches are in each state, by account: from the index alone."""
     found: dict[str, dict[tuple[str, State], int]] = {}
     if names:
-        rows = await connection.execute(_COUNTS.where(jobs.c.batch.in_(names)))
+        rows = connection.execute(_COUNTS.where(jobs.c.batch.in_(names)))
         for name, account, state, number in rows:
             found.setdefault(name, {})[account, State(state)] = number
     return dict(found)

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, func, or_, select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, Connection, Select, Text, bindparam, func, or_, select, tuple_
 
 from tidewaiter.database.batch_counts import BATCH_COLUMNS, batch_of, counts_of
 from tidewaiter.database.engine import Database
@@ -49,7 +48,7 @@ class BatchStore:
         statement = statement.order_by(batches.c.created_at.desc(), batches.c.name.desc()).limit(limit)
         return await self._batches(statement, before=before)
 
-    async def shared_with_others(self, connection: AsyncConnection, names: Collection[str]) -> frozenset[str]:
+    def shared_with_others(self, connection: Connection, names: Collection[str]) -> frozenset[str]:
         """Those of the names whose batch has jobs of accounts outside of the scope.
 
         A transaction that has joined the batches holds their rows, so that it sees every job that others have added,
@@ -61,15 +60,16 @@ class BatchStore:
         others = _SHARED.where(lanes.c.account.not_in(sorted(self._scope.accounts)))
         fills = _FILLS.where(backfills.c.account.not_in(sorted(self._scope.accounts)))
         for name in sorted(names):
-            if (await connection.execute(others, {"name": name})).first() is not None:
+            if connection.execute(others, {"name": name}).first() is not None:
                 found.add(name)
-            found |= set((await connection.execute(fills, {"name": name})).scalars())
+            found |= set(connection.execute(fills, {"name": name}).scalars())
         return frozenset(found)
 
     async def unsuccessful(self, name: str) -> int:
         """How many jobs of the batch have ended without success and were not retried."""
-        async with self._database.reading() as connection:
-            return (await connection.execute(_UNSUCCESSFUL, {"name": name})).scalar_one()
+        return await self._database.read(
+            lambda connection: connection.execute(_UNSUCCESSFUL, {"name": name}).scalar_one()
+        )
 
     def _visible(self) -> list[ColumnElement[bool]]:
         if self._scope.accounts is None:
@@ -80,10 +80,12 @@ class BatchStore:
         return [or_(has_job, fills.exists())]
 
     async def _batches(self, statement: Select[Any], **parameters: object) -> list[Batch]:
-        async with self._database.reading() as connection:
-            rows: Sequence[Sequence[Any]] = (await connection.execute(statement, parameters)).all()
-            counts = await counts_of(connection, [row[0] for row in rows])
-        return [batch_of(row, counts).within(self._scope) for row in rows]
+        def read(connection: Connection) -> list[Batch]:
+            rows: Sequence[Sequence[Any]] = connection.execute(statement, parameters).all()
+            counts = counts_of(connection, [row[0] for row in rows])
+            return [batch_of(row, counts).within(self._scope) for row in rows]
+
+        return await self._database.read(read)
 
 
 _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))

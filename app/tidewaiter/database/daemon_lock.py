@@ -12,6 +12,7 @@ from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.sqlite_files import FILE_MODE, OTHERS, make_folders
 from tidewaiter.file_access import reason_of
 
+_LONGEST: Final = 200
 _ROOT: Final = 0
 """The user number of root."""
 
@@ -78,6 +79,40 @@ class DaemonLock:
             return not _locked(descriptor)
         finally:
             os.close(descriptor)
+
+    def read(self) -> bytes:
+        """The beginning of the lock file; empty if there is none. The lock need not be held.
+
+        Raises:
+            StoreUnavailableError: the file cannot be read.
+        """
+        if self._descriptor is not None:
+            return os.pread(self._descriptor, _LONGEST, 0)
+        try:
+            descriptor = self._open(0)
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise self._not_opened(error) from error
+        try:
+            return os.pread(descriptor, _LONGEST, 0)
+        finally:
+            os.close(descriptor)
+
+    def write(self, text: bytes) -> None:
+        """Replace what is in the lock file, which this process holds.
+
+        Raises:
+            StoreUnavailableError: there is no room, or the disk fails.
+        """
+        assert self._descriptor is not None  # noqa: S101  # only the holder writes
+        try:
+            # One write of less than a sector, so that a reader finds the old text or the new one.
+            os.pwrite(self._descriptor, text, 0)
+            os.ftruncate(self._descriptor, len(text))
+            os.fdatasync(self._descriptor)
+        except OSError as error:
+            raise StoreUnavailableError(f"The lock file {self.path} cannot be written: {error.strerror}.") from error
 
     def release(self) -> None:
         """Release the lock. The file stays: a standby may already have it open."""

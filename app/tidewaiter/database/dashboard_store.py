@@ -199,8 +199,7 @@ class DashboardStore:
         return [Arrival(job_of(row[:-3]), *row[-3:]) for row in rows]
 
     async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
-        async with self._database.reading() as connection:
-            return (await connection.execute(statement, parameters)).all()
+        return await self._database.read(lambda connection: connection.execute(statement, parameters).all())
 
 
 class Dashboard:

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final
 
-from sqlalchemy import BigInteger, Executable, Text, and_, delete, literal_column, or_, select
+from sqlalchemy import BigInteger, Connection, Executable, Text, and_, delete, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
@@ -40,7 +39,7 @@ class DurationWriter:
     def __init__(self, dialect: str) -> None:
         self._find, self._upsert = _statements(dialect)
 
-    async def write(self, connection: AsyncConnection, updates: Iterable[JobUpdate]) -> None:
+    def write(self, connection: Connection, updates: Iterable[JobUpdate]) -> None:
         """Count the remote jobs that these updates found ready, in two statements; without such jobs in none."""
         seen = [
             (update.job.lane, update.job.operation, kind, update.duration, _at(update))
@@ -51,7 +50,7 @@ class DurationWriter:
         if not seen:
             return
         keys = sorted({(lane, operation, kind) for lane, operation, kind, _, _ in seen})
-        rows = await connection.execute(self._find, {PARAMETER: encode(keys)})
+        rows = connection.execute(self._find, {PARAMETER: encode(keys)})
         sketches = {(lane, operation, kind): DurationSketch.of_text(text) for lane, operation, kind, text in rows}
         updated_at: dict[tuple[int, str, str], float] = {}
         for lane, operation, kind, duration, at in seen:
@@ -59,7 +58,7 @@ class DurationWriter:
             sketches[key] = sketches.get(key, NO_DURATIONS).with_one(duration.after_s, duration.until_s)
             updated_at[key] = max(at, updated_at.get(key, 0.0))
         changed = [(*key, sketches[key].to_text(), updated_at[key]) for key in keys]
-        await connection.execute(self._upsert, {PARAMETER: encode(changed)})
+        connection.execute(self._upsert, {PARAMETER: encode(changed)})
 
 
 class DurationStore:

@@ -2,13 +2,10 @@
 
 import asyncio
 import copy
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeVar
 
-import aiosqlite
 from sqlalchemy import Column, Connection, MetaData, Table, Text, event, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -16,31 +13,31 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
 from tidewaiter.database.postgres_rights import RoleRights, rights_of
-from tidewaiter.database.row_codec import storable
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
-from tidewaiter.database.sql_functions import CLOCK_FUNCTION, DatabaseNow
-from tidewaiter.database.sqlite_files import OpenedFile, make_private
-from tidewaiter.database.sqlite_hints import permit_hints
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.sqlite_engines import (
+    BUSY_MS,
+    SqliteConnect,
+    make_storable,
+    prepare_file,
+    sqlite_readers,
+    sqlite_writer,
+    thread_reader,
+    thread_writer,
+)
+from tidewaiter.database.sqlite_files import OpenedFile
+from tidewaiter.database.sqlite_readers import SqliteReaders
+from tidewaiter.database.sqlite_thread import SqliteThread
 from tidewaiter.database.write_check import LastWrite, try_to_write
 
 __all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "StoreUnavailableError"]
 
-SqliteConnect: TypeAlias = Callable[[], Awaitable[aiosqlite.Connection]]
-"""Opens a connection to the SQLite file; a simulation brings one that needs no thread."""
+T = TypeVar("T")
 
 # https://alembic.sqlalchemy.org/en/latest/api/runtime.html: one row with the revision.
 _VERSIONS: Final = Table("alembic_version", MetaData(), Column("version_num", Text))
 
-# RETURNING came with it: https://www.sqlite.org/lang_returning.html
-_OLDEST_SQLITE: Final = (3, 35)
-_BUSY_MS: Final = 5_000
-_READERS: Final = 2
-_CACHE_KIB: Final = 65_536
 _OTHER_READERS: Final = 2
-_OTHER_CACHE_KIB: Final = 8_192
-_LARGEST_JOURNAL: Final = 67_108_864
-# A page that several groups change is then written back once.
-_CHECKPOINT_PAGES: Final = 1000
 
 _POOL: Final = 5
 _POOL_WAIT_S: Final = 10.0
@@ -82,12 +79,17 @@ class Database:
         self.exclusive = exclusive
         self.dialect = writer.dialect.name
         self._reader = reader
+        self._autocommit = reader  # of PostgreSQL
         self._writer = writer
         self._other_reader = other_reader
         self._file: OpenedFile | None = None
+        self._read_thread: SqliteThread | None = None
+        self._other_threads: SqliteReaders | None = None
+        self._is_for_readers = False
+        self._write_thread: SqliteThread | None = None
         self._last_write = LastWrite()  # shared with every copy
         for engine in (reader, writer, other_reader):
-            event.listen(engine.sync_engine, "before_cursor_execute", _make_storable, retval=True)
+            event.listen(engine.sync_engine, "before_cursor_execute", make_storable, retval=True)
         # Otherwise several tasks would wait for the one connection inside the pool, which has a time limit.
         self._one_writer: AbstractAsyncContextManager[object] = asyncio.Lock() if exclusive else nullcontext()
 
@@ -112,12 +114,16 @@ class Database:
                 one.execution_options(isolation_level="AUTOCOMMIT") for one in (engine, other_reader)
             )
             return cls(address.name, reader, engine, other_reader=other_reader, exclusive=False)
-        _prepare_file(address.file)
-        reader = _sqlite_readers(address, clock, sqlite_connect, _READERS, _CACHE_KIB)
-        other_reader = _sqlite_readers(address, clock, sqlite_connect, _OTHER_READERS, _OTHER_CACHE_KIB)
-        writer = _sqlite_writer(address, clock, sqlite_connect)
+        prepare_file(address.file)
+        reader = sqlite_readers(address, clock, sqlite_connect)
+        other_reader = sqlite_readers(address, clock, sqlite_connect)
+        writer = sqlite_writer(address, clock, sqlite_connect)
         database = cls(address.name, reader, writer, other_reader=other_reader, exclusive=True)
         database._file = OpenedFile(address.file)
+        if sqlite_connect is None:
+            database._read_thread = SqliteThread(thread_reader(address, clock))
+            database._other_threads = SqliteReaders(thread_reader(address, clock), _OTHER_READERS)
+            database._write_thread = SqliteThread(thread_writer(address, clock))
         return database
 
     @property
@@ -129,6 +135,7 @@ class Database:
         """
         database = copy.copy(self)
         database._reader = self._other_reader
+        database._is_for_readers = True
         return database
 
     @asynccontextmanager
@@ -156,6 +163,57 @@ class Database:
             raise
         self._last_write.succeeded()
 
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """What ``work`` reads with a connection; each statement sees what is committed when it begins.
+
+        On SQLite it runs as a whole in the connection's thread: one hand-over for all of its statements. So it must
+        not touch what the event loop changes.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        thread = self._other_threads if self._is_for_readers else self._read_thread
+        if thread is None:
+            async with self.reading() as connection:
+                return await connection.run_sync(work)
+        async with self._bounded():
+            return await thread.run(work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction, as :meth:`read` does; it is rolled back on an error.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used; when the commit itself failed, it may have been done.
+        """
+        if self._write_thread is None:
+            async with self.writing() as connection:
+                return await connection.run_sync(work)
+        try:
+            async with self._one_writer, self._bounded():
+                result = await self._write_thread.run(work)
+        except StoreUnavailableError as error:
+            self._last_write.failed(error)
+            raise
+        self._last_write.succeeded()
+        return result
+
+    async def write_once(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which writes with one statement: on PostgreSQL that is a transaction by itself.
+
+        Raises:
+            StoreUnavailableError: as :meth:`write`.
+        """
+        if self.dialect == "sqlite":
+            return await self.write(work)
+        try:
+            async with self._bounded(), self._autocommit.connect() as connection:
+                result = await connection.run_sync(work)
+        except StoreUnavailableError as error:
+            self._last_write.failed(error)
+            raise
+        self._last_write.succeeded()
+        return result
+
     async def check_writable(self) -> None:
         """Check that a write would be accepted now, with one that changes nothing.
 
@@ -169,7 +227,7 @@ class Database:
         if isinstance(writer, asyncio.Lock) and writer.locked() and self._last_write.failure is None:
             return
         async with writer, self._bounded():
-            await try_to_write(self._writer, self._last_write, busy_ms=_BUSY_MS)
+            await try_to_write(self._writer, self._last_write, busy_ms=BUSY_MS)
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:
@@ -249,6 +307,9 @@ class Database:
         await self._reader.dispose()
         await self._other_reader.dispose()
         await self._writer.dispose()
+        for thread in (self._read_thread, self._other_threads, self._write_thread):
+            if thread is not None:
+                await thread.close()
 
 
 def _revision_of(connection: Connection) -> str | None:
@@ -270,82 +331,3 @@ def _postgresql_engine(address: DatabaseAddress, statement_s: int, *, pool_size:
         hide_parameters=True,
         connect_args={**_CONNECTION_OPTIONS, "options": options},
     )
-
-
-def _make_storable(
-    _connection: Connection, _cursor: object, statement: str, parameters: Any, _context: object, executemany: bool
-) -> tuple[str, Any]:
-    """Replace, in every parameter, characters that neither database accepts; a provider's text may contain them."""
-    return statement, [_storable(one) for one in parameters] if executemany else _storable(parameters)
-
-
-def _storable(parameters: Any) -> Any:
-    if isinstance(parameters, Mapping):
-        return {name: storable(one) if isinstance(one, str) else one for name, one in parameters.items()}
-    return tuple(storable(one) if isinstance(one, str) else one for one in parameters)
-
-
-def _prepare_file(file: Path) -> None:
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise StoreUnavailableError(f"SQLite {sqlite3.sqlite_version} is too old: 3.35 is the first that will do.")
-    make_private(file)
-
-
-def _sqlite_engine(address: DatabaseAddress, connect: SqliteConnect | None, number: int, **options: Any) -> AsyncEngine:
-    """A pool of this many connections."""
-    if connect is not None:
-        options["async_creator"] = connect
-    engine = create_async_engine(
-        address.for_daemon(), pool_size=number, max_overflow=0, hide_parameters=True, **options
-    )
-    permit_hints(engine)
-    return engine
-
-
-def _sqlite_readers(
-    address: DatabaseAddress, clock: Clock, connect: SqliteConnect | None, number: int, cache_kib: int
-) -> AsyncEngine:
-    readers = _sqlite_engine(
-        address,
-        connect,
-        number,
-        pool_reset_on_return=None,
-        isolation_level="AUTOCOMMIT",
-        skip_autocommit_rollback=True,
-    )
-    _on_connect(readers, clock, f"cache_size = -{cache_kib}", "query_only = ON")
-    return readers
-
-
-def _sqlite_writer(address: DatabaseAddress, clock: Clock, connect: SqliteConnect | None) -> AsyncEngine:
-    writer = _sqlite_engine(address, connect, 1)
-    _on_connect(
-        writer,
-        clock,
-        f"cache_size = -{_CACHE_KIB}",
-        "journal_mode = WAL",
-        f"journal_size_limit = {_LARGEST_JOURNAL}",
-        f"wal_autocheckpoint = {_CHECKPOINT_PAGES}",
-    )
-    event.listen(writer.sync_engine, "begin", _begin_immediate)
-    return writer
-
-
-def _on_connect(engine: AsyncEngine, clock: Clock, *pragmas: str) -> None:
-    everywhere = (f"busy_timeout = {_BUSY_MS}", "synchronous = FULL", "foreign_keys = ON")
-
-    def prepare(connection: Any, _record: object) -> None:
-        # The driver itself would begin a transaction late, with a read lock that is upgraded.
-        connection.isolation_level = None
-        connection.create_function(CLOCK_FUNCTION, 0, clock.now)
-        cursor = connection.cursor()
-        for pragma in (*everywhere, *pragmas):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-
-    event.listen(engine.sync_engine, "connect", prepare)
-
-
-def _begin_immediate(connection: Connection) -> None:
-    """Take the write lock at once: a transaction that reads first and writes later could not wait for it."""
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

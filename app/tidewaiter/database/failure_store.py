@@ -103,8 +103,7 @@ class FailureStore:
         return found
 
     async def _rows(self, statement: Any, **parameters: object) -> Sequence[Sequence[Any]]:
-        async with self._database.reading() as connection:
-            return (await connection.execute(statement, parameters)).all()
+        return await self._database.read(lambda connection: connection.execute(statement, parameters).all())
 
 
 _LIMIT: Final = bindparam("limit", type_=Integer())

@@ -1,12 +1,13 @@
 """Adding jobs: many in one statement, each with its first history row, and no second job for a unique key."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    Connection,
     Double,
     Executable,
     Integer,
@@ -22,7 +23,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.group_commit import GroupCommit
 from tidewaiter.database.row_codec import JOB_COLUMNS, PARAMETER, encode, job_of, rows_of
@@ -53,13 +53,13 @@ _ADDED: Final = (
     "batch",
     "secrets",
 )
-Guard = Callable[[AsyncConnection], Awaitable[bool]]
+Guard = Callable[[Connection], bool]
 """Decides, in the transaction that adds jobs, whether they may be added."""
-Check = Callable[[AsyncConnection], Awaitable[None]]
+Check = Callable[[Connection], None]
 """Raises, at the end of the transaction that has added jobs, if they must not stay."""
 
 
-async def unchecked(_: AsyncConnection) -> None:
+def unchecked(_: Connection) -> None:
     """They may stay."""
 
 
@@ -81,16 +81,16 @@ class JobInsert:
         self._insert = _job_insert(dialect)
         self._existing = _existing_jobs(dialect)
 
-    async def add(
+    def add(
         self,
-        connection: AsyncConnection,
+        connection: Connection,
         news: Sequence[tuple[NewJob, int]],
         now: float,
         detail: str | None = None,
         guard: Guard | None = None,
     ) -> list[tuple[Job, bool]]:
         """Add jobs with their lanes; the results are in the order of ``news``, and none if the ``guard`` refuses."""
-        if guard is not None and not await guard(connection):
+        if guard is not None and not guard(connection):
             return []
         # Every batch uses the unique keys in one order, so that two batches never wait for each other in a circle.
         numbered = sorted(((place, new, lane) for place, (new, lane) in enumerate(news)), key=_by_key)
@@ -99,44 +99,44 @@ class JobInsert:
             left = numbered[start : start + _CHUNK]
             # A round that adds nothing and finds nothing met a job that was deleted in between: try again.
             while left:
-                results |= await self._insert_new(connection, left, now, detail)
+                results |= self._insert_new(connection, left, now, detail)
                 left = [one for one in left if one[0] not in results]
-                results |= await self._find_existing(connection, left)
+                results |= self._find_existing(connection, left)
                 left = [one for one in left if one[0] not in results]
         # Batches come last, so that a writer that waits for one holds everything else that it needs.
-        await self._group.batches.joined(connection, [job for job, created in results.values() if created], now)
+        self._group.batches.joined(connection, [job for job, created in results.values() if created], now)
         return [results[place] for place in range(len(numbered))]
 
-    async def add_again(
-        self, connection: AsyncConnection, new: NewJob, lane: int, now: float, *, detail: str | None, by: str
+    def add_again(
+        self, connection: Connection, new: NewJob, lane: int, now: float, *, detail: str | None, by: str
     ) -> tuple[Job, bool]:
         """Add the job that repeats another, once; it takes over the unique key, and the failure counts as handled."""
-        await connection.execute(_LOCK_JOB, {"id": new.retry_of})  # otherwise two processes could both add one
-        if (row := (await connection.execute(_AGAIN, {"id": new.retry_of})).first()) is not None:
+        connection.execute(_LOCK_JOB, {"id": new.retry_of})  # otherwise two processes could both add one
+        if (row := connection.execute(_AGAIN, {"id": new.retry_of}).first()) is not None:
             return job_of(row), False
-        await connection.execute(_GIVE_UP_KEY, {"number": new.retry_of})
-        ((job, created),) = await self.add(connection, [(new, lane)], now, detail)
+        connection.execute(_GIVE_UP_KEY, {"number": new.retry_of})
+        ((job, created),) = self.add(connection, [(new, lane)], now, detail)
         if created:
             handled = {"number": new.retry_of, "again": job.id, "now": now, "by": by}
-            await connection.execute(_MARK_RETRIED, handled)
+            connection.execute(_MARK_RETRIED, handled)
         return job, created
 
-    async def _insert_new(
-        self, connection: AsyncConnection, new_rows: Sequence[_NewRow], now: float, detail: str | None
+    def _insert_new(
+        self, connection: Connection, new_rows: Sequence[_NewRow], now: float, detail: str | None
     ) -> dict[int, tuple[Job, bool]]:
-        numbers = await self._next_ids(connection, len(new_rows))
+        numbers = self._next_ids(connection, len(new_rows))
         fresh = {
             number: (place, self._job(number, new, lane, now))
             for number, (place, new, lane) in zip(numbers, sorted(new_rows, key=_place), strict=True)
         }
         rows = [_row(job) for _, job in sorted(fresh.values(), key=lambda one: _key(one[1]))]
-        added = list((await connection.execute(self._insert, {PARAMETER: encode(rows)})).scalars())
-        await self._group.write_history(
+        added = list(connection.execute(self._insert, {PARAMETER: encode(rows)}).scalars())
+        self._group.write_history(
             connection,
             [(number, _FIRST_VERSION, now, None, State.QUEUED.value, "Submitted", detail, None) for number in added],
         )
         made = {number: fresh[number] for number in added}
-        await self._group.write_terms(
+        self._group.write_terms(
             connection,
             [(term, job.id) for _, job in made.values() for term in parameter_terms(job.params, job.context.labels)],
         )
@@ -162,21 +162,19 @@ class JobInsert:
             secrets=secrets,
         )
 
-    async def _find_existing(
-        self, connection: AsyncConnection, new_rows: Sequence[_NewRow]
-    ) -> dict[int, tuple[Job, bool]]:
+    def _find_existing(self, connection: Connection, new_rows: Sequence[_NewRow]) -> dict[int, tuple[Job, bool]]:
         if not new_rows:
             return {}
         rows = [(place, new.account, new.unique_key) for place, new, _ in new_rows]
-        found = (await connection.execute(self._existing, {PARAMETER: encode(rows)})).all()
+        found = connection.execute(self._existing, {PARAMETER: encode(rows)}).all()
         return {place: (job_of(columns), False) for place, *columns in found}
 
-    async def _next_ids(self, connection: AsyncConnection, number: int) -> Sequence[int]:
+    def _next_ids(self, connection: Connection, number: int) -> Sequence[int]:
         """Ids that no job ever had. They are taken first, because RETURNING guarantees no order."""
         if self._on_sqlite:
-            last = (await connection.execute(_LAST_ID_ON_SQLITE)).scalar() or 0
+            last = connection.execute(_LAST_ID_ON_SQLITE).scalar() or 0
             return range(last + 1, last + 1 + number)
-        return sorted((await connection.execute(_NEXT_IDS_ON_POSTGRESQL, {"number": number})).scalars())
+        return sorted(connection.execute(_NEXT_IDS_ON_POSTGRESQL, {"number": number}).scalars())
 
 
 _LOCK_JOB: Final = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update()

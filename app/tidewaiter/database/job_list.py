@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Select,
     Text,
     and_,
@@ -130,12 +131,14 @@ class JobList:
         elif conditions.batch is not None or conditions.schedule is not None:
             return await self._jobs(_page(select(*JOB_COLUMNS).where(*matching), limit))
         elif conditions.cause is not None:
-            found = await self._of_cause(conditions, limit, before_id)
+            return await self._newest(await self._of_cause(conditions, limit, before_id), limit)
         elif conditions.account is None and conditions.operation is not None and operations_by_account is not None:
             having = [name for name, operations in operations_by_account.items() if conditions.operation in operations]
-            found = await self._newest_of([name for name in having if name in self._scope], conditions, matching, limit)
+            names = [name for name in having if name in self._scope]
+            return await self._newest(self._of_accounts(names, conditions, matching, limit), limit)
         elif conditions.account is None and self._scope.accounts is not None:
-            found = await self._newest_of(sorted(self._scope.accounts), conditions, matching, limit)
+            pages = self._of_accounts(sorted(self._scope.accounts), conditions, matching, limit)
+            return await self._newest(pages, limit)
         elif conditions.account is not None or conditions.states:
             found = newest_ids(conditions.states or State, matching, limit)
         else:
@@ -159,6 +162,13 @@ class JobList:
     def _within(self) -> list[ColumnElement[bool]]:
         return [] if self._scope.accounts is None else [jobs.c.account.in_(sorted(self._scope.accounts))]
 
+    @staticmethod
+    def _of_accounts(
+        accounts: Sequence[str], conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int
+    ) -> list[Any]:
+        """A page of ids of each of these accounts."""
+        return [newest_ids(conditions.states or State, [*matching, jobs.c.account == name], limit) for name in accounts]
+
     async def _few(
         self, conditions: JobFilter, before_id: int | None, operations_by_account: Mapping[str, Collection[str]]
     ) -> list[int] | None:
@@ -174,34 +184,36 @@ class JobList:
         matching = await self._matching(others, before_id)
         others = replace(others, states=others.states or (FAILURES if others.cause is not None else ()))
         if others.unhandled:
-            found: Any = _page(unhandled_only(select(jobs.c.id).where(*matching), others.account), _FEW + 1)
+            pages: list[Any] = [_page(unhandled_only(select(jobs.c.id).where(*matching), others.account), _FEW + 1)]
         elif others.account is None and others.operation is not None:
             having = [name for name, known in operations_by_account.items() if others.operation in known]
-            ids = await self._newest_of([name for name in having if name in self._scope], others, matching, _FEW + 1)
-            return ids if having and len(ids) <= _FEW else None
+            if not having:
+                return None
+            pages = self._of_accounts([name for name in having if name in self._scope], others, matching, _FEW + 1)
         else:
-            found = newest_ids(others.states or State, matching, _FEW + 1)
-        async with self._database.reading() as connection:
-            ids = list((await connection.execute(found)).scalars())
+            pages = [newest_ids(others.states or State, matching, _FEW + 1)]
+
+        def read(connection: Connection) -> list[int]:
+            return nlargest(_FEW + 1, (number for page in pages for number in connection.execute(page).scalars()))
+
+        ids = await self._database.read(read)
         return ids if len(ids) <= _FEW else None
 
-    async def _newest_of(
-        self, accounts: Sequence[str], conditions: JobFilter, matching: Sequence[ColumnElement[bool]], limit: int
-    ) -> list[int]:
-        """The ids of the newest jobs of these accounts; the caller then reads only the jobs of the page."""
-        newest: list[int] = []
-        for name in accounts:
-            page = newest_ids(conditions.states or State, [*matching, jobs.c.account == name], limit)
-            async with self._database.reading() as connection:
-                newest = nlargest(limit, [*newest, *(await connection.execute(page)).scalars()])
-        return newest
+    async def _newest(self, pages: Sequence[Any], limit: int) -> list[Job]:
+        """The newest jobs of several pages of ids; only these are read."""
 
-    async def _of_cause(self, conditions: JobFilter, limit: int, before_id: int | None) -> list[int]:
-        """The ids of the newest failures of a cause. No index has causes, so only the newest failures are read."""
+        def read(connection: Connection) -> Sequence[Sequence[Any]]:
+            ids = nlargest(limit, (number for page in pages for number in connection.execute(page).scalars()))
+            return connection.execute(_page(select(*JOB_COLUMNS).where(jobs.c.id.in_(ids)), limit)).all()
+
+        return await jobs_of(await self._database.read(read))
+
+    async def _of_cause(self, conditions: JobFilter, limit: int, before_id: int | None) -> list[Select[Any]]:
+        """Pages of ids of the newest failures of a cause. No index has causes, so only the newest failures are read."""
         within = await self._matching(replace(conditions, cause=None, operation=None, states=()), None)
         scope = self._scope.accounts if conditions.account is None else None
         accounts = [[]] if scope is None else [[jobs.c.account == name] for name in sorted(scope)]
-        found: list[int] = []
+        pages: list[Select[Any]] = []
         for account in accounts:
             for state in sorted(conditions.states or FAILURES):
                 failures = select(jobs.c.id, jobs.c.operation, jobs.c.cause).where(
@@ -213,10 +225,8 @@ class JobList:
                     wanted.append(newest.c.operation == conditions.operation)
                 if before_id is not None:
                     wanted.append(newest.c.id < before_id)
-                page = select(newest.c.id).where(*wanted).order_by(newest.c.id.desc()).limit(limit)
-                async with self._database.reading() as connection:
-                    found += (await connection.execute(page)).scalars()
-        return nlargest(limit, found)
+                pages.append(select(newest.c.id).where(*wanted).order_by(newest.c.id.desc()).limit(limit))
+        return pages
 
     async def _matching(self, conditions: JobFilter, before_id: int | None) -> list[ColumnElement[bool]]:
         matching: list[ColumnElement[bool]] = self._within()
@@ -247,20 +257,22 @@ class JobList:
 
     async def _first_since(self, at: float) -> int:
         """About the first id of jobs created at ``at`` or later, by a search over the ids, which needs no index."""
-        async with self._database.reading() as connection:
-            low, high = 1, ((await connection.execute(_LAST_ID)).scalar() or 0) + 1
+
+        def search(connection: Connection) -> int:
+            low, high = 1, (connection.execute(_LAST_ID).scalar() or 0) + 1
             while low < high:
                 middle = (low + high) // 2
-                row = (await connection.execute(_FROM_ID, {"from_id": middle})).first()
+                row = connection.execute(_FROM_ID, {"from_id": middle}).first()
                 if row is None or row[1] >= at:
                     high = middle
                 else:
                     low = row[0] + 1
-        return low
+            return low
+
+        return await self._database.read(search)
 
     async def _jobs(self, statement: Select[Any]) -> list[Job]:
-        async with self._database.reading() as connection:
-            return await jobs_of((await connection.execute(statement)).all())
+        return await jobs_of(await self._database.read(lambda connection: connection.execute(statement).all()))
 
 
 _KEYS_AT_ONCE: Final = 500

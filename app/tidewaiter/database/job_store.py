@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
+    Connection,
     Executable,
     Integer,
     ScalarSelect,
@@ -15,7 +15,6 @@ from sqlalchemy import (
     case,
     delete,
     func,
-    or_,
     select,
     true,
     update,
@@ -98,10 +97,13 @@ class JobStore:
         check: Check = unchecked,
     ) -> list[tuple[Job, bool]]:
         """Store many jobs in one transaction, each as :meth:`add` does; ``detail`` is that of their first rows."""
-        async with self.database.writing() as connection:
-            added = await self._insert.add(connection, news, now, detail, guard)
-            await check(connection)
-        return added
+
+        def add(connection: Connection) -> list[tuple[Job, bool]]:
+            added = self._insert.add(connection, news, now, detail, guard)
+            check(connection)
+            return added
+
+        return await self.database.write(add)
 
     async def add_again(
         self, new: NewJob, lane: int, now: float, detail: str | None = None, by: str = ""
@@ -110,14 +112,14 @@ class JobStore:
 
         A job is repeated once: if it was repeated before, that job is returned.
         """
-        async with self.database.writing() as connection:
-            return await self._insert.add_again(connection, new, lane, now, detail=detail, by=by)
+        return await self.database.write(
+            lambda connection: self._insert.add_again(connection, new, lane, now, detail=detail, by=by)
+        )
 
     async def get(self, number: int) -> Job | None:
         """The job with that id."""
-        async with self.database.reading() as connection:
-            row = (await connection.execute(_GET, {"id": number})).first()
-        return None if row is None else job_of(row)
+        rows = await self._rows(_GET, id=number)
+        return job_of(rows[0]) if rows else None
 
     async def find(
         self,
@@ -158,16 +160,6 @@ class JobStore:
         number, asked_at = found[0]
         return StoredResult(number, asked_at, tuple(await self.artifacts(number)))
 
-    async def due(
-        self, lane: int, track: Track, now: float, limit: int, since: float = 0.0, *, submits: bool = True
-    ) -> list[Job]:
-        """The jobs of a lane's track that are due at ``now`` and not before ``since``, the longest due first.
-
-        Without ``submits``, jobs that wait for their submit are left out, unless they are about to end.
-        """
-        parameters = {"lane": lane, "track": track.value, "now": now, "since": since, "limit": limit}
-        return await jobs_of(await self._rows(_DUE if submits else _DUE_BUT_SUBMITS, **parameters))
-
     async def remote(self, lane: int) -> set[int]:
         """The jobs of a lane whose remote job is, or may be, under way."""
         return {number for (number,) in await self._rows(_REMOTE, lane=lane)}
@@ -176,11 +168,6 @@ class JobStore:
         """When the first job of each track of these lanes is due; a track without such a job is left out."""
         rows = await self._rows(_NEXT_DUE.where(lanes.c.id.in_(numbers)))
         return {(row[0], track): row[1 + track] for row in rows for track in Track if row[1 + track] is not None}
-
-    async def next_due_after(self, lane: int, track: Track, now: float) -> float | None:
-        """When the next job of the track becomes due."""
-        rows = await self._rows(_NEXT_DUE_AFTER, lane=lane, track=track.value, now=now)
-        return rows[0][0] if rows else None
 
     async def oldest_due(self) -> float | None:
         """The earliest ``due_at`` of all jobs; if it has passed, the daemons are late by that much."""
@@ -199,9 +186,11 @@ class JobStore:
         """
         if not updates:
             return GroupResult(frozenset())
+        rows = await self.group.encoded(updates)
+        at_once = self.group.is_one_statement(updates)
+        write = self.database.write_once if at_once else self.database.write
         try:
-            async with self.database.writing() as connection:
-                return await self.group.write(connection, updates, owner)
+            return await write(lambda connection: self.group.write(connection, updates, rows, owner, at_once=at_once))
         except DBAPIError as error:
             is_taken, reason = _is_handle_taken(error), unwritable(error)
             if reason is None:
@@ -231,8 +220,8 @@ class JobStore:
             HandleTakenError: it adopts a remote job that another job follows.
         """
         try:
-            async with self.database.writing() as connection:
-                return await self.group.decide(connection, update, [] if ended is None else ended)
+            found = [] if ended is None else ended
+            return await self.database.write(lambda connection: self.group.decide(connection, update, found))
         except IntegrityError as error:
             if not _is_handle_taken(error):
                 raise
@@ -247,9 +236,8 @@ class JobStore:
         Returns:
             Whether the job is live; a parked job needs a decision instead.
         """
-        async with self.database.writing() as connection:
-            result = await connection.execute(_ASK_CANCEL, {"number": number, "now": now})
-            return result.rowcount == 1
+        asked = {"number": number, "now": now}
+        return await self.database.write(lambda connection: connection.execute(_ASK_CANCEL, asked).rowcount == 1)
 
     async def cancel_requests(self, numbers: Collection[int]) -> list[Job]:
         """The jobs of these lanes with a cancel request that can stop without a request to the provider."""
@@ -281,15 +269,17 @@ class JobStore:
         Returns:
             How many were deleted.
         """
-        async with self.database.writing() as connection:
-            deleted = (await connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit})).rowcount
+
+        def delete_some(connection: Connection) -> int:
+            deleted = connection.execute(_DELETE_FINISHED, {"before": before, "limit": limit}).rowcount
             if deleted < limit:  # the last ones: batches are looked through once, and not for every part of the jobs
-                await self.group.batches.delete_old(connection, before)
+                self.group.batches.delete_old(connection, before)
             return deleted
 
+        return await self.database.write(delete_some)
+
     async def _rows(self, statement: Executable, **parameters: object) -> Sequence[Sequence[Any]]:
-        async with self.database.reading() as connection:
-            return (await connection.execute(statement, parameters)).all()
+        return await self.database.read(lambda connection: connection.execute(statement, parameters).all())
 
     async def _conflict(self, update: JobUpdate) -> tuple[int, str]:
         """The update's job, and the reason: which other job has its handle."""
@@ -311,10 +301,6 @@ def _first_due(track: Track) -> ScalarSelect[float]:
     return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
 
 
-_OF_STREAM: Final[tuple[ColumnElement[bool], ...]] = (
-    jobs.c.lane == bindparam("lane", type_=BigInteger()),
-    jobs.c.track == bindparam("track", type_=Integer()),
-)
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _LIMIT: Final = bindparam("limit", type_=Integer())
 
@@ -328,18 +314,8 @@ _ARTIFACTS: Final = (
     .order_by(artifacts.c.number)
 )
 _SINCE: Final = bindparam("since", type_=jobs.c.due_at.type)
-_DUE: Final = (
-    select(*JOB_COLUMNS)
-    .where(*_OF_STREAM, jobs.c.due_at <= _NOW, jobs.c.due_at >= _SINCE)
-    .order_by(jobs.c.due_at)
-    .limit(_LIMIT)
-)
-_DUE_BUT_SUBMITS: Final = _DUE.where(
-    or_(jobs.c.state != State.QUEUED.value, jobs.c.deadline_at <= _NOW, jobs.c.cancel_requested)
-)
 _REMOTE: Final = select(jobs.c.id).where(jobs.c.lane == bindparam("lane", type_=BigInteger()), WITH_REMOTE_JOB)
 _NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
-_NEXT_DUE_AFTER: Final = select(jobs.c.due_at).where(*_OF_STREAM, jobs.c.due_at > _NOW).order_by(jobs.c.due_at).limit(1)
 # Copies of a shared result have no ``ready_at``: they are as old as their original.
 _ASKED_AT: Final = func.coalesce(jobs.c.intent_at, jobs.c.ready_at)
 _STORED_RESULT: Final = (

@@ -13,6 +13,7 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     BindParameter,
+    Connection,
     Double,
     Executable,
     Integer,
@@ -163,9 +164,12 @@ class LaneStore:
     async def heartbeat(self, owner: str, host: str, pid: int, version: str, lease_s: float) -> None:
         """Store that a worker is alive for the next ``lease_s`` seconds."""
         worker = {"holder": owner, "host": host, "pid": pid, "version": version, "lease_s": lease_s}
-        async with self._database.writing() as connection:
-            await connection.execute(self._heartbeat, worker)
-            await connection.execute(_REMOVE_DEAD)
+
+        def write(connection: Connection) -> None:
+            connection.execute(self._heartbeat, worker)
+            connection.execute(_REMOVE_DEAD)
+
+        await self._database.write(write)
 
     async def take(
         self,
@@ -192,10 +196,13 @@ class LaneStore:
         if most <= 0:
             return []
         statement = _take(accounts, held, by_force=force)
-        async with self._database.writing() as connection:
-            result = await connection.execute(statement, {"holder": owner, "lease_s": lease_s, "most": most})
-            rows = result.all()
-            sharing = (await connection.execute(_SHARING)).all() if rows else ()
+        parameters = {"holder": owner, "lease_s": lease_s, "most": most}
+
+        def write(connection: Connection) -> tuple[Sequence[Any], Sequence[Any]]:
+            rows = connection.execute(statement, parameters).all()
+            return rows, connection.execute(_SHARING).all() if rows else ()
+
+        rows, sharing = await self._database.write(write)
         lane_counts = {row[0]: row[1] for row in sharing}
         return sorted((_taken(row, lane_counts) for row in rows), key=lambda lane: lane.id)
 
@@ -206,8 +213,7 @@ class LaneStore:
             The lanes that this owner still holds at the epoch of their state.
         """
         parameters = {PARAMETER: _encode_states(states), "holder": owner, "lease_s": lease_s}
-        async with self._database.writing() as connection:
-            return set((await connection.execute(self._renew, parameters)).scalars())
+        return await self._database.write(lambda connection: set(connection.execute(self._renew, parameters).scalars()))
 
     async def give_back(self, owner: str, states: Mapping[int, LaneState]) -> None:
         """Free these lanes, if they are still held, and store what the next owner must know."""
@@ -217,9 +223,8 @@ class LaneStore:
     async def share(self, accounts: Collection[str]) -> LaneShare:
         """How many lanes these accounts have, and how many workers live, by the database's clock."""
         number_of_lanes = select(func.count()).where(lanes.c.account.in_(sorted(accounts))).scalar_subquery()
-        async with self._database.reading() as connection:
-            row = (await connection.execute(select(number_of_lanes, _LIVE_WORKERS))).one()
-        return LaneShare(*row)
+        statement = select(number_of_lanes, _LIVE_WORKERS)
+        return LaneShare(*await self._database.read(lambda connection: connection.execute(statement).one()))
 
     async def remove_worker(self, owner: str) -> None:
         """Remove a worker that ends."""

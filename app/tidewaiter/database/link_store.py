@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import BigInteger, Integer, bindparam, delete, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Integer, bindparam, delete, select
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.sealing import PAGED, Seal, links_of
@@ -96,20 +95,25 @@ class LinkWriter:
             return self._seal.stored(given)
         return f"{PAGED}1:{job.version}:{-(-len(given) // PAGE_LINKS)}"
 
-    async def write(self, connection: AsyncConnection, updates: Sequence[JobUpdate]) -> None:
+    def write(self, connection: Connection, updates: Sequence[JobUpdate]) -> None:
         """Write the pages of these updates, and delete those that their jobs had before."""
         for update in updates:
             job, before = update.job, update.before
             given = job.links if isinstance(job.links, tuple) and len(job.links) > PAGE_LINKS else ()
             for page, start in enumerate(range(0, len(given), PAGE_LINKS)):
-                text = await asyncio.to_thread(self._page, given[start : start + PAGE_LINKS])
+                text = self._page(given[start : start + PAGE_LINKS])
                 row = {"job_id": job.id, "version": job.version, "page": page, "text": text}
-                await connection.execute(links.insert(), row)
+                connection.execute(links.insert(), row)
             if before is not None and before.links != job.links and _is_paged(before):
-                await connection.execute(_DELETE_OTHERS, {"number": job.id, "at_version": job.version})
+                connection.execute(_DELETE_OTHERS, {"number": job.id, "at_version": job.version})
 
     def _page(self, given: Sequence[Link]) -> str:
         return self._seal.sealed(json.dumps([link.to_json() for link in given]))
+
+
+def has_pages(update: JobUpdate) -> bool:
+    """Whether an update writes pages of links, or deletes some."""
+    return _is_paged(update.job) or (update.before is not None and _is_paged(update.before))
 
 
 def _is_paged(job: Job) -> bool:

@@ -9,10 +9,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.database_mark import check_mark
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError, unavailable
 from tidewaiter.database.lock_holders import watching_locks
@@ -22,13 +25,17 @@ from tidewaiter.database.tables import metadata
 
 _MODIFIED: Final = {"modify_type": "type", "modify_nullable": "nullability", "modify_default": "default"}
 LOCK_TIMEOUT_S: Final = 60.0
+_IN_USE: Final = "A daemon uses the database: stop every daemon first."
+_LIVE_DAEMONS: Final = text("SELECT count(*) FROM workers WHERE lease_until > extract(epoch FROM clock_timestamp())")
 _NO_LOCK: Final = "55P03"
 _CONNECT_S: Final = 10
 # Any number that no other program uses in the same database: "tidewait" in ASCII.
 _ADVISORY_LOCK: Final = int.from_bytes(b"tidewait", "big")
 
 
-def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, revision: str = "head") -> None:
+def upgrade(
+    url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, revision: str = "head", any_file: bool = False
+) -> None:
     """Run every missing migration up to a revision, in one transaction.
 
     Several programs may do so at the same time: one does the work, and the others wait.
@@ -37,23 +44,64 @@ def upgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S, revision: str =
         url: the database.
         lock_timeout_s: how long to wait for a lock that another program holds.
         revision: the last migration to run; the newest by default.
+        any_file: whether an SQLite file may be another one than was served last.
 
     Raises:
         ValueError: the URL is not one of a supported database.
+        DatabaseFileError: an SQLite file is not the one that was served last; nothing was created.
         SchemaError: a newer program has upgraded it, or its encoding is not UTF-8; nothing has changed.
         StoreUnavailableError: the database cannot be used; nothing has changed.
     """
-    with _transaction(url, lock_timeout_s) as connection:
+    with _transaction(url, lock_timeout_s, any_file=any_file) as connection:
         if connection.dialect.name == "postgresql":
             if (fault := encoding_fault(connection)) is not None:
                 raise SchemaError(fault)
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
         _refuse_newer(MigrationContext.configure(connection).get_current_revision())
-        config = Config()
-        config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        command.upgrade(_alembic(connection), revision)
+
+
+def downgrade(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+    """Undo the newest migration of the database, in one transaction. No daemon may run.
+
+    Raises:
+        ValueError: the URL is not one of a supported database.
+        SchemaError: this migration cannot be undone, and why; nothing has changed.
+        StoreUnavailableError: a daemon runs, or the database cannot be used; nothing has changed.
+    """
+    lock = DaemonLock.of(url)
+    if lock is not None and not lock.try_acquire():
+        raise StoreUnavailableError(_IN_USE)
+    try:
+        with _transaction(url, lock_timeout_s) as connection:
+            if lock is None:
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+            found = MigrationContext.configure(connection).get_current_revision()
+            _refuse_newer(found)
+            if found is None:
+                raise SchemaError("The database has no tables, so no migration can be undone.")
+            if lock is None and connection.execute(_LIVE_DAEMONS).scalar_one():
+                raise StoreUnavailableError(_IN_USE)
+            config = _alembic(connection)
+            script = ScriptDirectory.from_config(config).get_revision(found)
+            if not hasattr(script.module, "downgrade"):
+                raise SchemaError(
+                    f"Revision {found} cannot be undone: it has changed rows, or later jobs need what it has added. "
+                    "Nothing has changed. Restore the backup from before the upgrade."
+                )
+            command.downgrade(config, "-1")
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _alembic(connection: Connection) -> Config:
+    """Alembic's configuration for a connection in a transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
 
 
 def current(url: str, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> str | None:
@@ -121,9 +169,11 @@ def _compare_default(_context: object, _found: object, column: Column[Any], *_: 
 
 
 @contextmanager
-def _transaction(url: str, lock_timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[Connection]:
+def _transaction(url: str, lock_timeout_s: float = LOCK_TIMEOUT_S, *, any_file: bool = False) -> Iterator[Connection]:
     """One transaction; on SQLite it holds the write lock from its beginning."""
     address = DatabaseAddress.parse(url)
+    if not any_file:
+        check_mark(url)
     if address.file is None:
         arguments: dict[str, Any] = {
             "connect_timeout": _CONNECT_S,

@@ -9,8 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Executable, func, literal, null, select, union_all, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import BigInteger, Connection, Executable, func, literal, null, select, union_all, update
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
@@ -107,18 +106,18 @@ class Outbox:
         self._insert = _notification_insert(dialect)
         self._files = _files_of_jobs(dialect)
 
-    async def write(self, connection: AsyncConnection, updates: Sequence[JobUpdate]) -> None:
+    def write(self, connection: Connection, updates: Sequence[JobUpdate]) -> None:
         """Write the notifications about these updates, which were accepted in this transaction."""
         if not self.subscriptions:
             return
         reported = [(update, names) for update in updates if (names := self._endpoints_for(update))]
         for start in range(0, len(reported), _JOBS_AT_ONCE):
             some = reported[start : start + _JOBS_AT_ONCE]
-            files = await self._files_by_job(connection, [update.job.id for update, _ in some])
+            files = self._files_by_job(connection, [update.job.id for update, _ in some])
             rows = [row for update, names in some for row in _rows(update, names, *files.get(update.job.id, ((), 0)))]
-            await connection.execute(self._insert, {PARAMETER: encode(rows)})
+            connection.execute(self._insert, {PARAMETER: encode(rows)})
 
-    async def write_batches(self, connection: AsyncConnection, ended: Sequence[EndedBatch]) -> None:
+    def write_batches(self, connection: Connection, ended: Sequence[EndedBatch]) -> None:
         """Write the notifications about batches that have ended in this transaction."""
         rows = [
             (
@@ -136,7 +135,11 @@ class Outbox:
             if to.includes_batch(one)
         ]
         if rows:
-            await connection.execute(self._insert, {PARAMETER: encode(rows)})
+            connection.execute(self._insert, {PARAMETER: encode(rows)})
+
+    def reports(self, update: JobUpdate) -> bool:
+        """Whether an endpoint is notified about an update."""
+        return bool(self._endpoints_for(update))
 
     def _endpoints_for(self, update: JobUpdate) -> list[str]:
         """The endpoints that are notified about an update: it must have brought the job into its state."""
@@ -144,11 +147,9 @@ class Outbox:
             return []
         return [one.endpoint for one in self.subscriptions if one.includes(update.job)]
 
-    async def _files_by_job(
-        self, connection: AsyncConnection, numbers: Sequence[int]
-    ) -> dict[int, tuple[list[Artifact], int]]:
+    def _files_by_job(self, connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[list[Artifact], int]]:
         """The first files of each job, and their total: an update has only the files of its own step."""
-        rows = (await connection.execute(self._files, {PARAMETER: encode([(number,) for number in numbers])})).all()
+        rows = connection.execute(self._files, {PARAMETER: encode([(number,) for number in numbers])}).all()
         found: dict[int, tuple[list[Artifact], int]] = {}
         for number, total, _, *columns in rows:
             found.setdefault(number, ([], total))[0].append(Artifact(*columns))
@@ -286,8 +287,7 @@ class NotificationStore:
             return (await connection.execute(statement)).rowcount
 
     async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
-        async with self.database.reading() as connection:
-            return (await connection.execute(statement)).all()
+        return await self.database.read(lambda connection: connection.execute(statement).all())
 
 
 _WAITING: Final = (

@@ -57,6 +57,16 @@ def encode(rows: Sequence[Sequence[object]]) -> str:
     return _to_json([[storable(v) if isinstance(v, str) else v for v in row] for row in rows])
 
 
+def encode_row(row: Sequence[object]) -> str:
+    """One row as :func:`encode` writes it, for :func:`joined`."""
+    return encode((row,))[1:-1]
+
+
+def joined(rows: Sequence[str]) -> str:
+    """Rows of :func:`encode_row` as one parameter of :func:`rows_of`."""
+    return f"[{','.join(rows)}]"
+
+
 def storable(text: str) -> str:
     """The text as both databases accept it: NUL, and lone surrogates, which are not UTF-8, become U+FFFD."""
     if text.isascii() and "\0" not in text:
@@ -64,14 +74,15 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
-def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> Subquery:
+def rows_of(dialect: str, columns: Sequence[tuple[str, TypeEngine[Any]]], parameter: str = PARAMETER) -> Subquery:
     """The encoded rows as a table expression called ``given``.
 
     Args:
         dialect: ``sqlite`` or ``postgresql``.
         columns: name and type of each member of a row, in order.
+        parameter: the name of the bound parameter.
     """
-    text = bindparam(PARAMETER, type_=Text())
+    text = bindparam(parameter, type_=Text())
     source = func.json_each(text) if dialect == "sqlite" else func.jsonb_array_elements(cast(text, JSONB))
     row = source.table_valued("value", name="member").c.value
     members = [_member(dialect, row, at, kind).label(name) for at, (name, kind) in enumerate(columns)]
@@ -84,8 +95,8 @@ def _member(dialect: str, row: ColumnElement[Any], at: int, kind: TypeEngine[Any
     return cast(row.op("->>")(literal_column(str(at))), kind)
 
 
-def _to_json(rows: Sequence[Sequence[object]]) -> str:
-    return json.dumps(rows, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+# Made once: `json.dumps` with options makes an encoder for each call.
+_to_json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def _is_utf8(text: str) -> bool:

@@ -43,8 +43,7 @@ class ScheduleStore:
 
     async def progress(self) -> Mapping[str, ScheduleProgress]:
         """The progress of every schedule, by name."""
-        async with self.database.reading() as connection:
-            rows = (await connection.execute(_PROGRESS)).all()
+        rows = await self.database.read(lambda connection: connection.execute(_PROGRESS).all())
         return {
             name: ScheduleProgress(
                 at, job_id, None if paused_at is None else SchedulePause(paused_at, by or "", reason)

@@ -28,8 +28,8 @@ class SessionStore:
 
     async def has_ended(self, session: str) -> bool:
         """Whether the session was ended."""
-        async with self._database.reading() as connection:
-            return (await connection.execute(_FIND, {"session": session})).first() is not None
+        found = await self._database.read(lambda connection: connection.execute(_FIND, {"session": session}).first())
+        return found is not None
 
     async def delete_expired(self, now: float) -> int:
         """Delete those that would have expired at ``now`` (epoch seconds); returns their number."""

@@ -5,9 +5,8 @@ Without statistics SQLite guesses, and prefers an index on the state of all jobs
 
 from typing import Any
 
-from sqlalchemy import FromClause
+from sqlalchemy import Engine, FromClause
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class _HintCompiler(SQLiteCompiler):
@@ -15,7 +14,7 @@ class _HintCompiler(SQLiteCompiler):
         return text
 
 
-def permit_hints(engine: AsyncEngine) -> None:
+def permit_hints(engine: Engine) -> None:
     """Let ``with_hint`` of a statement reach SQLite; SQLAlchemy ignores it there."""
-    dialect: Any = engine.sync_engine.dialect
+    dialect: Any = engine.dialect
     dialect.statement_compiler = _HintCompiler

@@ -144,29 +144,18 @@ jobs = Table(
 Index("jobs_due", jobs.c.lane, jobs.c.track, jobs.c.due_at, **_partial(jobs.c.due_at.is_not(None)))
 Index("jobs_unique_key", jobs.c.account, jobs.c.unique_key, unique=True, **_partial(jobs.c.unique_key.is_not(None)))
 Index(
-    HANDLE_INDEX,
-    jobs.c.account,
-    jobs.c.operation,
-    HandleKey(jobs.c.handle),
-    unique=True,
+    HANDLE_INDEX, jobs.c.account, jobs.c.operation, HandleKey(jobs.c.handle), unique=True,
     **_partial(and_(jobs.c.handle.is_not(None), not_(jobs.c.shared), jobs.c.finished_at.is_(None))),
-)
+)  # fmt: skip
 Index(
-    "jobs_followers",
-    jobs.c.account,
-    jobs.c.operation,
-    HandleKey(jobs.c.handle),
+    "jobs_followers", jobs.c.account, jobs.c.operation, HandleKey(jobs.c.handle),
     **_partial(jobs.c.handle.is_not(None)),
-)
+)  # fmt: skip
 Index("jobs_callback", jobs.c.callback_hash, unique=True, **_partial(jobs.c.callback_hash.is_not(None)))
 Index(
-    "jobs_answers",
-    jobs.c.account,
-    jobs.c.operation,
-    jobs.c.answer_key,
-    jobs.c.ready_at,
+    "jobs_answers", jobs.c.account, jobs.c.operation, jobs.c.answer_key, jobs.c.ready_at,
     **_partial(jobs.c.answer_key.is_not(None)),
-)
+)  # fmt: skip
 Index("jobs_state", jobs.c.state, jobs.c.id)
 # For lists: by account and state in the order of numbers, and by the beginning of a key, in any collation.
 Index("jobs_listed", jobs.c.account, jobs.c.state, jobs.c.id, jobs.c.operation)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Connection,
     Executable,
     and_,
     cast,
@@ -22,7 +23,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
@@ -55,12 +55,12 @@ class TrendWriter:
     def __init__(self, dialect: str) -> None:
         self._upsert = _upsert(dialect)
 
-    async def write(self, connection: AsyncConnection, updates: Iterable[JobUpdate]) -> None:
+    def write(self, connection: Connection, updates: Iterable[JobUpdate]) -> None:
         """Count the jobs that land or end by these updates, in one statement; without such jobs in none."""
         added = trend_rows(updates)
         if added:
             rows = [(*key, value) for key, value in added]
-            await connection.execute(self._upsert, {PARAMETER: encode(rows)})
+            connection.execute(self._upsert, {PARAMETER: encode(rows)})
 
 
 class _PastSums:
@@ -188,8 +188,7 @@ class TrendStore:
         return and_(*conditions)
 
     async def _rows(self, statement: Executable) -> list[tuple[Any, ...]]:
-        async with self._database.reading() as connection:
-            return [tuple(row) for row in await connection.execute(statement)]
+        return await self._database.read(lambda connection: [tuple(row) for row in connection.execute(statement)])
 
 
 _OPERATION: Final = (lanes.c.account, trends.c.operation)

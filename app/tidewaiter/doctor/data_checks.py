@@ -10,8 +10,9 @@ from typing import Final, TypeAlias
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.database_mark import check_mark
 from tidewaiter.database.engine import Database
-from tidewaiter.database.errors import SchemaError, StoreUnavailableError
+from tidewaiter.database.errors import DatabaseFileError, SchemaError, StoreUnavailableError
 from tidewaiter.database.postgres_rights import RoleRights
 from tidewaiter.database.sqlite_files import OTHERS, files_of, is_over_network, kind_of
 from tidewaiter.doctor.findings import CheckResult, CheckStatus, Notes, failure, info, ok, warning
@@ -180,7 +181,7 @@ def _sentence(error: StorageError) -> str:
 
 
 async def check_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
-    """Note what is known about an SQLite file without opening it; nothing is created."""
+    """Note what is known about an SQLite file and the one that was served last; nothing is created."""
     notes.add("sqlite", sqlite_result(sqlite3.sqlite_version_info))
     await check_file_system(notes, file)
     await check_free_space(notes, file)
@@ -194,6 +195,13 @@ async def check_sqlite(notes: Notes, file: Path, lock: DaemonLock) -> None:
         notes.add("daemon", failure(message, remedy.rstrip(".")))
         return
     notes.add("daemon", info("a daemon is running" if is_held else "no daemon is running"))
+    try:
+        await asyncio.to_thread(check_mark, f"sqlite:///{file}")
+    except DatabaseFileError as error:
+        message, _, remedy = str(error).partition(". ")
+        notes.add("database", failure(message, remedy.rstrip(".")))
+    except StoreUnavailableError:
+        pass  # the check of the database itself says so
 
 
 def _open_to_others(file: Path) -> list[Path]:

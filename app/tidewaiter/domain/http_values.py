@@ -43,6 +43,11 @@ class WireRequest:
         added = {name: value for name, value in more.items() if name.lower() not in given}
         return replace(self, headers={**added, **self.headers}) if added else self
 
+    def sent_as(self, url: str, headers: Mapping[str, str], body: bytes | None) -> "WireRequest":
+        """The request with these in place of its own: ``replace`` in half the time, because every request needs it."""
+        kept = (self.fresh, self.multipart, self.secrets, self.auth, self.named_headers)
+        return WireRequest(self.method, url, headers, body, *kept)
+
 
 class HeaderFields(Mapping[str, str]):
     """The header fields of a reply that did not come over the network; names are looked up in lower case.
@@ -227,8 +232,10 @@ def content_codings(headers: Mapping[str, str]) -> tuple[str, ...]:
     Returns:
         Names in lower case, ``gzip`` for ``x-gzip``; also those that cannot be decoded.
     """
-    values = ",".join(field_values(headers, "content-encoding")).split(",")
-    names = (value.partition(";")[0].strip(" \t\"'").lower() for value in values)
+    fields = field_values(headers, "content-encoding")
+    if not fields:
+        return ()
+    names = (value.partition(";")[0].strip(" \t\"'").lower() for value in ",".join(fields).split(","))
     return tuple(_DECODABLE.get(name, name) for name in names if name and not _NO_CODING.fullmatch(name))
 
 

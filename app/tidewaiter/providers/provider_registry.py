@@ -2,6 +2,9 @@
 
 A package offers a provider in Python by an entry point of the group ``tidewaiter.providers``: a function without
 arguments that returns a :class:`Provider`.
+
+A spec of the catalogue is read when it is first asked for: most daemons use one or two of them. ``catalog/NAME.toml``
+is the provider of that name, and the tests check every file.
 """
 
 import re
@@ -9,7 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata, resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import NamedTuple
 
 from tidewaiter.providers.errors import SpecError, SpecFault, UnknownProviderError
 from tidewaiter.providers.provider import Provider
@@ -17,6 +22,22 @@ from tidewaiter.toml_file import TomlError, read_text
 
 ENTRY_POINTS = "tidewaiter.providers"
 _CATALOG = "catalog"
+
+
+class BuiltIn(NamedTuple):
+    """A provider of the catalogue whose spec has not been read yet."""
+
+    name: str
+    text: Traversable
+
+    @property
+    def file(self) -> str:
+        """What messages call its file."""
+        return f"{_CATALOG}/{self.text.name}"
+
+    def read(self) -> Provider:
+        """The provider; raises ``SpecError``."""
+        return _read(self.text.read_text("utf-8"), self.file)
 
 
 class Registry:
@@ -28,9 +49,9 @@ class Registry:
     """
 
     def __init__(
-        self, providers: Mapping[str, Provider], broken: Mapping[str, Sequence[SpecFault]] | None = None
+        self, providers: Mapping[str, Provider | BuiltIn], broken: Mapping[str, Sequence[SpecFault]] | None = None
     ) -> None:
-        self._providers = dict(sorted(providers.items()))
+        self._providers = dict(sorted(providers.items(), key=lambda one: one[0]))
         self.broken = dict(sorted((broken or {}).items()))
 
     @classmethod
@@ -51,11 +72,11 @@ class Registry:
         """The same without the files in the folders that are no specs, or whose name is taken; see ``broken``.
 
         Raises:
-            SpecError: a folder cannot be read, or a provider that is built in or of a package cannot be loaded.
+            SpecError: a folder cannot be read, or a provider of a package cannot be loaded.
         """
         faults: list[SpecFault] = []
         broken: dict[str, list[SpecFault]] = {}
-        providers: dict[str, Provider] = {}
+        providers: dict[str, Provider | BuiltIn] = {one.name: one for one in _built_in()}
         for found in (*_of_files(folders, faults, broken), *_of_packages(faults)):
             if (taken := providers.get(found.name)) is not None:
                 reason = f"{found.name!r} is the name of the provider in {taken.file} already"
@@ -82,7 +103,10 @@ class Registry:
             raise SpecError(self.broken[name])
         if name not in self._providers:
             raise UnknownProviderError(name, self._providers)
-        return self._providers[name]
+        one = self._providers[name]
+        if isinstance(one, BuiltIn):
+            one = self._providers[name] = one.read()
+        return one
 
     def source(self, name: str) -> str:
         """The text of a provider's spec.
@@ -99,12 +123,7 @@ _NAME = re.compile(r'^name[ \t]*=[ \t]*["\']([a-z][a-z0-9-]*)["\']', re.MULTILIN
 def _of_files(
     folders: Sequence[Path], faults: list[SpecFault], broken: dict[str, list[SpecFault]]
 ) -> Iterator[Provider]:
-    """The providers of all files; the faults of operators' files are collected by the name of the provider."""
-    for file, text in _built_in():
-        try:
-            yield _read(text, file)
-        except SpecError as error:
-            faults += error.faults
+    """The providers of operators' files; the faults of each are collected by the name of its provider."""
     for path in _operators(folders, faults):
         name = path.stem  # until the text says another one
         try:
@@ -152,11 +171,11 @@ def _of_packages(faults: list[SpecFault]) -> Iterator[Provider]:
                 faults.append(SpecFault(place, "", f"returns {type(found).__name__}"))
 
 
-def _built_in() -> Iterator[tuple[str, str]]:
+def _built_in() -> Iterator[BuiltIn]:
     catalog = resources.files("tidewaiter.providers") / _CATALOG
-    for entry in sorted(catalog.iterdir(), key=lambda one: one.name):
+    for entry in catalog.iterdir():
         if entry.name.endswith(".toml"):
-            yield f"{_CATALOG}/{entry.name}", entry.read_text("utf-8")
+            yield BuiltIn(entry.name.removesuffix(".toml"), entry)
 
 
 def _operators(folders: Sequence[Path], faults: list[SpecFault]) -> Iterator[Path]:

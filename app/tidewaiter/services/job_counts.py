@@ -95,10 +95,14 @@ async def count_jobs(
     counts: Counter[tuple[str | None, State]] = Counter()
     before: int | None = None
     left = MOST_COUNTED
-    while left > 0 and (page := await lists.page(conditions, min(_AT_ONCE, left), before, offered)):
+    is_last = False
+    while left > 0 and not is_last:
+        asked = min(_AT_ONCE, left)
+        page = await lists.page(conditions, asked, before, offered)
         counts.update((read(job), job.state) for job in page)
-        before, left = page[-1].id, left - len(page)
-    is_complete = left > 0 or not await lists.page(conditions, 1, before, offered)
+        is_last, left = len(page) < asked, left - len(page)
+        before = page[-1].id if page else before
+    is_complete = is_last or not await lists.page(conditions, 1, before, offered)
     values = dict.fromkeys(value for value, _ in counts)
     groups = (
         JobGroup(value, {state: number for (one, state), number in counts.items() if one == value}) for value in values

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection
 
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.sealing import Seal
@@ -160,7 +160,7 @@ def opened_params(job: Job, seal: Seal) -> dict[str, Json]:
     return {**job.params, **secrets}
 
 
-async def check_batches(batches: BatchStore, news: Sequence[NewJob], connection: AsyncConnection) -> None:
+def check_batches(batches: BatchStore, news: Sequence[NewJob], connection: Connection) -> None:
     """Make sure that new jobs are in batches of their caller: else it could hold the batch of others open.
 
     Args:
@@ -172,5 +172,5 @@ async def check_batches(batches: BatchStore, news: Sequence[NewJob], connection:
         ConflictError: the name of a batch is taken.
     """
     names = {new.context.batch for new in news if new.context.batch is not None}
-    if names and (taken := await batches.shared_with_others(connection, names)):
+    if names and (taken := batches.shared_with_others(connection, names)):
         raise ConflictError(f"the name of the batch is taken: {', '.join(sorted(taken))}; choose another one")

@@ -44,6 +44,7 @@ from tidewaiter.services.job_requests import (
     new_job_of,
     opened_params,
 )
+from tidewaiter.services.schema_gate import SchemaGate
 from tidewaiter.services.wait_reasons import LaneReport, lane_report, limit_opens_at
 
 _AT_ONCE: Final = 100
@@ -85,6 +86,7 @@ class JobService:
         self._wake_ups = WakeUpStore(jobs.database)
         self._actions = AdminActionStore(jobs.database)
         self._failures = FailureStore(jobs.database)
+        self._schema = SchemaGate(jobs.database, clock)
         self._scope = EVERY_ACCOUNT
 
     def limited_to(self, scope: Scope) -> "JobService":
@@ -157,6 +159,7 @@ class JobService:
         return stored
 
     async def _store(self, news: Sequence[NewJob], actor: Actor, guard: Guard | None = None) -> list[tuple[Job, bool]]:
+        await self._schema.check()
         for new in news:
             for secret in new.secrets.values.values():
                 self._log.redactor.add_recent(secret)
@@ -217,6 +220,7 @@ class JobService:
         lane = self._lane(new, await self._lanes_of(job.account))
         await self._note(job, "RetryRequested", actor)
         by = one_line(actor.name, LONGEST_NAME)
+        await self._schema.check()
         again, created = await self.jobs.add_again(new, lane, self._clock.now(), actor.history_text, by)
         if created:
             self._log_added(again, actor)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from random import Random, SystemRandom
 from types import MappingProxyType, TracebackType
 from typing import Final, TypeAlias
@@ -39,6 +39,8 @@ from tidewaiter.transport.wire import (
 )
 
 _NONCE_BITS: Final = 128
+_USUAL_TIMEOUTS: Final = Timeouts()
+_SECURE: Final = SystemRandom()  # each has the state of a Random, which it does not use: 2.5 kB
 OnReply: TypeAlias = Callable[[int, Mapping[str, str]], None]
 
 
@@ -70,7 +72,7 @@ class ClientSettings:
     origin: str
     private_ok: PermittedNetworks
     body_limit: int
-    timeouts: Timeouts = field(default_factory=Timeouts)
+    timeouts: Timeouts = _USUAL_TIMEOUTS
     declared: Sequence[DeclaredOrigin] = ()
 
 
@@ -120,7 +122,7 @@ class AccountClient:
         self._on_reply = on_reply
         self._may_send: Final = may_send
         self._clock = clock or SystemClock()
-        self._rand = rand or SystemRandom()
+        self._rand = rand or _SECURE
         self._machine = MachineKeySource()
         self._set_by_login = Cookies(self._clock)
         self._cookies = Cookies(self._clock)
@@ -235,15 +237,18 @@ class AccountClient:
         """
 
         def leaving(sent: bool) -> None:
-            if sent:
-                self._check_lease()
+            self._leaving(sent)
             on_send(sent)
 
         self._check_lease()
         settings = self._settings
         opened = self._wire.open(request, private_ok=settings.private_ok, timeouts=settings.timeouts, stream=stream)
-        at_departure(opened, leaving)
+        at_departure(opened, self._leaving if on_send is ignore_departure else leaving)
         return opened
+
+    def _leaving(self, sent: bool) -> None:
+        if sent:
+            self._check_lease()
 
     def _check_lease(self) -> None:
         if not self._may_send():
@@ -301,8 +306,8 @@ class _Hops:
     """A request and its redirects; entering gives the last reply. ``own``: every hop went to the provider's origins."""
 
     __slots__ = (
-        "_auth", "_client", "_cookies", "_may_ask", "_on_send", "_opened", "_permit", "_repeatable", "_request",
-        "_send_auth", "_stream", "own", "url",
+        "_auth", "_client", "_cookies", "_is_first", "_may_ask", "_on_send", "_opened", "_permit", "_repeatable",
+        "_request", "_send_auth", "_stream", "own", "url",
     )  # fmt: skip
 
     def __init__(
@@ -326,6 +331,7 @@ class _Hops:
         self._stream = stream
         self._on_send = on_send
         self._auth = client.auth_of(request) if send_auth else False
+        self._is_first = True
         # The cookies of a login are credentials of the account.
         self._cookies = Cookies(client._clock, client._cookies if self._auth is True else None)
         self.own = True
@@ -358,7 +364,8 @@ class _Hops:
             self._may_ask(self.url)
         elif self._permit is None:
             self._permit = await client._budget.admit()
-        auth = self._auth_here()
+        auth = self._auth if self._is_first else self._auth_here()
+        self._is_first = False
         request = client._prepared(self._request, own=self.own, auth=auth, cookies=self._cookies)
         if self.own:
             request = await client._signed(request, auth)
@@ -369,10 +376,11 @@ class _Hops:
             if to_provider and self._permit is not None:
                 self._permit.done()
                 self._permit = None
-        self._cookies.take(self.url, raw.headers)
-        if self.own:
-            if self._auth is True:
+        if "set-cookie" in raw.headers:
+            self._cookies.take(self.url, raw.headers)
+            if self.own and self._auth is True:
                 client._cookies.take(self.url, raw.headers, known_only=True)
+        if self.own:
             client._on_reply(raw.status, raw.headers)
         return raw
 

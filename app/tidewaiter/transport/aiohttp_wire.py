@@ -12,7 +12,6 @@ import asyncio
 import io
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
-from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
@@ -23,7 +22,6 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
     DummyCookieJar,
-    StreamReader,
     TCPConnector,
 )
 from aiohttp.abc import AbstractResolver
@@ -48,6 +46,7 @@ from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.transport.proxies import Proxy
 from tidewaiter.transport.reply_bodies import ACCEPTED, BombError, UnpackError, unpacking_of
 from tidewaiter.transport.request_urls import place_of, request_address
+from tidewaiter.transport.streamed_body import StreamedBody
 from tidewaiter.transport.wire import BlockedAddressError, BrokenBodyError, OnSend, Timeouts
 
 if TYPE_CHECKING:
@@ -85,6 +84,7 @@ class AiohttpWire:
         self._own = own or OwnListeners()
         self._resolver = resolver
         self._pools = Pools(self._session)
+        self._last_limits: tuple[Timeouts | None, bool, ClientTimeout] = None, False, ClientTimeout()
 
     async def __aenter__(self) -> Self:
         self._names = self._resolver or ThreadedResolver()
@@ -122,6 +122,15 @@ class AiohttpWire:
                 place = through(place_of(address), proxy)
                 raise BlockedAddressError(f"Refused to connect to {place}: {error.refusal}.") from None
         return await self._pools.borrow(private_ok, fresh=fresh, proxy=proxy), proxy
+
+    def limits(self, timeouts: Timeouts, *, stream: bool) -> ClientTimeout:
+        """What aiohttp is told about the timeouts; most requests have those of the request before."""
+        last, was_stream, same = self._last_limits
+        if timeouts is last and stream is was_stream:
+            return same
+        made = _client_timeout(timeouts, stream)
+        self._last_limits = timeouts, stream, made
+        return made
 
     def _session(self, private_ok: PermittedNetworks, fresh: bool, proxy: Proxy | None) -> ClientSession:
         # The operator has named the proxy, and its pool connects to nothing else.
@@ -194,10 +203,11 @@ class _Exchange:
     """One request and its reply: entering sends, leaving gives the connection back or closes it."""
 
     __slots__ = (
+        "_address",
         "_on_send",
-        "_place",
         "_pool",
         "_private_ok",
+        "_proxy",
         "_request",
         "_response",
         "_stream",
@@ -227,8 +237,7 @@ class _Exchange:
     async def __aenter__(self) -> Self:
         address = request_address(self.url)
         pool, proxy = await self._wire.borrow(address, self._private_ok, fresh=self._request.fresh)
-        self._pool = pool
-        self._place = through(place_of(address), proxy)
+        self._address, self._pool, self._proxy = address, pool, proxy
         try:
             if self._stream:
                 async with asyncio.timeout(self._timeouts.overall_s):
@@ -245,6 +254,11 @@ class _Exchange:
         self.phrase: str = response.reason or ""
         self.headers: Mapping[str, str] = response.headers
         return self
+
+    @property
+    def _place(self) -> str:
+        """What errors name: only they need it."""
+        return through(place_of(self._address), self._proxy)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -278,7 +292,7 @@ class _Exchange:
                 skip_auto_headers=skipped,
                 data=_payload(request.body),
                 allow_redirects=False,
-                timeout=_client_timeout(self._timeouts, self._stream),
+                timeout=self._wire.limits(self._timeouts, stream=self._stream),
                 proxy=None if proxy is None else proxy.url,
                 proxy_headers=None if proxy is None or is_read else proxy.headers,
             )
@@ -297,6 +311,8 @@ class _Exchange:
         # A reply to HEAD has the fields of the body that it leaves out (RFC 9110, section 9.3.2). What cannot be
         # undone stays as it came: its status may still be of use.
         codings = () if self._request.method == "HEAD" else content_codings(self.headers)
+        if not codings:
+            return await self._read_plain(limit)
         unpacking = unpacking_of(codings if can_decode(codings) else (), limit)
         pieces: list[bytes] = []
         size = 0
@@ -316,50 +332,25 @@ class _Exchange:
             raise BrokenBodyError(f"The reply of {self._place} cannot be read. {error}") from None
         return b"".join(pieces), False
 
-    def chunks(self) -> AsyncIterator[bytes]:
-        """See :class:`tidewaiter.transport.wire.RawReply`."""
-        return _Chunks(self._response.content, self._timeouts, self._place)
-
-
-class _Chunks:
-    """A body as it comes in, with a minimum rate over the time in which it is read."""
-
-    __slots__ = ("_content", "_now", "_place", "_received", "_timeouts", "_waited_s")
-
-    def __init__(self, content: StreamReader, timeouts: Timeouts, place: str) -> None:
-        self._content = content
-        self._timeouts = timeouts
-        self._place = place
-        self._now = asyncio.get_running_loop().time
-        self._waited_s = 0.0
-        self._received = 0
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> bytes:
-        asked_at = self._now()
+    async def _read_plain(self, limit: int) -> tuple[bytes, bool]:
+        """The same for a body without a coding, as most are."""
+        content = self._response.content
+        pieces: list[bytes] = []
+        size = 0
         try:
-            # Not aiohttp's sock_read: a malformed chunk stops that clock, and the reader waits for ever.
-            async with asyncio.timeout(self._timeouts.read_s):
-                chunk = await self._content.readany()
+            while not content.at_eof():
+                piece = await content.readany()
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    return b"".join(pieces)[:limit], True
         except OUTSIDE_ERRORS as error:
             raise in_body(error, self._place) from None
-        if not chunk:
-            raise StopAsyncIteration
-        self._waited_s += self._now() - asked_at
-        self._received += len(chunk)
-        if self._waited_s >= self._timeouts.rate_window_s:
-            self._check_rate()
-        return chunk
+        return b"".join(pieces), False
 
-    def _check_rate(self) -> None:
-        if self._received < self._timeouts.slowest_bytes_per_s * self._waited_s:
-            raise BrokenBodyError(
-                f"The reply of {self._place} trickles: {self._received} bytes came in {self._waited_s:.0f} s."
-            )
-        self._waited_s = 0.0
-        self._received = 0
+    def chunks(self) -> AsyncIterator[bytes]:
+        """See :class:`tidewaiter.transport.wire.RawReply`."""
+        return StreamedBody(self._response.content, self._timeouts, self._place)
 
 
 def through(place: str, proxy: Proxy | None) -> str:
@@ -367,7 +358,6 @@ def through(place: str, proxy: Proxy | None) -> str:
     return place if proxy is None else f"{place} (through the proxy {proxy.url})"
 
 
-@lru_cache
 def _client_timeout(timeouts: Timeouts, stream: bool) -> ClientTimeout:
     return ClientTimeout(
         total=None if stream else timeouts.overall_s,

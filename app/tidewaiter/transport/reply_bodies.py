@@ -56,22 +56,29 @@ class StreamReply:
         return replace(self, _raw=_ReadReply(self.status, self.headers, self.url, self._raw.phrase, body, truncated))
 
 
-@dataclass(frozen=True, slots=True)
 class ReplyBeginning:
     """A reply of which the beginning has been read.
 
-    ``reply`` holds the beginning, with its content coding undone, as an exchange would give it.
-    ``stream`` gives the whole body from its first byte, as it came.
+    Args:
+        reply: holds the beginning, with its content coding undone, as an exchange would give it.
+        stream: gives the whole body from its first byte, as it came; ``None`` if the reply was read completely, or up
+            to the limit.
     """
 
-    reply: WireReply
-    stream: StreamReply
+    __slots__ = ("_stream", "reply")
 
-    @classmethod
-    def whole(cls, reply: WireReply) -> "ReplyBeginning":
-        """A reply that was read completely, or up to the limit."""
-        body = _ReadReply(reply.status, reply.headers, reply.url, reply.phrase, reply.body, reply.truncated)
-        return cls(reply, StreamReply(reply.status, reply.headers, reply.url, not reply.foreign, body))
+    def __init__(self, reply: WireReply, stream: StreamReply | None = None) -> None:
+        self.reply = reply
+        self._stream = stream
+
+    @property
+    def stream(self) -> StreamReply:
+        """The whole body from its first byte. Only a reply that is a file needs it, so it is made late."""
+        if self._stream is None:
+            reply = self.reply
+            body = _ReadReply(reply.status, reply.headers, reply.url, reply.phrase, reply.body, reply.truncated)
+            self._stream = StreamReply(reply.status, reply.headers, reply.url, not reply.foreign, body)
+        return self._stream
 
 
 @dataclass(frozen=True, slots=True)

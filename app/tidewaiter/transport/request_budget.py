@@ -331,11 +331,14 @@ class Breaker:
 
     def __init__(self, rand: Random) -> None:
         self._rand = rand
-        self._opened = 0
+        self._failures = self._opened = 0
+        self.closed = False
         self.succeeded()
 
     def succeeded(self) -> None:
         """The provider works."""
+        if self.closed and not self._failures:
+            return  # as after most requests
         self.closed = True
         self.reason: str | None = None
         self._failures = 0

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from types import MappingProxyType
 from urllib.parse import quote, unquote, unquote_plus
 
 from tidewaiter.domain.http_values import Credentials, WireRequest
@@ -20,6 +20,8 @@ class AccountCredentials:
         self._names = frozenset(name.lower() for name in credentials.headers)
         self._pairs = tuple(_pair(name, value) for name, value in credentials.query)
         self._members = credentials.body
+        # A step without variable headers gives the same mapping each time, which cannot change.
+        self._last: tuple[Mapping[str, str] | None, Mapping[str, str]] = None, {}
         self.signer = credentials.signer
 
     def added_to(self, request: WireRequest) -> WireRequest:
@@ -29,12 +31,24 @@ class AccountCredentials:
         """
         if not (self._headers or self._pairs or self._members):
             return request
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in self._names}
-        headers.update(self._headers)
+        headers = self._joined(request.headers)
+        if not (self._pairs or self._members):
+            return request.sent_as(request.url, headers, request.body)
         body = _with_members(request, self._members)
         pairs = self._pairs if body is not None or not self._members else self._every_pair()
         url = _with_pairs(request.url, pairs)
-        return replace(request, url=url, headers=headers, body=request.body if body is None else body)
+        return request.sent_as(url, headers, request.body if body is None else body)
+
+    def _joined(self, given: Mapping[str, str]) -> Mapping[str, str]:
+        """The header fields of a request, with those of the account in place of fields with the same names."""
+        last, joined = self._last
+        if given is last:
+            return joined
+        joined = {name: value for name, value in given.items() if name.lower() not in self._names}
+        joined.update(self._headers)
+        if isinstance(given, MappingProxyType):
+            self._last = given, joined
+        return joined
 
     def appear_in(self, url: str) -> bool:
         """Whether the query of an address has one of the credentials."""

@@ -30,7 +30,8 @@ from tidewaiter.worker.account_observer import AccountObserver
 from tidewaiter.worker.uploads import Uploads
 
 T = TypeVar("T")
-_LARGE_BYTES = 65_536
+LARGE_BYTES = 65_536
+"""A longer reply is read in a thread."""
 _NONCE_BITS = 128
 _MOST_READ = 65_536
 _FIRST_ERROR = 400
@@ -370,4 +371,4 @@ async def read_off_loop(size: int, read: Callable[[], T]) -> T:
         size: how many bytes it reads.
         read: the function.
     """
-    return read() if size <= _LARGE_BYTES else await asyncio.to_thread(read)
+    return read() if size <= LARGE_BYTES else await asyncio.to_thread(read)

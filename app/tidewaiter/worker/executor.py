@@ -113,6 +113,8 @@ class Executor:
             return self.interrupted(step, str(error))
         except StoreUnavailableError:
             return self.interrupted(step)
+        except MemoryError:
+            raise  # not this job's fault: the daemon ends, and starts again with all its memory
         except Exception as error:  # noqa: BLE001  # an error in a step must never end the lane
             reason = clean(f"{type(error).__name__}: {error} ({_place_of(error)})")
             return o.Crashed(reason, sent=step.session.sent)

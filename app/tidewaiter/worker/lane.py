@@ -7,74 +7,29 @@ the step in a task of its own.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from random import Random
+from dataclasses import replace
 
-from tidewaiter.clock import Clock
 from tidewaiter.database.duration_store import DurationStore
-from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneRow, LaneState
 from tidewaiter.domain import formatting
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import Job, State, Track, track_of
 from tidewaiter.domain.state_machine import IllegalOutcomeError, JobUpdate, advance
-from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import AccountPausedError
-from tidewaiter.worker.authenticated_client import AuthenticatedClient
-from tidewaiter.worker.committer import CommitResult, Committer
-from tidewaiter.worker.due_jobs import DueJobs, JobsUnderWay
-from tidewaiter.worker.executor import Executor
+from tidewaiter.worker.committer import CommitResult
+from tidewaiter.worker.due_jobs import DueJobs
 from tidewaiter.worker.file_slots import FileSlots
-from tidewaiter.worker.job_event_log import JobLog
+from tidewaiter.worker.jobs_under_way import JobsUnderWay
+from tidewaiter.worker.lane_parts import LaneLimits, LaneParts, ProviderAccess
 from tidewaiter.worker.learned_schedules import LearnedSchedules
 from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.remote_job_limit import RemoteJobs
 from tidewaiter.worker.shared_results import SharedResults, asks_for_result, may_share
 from tidewaiter.worker.step_context import RunningSteps, StepContext, SupersededError
-from tidewaiter.worker.storage_gate import StorageGate
 
 _STORE_RETRY_S = 1.0
 _NO_POLICY = OperationPolicy()
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderAccess:
-    """How a lane reaches its provider.
-
-    ``account`` is bound to the provider's spec, ``client`` sends requests, and ``budget`` admits them.
-    """
-
-    account: BoundAccount
-    client: AuthenticatedClient
-    budget: Budget
-
-
-@dataclass(frozen=True, slots=True)
-class LaneLimits:
-    """How much may be under way in a lane at once: steps of each track, and jobs at the provider (``None``: any)."""
-
-    polls: int
-    downloads: int
-    remote_jobs: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class LaneParts:
-    """The parts of the daemon that all its lanes use.
-
-    ``executor`` takes the steps, ``jobs`` has the due jobs, and ``committer`` commits outcomes. ``job_log`` logs
-    crashes. ``storage_gate`` is open while the storage takes files. ``rand`` spreads retries.
-    """
-
-    executor: Executor
-    jobs: JobStore
-    committer: Committer
-    job_log: JobLog
-    storage_gate: StorageGate
-    clock: Clock
-    rand: Random
 
 
 class Lane:
@@ -123,7 +78,7 @@ class Lane:
                 row.id,
                 track,
                 slots,
-                store=parts.jobs,
+                reader=parts.due_reader,
                 under_way=self._under_way,
                 remote=self._remote,
                 clock=parts.clock,

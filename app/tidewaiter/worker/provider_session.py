@@ -24,7 +24,7 @@ from tidewaiter.transport.wire import (
     OnSend,
     RedirectRefusedError,
 )
-from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError, read_off_loop
+from tidewaiter.worker.authenticated_client import LARGE_BYTES, AuthenticatedClient, SignInError, read_off_loop
 
 T = TypeVar("T")
 
@@ -99,7 +99,8 @@ class ProviderSession:
 
     async def read(self, reply: WireReply, read: Callable[[WireReply, float], T]) -> T:
         """Read a reply, and report the result to the observer."""
-        got = await read_off_loop(len(reply.body), partial(read, reply, self._observer.now()))
+        size, now = len(reply.body), self._observer.now()
+        got = read(reply, now) if size <= LARGE_BYTES else await read_off_loop(size, partial(read, reply, now))
         self._observer.reply_read(reply, got, self._policy)
         return got
 
@@ -193,7 +194,7 @@ class _SessionExchange(AbstractAsyncContextManager[ReplyBeginning | o.Outcome]):
             if self._request.multipart is not None:
                 self._request = await self._client.filled(self._request)
             if not self._may_be_file:
-                return ReplyBeginning.whole(await self._client.exchange(self._request, self._permit, self._on_send))
+                return ReplyBeginning(await self._client.exchange(self._request, self._permit, self._on_send))
             opening = self._client.open_reply(self._request, self._permit, self._on_send)
             beginning = await opening.__aenter__()
             self._open = opening

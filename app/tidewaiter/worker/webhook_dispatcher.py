@@ -148,6 +148,8 @@ class WebhookDispatcher:
             attempt = self._attempt_of(claimed, reply)
         except TransportError as error:
             attempt = self._failed(claimed, str(error))
+        except MemoryError:
+            raise  # the daemon ends, and starts again with all its memory
         except Exception as error:  # noqa: BLE001  # a fault of ours must end neither the daemon nor the notification
             attempt = self._failed(claimed, f"a fault of Tidewaiter: {type(error).__name__}: {error}")
         finally:

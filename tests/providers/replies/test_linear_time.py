@@ -63,6 +63,7 @@ def _reply(text: str, status: int = 200) -> WireReply:
     return WireReply(status, {}, text.encode("utf-8", "replace"))
 
 
+@pytest.mark.fault(66)
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_time_grows_with_the_text(name: str) -> None:
     """Eight times the text takes no more than about eight times as long, whatever it is made of."""

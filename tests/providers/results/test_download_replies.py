@@ -155,6 +155,7 @@ def test_a_part_that_nobody_asked_for(head: FileHead) -> None:
     assert isinstance(decided(ANEW, head), Retry)
 
 
+@pytest.mark.fault(63)
 @pytest.mark.parametrize(
     "fields",
     [

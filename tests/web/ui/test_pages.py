@@ -32,6 +32,7 @@ PAGES = (
 )
 
 
+@pytest.mark.fault(61)
 async def test_every_page_has_its_headers(busy: UiServer) -> None:
     """A policy that lets nothing in from elsewhere, no cache, and a body of a sane size without a style or a script."""
     async with aiohttp.ClientSession(headers={"Accept": "text/html"}) as session:
@@ -261,6 +262,7 @@ async def test_a_list_says_which_export_each_job_is(page_server: UiServer) -> No
     assert re.search(r'class="rows landed".*>Parameters</th>.*period=LAST_DAY', text, re.DOTALL)
 
 
+@pytest.mark.fault(61)
 async def test_foreign_text_is_escaped(page_server: UiServer) -> None:
     """Markup, control characters and turned text in every field come out escaped, on every page that shows them."""
     job = await page_server.sample.polling(

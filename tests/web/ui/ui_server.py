@@ -13,6 +13,7 @@ import aiohttp
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
+from tests.support.database_engines import all_engines
 from tests.support.stored_jobs import NOW, StandingClock
 from tests.web.ui.sample_data import OWNER, SampleDatabase
 from tidewaiter.bootstrap.live_config import LiveConfig, bind
@@ -168,7 +169,8 @@ async def served(
     # Code that fills the database moves its clock; the page uses the same clock.
     database = Database.open(url, standing)
     if database.dialect == "sqlite":
-        event.listen(database._writer.sync_engine, "connect", _hurry)
+        for engine in all_engines(database):
+            event.listen(engine, "connect", _hurry)
     stop = asyncio.Event()
     with ExitStack() as stack:
         bound = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

@@ -42,6 +42,8 @@ def _whole(digits: str) -> int:
 
 # One for all replies; json.loads makes one for each call.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
+# For a body too short to hold a number with too many digits: it calls nothing for each number.
+_SHORT_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 class Reading:
@@ -113,13 +115,17 @@ class Reading:
             raise ValueError("only the beginning of the body is there")
         if self._xml is not None:
             return read_xml(self.body, self.headers, self._xml, self._most_values)
-        values = self.body.count(b",") + self.body.count(b"[") + self.body.count(b"{")
+        body = self.body
+        values = 0 if len(body) <= self._most_values else body.count(b",") + body.count(b"[") + body.count(b"{")
         if values > self._most_values:
             raise JsonLimitError(
                 f"its JSON holds up to {values} values, and {self._most_values} are permitted: "
                 "request smaller pages, or raise most_values in the account's bounds"
             )
-        document: Json = _DECODER.decode(self.body.decode(json.detect_encoding(self.body)))
+        decoder = _SHORT_DECODER if len(body) <= _MOST_DIGITS else _DECODER
+        # Only a body in UTF-16 or UTF-32, or with a byte order mark, has other bytes than these.
+        encoding = "utf-8" if body.isascii() and b"\0" not in body else json.detect_encoding(body)
+        document: Json = decoder.decode(body.decode(encoding))
         return document
 
     def text(self) -> str:

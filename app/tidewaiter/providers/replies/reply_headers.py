@@ -97,8 +97,11 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
     If the field is repeated, the latest time counts: it means "not before".
     """
+    values = field_values(headers, "retry-after")
+    if not values:
+        return None
     date = headers.get("date")
-    every = [parse_retry_after(value, date, now) for value in field_values(headers, "retry-after")]
+    every = [parse_retry_after(value, date, now) for value in values]
     return max((wait_s for wait_s in every if wait_s is not None), default=None)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tidewaiter.patterns import Pattern, compile_pattern
 from tidewaiter.providers.replies.extract import Pick, compile_pick, header_values
@@ -108,8 +109,9 @@ def fold(word: str) -> str:
     return word.strip().casefold()
 
 
+@lru_cache(maxsize=256)
 def expand(codes: Codes) -> frozenset[int]:
-    """The status codes that a rule names; ``2xx`` stands for a hundred codes."""
+    """The status codes that a rule names; ``2xx`` stands for a hundred codes. The rules of all accounts share a set."""
     every: set[int] = set()
     for code in codes:
         if isinstance(code, int):

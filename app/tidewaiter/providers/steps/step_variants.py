@@ -61,7 +61,10 @@ class StepVariants(Generic[S]):
 
     def of(self, job: Job) -> S | None:
         """The first variant whose conditions the job meets; ``None`` if there is none."""
-        return self.with_key(job)[1]
+        for conditions, _, step in self.variants:
+            if conditions is NO_CONDITIONS or conditions.met_by(job, self.defaults):
+                return step
+        return None
 
     def with_key(self, job: Job) -> tuple[str, S | None]:
         """The key in the spec, and the variant."""

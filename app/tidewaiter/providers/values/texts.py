@@ -20,9 +20,11 @@ def as_text(value: Json) -> str | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value) if isinstance(value, int | float) else None
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value) if value.is_integer() else value)
+    return None
 
 
 def as_word(value: Json) -> str | None:
@@ -62,6 +64,8 @@ def as_handle(value: Json) -> str | None:
 
 def plain(text: str) -> str:
     """Foreign text for a log line and a database: one line, no control characters, valid Unicode."""
+    if text.isascii() and text.isprintable() and "  " not in text:  # as most words of a provider
+        return text.strip()
     return _BLANKS.sub(" ", text).strip().encode("utf-8", "replace").decode("utf-8")
 
 

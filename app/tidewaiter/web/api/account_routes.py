@@ -1,5 +1,7 @@
 """What is configured, through the API: providers and accounts."""
 
+import asyncio
+
 from aiohttp import web
 
 from tidewaiter.providers.errors import SpecError, UnknownProviderError
@@ -39,10 +41,10 @@ class ProviderRoutes:
     async def every(self, request: web.Request, _: QueryParameters) -> web.Response:
         """The known remote APIs."""
         registry, accounts = self._context.providers(), self._context.accounts(request).accounts
-        lines = [
-            provider_line_json(registry.get(name), (one.name for one in accounts.values() if one.provider.name == name))
-            for name in registry.names()
-        ]
+        # In a thread: the first time every spec of the catalogue is read.
+        every = await asyncio.to_thread(lambda: [registry.get(name) for name in registry.names()])
+        users = [(one.name, one.provider.name) for one in accounts.values()]
+        lines = [provider_line_json(one, (name for name, provider in users if provider == one.name)) for one in every]
         return json_reply({"providers": lines})
 
     async def show(self, request: web.Request, _: QueryParameters) -> web.Response:

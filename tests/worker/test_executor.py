@@ -212,6 +212,15 @@ async def test_58_secrets_that_only_the_log_knows(database: Database, tmp_path: 
     assert not [one for one in told if "canary-of-another" in one]
 
 
+async def test_30_a_job_past_its_deadline(database: Database, tmp_path: Path) -> None:
+    """It is not polled any more: its remote job is cancelled, and it expires."""
+    async with facing(database, tmp_path, State.POLLING, answering(reply(200, b"{}"))) as (setup, server):
+        setup.clock.at += 3601.0
+        setup.lease.renewed(*moment(setup.clock))
+        assert isinstance(await setup.take(), o.DeadlinePassed)
+    assert [asked.method for asked in server.asked] == ["DELETE"]
+
+
 CALLED = SPEC.replace('url = "/reports"\n', 'url = "/reports"\njson = { notify = "${callback_url}" }\n', 1)
 CALLED += "\n[operations.report.callback]\nfirst_delay_s = 600\ninterval_s = 1800\n"
 

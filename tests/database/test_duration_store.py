@@ -5,6 +5,7 @@ from random import Random
 from sqlalchemy import select
 
 from tests.database.query_plans import plan_of, statements_run, walks
+from tests.support.database_engines import writing_engine
 from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores
 from tidewaiter.database.duration_store import DurationStore
 from tidewaiter.database.job_store import FencedUpdate
@@ -55,7 +56,7 @@ async def test_a_former_owner_counts_nothing(stores: Stores) -> None:
 async def test_statements(stores: Stores) -> None:
     """A poll costs no statement more, and a group of finished jobs two, each by the key of the table."""
     jobs = [await stores.polling(f"h{number}") for number in range(4)]
-    engine = stores.database._writer.sync_engine
+    engine = writing_engine(stores.database)
     with statements_run(engine) as polls:
         await stores.jobs.record([stores.update(jobs[0], o.Pending("running"))], OWNER)
     assert not [one for one, _ in polls if "durations" in one]

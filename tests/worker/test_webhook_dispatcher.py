@@ -211,7 +211,7 @@ async def test_410_is_the_end(setup: NotificationSetup, hook: Receiver) -> None:
     async with setup.notifier():
         (dead,) = await setup.stands(DeliveryStatus.DEAD)
         assert str(dead.last_error).startswith("HTTP 410 Gone: ")
-        (line,) = setup.lines("notification.died")
+        (line,) = await setup.logged("notification.died")
         assert line["level"] == "error"
         hook.answer = None
         await NotificationStore(setup.stores.database).retry([dead.id])

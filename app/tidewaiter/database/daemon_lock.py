@@ -90,7 +90,7 @@ class DaemonLock:
             return os.pread(self._descriptor, _LONGEST, 0)
         try:
             descriptor = self._open(0)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return b""
         except OSError as error:
             raise self._not_opened(error) from error

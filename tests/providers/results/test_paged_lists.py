@@ -122,7 +122,7 @@ def test_the_pages_of_a_remote_job_may_be_gone() -> None:
 def test_another_host_speaks_for_itself() -> None:
     """A page that the API has on another host can neither throttle nor refuse the account."""
     reader = reader_of(PAGES)
-    for status, kind in ((429, Retry), (401, Refused), (403, LinksExpired)):
+    for status, kind in ((429, Retry), (401, Retry), (403, LinksExpired)):
         reply = reply_of(status, {}, "https://files.example.org/2")
         assert isinstance(reader.read(job_with(None), PagePosition(), reply, NOW), kind)
 

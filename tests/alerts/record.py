@@ -7,6 +7,7 @@ What no fault from outside can bring about (a fault of the program itself) is sa
 """
 
 import asyncio
+import errno
 import re
 import sqlite3
 import tempfile
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from tests.simulation.world import World, config_of, from_command_line, in_world, inline, log_of
 from tests.support.inline_sqlite import connect_inline
@@ -23,8 +25,9 @@ from tidewaiter.database import migrate
 from tidewaiter.database.engine import Database
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
 from tidewaiter.services import DAEMON
-from tidewaiter.storage.base import StorageFullError
-from tidewaiter.storage.folder import LocalLanding, LocalStorage
+from tidewaiter.storage.folder import LocalStorage
+
+T = TypeVar("T")
 
 FOLDER = Path(__file__).parent
 BAD = FOLDER / "recorded.jsonl"
@@ -49,23 +52,15 @@ class _Disk:
 
 
 class _Folder(LocalStorage):
-    """A folder whose disk may be full."""
+    """A folder whose disk may be full: then whatever is to be done there fails."""
 
     full = False
 
-    async def open(self, key: str, job_id: int, number: int, *, md5: bool = False, identity: str = "") -> LocalLanding:
-        """Begin to land a file, where there is room."""
-        self._find_room(key)
-        return await super().open(key, job_id, number, md5=md5, identity=identity)
+    def _start(self, doing: str, work: Callable[[], T]) -> Awaitable[T]:
+        def no_room() -> T:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    async def check(self) -> None:
-        """Whether there is room again."""
-        self._find_room("a trial file")
-        await super().check()
-
-    def _find_room(self, what: str) -> None:
-        if self.full:
-            raise StorageFullError(f"The storage is full: could not write {what} (No space left on device).")
+        return super()._start(doing, no_room if self.full else work)
 
 
 @asynccontextmanager

@@ -1,5 +1,6 @@
 """The effects of a process, in order: what it has committed, stored or sent when its power is cut."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ import aiosqlite
 from tests.support.inline_sqlite import InlineConnection
 
 T = TypeVar("T")
+
+_RANDOM_PART = re.compile(r"-[0-9a-f]{16}(?=\.(?:part|tmp)$)")
 
 Gap = Callable[[int], None]
 """Called between two effects with the number of those that have happened. Where it cuts the power it never returns."""
@@ -30,8 +33,8 @@ class Effects:
     _asked: int = 0
 
     def happened(self, name: str) -> None:
-        """Something has changed outside of the process."""
-        self.names.append(name)
+        """Something has changed outside of the process; a temporary file's name counts without its random part."""
+        self.names.append(_RANDOM_PART.sub("", name))
 
     def before(self) -> None:
         """Something is about to be done or read."""

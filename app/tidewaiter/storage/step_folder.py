@@ -49,6 +49,7 @@ class StepFolder:
         self._targets: dict[tuple[str, ...], int] = {}
         self._unsynced: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         with made_folder(root, PARTIAL, PRIVATE_FOLDER_MODE) as folder:
             clear_steps(folder, job_id)
             prefix = f"{job_id}-"
@@ -94,11 +95,20 @@ class StepFolder:
         return digest.landed
 
     def sync(self) -> None:
-        """Make the names of all files durable that have landed so far."""
-        with self._lock:
-            unsynced, self._unsynced = self._unsynced, set()
-        for folders in unsynced:
-            os.fsync(self._targets[folders])
+        """Make the names of all files durable that have landed so far.
+
+        One call at a time: the second would find nothing to do while the first is not done. What fails is done again.
+        """
+        with self._syncing:
+            with self._lock:
+                unsynced, self._unsynced = self._unsynced, set()
+            try:
+                for folders in unsynced:
+                    os.fsync(self._targets[folders])
+            except BaseException:
+                with self._lock:
+                    self._unsynced |= unsynced
+                raise
 
     def end(self) -> None:
         """Close everything, and remove the folder; a part with a checkpoint stays."""

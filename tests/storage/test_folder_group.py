@@ -173,7 +173,7 @@ def test_a_sync_that_fails_is_done_again(root: Path, monkeypatch: pytest.MonkeyP
 
 
 async def test_a_step_ends_after_its_landings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread may still land a file that nobody waits for: its descriptors must not be closed, and become another's."""
+    """A thread may still land a file that nobody waits for: its descriptors must not become those of other files."""
     real, goes_on, begun, loop = os.fsync, threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
     def fsync(descriptor: int) -> None:

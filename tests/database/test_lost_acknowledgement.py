@@ -144,7 +144,7 @@ async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
 async def test_a_group_that_outlasts_its_caller(
     sqlite_url: str, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It waits for the lock in the thread, and is committed after its caller has given up: repeated, it is there once."""
+    """It waits for the lock in its thread, and is committed after its caller has given up; repeated, it stays once."""
     database = Database.open(sqlite_url, clock)
     stores = await Stores.set_up(database)
     group = [stores.update(await stores.polling(f"h{number}"), o.Ready()) for number in range(2)]

@@ -18,7 +18,7 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.output import json_option, show_json, show_table, table
-from tidewaiter.cli.reason_option import reason_option
+from tidewaiter.cli.shared_options import reason_option
 from tidewaiter.domain.formatting import date_and_time, duration, printable
 from tidewaiter.domain.job import State
 

@@ -18,8 +18,8 @@ from tidewaiter.cli.invocation import (
     open_backfill_service,
     pass_invocation,
 )
-from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import json_option, show_json, show_table, table
+from tidewaiter.cli.shared_options import label_option
 from tidewaiter.cli.submit import param_option
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backfill import MOST_AT_ONCE, USUAL_AT_ONCE, Backfill, BackfillPlan, BackfillState

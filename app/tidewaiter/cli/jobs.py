@@ -23,7 +23,6 @@ from tidewaiter.cli.invocation import (
 from tidewaiter.cli.job_counts import show_counts
 from tidewaiter.cli.job_progress import expected_for, job_line, wait_for, wait_text
 from tidewaiter.cli.job_selection import JobSelection, check_account, find_jobs, selects_jobs
-from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import (
     console,
     files_json,
@@ -37,6 +36,7 @@ from tidewaiter.cli.output import (
     state_text,
     table,
 )
+from tidewaiter.cli.shared_options import label_option
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, duration, moment, parameters, printable
 from tidewaiter.domain.job import HistoryEntry, Job, State

@@ -20,7 +20,7 @@ from tidewaiter.cli.invocation import (
 )
 from tidewaiter.cli.job_progress import job_line
 from tidewaiter.cli.output import json_option, show_json, show_table, table
-from tidewaiter.cli.reason_option import reason_option
+from tidewaiter.cli.shared_options import reason_option
 from tidewaiter.cli.submit import parameters_of
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, date_and_time, parameters, printable, rfc3339

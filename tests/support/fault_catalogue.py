@@ -54,10 +54,8 @@ _PROCESS = (
     Fault(8, "the event loop hangs", "liveness fails; it asks neither database nor provider, readiness does"),
     Fault(
         9,
-        "a job crashes its own step",
-        "the attempt is counted before the work; that job fails, the lane goes on",
-        "a download that kills the whole process each time is begun without end: only a try that fails alive looks at "
-        "the count",
+        "a job crashes its own step, or the daemon",
+        "the attempt is counted before the work; that job fails, the lane goes on, even if each step ends the daemon",
     ),
     Fault(10, "two versions during an upgrade", "both can read the rows; a newer schema is refused"),
 )

@@ -177,7 +177,6 @@ _REPLIES = (
         64,
         "the database file is deleted or exchanged, or loses its WAL, under the daemon",
         "it accepts nothing, says so and ends; an empty file is not taken for a new one",
-        "a lost WAL is not noticed; an empty file at the next start is taken for a new one",
     ),
     Fault(65, "a daemon past its lease still wants to send", "no request of any kind leaves"),
     Fault(66, "text that makes an expression, a parser or a redactor slow", "linear time; the event loop answers"),

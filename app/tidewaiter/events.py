@@ -252,7 +252,7 @@ _EVENTS = (
     Event("store.unavailable", "error", "The database cannot be written; no step starts, and outcomes are kept.", {
         **_REASON, "waiting": "outcomes not yet committed",
     }),
-    Event("store.lost", "error", "The database file or its `-wal` was deleted or replaced; the daemon ends with code 74.", {
+    Event("store.lost", "error", "The database file or its -wal was deleted or replaced; the daemon ends with 74.", {
         **_REASON,
     }),
     Event("store.resumed", "info", "The database works again.", {"waiting": "outcomes that were kept"}),

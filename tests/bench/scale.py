@@ -186,7 +186,7 @@ def _findings(one: Sequence[_Run], two: Sequence[_Run]) -> list[Finding]:
     gain = median(2 * alone.daemon_us / beside.daemon_us for alone, beside in zip(one, two, strict=True))
 
     def of(name: str, runs: Sequence[_Run]) -> float:
-        return median(getattr(run, name) for run in runs)
+        return float(median(getattr(run, name) for run in runs))
 
     def both(what: str, name: str, unit: str, digits: int = 0) -> Finding:
         alone, beside = of(name, one), of(name, two)

@@ -141,7 +141,7 @@ async def _ask(url: str) -> dict[str, _Cost]:
 
 
 async def _cost(question: _Question, counted: Callable[[], float]) -> _Cost:
-    times = []
+    times, count = [], 0.0
     for _ in range(_RUNS):
         counted()
         began = time.perf_counter()

@@ -6,6 +6,8 @@ one of them over its cost in one that is alone. The server's own cost of a poll 
 carries. Each daemon has as many lanes as the single one, so that it is as busy.
 """
 
+import asyncio
+import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,12 +19,17 @@ from typing import Final, TypeAlias
 
 import psycopg
 
-from tests.bench.account import CUSTOMER, TOKEN
+from tests.bench.account import ACCOUNT, CUSTOMER, TOKEN
 from tests.bench.daemon_under_test import DaemonUnderTest
 from tests.bench.databases import PostgresCopies, postgres_copies
 from tests.bench.processes import BenchError, Cores, check_alive, cpu_of, cpu_of_children, wait_until
-from tests.bench.remote import Stub, stub
+from tests.bench.remote import Stub, landing_stub, stub
 from tests.bench.report import Finding, at_least
+from tidewaiter.clock import SystemClock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.domain.job import NewJob
 
 _JOBS: Final = 100_000
 _LANES: Final = 8
@@ -31,6 +38,8 @@ _ROUNDS: Final = 3
 _WARM_UP_S: Final = 3.0
 _START_S: Final = 60.0
 _LEASE_S: Final = 6.0
+_LANDED: Final = 500
+_LANDED_S: Final = 180.0
 _TARGET: Final = 1.9
 _ACCOUNTS: Final = tuple(f"scale-{number:02}" for number in range(2 * _LANES))
 _TABLE: Final = """
@@ -118,7 +127,8 @@ def measure(folder: Path, cores: Cores, seconds: float, say: _Say) -> list[Findi
                 run = _window(folder / f"{daemons}-{number}", cores, fresh, remote, daemons=daemons, seconds=seconds)
                 say(f"  {daemons} daemon(s): {run}")
                 of_daemons.append(run)
-    return _findings(runs[1], runs[2])
+        landed = _landed(folder / "landed", cores, fresh)
+    return [*_findings(runs[1], runs[2]), *landed]
 
 
 def _window(folder: Path, cores: Cores, fresh: PostgresCopies, remote: Stub, *, daemons: int, seconds: float) -> _Run:
@@ -158,6 +168,50 @@ def _configured(folder: Path, database: str, remote: Stub, accounts: Sequence[st
     return made
 
 
+def _landed(folder: Path, cores: Cores, fresh: PostgresCopies) -> list[Finding]:
+    """What the server has to do for a landed job: submit, three pending polls, ready, a file of 10 KB."""
+    folder.mkdir()
+    database, counts = fresh(), folder / "counts.json"
+    with landing_stub(folder, cores.others) as remote:
+        first = "first_delay_s = 1\n"
+        made = DaemonUnderTest.configure(folder / "daemon", database, remote.origin, first, interval_s=1.0)
+        with made.serve(cores.measured, "tests.bench.counted_database", str(counts)) as process:
+            wait_until(lambda: any(made.events("lane.taken")), _START_S, process, made.log)
+            before = _used([process], fresh, database, None)
+            asyncio.run(_submit(database))
+
+            def is_done() -> bool:
+                time.sleep(0.2)
+                return sum(1 for _ in made.events("job.finished")) >= _LANDED
+
+            wait_until(is_done, _LANDED_S, process, made.log)
+            time.sleep(1.5)  # a session reports its transactions about once a second
+            after = _used([process], fresh, database, None)
+    statements = json.loads(counts.read_text())["statements"]
+
+    def each(what: str, number: float, unit: str = "") -> Finding:
+        return Finding(f"{what} for each landed job", f"{number:.0f} {unit}", f"{_LANDED} jobs", number / _LANDED)
+
+    return [
+        each("statements", statements),
+        each("transactions", after.transactions - before.transactions),
+        each("WAL", after.wal_bytes - before.wal_bytes, "bytes"),
+        each("processor time of the daemon", (after.daemons_s - before.daemons_s) * 1000, "ms"),
+        each("processor time of the server", (after.server_s - before.server_s) * 1000, "ms"),
+    ]
+
+
+async def _submit(url: str) -> None:
+    clock = SystemClock()
+    database = Database.open(url, clock)
+    try:
+        (lane,) = await LaneStore(database).ids(ACCOUNT)
+        new = NewJob(ACCOUNT, "statistics", {"export_type": "OPENS", "period": "LAST_DAY"}, 86_400.0)
+        await JobStore(database).add_many([(new, lane)] * _LANDED, clock.now())
+    finally:
+        await database.close()
+
+
 def _owners(database: str) -> list[int]:
     """How many lanes each owner has."""
     query = "SELECT count(*) FROM lanes WHERE owner IS NOT NULL AND account LIKE 'scale-%%' GROUP BY owner"
@@ -165,7 +219,7 @@ def _owners(database: str) -> list[int]:
         return [row[0] for row in connection.execute(query)]
 
 
-def _used(processes: Sequence[Popen[bytes]], fresh: PostgresCopies, database: str, remote: Stub) -> _Used:
+def _used(processes: Sequence[Popen[bytes]], fresh: PostgresCopies, database: str, remote: Stub | None) -> _Used:
     with psycopg.connect(database, autocommit=True) as connection:
         row = connection.execute(
             "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint, (SELECT count(*) FROM pg_stat_activity "
@@ -175,7 +229,7 @@ def _used(processes: Sequence[Popen[bytes]], fresh: PostgresCopies, database: st
     return _Used(
         sum(cpu_of(process.pid).all_s for process in processes),
         cpu_of_children(fresh.server_pid),
-        remote.counters().polls,
+        0 if remote is None else remote.counters().polls,
         fresh.transactions(),
         row[0],
         row[1],

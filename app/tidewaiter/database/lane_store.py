@@ -360,10 +360,14 @@ def _worker_upsert(dialect: str) -> Executable:
     return added.on_conflict_do_update(index_elements=["owner"], set_={"lease_until": added.excluded.lease_until})
 
 
-_IS_LIVE: Final = or_(jobs.c.due_at.is_not(None), jobs.c.state == State.PARKED.value)
+# Live jobs are due at some time, or parked: one lookup in the index of due jobs for each lane, and the few parked ones.
+_HAS_DUE: Final = (
+    select(jobs.c.lane).where(jobs.c.lane == lanes.c.id, jobs.c.due_at.is_not(None)).limit(1).scalar_subquery()
+)
+_WITH_PARKED: Final = select(jobs.c.lane).where(jobs.c.state == State.PARKED.value)
 _SHARING: Final = (
     select(lanes.c.account, func.max(lanes.c.shard) + 1)
-    .where(select(literal_column("1")).where(jobs.c.lane == lanes.c.id, _IS_LIVE).exists())
+    .where(lanes.c.shard > 0, or_(_HAS_DUE.is_not(None), lanes.c.id.in_(_WITH_PARKED)))
     .group_by(lanes.c.account)
 )
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)

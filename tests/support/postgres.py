@@ -174,12 +174,14 @@ class Line:
     ``cut_before``: it does not even reach the server.
     ``silent``: nothing passes any more and nobody hangs up, as in a network that is gone.
     ``socket``: where the next calls lead.
+    ``hidden``: this key of the first message of a call does not reach the server, as with a pooler that ignores it.
     """
 
     def __init__(self, socket: Path) -> None:
         self.socket = socket
         self._port = 0
         self._generation = 0
+        self.hidden = b""
         self.cut_after: bytes | None = None
         self.cut_before: bytes | None = None
         self.silent = False
@@ -218,7 +220,11 @@ class Line:
         cut = asyncio.Event()
         answers = asyncio.ensure_future(self._answer(server, to_client, cut, generation))
         try:
+            first = True
             while data := await _read(client):
+                if first and self.hidden:
+                    data = _without(self.hidden, data)
+                first = False
                 if self.cut_before is not None and self.cut_before in data:
                     self.cuts += 1
                     break
@@ -250,6 +256,13 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _without(key: bytes, startup: bytes) -> bytes:
+    """A startup message without one of its parameters: length, version, then names and values that end with a zero."""
+    before, found, rest = startup[8:].partition(key)
+    kept = before + (rest.partition(b"\0")[2] if found else b"")
+    return (len(kept) + 8).to_bytes(4, "big") + startup[4:8] + kept
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
+from tidewaiter.database.poolers import DIRECT_OPTION, prepare_nothing_behind_poolers
 from tidewaiter.database.postgres_rights import RoleRights, rights_of
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
 from tidewaiter.database.sql_functions import DatabaseNow
@@ -330,8 +331,8 @@ def _revision_of(connection: Connection) -> str | None:
 
 def _postgresql_engine(address: DatabaseAddress, statement_s: int, *, pool_size: int, max_overflow: int) -> AsyncEngine:
     own_options = address.url.query.get("options", "")
-    options = f"-c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
-    return create_async_engine(
+    options = f"{DIRECT_OPTION} -c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
+    engine = create_async_engine(
         address.for_daemon(),
         pool_size=pool_size,
         max_overflow=max_overflow,
@@ -340,3 +341,5 @@ def _postgresql_engine(address: DatabaseAddress, statement_s: int, *, pool_size:
         hide_parameters=True,
         connect_args={**_CONNECTION_OPTIONS, "options": options},
     )
+    prepare_nothing_behind_poolers(engine)
+    return engine

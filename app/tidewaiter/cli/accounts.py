@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -36,7 +37,7 @@ _BY: Final = {
 }
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def accounts() -> None:
     """Show the status of accounts, pause and resume them.

@@ -10,6 +10,7 @@ import click
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -98,7 +99,7 @@ def backfill(
         click.echo(f"`tidewaiter backfills show {found[0].name}` shows how far it is")
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def backfills() -> None:
     """List, show, pause, resume and cancel backfills."""

@@ -11,6 +11,7 @@ from tidewaiter.cli import name_completion
 from tidewaiter.cli.causes import show_causes
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from tidewaiter.services.many_jobs import ManyResult
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def jobs() -> None:
     """List, show, cancel, retry, acknowledge, poll and adopt jobs."""

@@ -10,6 +10,7 @@ import click
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def schedules() -> None:
     """List recurring jobs and their next ticks, pause or run one."""

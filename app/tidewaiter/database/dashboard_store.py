@@ -33,6 +33,7 @@ from tidewaiter.database import notification_store
 from tidewaiter.database.account_store import AccountStore, Pause
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.failure_store import FailureStore, UnhandledFailures
+from tidewaiter.database.job_census import JobCensus
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStatus, LaneStore, WorkerStatus
 from tidewaiter.database.row_codec import JOB_COLUMNS, job_of
@@ -139,6 +140,7 @@ class DashboardStore:
         self.accounts = AccountStore(jobs.database)
         self.failures = FailureStore(jobs.database)
         self._counted = _Census(0.0, {}, {})
+        self._job_census = JobCensus(jobs.database)
         self.notifications = notification_store.NotificationStore(jobs.database)
 
     async def snapshot(self, now: float, account: str | None = None) -> DashboardSnapshot:
@@ -170,7 +172,7 @@ class DashboardStore:
         age_s, stale_s = now - self._counted.at, sum(self._counted.states.values()) * _STALE_S_PER_JOB
         if stale_s < _FRESH_S or not 0.0 <= age_s < stale_s:
             lives = {row[0]: row[1] for row in await self._rows(_LIVES)}
-            self._counted = _Census(now, await self.counts(), lives)
+            self._counted = _Census(now, await self._job_census.counts(now), lives)
         return self._counted
 
     async def backlogs(self, now: float) -> dict[int, LaneBacklog]:

@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 from tidewaiter.clock import Clock
 from tidewaiter.database.dashboard_store import DashboardStore
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError
+from tidewaiter.database.job_census import JobCensus
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.metrics.process_metrics import Metrics
@@ -103,7 +104,7 @@ class CachedProbes:
     ) -> None:
         self._check = check
         self._check_writes = check_writes
-        self._jobs = jobs
+        self._census = JobCensus(jobs.database)
         self._overview = overview
         self._lanes = lanes
         self._free_bytes = free_bytes
@@ -156,7 +157,7 @@ class CachedProbes:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
                 now = self._clock.now()
-                counts = await self._jobs.counts()
+                counts = await self._census.counts(self._clock.monotonic())
                 backlogs = await self._overview.backlogs(now)
                 lanes = await self._lanes.all_lanes()
         except (TimeoutError, StoreUnavailableError):

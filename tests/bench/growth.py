@@ -23,10 +23,10 @@ from tests.support.postgres import running_postgres
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.due_store import DueQuestion, DueStore
 from tidewaiter.database.engine import Database
-from tidewaiter.database.job_census import JobCensus
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.database.state_counts import StateCounts
 from tidewaiter.domain.job import State, Track
 
 _SIZES: Final = (10_000, 100_000, 1_000_000)
@@ -50,7 +50,7 @@ class _Cost:
 
 def _questions(database: Database) -> Mapping[str, _Question]:
     jobs, lanes, due = JobStore(database), LaneStore(database), DueStore(database)
-    lists, census = JobList(jobs), JobCensus(database)
+    lists, census = JobList(jobs), StateCounts(database)
     now = time.time()
     tracks = [DueQuestion(lane, track, 64) for lane in range(1, len(ACCOUNTS) + 1) for track in Track]
 

@@ -1,93 +1,107 @@
-"""How many jobs are in each state, at a cost that does not grow with their number.
+"""The counts of all jobs: how many are in each state, and how many of each lane have not ended.
 
-A state with few jobs is counted each time. That of a large one is kept for a time that grows with it, and counted in
-slices, so that no statement exceeds the time limit of the database, however many jobs there are.
+Only these counts read as many index entries as there are jobs, so that their time grows with the database. Where there
+are many jobs they are kept: a look shows the kept counts at once, and new ones are read beside it. See decision 146.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, func, literal, select, union_all
-
-from tidewaiter.database.engine import Database
-from tidewaiter.database.tables import jobs
+from tidewaiter.domain.account_scope import Scope
 from tidewaiter.domain.job import State
 
-FEW: Final = 10_000
-"""A state with no more jobs is counted each time."""
-SLICE: Final = 1_000_000
-"""So many jobs are counted by one statement."""
-KEPT_S_PER_JOB: Final = 2e-5
-"""How long a count is kept, in seconds for each job: a hundred times what counting takes, or longer."""
+_STALE_S_PER_JOB: Final = 1e-5  # ten seconds for a million
+_FEW_S: Final = 1.0
+_OLDEST: Final = 6.0
+_MOST_SCOPES: Final = 64
 
 
-@dataclass(slots=True)
-class _Count:
-    """What was counted of a state up to the job ``after``; and the last whole count, with its time."""
+@dataclass(frozen=True, slots=True)
+class Census:
+    """The counts at one moment, in epoch seconds; ``lives`` are the jobs that have not ended, by lane."""
 
-    after: int = 0
-    counted: int = 0
-    whole: int | None = None
-    at: float = 0.0
+    at: float
+    states: Mapping[State, int]
+    lives: Mapping[int, int]
+
+    @property
+    def stale_s(self) -> float:
+        """After how many seconds new counts are read; 0.0 where there are so few jobs that each look counts them."""
+        seconds = sum(self.states.values()) * _STALE_S_PER_JOB
+        return seconds if seconds >= _FEW_S else 0.0
 
 
 class JobCensus:
-    """Counts jobs by state, and keeps the counts of large states for a while.
+    """The counts of one scope, for many readers.
 
     Args:
-        database: where the jobs are.
+        read: counts, at a time in epoch seconds.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._counts = {state: _Count() for state in State}
+    def __init__(self, read: Callable[[float], Awaitable[Census]]) -> None:
+        self._read = read
+        self._kept: Census | None = None
+        self._reading: asyncio.Task[Census] | None = None
 
-    async def counts(self, now: float) -> dict[State, int]:
-        """How many jobs are in each state; large numbers are up to ``KEPT_S_PER_JOB`` times themselves old.
-
-        A call that is cancelled has lost no slice: the next one goes on where it ended.
-
-        Args:
-            now: in seconds, of any one clock.
+    async def at(self, now: float) -> Census:
+        """The counts at ``now``, or of a minute before for each million jobs.
 
         Raises:
-            StoreUnavailableError: the database cannot be used.
+            StoreUnavailableError: the database cannot be reached.
         """
-        few = await self._database.read(lambda connection: connection.execute(_FEW_OF_EACH).all())
-        found = {State(state): number for state, number in few}
-        return {state: number if number <= FEW else await self._large(state, now) for state, number in found.items()}
+        kept = self._kept
+        if kept is None or not 0.0 <= now - kept.at < _OLDEST * kept.stale_s:
+            return await asyncio.shield(self._begin_count(now))
+        if now - kept.at >= kept.stale_s:
+            _ = self._begin_count(now)
+        return kept
 
-    async def _large(self, state: State, now: float) -> int:
-        count = self._counts[state]
-        if count.whole is not None and 0.0 <= now - count.at < count.whole * KEPT_S_PER_JOB:
-            return count.whole
-        while True:
-            number, last = await self._database.read(lambda connection: _slice(connection, state, count.after))
-            count.counted += number
-            if number < SLICE:
-                break
-            count.after = last
-        count.whole, count.at = count.counted, now
-        count.after = count.counted = 0
-        return count.whole
+    async def count_ahead(self, now: float) -> None:
+        """Count, if a look after a few more seconds would have to wait for it.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        kept = self._kept
+        if kept is None or (kept.stale_s and now - kept.at >= _OLDEST * kept.stale_s / 2):
+            await asyncio.shield(self._begin_count(now))
+
+    def _begin_count(self, now: float) -> "asyncio.Task[Census]":
+        """The count that is under way, for all who want one; else a new one."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._count(now))
+            self._reading.add_done_callback(_forget_fault)
+        return self._reading
+
+    async def _count(self, now: float) -> Census:
+        self._kept = await self._read(now)
+        return self._kept
 
 
-def _slice(connection: Connection, state: State, after: int) -> Sequence[Any]:
-    return connection.execute(_SLICE, {"of_state": state.value, "after": after, "most": SLICE}).one()
+class Censuses:
+    """The counts of each scope in use.
+
+    Args:
+        read: counts the jobs of a scope, at a time in epoch seconds.
+    """
+
+    def __init__(self, read: Callable[[float, Scope], Awaitable[Census]]) -> None:
+        self._read = read
+        self._made: OrderedDict[Scope, JobCensus] = OrderedDict()
+
+    def of(self, scope: Scope) -> JobCensus:
+        """The counts of these accounts; those of the scope that was made first are dropped where there are too many."""
+        if scope not in self._made:
+            self._made[scope] = JobCensus(lambda now: self._read(now, scope))
+            if len(self._made) > _MOST_SCOPES:  # a reload may add scopes
+                self._made.popitem(last=False)
+        return self._made[scope]
 
 
-def _few(state: State) -> Any:
-    some = select(jobs.c.id).where(jobs.c.state == state.value).limit(FEW + 1).subquery()
-    return select(literal(state.value, Text()), func.count()).select_from(some)
-
-
-_FEW_OF_EACH: Final = union_all(*(_few(state) for state in State))
-_IN_SLICE: Final = (
-    select(jobs.c.id)
-    .where(jobs.c.state == bindparam("of_state", type_=Text()), jobs.c.id > bindparam("after", type_=BigInteger()))
-    .order_by(jobs.c.id)
-    .limit(bindparam("most", type_=Integer()))
-    .subquery()
-)
-_SLICE: Final = select(func.count(), func.max(_IN_SLICE.c.id))
+def _forget_fault(task: "asyncio.Task[Census]") -> None:
+    """Nobody may be waiting for this count: the next look that needs new counts finds out what is wrong."""
+    if not task.cancelled():
+        task.exception()

@@ -35,7 +35,7 @@ class StepContext:
     ``shared_result`` is set if the job shares the result of another job. ``artifacts`` are the files that have landed
     and are not recorded yet; ``record`` records such files in the middle of the step, if they may be. ``slots`` are
     those that the step may take for more files at once. ``kept`` are values of the reply that named the file,
-    which are stored when it has landed.
+    which are stored when it has landed. ``suspect``: the last step of the job may have ended the daemon.
     """
 
     job: Job
@@ -48,6 +48,7 @@ class StepContext:
     record: Callable[[tuple[Artifact, ...]], Awaitable[object]] | None = None
     slots: FileSlots | None = None
     kept: Mapping[str, str] = field(default_factory=dict)
+    suspect: bool = False
 
     @classmethod
     def of(cls, job: Job, operation: BoundOperation, client: AuthenticatedClient, lease: Lease) -> Self:
@@ -81,6 +82,18 @@ class StepContext:
         if self.record is not None and self.artifacts:
             artifacts, self.artifacts = tuple(self.artifacts), []
             await self.record(artifacts)
+
+    async def count(self, committer: Committer, now: float, rand: Random) -> None:
+        """Count the step durably before it begins. Its outcome, whatever it is, takes that back.
+
+        Raises:
+            SupersededError: job or lane changed meanwhile.
+        """
+        crashes = self.job.crashes
+        try:
+            await self.commit(self.update(o.StepStarted(), now, rand), committer)
+        finally:
+            self.job = self.job.but(crashes=crashes)
 
     async def commit(self, update: JobUpdate, committer: Committer) -> Job:
         """Make an update durable in the middle of the step, which continues with the updated job.

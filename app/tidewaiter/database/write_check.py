@@ -73,7 +73,7 @@ async def try_to_write(writer: AsyncEngine, last: LastWrite, *, busy_ms: int) ->
 
 @asynccontextmanager
 async def _trial_settings(connection: AsyncConnection, busy_ms: int, *, is_sqlite: bool) -> AsyncIterator[None]:
-    """Let a connection to SQLite wait briefly for the write lock, taken at the beginning, and keep no page in memory."""
+    """Let a connection to SQLite wait briefly for the write lock that it takes, and keep no page."""
     if not is_sqlite:
         yield
         return

@@ -36,8 +36,8 @@ _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60.0
 # Two requests that left one period apart may arrive a little closer.
 JITTER_S = 0.2
-# Connections to the database and the providers that are kept open for the next request.
-_KEPT_OPEN = 8
+# Connections to providers and the database that are kept for the next request; on SQLite each has two descriptors.
+_KEPT_OPEN = 16
 
 
 @dataclass(slots=True)

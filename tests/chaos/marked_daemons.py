@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 from collections import Counter
@@ -123,6 +124,10 @@ class MarkedDaemon:
     def threads(self) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("Threads:")[2].split()[0])
+
+    def address_space(self) -> int:
+        """Its bytes."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[0]) * resource.getpagesize()
 
     def figures(self) -> tuple[int, int]:
         """Descriptors and threads."""

@@ -112,7 +112,6 @@ async def test_the_wall_clock_is_moved(tmp_path: Path, sqlite_url: str, days: in
         "FAKETIME_TIMESTAMP_FILE": str(moved),
         "FAKETIME_NO_CACHE": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        "FAKETIME_SHARED": "",
     }
     async with marked_run(tmp_path, sqlite_url, limits=LIMITS) as run:
         daemon = run.daemon("daemon")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.storage.folders import descriptors, files, only, read, write
-from tidewaiter.storage.base import ChecksumError, Landing, StorageError
+from tidewaiter.storage.base import ChecksumError, Landing, StorageError, StorageUnavailableError
 from tidewaiter.storage.folder import LocalStorage
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
@@ -283,3 +283,15 @@ async def test_what_is_not_kept(storage: LocalStorage) -> None:
         await send(landing, b"x" * 100)
         assert not await landing.checkpoint(None)
         assert not await landing.checkpoint(ETAG)
+
+
+@pytest.mark.fault(43)
+async def test_a_storage_that_becomes_unusable(storage: LocalStorage, root: Path) -> None:
+    """That the last step of a landing fails is no failure of the file where nothing can be written at all."""
+    landing = await storage.open(KEY, 7, 0)
+    await send(landing, CONTENT)
+    (root / ".partial").rename(root / "elsewhere")
+    (root / ".partial").write_bytes(b"")
+    with pytest.raises(StorageUnavailableError, match=r"^Could not land "):
+        await landing.finish()
+    await landing.discard()

@@ -65,7 +65,8 @@ async def test_a_job_says_when_it_is_expected(page_server: UiServer) -> None:
     _, text = await page_server.get(f"/jobs/{job.id}")
     async with sample.database.writing() as connection:
         await connection.execute(delete(durations))
-    assert re.search(r"The remote job is usually ready after 1\u00a0d; expected at [-0-9]+ [:0-9]+ ± \d+\u00a0min\.", text)
+    words = r"The remote job is usually ready after 1\u00a0d; expected at [-0-9]+ [:0-9]+ ± \d+\u00a0min\."
+    assert re.search(words, text)
 
 
 async def test_many_files_are_shown_in_parts(page_server: UiServer) -> None:

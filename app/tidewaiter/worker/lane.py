@@ -198,6 +198,7 @@ class Lane:
             step = StepContext.of(job, operation, self._client, self.lease) if operation else None
             if step is not None and due.track is Track.FETCH:
                 step.slots = self._file_slots
+                step.has_no_files = due.has_no_files(job)
             self._preparing.add(job.id)
             if not await self._prepared(step):
                 self._preparing.discard(job.id)

@@ -1,15 +1,17 @@
 """One file's landing: whole or not at all, whatever happens in between."""
 
+import asyncio
 import hashlib
 import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.storage.folders import descriptors, files, only, read, write
-from tidewaiter.storage.base import ChecksumError, Landing, StorageError
+from tidewaiter.storage.base import ChecksumError, Landing, StorageError, StorageThreads, StorageUnavailableError
 from tidewaiter.storage.folder import LocalStorage
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
@@ -61,6 +63,24 @@ async def test_what_was_not_announced(storage: LocalStorage, root: Path, announc
     assert files(root) == [KEY]
     assert read(root / KEY) == b"what was there"
     assert descriptors() == before
+
+
+async def test_a_landed_file_needs_no_task_to_end(root: Path) -> None:
+    """Leaving a landing that has ended makes no task, alone and in a group."""
+    made: list[str] = []
+
+    def make(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(work.__qualname__)
+        return asyncio.Task(work, loop=loop, **options)
+
+    with StorageThreads() as threads:
+        storage = LocalStorage(root, threads)
+        asyncio.get_running_loop().set_task_factory(make)
+        for files in (1, 2):
+            async with storage.group(7, files) as group, await group.open("a/b", 0, identity="x") as landing:
+                await landing.write(b"content")
+                await landing.finish()
+    assert made == []
 
 
 async def test_discarding(storage: LocalStorage, root: Path) -> None:
@@ -283,3 +303,15 @@ async def test_what_is_not_kept(storage: LocalStorage) -> None:
         await send(landing, b"x" * 100)
         assert not await landing.checkpoint(None)
         assert not await landing.checkpoint(ETAG)
+
+
+@pytest.mark.fault(43)
+async def test_a_storage_that_becomes_unusable(storage: LocalStorage, root: Path) -> None:
+    """That the last step of a landing fails is no failure of the file where nothing can be written at all."""
+    landing = await storage.open(KEY, 7, 0)
+    await send(landing, CONTENT)
+    (root / ".partial").rename(root / "elsewhere")
+    (root / ".partial").write_bytes(b"")
+    with pytest.raises(StorageUnavailableError, match=r"^Could not land "):
+        await landing.finish()
+    await landing.discard()

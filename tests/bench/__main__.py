@@ -46,6 +46,7 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
 }
 _LONG = ("daemons", "growth")
 """Run only where they are named: each takes ten minutes or so."""
+_WHICH = f"which; without names all but {' and '.join(_LONG)}"
 _started_at = time.monotonic()
 
 
@@ -72,7 +73,7 @@ def _arguments() -> argparse.Namespace:
         "benchmarks",
         nargs="*",
         metavar="|".join(_BENCHMARKS),
-        help=f"which; without names all but {' and '.join(_LONG)}",
+        help=_WHICH,
     )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a window of the polls (default: 10)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")

@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from tests.database.query_plans import statements_run
 from tests.support.database_counts import DatabaseCounts, counting
@@ -62,6 +62,24 @@ async def test_statements_are_built_once(database: Database, kind: Callable[[Dat
     one, other = vars(kind(database)), vars(kind(database))
     assert len(one) > 1
     assert all(other[name] is value for name, value in one.items())
+
+
+async def test_the_sql_of_a_group_is_made_once(stores: Stores) -> None:
+    """No statement of a group is looked up by a key, which takes longer to compute than the statement to run."""
+    fetching = await stores.accepted(await stores.polling("f"), o.Ready((LINK,)))
+    group = [stores.update(fetching, o.Stored(_FILES)), stores.update(await stores.polling("p"), o.Pending("PENDING"))]
+    engine, looked_up = group_engine(stores.database), list[str]()
+
+    def look_up(_connection: object, statement: object, *_: object) -> None:
+        looked_up.append(str(statement))
+
+    event.listen(engine, "before_execute", look_up)
+    with statements_run(engine) as statements:
+        result = await stores.jobs.record(group, OWNER)
+    event.remove(engine, "before_execute", look_up)
+    assert len(result.accepted) == 2
+    assert statements
+    assert looked_up == []
 
 
 async def test_a_group_is_one_round_trip(postgres_url: str) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tidewaiter.database.bound_statement import BoundStatement
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.tables import lanes, trends
@@ -53,14 +54,14 @@ class TrendWriter:
     """
 
     def __init__(self, dialect: str) -> None:
-        self._upsert = _upsert(dialect)
+        self._upsert = BoundStatement(_upsert(dialect))
 
     def write(self, connection: Connection, updates: Iterable[JobUpdate]) -> None:
         """Count the jobs that land or end by these updates, in one statement; without such jobs in none."""
         added = trend_rows(updates)
         if added:
             rows = [(*key, value) for key, value in added]
-            connection.execute(self._upsert, {PARAMETER: encode(rows)})
+            self._upsert.run(connection, {PARAMETER: encode(rows)})
 
 
 class _PastSums:

@@ -133,6 +133,11 @@ class SmallLanding(LandingContext):
         """The size of the whole file: not known."""
         return None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has landed, or failed to."""
+        return self._large is None and self._landing is not None and self._landing.done()
+
     def comes_from(self, validator: str | None, total: int | None) -> None:
         """The next bytes belong to what has this strong ETag and this size."""
         self._source = validator, total

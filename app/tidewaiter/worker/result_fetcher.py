@@ -91,7 +91,7 @@ class ResultFetcher:
             return self._key(job, operation, links[place], number, len(links))
 
         try:
-            recorded = await self._jobs.artifacts(job.id)
+            recorded = await step.recorded(self._jobs)
             kept = await self._still_there(names, recorded)
             firsts = {place: ones[0] for place, ones in kept.items()}
             others = [one for ones in kept.values() for one in ones[1:]]
@@ -143,7 +143,7 @@ class ResultFetcher:
             return self._key(job, operation, links[place], number, len(links) + 1)
 
         try:
-            kept = await self._still_there(names, recorded := await self._jobs.artifacts(job.id))
+            kept = await self._still_there(names, recorded := await step.recorded(self._jobs))
             firsts = {place: ones[0] for place, ones in kept.items()}
             missing = await read_off_loop(size, lambda: list(free_places(firsts, len(links), key_of, recorded)))
             # No number of a file that has landed is given away, although this list may not have it.
@@ -189,7 +189,7 @@ class ResultFetcher:
         link = Link("", pages.label, media_type=pages.media_type)
         (identity,) = identities((link,), job.submits)
         try:
-            recorded = await self._jobs.artifacts(job.id)
+            recorded = await step.recorded(self._jobs)
             kept = [one for ones in (await self._still_there((identity,), recorded)).values() for one in ones]
             if kept and not await self._is_whole(kept[0]):
                 kept = []

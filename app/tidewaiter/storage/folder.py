@@ -66,6 +66,11 @@ class LocalLanding(LandingContext):
         self._waiting_bytes = 0
         self._running: asyncio.Future[Any] | None = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the part is closed, and no thread works on it."""
+        return self._running is None and self._part.closed
+
     def comes_from(self, validator: str | None, total: int | None) -> None:
         """The next bytes belong to what has this strong ETag and this size; of a large file they are kept."""
         self._part.comes_from(validator, total)

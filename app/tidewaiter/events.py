@@ -252,8 +252,11 @@ _EVENTS = (
     Event("store.unavailable", "error", "The database cannot be written; no step starts, and outcomes are kept.", {
         **_REASON, "waiting": "outcomes not yet committed",
     }),
-    Event("store.lost", "error", "The database file was deleted or replaced; the daemon ends with exit code 74.", {
+    Event("store.lost", "error", "The database file or its -wal was deleted or replaced; the daemon ends with 74.", {
         **_REASON,
+    }),
+    Event("store.newer", "warning", "A newer program has upgraded the tables; this daemon gives its lanes back.", {
+        "revision": "of the tables", "lanes": "how many this daemon had",
     }),
     Event("store.resumed", "info", "The database works again.", {"waiting": "outcomes that were kept"}),
     Event("notification.delivered", "info", "An endpoint has accepted a notification.", {

@@ -5,8 +5,9 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from sqlite3 import connect
 
 import aiohttp
 import pytest
@@ -36,7 +37,25 @@ def move(file: Path) -> None:
     file.rename(file.with_name("elsewhere"))
 
 
+def lose_wal(file: Path) -> None:
+    """Delete only what SQLite has beside it."""
+    wal_of(file).unlink()
+
+
+def exchange_wal(file: Path) -> None:
+    """Put a copy of that in its place."""
+    copy = file.with_name("copy")
+    shutil.copy(wal_of(file), copy)
+    copy.replace(wal_of(file))
+
+
+def wal_of(file: Path) -> Path:
+    """The file that takes every commit."""
+    return file.with_name(f"{file.name}-wal")
+
+
 ROOT = Path(__file__).parents[2]
+WAL_LOSSES = pytest.mark.parametrize("lose", [lose_wal, exchange_wal])
 LOSSES = pytest.mark.parametrize("lose", [delete, exchange, move])
 
 
@@ -60,6 +79,45 @@ async def test_no_transaction_begins(tmp_path: Path, lose: Callable[[Path], None
         await database.close()
 
 
+@pytest.mark.fault(64)
+@WAL_LOSSES
+async def test_no_transaction_begins_without_the_wal(tmp_path: Path, lose: Callable[[Path], None]) -> None:
+    """A commit would be written to a file that no other process reads; what is committed is there after the close."""
+    file = tmp_path / "jobs.db"
+    database = Database.open(f"sqlite:///{file}", SystemClock())
+    try:
+        await database.write(lambda connection: connection.exec_driver_sql("CREATE TABLE kept (number INTEGER)"))
+        database.check_file()
+        lose(file)
+        with pytest.raises(DatabaseFileError, match=r"-wal of the database .* while this process had it open"):
+            await database.write(lambda connection: connection.exec_driver_sql("DROP TABLE kept"))
+        with pytest.raises(DatabaseFileError, match="start the daemon again"):
+            await database.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
+    finally:
+        await database.close()
+    wal_of(file).unlink(missing_ok=True)
+    with closing(connect(file)) as connection:
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (0,)
+
+
+@pytest.mark.fault(64)
+async def test_a_wal_that_the_last_connection_has_removed(tmp_path: Path) -> None:
+    """A database without an open connection has none; the next connection makes another. Nothing is lost."""
+    url = f"sqlite:///{tmp_path / 'jobs.db'}"
+    watching, writing = Database.open(url, SystemClock()), Database.open(url, SystemClock())
+    try:
+        await writing.write(lambda connection: connection.exec_driver_sql("CREATE TABLE kept (number INTEGER)"))
+        watching.check_file()
+        before = wal_of(tmp_path / "jobs.db").stat().st_ino
+        (tmp_path / "keeps its inode").hardlink_to(wal_of(tmp_path / "jobs.db"))
+        await writing.close()
+        await watching.write(lambda connection: connection.exec_driver_sql("DROP TABLE kept"))
+        assert wal_of(tmp_path / "jobs.db").stat().st_ino != before
+        watching.check_file()
+    finally:
+        await watching.close()
+
+
 @asynccontextmanager
 async def daemon(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """A daemon in a process of its own; killed at the end if it still runs."""
@@ -78,7 +136,7 @@ async def daemon(folder: Path) -> AsyncIterator[asyncio.subprocess.Process]:
 
 @pytest.mark.fault(64)
 @pytest.mark.slow
-@LOSSES
+@pytest.mark.parametrize("lose", [delete, exchange, move, lose_wal])
 async def test_the_daemon_ends(tmp_path: Path, lose: Callable[[Path], None]) -> None:
     """No submit is accepted after the loss, the log says why, and the exit code is 74."""
     address = configured(tmp_path, f"sqlite:///{tmp_path}/jobs.db").http.listen
@@ -94,6 +152,9 @@ async def test_the_daemon_ends(tmp_path: Path, lose: Callable[[Path], None]) -> 
         assert process.returncode == 74
     lines = (tmp_path / "log").read_text()
     assert '"store.lost"' in lines
+    if lose is lose_wal:
+        with closing(connect(tmp_path / "jobs.db")) as connection:
+            assert connection.execute("SELECT count(*) FROM jobs").fetchone()[0] >= 1
     assert "daemon.failed" not in lines
 
 

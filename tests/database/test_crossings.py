@@ -1,5 +1,6 @@
 """How often a piece of work crosses to SQLite's thread, and how many statements and transactions it has."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -10,7 +11,10 @@ from tests.database.query_plans import statements_run
 from tests.support.database_counts import DatabaseCounts, counting
 from tests.support.database_engines import group_engine
 from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact
+from tidewaiter.database.account_store import AccountStore
+from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.engine import Database
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.postgres_engines import TRUSTED_S
 from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain import outcome as o
@@ -68,6 +72,14 @@ async def test_the_sql_of_a_group_is_made_once(stores: Stores) -> None:
     assert len(result.accepted) == 2
     assert statements
     assert looked_up == []
+
+
+@pytest.mark.parametrize("kind", [LaneStore, AccountStore, DeliveryStore])
+async def test_statements_are_built_once(database: Database, kind: Callable[[Database], object]) -> None:
+    """A daemon has several stores of a kind, and a command one: to build a statement takes longer than to run it."""
+    one, other = vars(kind(database)), vars(kind(database))
+    assert len(one) > 1
+    assert all(other[name] is value for name, value in one.items())
 
 
 async def test_a_group_is_one_round_trip(postgres_url: str) -> None:

@@ -34,7 +34,7 @@ ARTIFACT = Artifact(0, "a.json", "a", "x/a.json", 3, "00" * 32, "application/jso
 SAMPLES: dict[type[o.Outcome], o.Outcome] = {
     type(sample): sample
     for sample in (
-        o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.StepDone("s"), o.Reused("h", NOW),
+        o.Intended("k"), o.Accepted("h"), o.Duplicate("h"), o.StepDone("s"), o.Reused("h", NOW), o.StepStarted(),
         o.Unsent("r"), o.Unknown("r"),
         o.Adopted("h"),
         o.Absent("r"), o.Undecidable("r"), o.Pending("w"), o.Ready((Link("http://x/"),)), o.FetchStarted(),

@@ -43,3 +43,32 @@ def test_any_number_of_downloads_that_come_further() -> None:
         job = advance(job, o.FetchStarted(), POLICY, NOW, Random(1)).job
         job = advance(job, o.Retry("reset", progressed=True), POLICY, NOW, Random(1)).job
     assert (job.state, job.fetches) == (State.FETCHING, 0)
+
+
+@pytest.mark.fault(9)
+def test_a_download_that_ends_the_daemon_is_begun_a_limited_number_of_times() -> None:
+    """Nobody reports the last one, so the next one finds the number used up before it begins; it fails the job."""
+    begun = advance(fetching(fetches=2), o.FetchStarted(), POLICY, NOW, Random(1)).job
+    assert (begun.state, begun.fetches) == (State.FETCHING, 3)
+    after = advance(begun, o.FetchStarted(), POLICY, NOW, Random(1)).job
+    assert (after.state, after.reason) == (State.FAILED, "3 downloads failed: the daemon ended during the last one")
+    reused = advance(begun.but(shared=True), o.FetchStarted(), POLICY, NOW, Random(1)).job
+    assert (reused.state, reused.fetches) == (State.QUEUED, 1)
+
+
+@pytest.mark.fault(9)
+def test_downloads_that_may_have_ended_the_daemon_begin_apart() -> None:
+    """The next one would come later and later, so that those of other jobs, begun at the same time, can end."""
+    job, waits = fetching(fetches=0), []
+    policy = OperationPolicy()
+    for _ in range(5):
+        job = advance(job, o.FetchStarted(suspect=job.fetches > 0), policy, NOW, Random(1)).job
+        waits.append((job.due_at or 0) - NOW)
+    assert waits[0] == 0
+    assert all(policy.retry.base_s * 2**number / 2 <= wait for number, wait in enumerate(waits[1:]))
+
+
+def test_files_that_have_landed_are_progress() -> None:
+    """A long list is not at its end after some kills: downloads before the last file that landed do not count."""
+    assert advance(fetching(), o.FilesLanded(), POLICY, NOW, Random(1)).job.fetches == 2
+    assert advance(fetching(fetches=1), o.FilesLanded(), POLICY, NOW, Random(1)).job.fetches == 1

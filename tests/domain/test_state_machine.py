@@ -19,26 +19,32 @@ from tidewaiter.domain.state_machine import TABLE, IllegalOutcomeError, advance
 
 # The contract of design.md, written out: state, then outcome -> next state. What is not here is illegal.
 CONTRACT = {
-    "queued": "Intended>submitting Reused>polling Ready>fetching Retry>queued Throttled>queued Unauthorized>queued "
+    "queued": "StepStarted>queued "
+    "Intended>submitting Reused>polling Ready>fetching Retry>queued Throttled>queued Unauthorized>queued "
     "Interrupted>queued Refused>failed Crashed>queued DeadlinePassed>expired CancelAsked>cancelled Stored>succeeded "
     "StorageFull>queued StepDone>queued NotYet>queued",
     "submitting": "Accepted>polling Ready>fetching Stored>succeeded Duplicate>polling Unsent>queued "
     "Unknown>reconciling Throttled>queued Unauthorized>queued Interrupted>queued Refused>failed Crashed>reconciling "
     "StepDone>polling Gone>queued FailedForNow>queued",
-    "reconciling": "Adopted>polling Absent>queued Undecidable>parked Retry>reconciling Throttled>reconciling "
+    "reconciling": "StepStarted>reconciling "
+    "Adopted>polling Absent>queued Undecidable>parked Retry>reconciling Throttled>reconciling "
     "Unauthorized>reconciling Interrupted>reconciling Refused>failed Crashed>reconciling DeadlinePassed>expired",
-    "starting": "Intended>submitting Retry>starting Throttled>starting Unauthorized>starting Interrupted>starting "
+    "starting": "StepStarted>starting "
+    "Intended>submitting Retry>starting Throttled>starting Unauthorized>starting Interrupted>starting "
     "Refused>failed Crashed>starting DeadlinePassed>expired CancelAsked>cancelled",
-    "polling": "Pending>polling Ready>fetching Stored>succeeded Gone>queued FailedForNow>queued Unmapped>polling "
+    "polling": "StepStarted>polling "
+    "Pending>polling Ready>fetching Stored>succeeded Gone>queued FailedForNow>queued Unmapped>polling "
     "Retry>polling StorageFull>polling Throttled>polling Unauthorized>polling Interrupted>polling Refused>failed "
     "Crashed>polling DeadlinePassed>expired CancelAsked>cancelled",
     "fetching": "FetchStarted>fetching FilesLanded>fetching Stored>succeeded LinksExpired>polling LinksLost>polling "
     "Retry>fetching FailedForNow>queued NotYet>fetching PartLanded>polling StorageFull>fetching Throttled>fetching "
     "Unauthorized>fetching Interrupted>fetching Refused>failed Crashed>fetching DeadlinePassed>expired "
     "CancelAsked>cancelled",
-    "cleaning": "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "
+    "cleaning": "StepStarted>cleaning "
+    "Cleaned>succeeded LeftAlone>succeeded Retry>cleaning Throttled>cleaning Unauthorized>cleaning "
     "Interrupted>cleaning Refused>succeeded Crashed>cleaning DeadlinePassed>succeeded CancelAsked>succeeded",
-    "cancelling": "Cancelled>cancelled LeftAlone>cancelled Retry>cancelling Throttled>cancelling "
+    "cancelling": "StepStarted>cancelling "
+    "Cancelled>cancelled LeftAlone>cancelled Retry>cancelling Throttled>cancelling "
     "Unauthorized>cancelling Interrupted>cancelling Refused>cancelled Crashed>cancelling DeadlinePassed>cancelled",
     "parked": "RetryDecided>queued AdoptDecided>polling CancelAsked>cancelled",
 }

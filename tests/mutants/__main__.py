@@ -1,5 +1,7 @@
 """``python -m tests.mutants [NAME ...] [--area A] [--jobs N]``: puts mutants in, one at a time, and runs their tests.
 
+With ``--generate N`` it makes N mutants itself, of the files that are named, or of those in ``tests.mutants.generate``.
+
 Prints one line for each mutant, and a summary. Ends with 1 if one survived, with 2 if tests fail without a mutant.
 """
 
@@ -13,6 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from tests.mutants.catalogue import Mutant, read
+from tests.mutants.generate import GeneratedMutant, sample
 from tests.mutants.scratch_copy import ScratchCopy, Verdict
 
 _SURVIVED = 1
@@ -32,7 +35,7 @@ def _chosen(names: Sequence[str], areas: Sequence[str] | None) -> list[Mutant]:
     return [one for one in mutants if (not names or one.name in names) and (areas is None or one.area in areas)]
 
 
-def _told(mutant: Mutant, verdict: Verdict) -> str:
+def _told(mutant: Mutant | GeneratedMutant, verdict: Verdict) -> str:
     what = f"{mutant.area:<11} {mutant.name}"
     if verdict.trouble is not None:
         return f"{what}: BROKEN: {verdict.trouble}"
@@ -44,13 +47,19 @@ def _told(mutant: Mutant, verdict: Verdict) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="of mutants; all by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="of mutants, all by default; with --generate, of files"
+    )
     parser.add_argument("--area", action="append", help="the name of a list, such as leases; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="how many at once")
     parser.add_argument("--limit", type=float, default=180.0, metavar="S", help="of the time of one mutant")
     parser.add_argument("--unchanged", action="store_true", help="first run all these tests without a mutant")
+    parser.add_argument("--generate", type=int, metavar="N", help="make so many mutants, instead of those of the lists")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the mutants that are made")
     asked = parser.parse_args(arguments)
-    mutants = _chosen(asked.names, asked.area)
+    mutants: Sequence[Mutant | GeneratedMutant] = (
+        _chosen(asked.names, asked.area) if asked.generate is None else sample(asked.names, asked.generate, asked.seed)
+    )
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="mutants_") as folder:
         copies: SimpleQueue[ScratchCopy] = SimpleQueue()
@@ -66,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 _say(f"without a mutant: {unchanged.killed_by or unchanged.trouble}")
                 return _FAIL_UNCHANGED
 
-        def tried(mutant: Mutant) -> bool:
+        def tried(mutant: Mutant | GeneratedMutant) -> bool:
             copy = copies.get()
             try:
                 verdict = copy.try_mutant(mutant)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.mutants.catalogue import ROOT, Mutant
+from tests.mutants.generate import GeneratedMutant
 
 _COPIED: Final = ("app", "config", "migrations", "tests")
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -57,7 +58,7 @@ class ScratchCopy:
         """Run tests against the sources as they are."""
         return self._run(tests, limit_s=None)  # many tests, and none of them hangs
 
-    def try_mutant(self, mutant: Mutant) -> Verdict:
+    def try_mutant(self, mutant: Mutant | GeneratedMutant) -> Verdict:
         """Put a mutant in, run its tests, and take it out again."""
         path = self._folder / mutant.file
         before, status = path.read_text(), path.stat()

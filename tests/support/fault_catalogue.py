@@ -54,10 +54,8 @@ _PROCESS = (
     Fault(8, "the event loop hangs", "liveness fails; it asks neither database nor provider, readiness does"),
     Fault(
         9,
-        "a job crashes its own step",
-        "the attempt is counted before the work; that job fails, the lane goes on",
-        "a download that kills the whole process each time is begun without end: only a try that fails alive looks at "
-        "the count",
+        "a job crashes its own step, or the daemon",
+        "the attempt is counted before the work; that job fails, the lane goes on, even if each step ends the daemon",
     ),
     Fault(10, "two versions during an upgrade", "both can read the rows; a newer schema is refused"),
 )
@@ -179,7 +177,6 @@ _REPLIES = (
         64,
         "the database file is deleted or exchanged, or loses its WAL, under the daemon",
         "it accepts nothing, says so and ends; an empty file is not taken for a new one",
-        "a lost WAL is not noticed; an empty file at the next start is taken for a new one",
     ),
     Fault(65, "a daemon past its lease still wants to send", "no request of any kind leaves"),
     Fault(66, "text that makes an expression, a parser or a redactor slow", "linear time; the event loop answers"),

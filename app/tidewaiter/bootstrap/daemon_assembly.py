@@ -47,6 +47,7 @@ from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.retention import Retention
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
+from tidewaiter.worker.schema_watch import SchemaWatch
 from tidewaiter.worker.slow_job_watch import SlowJobWatch
 from tidewaiter.worker.storage_gate import StorageGate
 from tidewaiter.worker.token_renewal import RefreshTokens
@@ -225,6 +226,7 @@ async def assemble(
         heartbeat.run,
         SlowJobWatch(JobPace(database.for_readers, clock), served, clock, log).run,
         DatabaseWatch(database.check_file, clock).run,
+        SchemaWatch(database.newer_revision, leases, config.worker.drain_s, clock, log).run,
         retention.run,
         gate.run,
         scheduler.run,

@@ -9,7 +9,7 @@ import click
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
-from tidewaiter.cli.label_options import label_option
+from tidewaiter.cli.shared_options import label_option
 from tidewaiter.domain.job import State
 
 if TYPE_CHECKING:

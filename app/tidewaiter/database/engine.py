@@ -235,6 +235,15 @@ class Database:
         async with self.reading() as connection:
             return await connection.run_sync(_revision_of)
 
+    async def newer_revision(self) -> str | None:
+        """The revision of the tables, if a newer program has upgraded them: this one does not know it.
+
+        Raises:
+            StoreUnavailableError: the database cannot be used.
+        """
+        found = await self.read(lambda connection: connection.execute(select(_VERSIONS.c.version_num)).scalar())
+        return None if found in known_revisions() else found
+
     async def now(self) -> float:
         """The database's own clock, in epoch seconds.
 

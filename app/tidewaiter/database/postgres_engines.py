@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
+from tidewaiter.database.poolers import DIRECT_OPTION, prepare_nothing_behind_poolers
 
 TRUSTED_S: Final = 1.0
 """A connection that was used less than so many seconds ago is used again without a question to the server."""
@@ -56,14 +57,16 @@ def for_others(address: DatabaseAddress) -> AsyncEngine:
 
 def _engine(address: DatabaseAddress, statement_s: int, **options: Any) -> AsyncEngine:
     own_options = address.url.query.get("options", "")
-    server = f"-c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
-    return create_async_engine(
+    server = f"{DIRECT_OPTION} -c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
+    engine = create_async_engine(
         address.for_daemon(),
         pool_timeout=_POOL_WAIT_S,
         hide_parameters=True,
         connect_args={**_CONNECTION_OPTIONS, "options": server},
         **options,
     )
+    prepare_nothing_behind_poolers(engine)
+    return engine
 
 
 def _ask_after_rest(engine: AsyncEngine, clock: Clock) -> None:

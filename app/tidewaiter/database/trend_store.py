@@ -72,6 +72,8 @@ class _PastSums:
     """
 
     def __init__(self) -> None:
+        self.day: int | None = None
+        """The day at which they were read ahead, by its begin."""
         self._found: OrderedDict[tuple[object, ...], list[tuple[Any, ...]]] = OrderedDict()
 
     def get(self, key: tuple[object, ...]) -> list[tuple[Any, ...]] | None:
@@ -139,6 +141,14 @@ class TrendStore:
         where = and_(self._where(TrendStep.DAY, since, now, None, None), trends.c.measure.startswith("duration:"))
         found = _by_operation(await self._rows(_sums(*_OPERATION).where(where).group_by(*_OPERATION, trends.c.measure)))
         return {(one.account, one.operation): one.sums.duration for one in found}
+
+    async def read_ahead(self, now: float) -> None:
+        """Add up the days before yesterday for pages without a filter, whose first look then does not wait for it."""
+        if self._past.day != (today := TrendStep.DAY.begin(now)):
+            for step in TrendStep:
+                await self.periods(step, step.usual_number, now)
+                await self.operations(step, step.usual_number, now)
+            self._past.day = today
 
     async def delete_old(self, now: float) -> None:
         """Delete what is no longer kept."""

@@ -250,6 +250,16 @@ def refused(context: RuleContext, outcome: o.Refused) -> Job:
     return finish(context.of(job), State.FAILED, cut(outcome.reason))
 
 
+def step_started(context: RuleContext, _outcome: o.StepStarted) -> Job:
+    """Count the step before it begins: if the daemon ends in it, the next step comes after a growing delay.
+
+    Other jobs, which were under way at the same time and are not the cause, end their steps meanwhile. The step goes on
+    with the count before, so that its outcome takes this one back.
+    """
+    crashes = context.job.crashes
+    return context.becomes(crashes=crashes + 1, due_at=context.now + context.retry_in(crashes))
+
+
 def crashed(context: RuleContext, outcome: o.Crashed) -> Job:
     """The same step again, a limited number of times, because the job itself may cause the crash."""
     crashes = context.job.crashes + 1

@@ -86,14 +86,26 @@ def closes_account(outcome: o.Outcome) -> bool:
     return isinstance(outcome, _OF_ACCOUNT)
 
 
-def fetch_started(context: RuleContext, _outcome: o.FetchStarted) -> Job:
-    """Count the download before it begins."""
-    return context.becomes(fetches=context.job.fetches + 1, due_at=context.now)
+def fetch_started(context: RuleContext, outcome: o.FetchStarted) -> Job:
+    """Count the download before it begins; the job fails if the downloads before have used up their number.
+
+    A download that fails looks at the number, too. So here it is used up only if the last one did not come to an end:
+    the daemon ended in it. If the daemon may have ended in the one before, too, the next one comes after a growing
+    delay, and the downloads of other jobs can end meanwhile.
+    """
+    job = context.job
+    if job.fetches >= context.policy.most_fetches:
+        return _no_more_downloads(context, "the daemon ended during the last one")
+    delay_s = context.retry_in(job.fetches - 1) if outcome.suspect else 0.0
+    return context.becomes(fetches=job.fetches + 1, due_at=context.now + delay_s)
 
 
 def files_landed(context: RuleContext, _outcome: o.FilesLanded) -> Job:
-    """Nothing of the job changes: its files are recorded, so that a daemon that is killed need not land them again."""
-    return context.becomes()
+    """Files are recorded, so that a daemon that is killed need not land them again.
+
+    That is progress: of the downloads before, only one is still counted.
+    """
+    return context.becomes(fetches=min(context.job.fetches, 2))
 
 
 def stored(context: RuleContext, _outcome: o.Stored) -> Job:
@@ -132,11 +144,15 @@ def fetch_failed(context: RuleContext, outcome: o.Retry) -> Job:
         fetches = max(0, context.job.fetches - 1)
         context = context.of(context.job.but(failures=0, fetches=fetches, expiries=0, expired_at=None))
     if context.job.fetches >= context.policy.most_fetches:
-        summary = f"{context.job.fetches} downloads failed: {cut(outcome.reason)}"
-        if context.job.is_reused:  # its own remote job has all the tries; what these have left is removed then
-            return reused_failed(context.of(context.job.but(fetches=1)), summary)
-        return finish(context, State.FAILED, summary)
+        return _no_more_downloads(context, cut(outcome.reason))
     return try_again(context, outcome.reason, outcome.retry_after_s)
+
+
+def _no_more_downloads(context: RuleContext, reason: str) -> Job:
+    summary = f"{context.job.fetches} downloads failed: {reason}"
+    if context.job.is_reused:  # its own remote job has all the tries; what these have left is removed then
+        return reused_failed(context.of(context.job.but(fetches=1)), summary)
+    return finish(context, State.FAILED, summary)
 
 
 def links_expired(context: RuleContext, outcome: o.LinksExpired) -> Job:

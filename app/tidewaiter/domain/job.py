@@ -89,8 +89,9 @@ class Job:
     """One job as it stands in the database; every change is a new value with the next ``version``.
 
     Times are epoch seconds (UTC). Counters are separate because waiting is not an attempt: ``polls`` status requests,
-    ``failures`` consecutive failures in this state, ``crashes`` steps that failed with a bug of ours, ``submits``
-    intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches`` downloads begun.
+    ``failures`` consecutive failures in this state, ``crashes`` steps that failed with a bug of ours or ended the
+    daemon, ``submits`` intents recorded, ``resubmits`` submits made because a remote job was gone, ``fetches``
+    downloads begun.
     ``due_at`` is when its next step is due; ``None`` for never.
 
     ``answer_key`` is the same for jobs that may share one result. ``callback_hash`` is the SHA-256 of the token in the

@@ -163,8 +163,18 @@ class Empty:
 
 
 @dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A step is about to begin, of a job whose last step may have ended the daemon. It is counted first."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchStarted:
-    """A download is about to begin. It is counted first, so that a file that crashes its step is not tried forever."""
+    """A download is about to begin. It is counted first, so that a file that crashes its step is not tried forever.
+
+    ``suspect``: the download before may have ended the daemon.
+    """
+
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +371,7 @@ Outcome: TypeAlias = (
     | Undecidable
     | Pending
     | Ready
+    | StepStarted
     | FetchStarted
     | FilesLanded
     | Stored

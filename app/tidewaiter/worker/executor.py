@@ -43,6 +43,8 @@ from tidewaiter.worker.uploads import UploadError
 _UNREADABLE: Final = (
     "the stored links to the files cannot be decrypted: database.key_file lacks the key that encrypted them"
 )
+_ENDED_DAEMON: Final = "the daemon ended during the last steps of this job, each time before the step could report"
+_COUNTED_OTHERWISE: Final = frozenset({State.SUBMITTING, State.FETCHING})
 _REUSE_TRIES: Final = 2
 
 
@@ -140,12 +142,20 @@ class Executor:
         await self._fetcher.drop_parts(job)
 
     async def _take(self, step: StepContext) -> o.Outcome:
-        unreadable = self._secrets.open(step) if step.job.secrets else None
+        with self._secrets.opened(step) as unreadable:
+            return await self._next(step, unreadable)
+
+    async def _next(self, step: StepContext, unreadable: o.Outcome | None) -> o.Outcome:
         job = step.job
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             if job.state is State.FETCHING:
                 await self.drop_parts(job)
             return o.CancelAsked()
+        if step.suspect and job.state not in _COUNTED_OTHERWISE:
+            if job.crashes >= step.operation.policy_of(job).most_crashes:
+                return o.Crashed(_ENDED_DAEMON)
+            await step.count(self._committer, self._clock.now(), self._rand)
+            job = step.job
         if self._clock.now() >= job.deadline_at and job.state is not State.SUBMITTING:
             return await self._expire(step)
         return unreadable or await _STEPS[job.state](self, step)
@@ -229,7 +239,10 @@ class Executor:
 
     async def _fetch(self, step: StepContext) -> o.Outcome:
         """Count the download before it begins, get the links, land the files."""
-        started = step.update(o.FetchStarted(), self._clock.now(), self._rand)
+        begun = o.FetchStarted(step.suspect)
+        started = step.update(begun, self._clock.now(), self._rand)
+        if started.job.state is not State.FETCHING:  # the downloads before have used up their number
+            return begun
         job = await step.commit(started, self._committer)
         if step.shared_result is not None:
             return await share(step, step.shared_result, self._fetcher)

@@ -69,6 +69,7 @@ class Lane:
         self._rand = parts.rand
         self._shared_results = shared_results
         self._reopened_at = reopened_at
+        self._taken_at = parts.clock.now()
         self._remote = RemoteJobs(parts.jobs, row.id, limits.remote_jobs, parts.clock)
         durations = DurationStore(parts.jobs.database)
         self.learned = LearnedSchedules(durations, row.id, access.account.operations, parts.clock)
@@ -196,8 +197,9 @@ class Lane:
             job = await due.next()
             operation = self._account.operations.get(job.operation)
             step = StepContext.of(job, operation, self._client, self.lease) if operation else None
-            if step is not None and due.track is Track.FETCH:
-                step.slots = self._file_slots
+            if step is not None:
+                step.suspect = self._may_have_ended_daemon(job)
+                step.slots = self._file_slots if due.track is Track.FETCH else None
                 step.has_no_files = due.has_no_files(job)
             self._preparing.add(job.id)
             if not await self._prepared(step):
@@ -216,6 +218,17 @@ class Lane:
             task.add_done_callback(self._steps.discard)
             if step is not None:
                 self._running_steps.begin(task, step)
+
+    def _may_have_ended_daemon(self, job: Job) -> bool:
+        """Whether the last step of a job may have ended the daemon: the next one is counted before it begins.
+
+        The daemon that served the lane before did not give it back, and the job was due already. A step that reports
+        clears the suspicion.
+        """
+        if job.crashes:
+            return True
+        was_due = job.due_at is not None and job.due_at <= self._taken_at
+        return not self.row.clean and (was_due or (job.state is State.FETCHING and job.fetches > 0))
 
     async def _until_steps_may_begin(self, track: Track) -> None:
         """Wait for room in the committer, a storage that takes files, an account without a pause, and the lease."""

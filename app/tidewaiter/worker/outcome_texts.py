@@ -27,8 +27,8 @@ def cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
         ):  # fmt: skip
             return replace(outcome, reason=clean(outcome.reason))
         case (
-            o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.FetchStarted()
-            | o.FilesLanded() | o.PartLanded()
+            o.Intended() | o.Accepted() | o.Duplicate() | o.StepDone() | o.Reused() | o.Adopted() | o.StepStarted()
+            | o.FetchStarted() | o.FilesLanded() | o.PartLanded()
             | o.Cleaned()
             | o.Cancelled() | o.LeftAlone() | o.Interrupted() | o.Crashed() | o.CancelAsked() | o.RetryDecided()
             | o.AdoptDecided()

@@ -208,16 +208,13 @@ class ResultFetcher:
     ) -> Artifact | o.Outcome:
         key = self._key(job, operation, link, 0, 1)
         try:
-            landing = await self._storage.open(key, job.id, 0)
-            try:
+            async with self._storage.group(job.id, 1) as group, await group.open(key, 0) as landing:
                 if landing.offset:
                     await landing.restart()
                 count = await walk.land(pages, landing, self._largest(operation))
                 if not isinstance(count, int):
                     return count
                 stored = await landing.finish()
-            finally:
-                await landing.discard()
         except StorageError as error:
             return storage_failure(error)
         artifact = artifact_of(
@@ -255,7 +252,10 @@ class ResultFetcher:
         key = self._key(job, operation, replace(link, media_type=named), 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
         whole = key if link.archive is None else archive_key(key, 0)
-        got = await self._downloader.download(job, operation, source, link, key=whole, identity=identity)
+        async with self._downloader.group(job.id, 1) as group:
+            got = await self._downloader.download(
+                job, operation, source, link, key=whole, identity=identity, group=group
+            )
         if not isinstance(got, Downloaded):
             return got
         if link.archive is not None:
@@ -294,6 +294,8 @@ class ResultFetcher:
         key = self._key(job, operation, link, 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
         try:
+            if job.fetches:
+                await self._storage.drop_partials(job.id)
             stored = await self._storage.put(key, content)
         except StorageError as error:
             return storage_failure(error)

@@ -37,6 +37,7 @@ class StepContext:
     and are not recorded yet; ``record`` records such files in the middle of the step, if they may be. ``slots`` are
     those that the step may take for more files at once. ``has_no_files``: no file of earlier steps was recorded when
     the job was read. ``kept`` are values of the reply that named the file, which are stored when it has landed.
+    ``suspect``: the last step of the job may have ended the daemon.
     """
 
     job: Job
@@ -50,6 +51,7 @@ class StepContext:
     slots: FileSlots | None = None
     has_no_files: bool = False
     kept: Mapping[str, str] = field(default_factory=dict)
+    suspect: bool = False
 
     @classmethod
     def of(cls, job: Job, operation: BoundOperation, client: AuthenticatedClient, lease: Lease) -> Self:
@@ -90,6 +92,18 @@ class StepContext:
         if self.record is not None and self.artifacts:
             artifacts, self.artifacts = tuple(self.artifacts), []
             await self.record(artifacts)
+
+    async def count(self, committer: Committer, now: float, rand: Random) -> None:
+        """Count the step durably before it begins. Its outcome, whatever it is, takes that back.
+
+        Raises:
+            SupersededError: job or lane changed meanwhile.
+        """
+        crashes = self.job.crashes
+        try:
+            await self.commit(self.update(o.StepStarted(), now, rand), committer)
+        finally:
+            self.job = self.job.but(crashes=crashes)
 
     async def commit(self, update: JobUpdate, committer: Committer) -> Job:
         """Make an update durable in the middle of the step, which continues with the updated job.

@@ -323,11 +323,14 @@ def too_many_files(job: Job, files: int, most: int) -> Refused:
 def _kept_of_poll(
     parts: CompiledOperation, job: Job, step: PollStep, reading: Reading, verdict: RuleVerdict
 ) -> Mapping[str, str] | Refused | Retry | Unmapped:
-    """The values that are kept of a reply to a poll, or why it cannot be used; only ``ready`` needs all of them."""
+    """The values that are kept of a reply to a poll, or why it cannot be used; only ``ready`` needs all of them.
+
+    A value that cannot be kept does not end the job: the remote job runs on, and one odd reply may be the only one.
+    """
     messages = parts.account.messages
     kept = step.keep.read(job, reading, parts.account.own)
     if kept.fault is not None:
-        return Refused(f"{kept.fault}: {messages.unmapped(reading, verdict.word)}")
+        return Unmapped(f"{kept.fault}: {messages.unmapped(reading, verdict.word)}")
     if kept.lacking is None or verdict.effect not in READY:
         return kept.values
     if reading.document() is None and reading.malformed:

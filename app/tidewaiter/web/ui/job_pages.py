@@ -35,6 +35,7 @@ _OUTCOME_TEXTS: Final = {
     "Undecidable": "the outcome cannot be determined",
     "Pending": "not ready yet",
     "Ready": "ready to download",
+    "StepStarted": "the step has begun",
     "FetchStarted": "download started",
     "FilesLanded": "some files have landed",
     "PartLanded": "some files have landed",

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.bench import (
+    bucket,
     budget,
     download,
     growth,
@@ -36,6 +37,7 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),
     "files": lambda folder, cores, _seconds: many_files.measure(folder, cores, _say),
     "scale": lambda folder, cores, seconds: scale.measure(folder, cores, seconds, _say),
+    "bucket": lambda folder, _cores, _seconds: bucket.measure(folder, _say),
     "daemons": lambda folder, _cores, _seconds: many_daemons.measure(folder, _say),
     "growth": lambda folder, _cores, _seconds: growth.measure(folder, _say),
     "surface": lambda folder, cores, seconds: surface.measure(folder, cores, seconds, _say),

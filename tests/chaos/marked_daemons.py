@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import resource
 import signal
 import sys
 from collections import Counter
@@ -36,8 +37,8 @@ _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60.0
 # Two requests that left one period apart may arrive a little closer.
 JITTER_S = 0.2
-# Connections to the database and the providers that are kept open for the next request.
-_KEPT_OPEN = 8
+# Connections to providers and the database that are kept for the next request; on SQLite each has two descriptors.
+_KEPT_OPEN = 16
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ class MarkedDaemon:
     folder: Path
     address: str
     process: asyncio.subprocess.Process | None = None
+    prefix: tuple[str, ...] = ()
+    """The command that starts the program, if another one does."""
 
     @property
     def pid(self) -> int:
@@ -65,10 +68,11 @@ class MarkedDaemon:
     async def start(self, stdout: IO[bytes] | int | None = None, environ: Mapping[str, str] | None = None) -> None:
         """Start it, also again. Its lines go to its log unless ``stdout`` is given."""
         environment = {**os.environ, "PYTHONPATH": str(_ROOT), **(environ or {})}
-        command = ("-m", "tidewaiter.cli.main", "--config", str(self.folder / f"{self.name}.toml"), "serve")
+        config = str(self.folder / f"{self.name}.toml")
+        command = (*self.prefix, sys.executable, "-m", "tidewaiter.cli.main", "--config", config, "serve")
         with (self.folder / f"{self.name}.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
-                sys.executable, *command, stdout=stdout or log, stderr=log, env=environment
+                *command, stdout=stdout or log, stderr=log, env=environment
             )
 
     async def asked(self, path: str) -> tuple[int, dict[str, object]]:
@@ -121,6 +125,10 @@ class MarkedDaemon:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.partition("Threads:")[2].split()[0])
 
+    def address_space(self) -> int:
+        """Its bytes."""
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[0]) * resource.getpagesize()
+
     def figures(self) -> tuple[int, int]:
         """Descriptors and threads."""
         return self.descriptors(), self.threads()
@@ -138,6 +146,8 @@ class MarkedRun:
     watch: FileWatch
     limits: str
     lease_s: float
+    storage: Path
+    """The folder of the files, as the daemons see it."""
     daemons: list[MarkedDaemon] = field(default_factory=list)
     _numbers: "count[int]" = field(default_factory=count)
     markers: set[str] = field(default_factory=set)
@@ -146,7 +156,7 @@ class MarkedRun:
         """A daemon that is configured, not started; ``more`` is added to its configuration."""
         daemon = MarkedDaemon(name, self.folder, f"127.0.0.1:{free_port()}")
         text = (
-            f'[database]\nurl = "{database_url or self.database_url}"\n[storage]\nroot = "{self.watch.root}"\n'
+            f'[database]\nurl = "{database_url or self.database_url}"\n[storage]\nroot = "{self.storage}"\n'
             f"[worker]\nlease_s = {self.lease_s}\nlookout_s = 0.1\ndrain_s = 5\n"
             f'[http]\nlisten = "{daemon.address}"\n[log]\nformat = "json"\n'
             f'[providers]\nfolders = ["{self.folder / "specs"}"]\n'
@@ -266,9 +276,15 @@ async def marked_run(
     *,
     accounts: Sequence[str] = ("shop", "other"),
     limits: str = "",
-    lease_s: float = 3,
+    lease_s: float = 3.0,
+    storage: Path | None = None,
+    seen_storage: Path | None = None,
 ) -> AsyncIterator[MarkedRun]:
-    """Providers, a database with a lane for each account, and a watch over the landed files."""
+    """Providers, a database with a lane for each account, and a watch over the landed files.
+
+    They are in ``storage``, by default a folder of the test, which this process sees at ``seen_storage``.
+    """
+    storage = storage or folder / "landed"
     async with AsyncExitStack() as stack:
         providers = {name: await stack.enter_async_context(marked_provider()) for name in accounts}
         (folder / "specs").mkdir()
@@ -277,8 +293,8 @@ async def marked_run(
         stack.push_async_callback(database.close)
         store, lanes = JobStore(database), LaneStore(database)
         await lanes.ensure(dict.fromkeys(accounts, 1))
-        watch = FileWatch(folder / "landed", set())
-        run = MarkedRun(folder, database_url, providers, store, lanes, watch, limits, lease_s)
+        watch = FileWatch(seen_storage or storage, set())
+        run = MarkedRun(folder, database_url, providers, store, lanes, watch, limits, lease_s, storage)
         watching = asyncio.create_task(watch.run())
         try:
             yield run

@@ -48,7 +48,8 @@ class MarkedProvider:
     """The server of one account.
 
     ``posts`` counts submits by marker, ``requests`` are the seconds of all requests, and ``senders`` the daemons of all
-    but the downloads, with their seconds. A download takes ``piece_s`` for each of its forty pieces.
+    but the downloads, with their seconds. A download takes ``piece_s`` for each of its forty pieces; the
+    reply to a poll has ``pad`` bytes that nobody needs.
     """
 
     posts: Counter[str] = field(default_factory=Counter)
@@ -56,6 +57,7 @@ class MarkedProvider:
     requests: list[float] = field(default_factory=list)
     senders: list[tuple[float, str]] = field(default_factory=list)
     piece_s: float = 0.01
+    pad: int = 0
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -70,7 +72,8 @@ class MarkedProvider:
         marker = request.path.split("/")[2]
         if not request.path.endswith("/file"):
             self.polls[marker] += 1
-            return web.json_response({"state": "done" if self.polls[marker] >= _POLLS else "working"})
+            state = "done" if self.polls[marker] >= _POLLS else "working"
+            return web.json_response({"state": state, "pad": "x" * self.pad})
         data = content(marker)
         reply = web.StreamResponse(headers={"Content-Length": str(len(data)), "Content-Type": "text/csv"})
         await reply.prepare(request)

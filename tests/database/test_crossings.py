@@ -56,6 +56,14 @@ async def test_a_poll_that_was_not_yet_is_one_slim_statement(stores: Stores) -> 
     assert "links" not in statement
 
 
+@pytest.mark.parametrize("kind", [LaneStore, AccountStore, DeliveryStore])
+async def test_statements_are_built_once(database: Database, kind: Callable[[Database], object]) -> None:
+    """A daemon has several stores of a kind, and a command one: to build a statement takes longer than to run it."""
+    one, other = vars(kind(database)), vars(kind(database))
+    assert len(one) > 1
+    assert all(other[name] is value for name, value in one.items())
+
+
 async def test_the_sql_of_a_group_is_made_once(stores: Stores) -> None:
     """No statement of a group is looked up by a key, which takes longer to compute than the statement to run."""
     fetching = await stores.accepted(await stores.polling("f"), o.Ready((LINK,)))
@@ -72,14 +80,6 @@ async def test_the_sql_of_a_group_is_made_once(stores: Stores) -> None:
     assert len(result.accepted) == 2
     assert statements
     assert looked_up == []
-
-
-@pytest.mark.parametrize("kind", [LaneStore, AccountStore, DeliveryStore])
-async def test_statements_are_built_once(database: Database, kind: Callable[[Database], object]) -> None:
-    """A daemon has several stores of a kind, and a command one: to build a statement takes longer than to run it."""
-    one, other = vars(kind(database)), vars(kind(database))
-    assert len(one) > 1
-    assert all(other[name] is value for name, value in one.items())
 
 
 async def test_a_group_is_one_round_trip(postgres_url: str) -> None:

@@ -147,6 +147,9 @@ async def test_the_jobs_of_an_account_or_of_states_are_read_from_an_index(stores
         assert "jobs_listed" in plan or "jobs_state" in plan
         assert "Seq Scan" not in plan, plan
         assert "SCAN jobs" not in plan, plan
+    plan = await plan_of(stores, lambda: stores.jobs.has_operation("nothing"))
+    assert "COVERING INDEX jobs_listed" in plan or stores.database.dialect == "postgresql", plan
+    assert (await stores.jobs.has_operation("statistics"), await stores.jobs.has_operation("nothing")) == (True, False)
     assert len(await stores.jobs.find(account="acme", states=(State.POLLING,), limit=3)) == 3
     assert await stores.jobs.find(account="acme", states=(State.FETCHING,)) == []
 

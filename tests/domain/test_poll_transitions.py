@@ -81,3 +81,9 @@ def test_what_an_update_shows() -> None:
     # A poll before a new submit says nothing about its remote job.
     anew = job(State.POLLING, submitted_at=NOW - 300.0, polled_at=NOW - 400.0)
     assert _advance(anew, o.Ready(), LearnedSchedule("k")).duration == ObservedDuration("k", 0.0, 300.0)
+
+
+def test_a_remote_job_that_is_ready_has_no_failures() -> None:
+    """Those of its polls are over; the download counts its own."""
+    after = _advance(job(State.POLLING, failures=3, crashes=2), o.Ready(), None).job
+    assert (after.state, after.failures, after.crashes) == (State.FETCHING, 0, 0)

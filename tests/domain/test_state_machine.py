@@ -136,6 +136,15 @@ def test_whatever_is_new_of_the_remote_job_is_a_move() -> None:
     assert step(job(State.SUBMITTING), o.Accepted("h")).moved_at == NOW
 
 
+@pytest.mark.parametrize(("shared_from", "detail"), [(5, "the result of job 5"), (None, None)])
+def test_the_history_says_whose_result_was_copied(shared_from: int | None, detail: str | None) -> None:
+    """Of a result of its own it says nothing."""
+    stored = o.Stored((ARTIFACT,), shared_from=shared_from)
+    entry = advance(job(State.FETCHING), stored, PLAIN, NOW, Random(1)).entry
+    assert entry is not None
+    assert entry.detail == detail
+
+
 def test_repeated_reason_is_reported_once() -> None:
     """The same trouble again adds no second row; another trouble does."""
     first = advance(job(State.POLLING), o.Retry("HTTP 502"), PLAIN, NOW, Random(1))

@@ -10,12 +10,12 @@ from tidewaiter.storage import partial_files
 from tidewaiter.storage.base import StorageError
 from tidewaiter.storage.folder import LocalStorage
 
-pytestmark = pytest.mark.fault(16)
 JOB, KEY, ETAG, MIB = 7, "shop/report/export.csv", '"v1"', 2**20
 # The file of another remote job has another identity, and so its part has another number, but the same final name.
 OLD, NEW = 11, 22
 
 
+@pytest.mark.fault(16)
 @pytest.mark.parametrize("files_in_step", [1, 2])
 async def test_a_former_owner_does_not_replace_the_file_of_another_remote_job(
     root: Path, storage: LocalStorage, files_in_step: int
@@ -32,6 +32,7 @@ async def test_a_former_owner_does_not_replace_the_file_of_another_remote_job(
     assert (files(root), read(root / KEY)) == ([KEY], b"new")
 
 
+@pytest.mark.fault(16)
 async def test_a_kept_part_goes_on_under_another_name(
     root: Path, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

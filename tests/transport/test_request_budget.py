@@ -17,7 +17,7 @@ from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter.clock import Clock, SystemClock
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.transport.request_budget import Budget, Permit
-from tidewaiter.transport.wire import AccountPausedError
+from tidewaiter.transport.wire import AccountClosedError, AccountPausedError
 
 FREE = Limits()
 
@@ -454,6 +454,24 @@ def test_the_breaker_opens_after_five_failures_in_a_row() -> None:
         assert budget.tests_at is not None
         assert 24 <= budget.tests_at - clock.now() <= 30.1
         assert 24 <= loop.run_until_complete(at(clock, budget)) <= 30.1
+
+
+@pytest.mark.fault(25)
+def test_who_cannot_wait_learns_that_the_breaker_is_open() -> None:
+    """A step with files in hand ends; beside a probe it goes on, because the account is not closed any more."""
+
+    async def story(clock: VirtualClock) -> None:
+        budget = new(clock)
+        budget.check_open()
+        fail(budget, 5)
+        with pytest.raises(AccountClosedError, match="HTTP 502"):
+            budget.check_open()
+        await clock.sleep(40)
+        assert await at(clock, budget) == 40
+        budget.check_open()
+
+    with virtual_time() as (loop, clock):
+        loop.run_until_complete(story(clock))
 
 
 @pytest.mark.fault(25)

@@ -197,3 +197,32 @@ async def test_killed_between_any_two_writes(
         while await one_life(tmp_path / "landed", stores, kill_at, lists, after=after):
             kill_at += 1
         assert kill_at > writes
+
+
+class NotingStorage(LocalStorage):
+    """A storage that notes what it does."""
+
+    done: list[str]
+
+    def _start(self, doing: str, work: Callable[[], T]) -> Awaitable[T]:
+        self.done.append(doing)
+        return super()._start(doing, work)
+
+
+@pytest.mark.fault(13)
+@pytest.mark.invariant(6)
+async def test_names_are_durable_before_they_are_recorded(tmp_path: Path, sqlite_url: str) -> None:
+    """The folder of the files is synced, and only then the manifest is written and the outcome names them."""
+    database = Database.open(sqlite_url, SystemClock())
+    with StorageThreads() as threads:
+        storage = NotingStorage(tmp_path / "landed", threads)
+        storage.done = []
+        async with visits(await Stores.set_up(database), "synced", storage) as job:
+            outcome, _ = await job.fetch(["/a", "/c"])
+    await database.close()
+    assert isinstance(outcome, o.Stored)
+    synced, manifest = (
+        next(place for place, doing in enumerate(storage.done) if wanted in doing)
+        for wanted in ("sync the folder of the files", "manifest.json")
+    )
+    assert synced < manifest

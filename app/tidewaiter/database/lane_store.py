@@ -4,7 +4,6 @@ Only the database's clock decides about leases. Every statement that changes sev
 their ids, as the group commit does, so that two statements never wait for each other in a circle.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -37,6 +36,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 from tidewaiter.database.engine import Database
+from tidewaiter.database.request_windows import window_of, window_text
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sql_functions import DatabaseNow
 from tidewaiter.database.tables import accounts, jobs, lanes, workers
@@ -257,7 +257,7 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
             (
                 number,
                 state.epoch,
-                json.dumps(list(state.request_window)),
+                window_text(state.request_window),
                 state.closed_until,
                 state.closed_reason,
                 state.reopened_at,
@@ -269,13 +269,13 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
 
 def _taken(row: Sequence[Any], lane_counts: Mapping[str, int]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
-    stamps, lane_count = tuple(json.loads(window)), lane_counts.get(account, 1)
+    stamps, lane_count = window_of(window), lane_counts.get(account, 1)
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, stamps, clean, lane_count)
 
 
 def _status(row: Sequence[Any]) -> LaneStatus:
     values = list(row)
-    values[-1] = tuple(json.loads(values[-1]))
+    values[-1] = window_of(values[-1])
     return LaneStatus(*values)
 
 

@@ -107,16 +107,16 @@ class PartialFile:
                 return False
             self._hash.update(piece)
             write_all(self._open_descriptor(), [piece])
-        holds = self._goes_on(checkpoint)
-        if holds:
-            self._save_live(checkpoint.validator)
-        return holds
+        return self._goes_on(checkpoint)
 
     def _goes_on(self, checkpoint: Checkpoint) -> bool:
+        """Whether the bytes are those of a checkpoint; it was taken away, so it is written again."""
         self.validator = checkpoint.validator
         self.total = checkpoint.total
-        self._checkpoint_at = self.size + CHECKPOINT_BYTES
-        return self._hash.landed.sha256 == checkpoint.sha256
+        if self._hash.landed.sha256 != checkpoint.sha256:
+            return False
+        self._save_live(checkpoint.validator)
+        return True
 
     def append(self, pieces: Sequence[bytes]) -> None:
         """Hash and write; every 64 MiB also write a checkpoint, which survives the end of the process."""

@@ -18,6 +18,7 @@ from tidewaiter.database.dashboard_store import DashboardStore, LaneBacklog
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStatus, LaneStore
+from tidewaiter.database.state_counts import StateCounts
 from tidewaiter.domain.job import State
 from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.metrics.readings import DatabaseReading, ExportReading, ProcessReading
@@ -104,7 +105,7 @@ class CachedProbes:
     ) -> None:
         self._check = check
         self._check_writes = check_writes
-        self._jobs = jobs
+        self._counts = StateCounts(jobs.database)
         self._overview = overview
         self._lanes = lanes
         self._free_bytes = free_bytes
@@ -181,7 +182,11 @@ class CachedProbes:
         now = self._clock.now()
 
         async def ask() -> tuple[Mapping[State, int], Mapping[int, LaneBacklog], Sequence[LaneStatus]]:
-            return await self._jobs.counts(), await self._overview.backlogs(now), await self._lanes.all_lanes()
+            return (
+                await self._counts.counts(self._clock.monotonic()),
+                await self._overview.backlogs(now),
+                await self._lanes.all_lanes(),
+            )
 
         try:
             counts, backlogs, lanes = await self._within_limit(ask)

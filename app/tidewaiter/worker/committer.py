@@ -17,7 +17,7 @@ from enum import Enum
 from random import Random
 from typing import TypeVar
 
-from tidewaiter.clock import Clock
+from tidewaiter.clock import Clock, WakeableTimer
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import FencedUpdate, GroupResult, JobStore
 from tidewaiter.domain import outcome as o
@@ -112,6 +112,7 @@ class Committer:
         self._handed_in = 0
         self._settled = 0
         self._progress = asyncio.Event()
+        self._retry = WakeableTimer(clock)
         self._trying_since: float | None = None
         self._failure: str | None = None
         self._moved_at = clock.monotonic()
@@ -181,8 +182,10 @@ class Committer:
         return self.waiting > 0 and self._clock.monotonic() - self._moved_at > _LONGEST_TRY_S
 
     async def settled(self) -> None:
-        """Wait until every update that was handed in so far has its result."""
+        """Wait until every update that was handed in so far has its result; a group that waits is tried at once."""
         last = self._handed_in
+        if self._settled < last:
+            self._retry.wake()
         while self._settled < last:
             self._urgent.set()
             self._progress.clear()
@@ -260,7 +263,7 @@ class Committer:
             except StoreUnavailableError as error:
                 self._failure = str(error)
                 self._log.emit("store.unavailable", reason=str(error), waiting=waiting + len(self._items))
-                await self._clock.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
+                await self._retry.sleep(_RETRY_S[min(tries, len(_RETRY_S) - 1)])
                 tries += 1
                 continue
             self._trying_since = self._failure = None

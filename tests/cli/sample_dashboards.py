@@ -6,7 +6,7 @@ from typing import Any
 
 from tidewaiter.cli.top_view import TopState
 from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minute
-from tidewaiter.database.lane_store import WorkerStatus
+from tidewaiter.database.lane_rows import WorkerStatus
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, State
 from tidewaiter.services.wait_reasons import LaneCondition

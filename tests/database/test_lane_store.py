@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, new_job
 from tidewaiter.database.engine import Database
-from tidewaiter.database.lane_store import LaneRow, LaneShare, LaneState, LaneStore
+from tidewaiter.database.lane_rows import LaneRow, LaneState
+from tidewaiter.database.lane_store import LaneShare, LaneStore
 from tidewaiter.database.sql_functions import DatabaseNow
 from tidewaiter.database.tables import lanes, workers
 from tidewaiter.domain import outcome as o

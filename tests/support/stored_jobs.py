@@ -7,7 +7,8 @@ from random import Random
 from tidewaiter.database.due_store import DueQuestion, DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import FencedUpdate, JobStore
-from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.database.lane_rows import LaneRow
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import Job, NewJob, Track

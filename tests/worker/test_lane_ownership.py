@@ -17,7 +17,8 @@ from tidewaiter import bootstrap
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.database.lane_rows import LaneRow
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import State, Track

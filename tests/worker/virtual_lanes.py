@@ -20,7 +20,8 @@ from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
 from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneRow, LaneState, LaneStore
+from tidewaiter.database.lane_rows import LaneRow, LaneState
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job

@@ -19,7 +19,8 @@ from tidewaiter.database.daemon_lock import DaemonLock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.errors import SchemaError
-from tidewaiter.database.lane_store import LaneStatus, LaneStore
+from tidewaiter.database.lane_rows import LaneStatus
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.refresh_token_store import RefreshTokenStore, StoredToken
 from tidewaiter.database.sealing import Seal
 from tidewaiter.doctor.account_checks import Ask, CheckedAccount, check_account

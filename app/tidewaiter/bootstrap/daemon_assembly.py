@@ -21,7 +21,8 @@ from tidewaiter.database.account_store import AccountStore
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.due_store import DueStore
-from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.database.lane_rows import LaneRow
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.refresh_token_store import RefreshTokenStore
 from tidewaiter.database.schedule_store import ScheduleStore
 from tidewaiter.database.sealing import Seal

@@ -7,7 +7,7 @@ from random import Random
 from tidewaiter.bootstrap.live_config import BoundConfig
 from tidewaiter.bootstrap.seams import Seams
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneRow
+from tidewaiter.database.lane_rows import LaneRow
 from tidewaiter.log import EventLog
 from tidewaiter.metrics.process_metrics import ELSEWHERE, PROVIDER
 from tidewaiter.transport.account_client import AccountClient, ClientSettings

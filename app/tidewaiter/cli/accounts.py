@@ -24,7 +24,7 @@ from tidewaiter.domain.formatting import date_and_time, duration, printable
 from tidewaiter.domain.job import State
 
 if TYPE_CHECKING:
-    from tidewaiter.database.lane_store import LaneStatus
+    from tidewaiter.database.lane_rows import LaneStatus
     from tidewaiter.services import AccountService, AccountStatus
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from tidewaiter.domain.job import Job, State
 
 if TYPE_CHECKING:
     from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot
-    from tidewaiter.database.lane_store import WorkerStatus
+    from tidewaiter.database.lane_rows import WorkerStatus
     from tidewaiter.web.ui.dashboard import LaneView
 
 

@@ -36,7 +36,8 @@ from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.failure_store import FailureStore, UnhandledFailures
 from tidewaiter.database.job_census import Census, Censuses
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneStatus, LaneStore, WorkerStatus
+from tidewaiter.database.lane_rows import LaneStatus, WorkerStatus
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.row_codec import JOB_COLUMNS, job_of
 from tidewaiter.database.tables import artifacts, jobs, lanes
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope

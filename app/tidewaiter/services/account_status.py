@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tidewaiter.database.account_store import Pause
-from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.database.refresh_token_store import StoredToken
 from tidewaiter.domain.job import State
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from tidewaiter.database.account_store import Pause, PauseCause
 from tidewaiter.database.failure_store import UnhandledFailures
-from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.domain.formatting import rfc3339
 
 # The provider refused the request; except for a timeout and a limit it does so again.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tidewaiter.database.dashboard_store import Arrival, DashboardSnapshot, Minute
-from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.database.notification_store import Notification
 from tidewaiter.domain.backfill import Backfill, BackfillState
 from tidewaiter.domain.batch import Batch

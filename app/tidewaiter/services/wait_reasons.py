@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from tidewaiter.database.account_store import Pause
-from tidewaiter.database.lane_store import LaneStatus
+from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.services.parked_decisions import command_words, parked_sentence

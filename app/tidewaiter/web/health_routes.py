@@ -17,7 +17,8 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.dashboard_store import DashboardStore, LaneBacklog
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneStatus, LaneStore
+from tidewaiter.database.lane_rows import LaneStatus
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.state_counts import StateCounts
 from tidewaiter.domain.job import State
 from tidewaiter.metrics.process_metrics import Metrics

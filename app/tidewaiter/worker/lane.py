@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from tidewaiter.database.duration_store import DurationStore
-from tidewaiter.database.lane_store import LaneRow, LaneState
+from tidewaiter.database.lane_rows import LaneRow, LaneState
 from tidewaiter.domain import formatting
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy

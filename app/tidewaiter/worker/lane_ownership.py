@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 
 from tidewaiter.clock import Clock, WakeableTimer
 from tidewaiter.database.engine import StoreUnavailableError
-from tidewaiter.database.lane_store import LaneRow, LaneStore
+from tidewaiter.database.lane_rows import LaneRow
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.http_values import Json
 from tidewaiter.log import EventLog
 from tidewaiter.worker.lane import Lane

@@ -9,7 +9,8 @@ from tidewaiter.database.account_store import AccountStore, PauseCause
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import FencedUpdate, JobStore
-from tidewaiter.database.lane_store import LaneRow, LaneState, LaneStore
+from tidewaiter.database.lane_rows import LaneRow, LaneState
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backfill import Backfill, BackfillPlan
 from tidewaiter.domain.backoff_and_limits import OperationPolicy

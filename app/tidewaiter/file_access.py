@@ -25,6 +25,8 @@ def why_denied(path: Path, wanted: int = os.R_OK) -> str:
         wanted = os.W_OK | os.X_OK  # it is to be created there
     if _may(found, wanted):
         return ""
+    if wanted & os.W_OK and os.statvfs(found).f_flag & os.ST_RDONLY:
+        return f"{found} is on a file system that is mounted read-only; mount it for writing, or use another folder"
     if found.is_dir():
         remedy = f"give it to that user: chown {user}:{group} {found} (for the volume of a container, on its host)"
     elif wanted & os.W_OK:

@@ -18,6 +18,7 @@ LARGEST_FILE: Final = 1_048_576
 _DEEPEST: Final = 32
 _MOST_PARTS: Final = 32
 _MOST_DIGITS: Final = 400
+_INVALID_VALUE: Final = "Invalid value"
 _AT_LINE: Final = re.compile(r" \(at (line \d+, column \d+)\)$")
 # Strings and comments are skipped; the other tokens nest, join or separate. A string that is not closed is a token as
 # well, and nothing backtracks (`*+`), so the time is linear.
@@ -106,7 +107,8 @@ def parse(text: str) -> dict[str, Any]:
         message = str(error)
         at = _AT_LINE.search(message)
         reason = message if at is None else message[: at.start()]
-        raise TomlError(f"is not TOML: {reason}", "" if at is None else at[1]) from None
+        hint = "; text must be in quotes" if reason == _INVALID_VALUE else ""
+        raise TomlError(f"is not TOML: {reason}{hint}", "" if at is None else at[1]) from None
 
 
 def _check_limits(text: str) -> None:

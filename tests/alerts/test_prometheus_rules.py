@@ -1,6 +1,6 @@
 """The metric alerts use metrics, labels and values that a real daemon exposes.
 
-That the expressions fire when they should is for promtool to say, which is no wheel: whoever changes a rule runs
+That the expressions fire when they should is for promtool to say, which is in no package: after a change, run
 ``promtool test rules prometheus.test.yaml`` in ``config/alerts``. Here that file is held to be complete.
 """
 

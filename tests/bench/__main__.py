@@ -10,7 +10,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
-from tests.bench import budget, download, landed, many_files, million, polls, schedules, simulated, surface
+from tests.bench import (
+    bucket,
+    budget,
+    download,
+    growth,
+    landed,
+    many_daemons,
+    many_files,
+    million,
+    polls,
+    scale,
+    schedules,
+    simulated,
+    surface,
+)
 from tests.bench.processes import BenchError, Cores
 from tests.bench.report import Finding, as_json, table
 
@@ -22,6 +36,10 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "budget": lambda folder, cores, _seconds: budget.measure(folder, cores, _say),
     "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),
     "files": lambda folder, cores, _seconds: many_files.measure(folder, cores, _say),
+    "scale": lambda folder, cores, seconds: scale.measure(folder, cores, seconds, _say),
+    "bucket": lambda folder, _cores, _seconds: bucket.measure(folder, _say),
+    "daemons": lambda folder, _cores, _seconds: many_daemons.measure(folder, _say),
+    "growth": lambda folder, _cores, _seconds: growth.measure(folder, _say),
     "surface": lambda folder, cores, seconds: surface.measure(folder, cores, seconds, _say),
     "schedules": lambda _folder, _cores, _seconds: schedules.measure(_say),
     "simulation": lambda folder, _cores, _seconds: simulated.measure(folder, _say),

@@ -13,6 +13,7 @@ from tidewaiter.bootstrap.start_checks import connections_of
 from tidewaiter.config import load
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.trust import Trust
 from tidewaiter.transport.wire import Timeouts, TlsError
 
 PATIENT = Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)
@@ -52,6 +53,15 @@ async def test_the_system_is_trusted_still(tmp_path: Path, monkeypatch: pytest.M
         for tls in (known, company.server()):
             async with serving(answering(reply(200, b"safe")), tls) as server:
                 assert await asked(wire, server.origin + "/") == b"safe"
+
+
+def test_the_systems_authorities_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that trust no others share them; a file of our own, or another place of the system's, is read by itself."""
+    shared = Trust().context
+    assert Trust().context is shared
+    assert Trust.of(Authority.made(tmp_path).file).context is not shared
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert Trust().context is not shared
 
 
 @pytest.mark.parametrize(

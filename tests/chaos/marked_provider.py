@@ -16,14 +16,19 @@ from aiohttp.test_utils import TestServer
 from tidewaiter.clock import SystemClock
 
 SPEC = """
+[account.daemon]
+default = ""
+help = "which daemon asks"
 [operations.report.params]
 marker = { help = "names the job at the provider" }
 [operations.report.submit]
 url = "/jobs"
+headers = { Daemon = "${account.daemon}" }
 json = { marker = "${params.marker}" }
 handle = "id"
 [operations.report.poll]
 url = "/jobs/${handle}"
+headers = { Daemon = "${account.daemon}" }
 rules = [{ word = "state", words = { working = "pending", done = "ready" } }]
 [operations.report.results]
 url = "/jobs/${handle}/file"
@@ -40,16 +45,25 @@ def content(marker: str) -> bytes:
 
 @dataclass(slots=True)
 class MarkedProvider:
-    """The server of one account. ``posts`` counts submits by marker, ``requests`` are the seconds of all requests."""
+    """The server of one account.
+
+    ``posts`` counts submits by marker, ``requests`` are the seconds of all requests, and ``senders`` the daemons of all
+    but the downloads, with their seconds. A download takes ``piece_s`` for each of its forty pieces; the
+    reply to a poll has ``pad`` bytes that nobody needs.
+    """
 
     posts: Counter[str] = field(default_factory=Counter)
     polls: Counter[str] = field(default_factory=Counter)
     requests: list[float] = field(default_factory=list)
+    senders: list[tuple[float, str]] = field(default_factory=list)
+    piece_s: float = 0.01
+    pad: int = 0
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Note the request and answer; a submit counts before its slow reply."""
         self.requests.append(SystemClock().monotonic())
+        self.senders += [(self.requests[-1], name) for name in request.headers.getall("Daemon", [])]
         if request.method == "POST":
             marker = str(json.loads(await request.read())["marker"])
             self.posts[marker] += 1
@@ -58,13 +72,14 @@ class MarkedProvider:
         marker = request.path.split("/")[2]
         if not request.path.endswith("/file"):
             self.polls[marker] += 1
-            return web.json_response({"state": "done" if self.polls[marker] >= _POLLS else "working"})
+            state = "done" if self.polls[marker] >= _POLLS else "working"
+            return web.json_response({"state": state, "pad": "x" * self.pad})
         data = content(marker)
         reply = web.StreamResponse(headers={"Content-Length": str(len(data)), "Content-Type": "text/csv"})
         await reply.prepare(request)
         for start in range(0, len(data), _PIECE):
             await reply.write(data[start : start + _PIECE])
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(self.piece_s)
         return reply
 
     def most_within(self, period_s: float) -> int:

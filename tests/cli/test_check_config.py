@@ -39,6 +39,16 @@ def test_files_that_may_be_sent_need_a_folder(shell: CommandShell) -> None:
     assert "uploads" not in shell("check-config").stderr
 
 
+def test_more_lanes_than_a_limit_has_shares(shell: CommandShell) -> None:
+    """Each lane of an account needs a share of its limits; a smaller one would be exceeded."""
+    few = CONFIG.replace("[accounts.shop]\n", "[accounts.shop]\nshards = 8\n")
+    shell.config.write_text(few.replace("[accounts.shop.limits]\n", "[accounts.shop.limits]\nremote_jobs = 5\n"))
+    fault = shell("check-config", code=ExitCode.CONFIG).stderr
+    assert "accounts.shop.shards: 8 lanes cannot share a limit of 5 (remote_jobs): use 5 or fewer" in fault
+    shell.config.write_text(few)
+    assert "no fault" in shell("check-config").stdout
+
+
 def test_every_fault_at_once(shell: CommandShell) -> None:
     """Faults of tables, of secret files, of the spec and of schedules are told together, each with its key."""
     shell.config.write_text(

@@ -39,6 +39,13 @@ def test_every_command_explains_itself_with_an_example(path: tuple[str, ...], sh
     assert f"  tidewaiter {' '.join(path)}" in text.split("Example")[-1]
 
 
+@pytest.mark.parametrize("path", [path for path, command in EVERY.items() if isinstance(command, click.Group)])
+def test_a_group_says_in_whole_sentences_what_its_commands_do(path: tuple[str, ...], shell: CommandShell) -> None:
+    """No line ends with three dots, which click puts where a sentence is longer than its line."""
+    commands = shell(*path, "--help").stdout.split("Commands:")[-1]
+    assert "..." not in commands, commands
+
+
 @pytest.mark.parametrize("path", EVERY)
 def test_every_option_explains_itself(path: tuple[str, ...]) -> None:
     """An option says in a sentence what it is for."""
@@ -89,7 +96,7 @@ def test_without_a_configuration(shell: CommandShell) -> None:
     assert result.stdout == ""
     assert result.stderr == (
         "tidewaiter: there is no configuration, neither tidewaiter.toml nor /etc/tidewaiter/tidewaiter.toml; "
-        "name one with --config\n"
+        "name one with --config, or write one with `tidewaiter config init`\n"
     )
 
 

@@ -96,5 +96,5 @@ def test_what_a_notification_cannot_do_without(tmp_path: Path) -> None:
     """Address and secret; and its name is one that a command line takes."""
     faults = faults_of(write(tmp_path, '[notifications.ops]\n[notifications."Big Ops"]\nurl = "https://a/"'))
     assert faults["notifications.ops.url"].reason == "is required"
-    assert faults["notifications.ops.secret"].reason == "is required"
+    assert faults["notifications.ops.secret"].reason == "is required; secret_file names a file that has it"
     assert faults["notifications.Big Ops"].reason.startswith("a notification's name is made of lower-case letters")

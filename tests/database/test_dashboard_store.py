@@ -98,19 +98,6 @@ async def test_daemons_are_listed_with_their_last_heartbeat(stores: Stores, cloc
     assert [one.owner for one in await stores.lanes.workers()] == ["a1"]
 
 
-async def test_many_jobs_are_not_counted_for_every_dashboard(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How many jobs there are in each state may be seconds old, the more the more of them there are; never older."""
-    monkeypatch.setattr(dashboard_store, "_STALE_S_PER_JOB", 2.0)
-    store = DashboardStore(stores.jobs)
-    assert (await store.snapshot(NOW)).counts[State.QUEUED] == 0
-    await stores.add()
-    assert (await store.snapshot(NOW + 0.5)).counts[State.QUEUED] == 1
-    await stores.add()
-    assert (await store.snapshot(NOW + 2.0)).counts[State.QUEUED] == 1
-    assert (await store.snapshot(NOW + 2.5)).counts[State.QUEUED] == 2
-    assert (await store.snapshot(NOW)).counts[State.QUEUED] == 2
-
-
 async def test_a_database_that_is_gone_is_not_asked_by_everybody(clock: StandingClock, tmp_path: Path) -> None:
     """One look finds out that it cannot be reached; for two seconds the others are told so at once."""
     await asyncio.to_thread(migrate.upgrade, f"sqlite:///{tmp_path / 'whole.db'}")

@@ -1,8 +1,10 @@
 """The due jobs of many lanes, read in one statement; on both databases."""
 
+from dataclasses import replace
+
 from tests.database.query_plans import statements_run
 from tests.support.database_engines import reading_engine
-from tests.support.stored_jobs import NOW, Stores, new_job
+from tests.support.stored_jobs import NOW, OWNER, Stores, artifact, new_job
 from tidewaiter.database.due_store import DueAnswer, DueQuestion, DueStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import Track
@@ -46,3 +48,16 @@ async def test_many_lanes_are_one_statement(stores: Stores) -> None:
         DueAnswer([], None),
         DueAnswer([jobs[first, 0.0], jobs[first, 1.0]], NOW + 8.0),
     ]
+
+
+async def test_a_due_download_says_whether_a_file_is_recorded(stores: Stores) -> None:
+    """For each job that waits for one; for a poll nobody asks."""
+    bare, begun = [await stores.accepted(await stores.polling(f"h{n}"), o.Ready()) for n in range(2)]
+    landed = stores.update(begun, o.FilesLanded())
+    await stores.jobs.record([replace(landed, update=replace(landed.update, artifacts=(artifact(0),)))], OWNER)
+    await stores.polling("p")
+    questions = [DueQuestion(stores.lane.id, track, 5) for track in (Track.FETCH, Track.ASK)]
+    fetch, ask = await DueStore(stores.database).due(questions, NOW + 3600.0)
+    assert {one.id for one in fetch.jobs} == {bare.id, begun.id}
+    assert len(ask.jobs) == 1
+    assert fetch.without_files == {bare.id}

@@ -5,7 +5,7 @@ from random import Random
 from sqlalchemy import select
 
 from tests.database.query_plans import plan_of, statements_run, walks
-from tests.support.database_engines import writing_engine
+from tests.support.database_engines import group_engine, writing_engine
 from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores
 from tidewaiter.database.duration_store import DurationStore
 from tidewaiter.database.job_store import FencedUpdate
@@ -56,11 +56,10 @@ async def test_a_former_owner_counts_nothing(stores: Stores) -> None:
 async def test_statements(stores: Stores) -> None:
     """A poll costs no statement more, and a group of finished jobs two, each by the key of the table."""
     jobs = [await stores.polling(f"h{number}") for number in range(4)]
-    engine = writing_engine(stores.database)
-    with statements_run(engine) as polls:
+    with statements_run(group_engine(stores.database)) as polls:
         await stores.jobs.record([stores.update(jobs[0], o.Pending("running"))], OWNER)
     assert not [one for one, _ in polls if "durations" in one]
-    with statements_run(engine) as ends:
+    with statements_run(writing_engine(stores.database)) as ends:
         await stores.jobs.record([_ready(stores, job, 60.0) for job in jobs[1:]], OWNER)
     about = [one for one in ends if "durations" in one[0]]
     assert len(about) == 2

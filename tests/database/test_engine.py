@@ -11,10 +11,11 @@ from sqlalchemy import exc, text
 
 from tests.support.postgres import Line, Postgres
 from tests.support.stored_jobs import NOW, OWNER, StandingClock
-from tidewaiter.database import engine, migrate, sqlite_engines
+from tidewaiter.database import engine, migrate, postgres_engines, sqlite_engines
 from tidewaiter.database.engine import Database, SchemaError, StoreUnavailableError
 from tidewaiter.database.errors import unavailable
 from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.database.postgres_engines import TRUSTED_S
 from tidewaiter.database.schema_check import known_revisions
 from tidewaiter.database.sql_functions import DatabaseNow
 
@@ -321,8 +322,8 @@ def test_what_postgresql_says() -> None:
 
 async def test_every_connection_taken(postgres_url: str, clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """When no connection comes free in time, that is an outage, too."""
-    monkeypatch.setattr(engine, "_POOL", 1)
-    monkeypatch.setattr(engine, "_POOL_WAIT_S", 0.05)
+    monkeypatch.setattr(postgres_engines, "_STATEMENTS", {"pool_size": 2, "max_overflow": 0})
+    monkeypatch.setattr(postgres_engines, "_POOL_WAIT_S", 0.05)
     database = Database.open(postgres_url, clock)
     async with database.reading(), database.reading():
         with pytest.raises(StoreUnavailableError, match="no connection free"):
@@ -357,7 +358,9 @@ async def test_15_a_connection_that_was_closed_meanwhile(postgres_url: str, cloc
     with psycopg.connect(postgres_url, autocommit=True) as other:
         others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
         other.execute(f"SELECT pg_terminate_backend(pid, 5000) {others}")
-    assert len(await lanes.all_lanes()) == 1
+    clock.at += TRUSTED_S
+    await lanes.ensure({"a": 2})
+    assert len(await lanes.all_lanes()) == 2
     await database.close()
 
 

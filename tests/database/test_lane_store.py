@@ -291,3 +291,14 @@ async def test_one_lane_is_looked_up(stores: Stores) -> None:
     (lane, *_) = await stores.lanes.all_lanes()
     assert await stores.lanes.lane(lane.id) == lane
     assert await stores.lanes.lane(lane.id + 1_000) is None
+
+
+async def test_a_long_window_is_stored_short(store: LaneStore) -> None:
+    """A daily quota of many requests does not make every renewal of a lease a long text."""
+    lane = (await _take(store, "a"))[0]
+    window = tuple(1000.0 + number for number in range(5000))
+    assert await store.renew("a", LEASE_S, {lane.id: LaneState(lane.epoch, window)}) == {lane.id}
+    stored = await store.lane(lane.id)
+    assert stored is not None
+    assert len(stored.request_window) == 5000
+    assert len(set(stored.request_window)) <= 1001

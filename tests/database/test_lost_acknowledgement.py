@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.postgres import Line, Postgres
 from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact
+from tidewaiter.database import engine
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain import outcome as o
@@ -136,6 +137,31 @@ async def test_acknowledgement_lost(troubled: tuple[Stores, Trouble]) -> None:
     assert await stores.jobs.artifacts(ending.id) == [artifact(0)]
     (day,) = await TrendStore(stores.database).periods(TrendStep.DAY, 1, NOW)
     assert (day.sums.landed, day.sums.files, day.sums.duration.count) == (1, 1, 1)
+
+
+@pytest.mark.fault(11)
+@pytest.mark.slow
+async def test_a_group_that_outlasts_its_caller(
+    sqlite_url: str, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the lock in its thread, and is committed after its caller has given up; repeated, it stays once."""
+    database = Database.open(sqlite_url, clock)
+    stores = await Stores.set_up(database)
+    group = [stores.update(await stores.polling(f"h{number}"), o.Ready()) for number in range(2)]
+    group += [stores.update(await stores.polling("h3"), o.Pending("running"))]
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(engine, "_ANSWER_S", 0.05)
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            await stores.jobs.record(group, OWNER)
+        monkeypatch.undo()
+        other.execute("ROLLBACK")
+    recorded = await stores.jobs.record(group, OWNER)
+    assert recorded.accepted == {one.update.job.id for one in group}
+    for one in group:
+        assert await stores.stored(one.update.job) == one.update.job
+        assert len(await stores.jobs.history(one.update.job.id)) == one.update.job.version - (one is group[-1])
+    await database.close()
 
 
 @pytest.mark.fault(11)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, text
 
-from tests.support.database_engines import writing_engine
+from tests.support.database_engines import group_engine, writing_engine
 from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores, artifact
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import FencedUpdate
@@ -178,7 +178,7 @@ async def test_polls_cost_nothing(stores: Stores) -> None:
     """A group of "not yet" and of moves that nobody asked for runs the very statements that it ran before."""
     jobs = [await stores.polling(f"h{number}") for number in range(3)]
     said: list[str] = []
-    engine = writing_engine(stores.database)
+    engine = group_engine(stores.database)
 
     def listen(_c: object, _cursor: object, statement: str, *_: object) -> None:
         said.append(statement)

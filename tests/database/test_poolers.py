@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
+from tests.support.postgres import Line, Postgres
 from tidewaiter.clock import SystemClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.errors import StoreUnavailableError, unavailable
@@ -48,3 +49,21 @@ async def test_a_session_that_changes(postgres_url: str, statements: tuple[str, 
         with pytest.raises(psycopg.Error) as raised:
             connection.execute(statements[-1].encode())
     assert "does not keep a session" in str(unavailable(raised.value))
+
+
+@pytest.mark.fault(15)
+async def test_nothing_is_prepared_behind_a_pooler(postgres: Postgres, postgres_url: str) -> None:
+    """In transaction mode the name of a prepared statement could be that of another connection's statement."""
+    name = postgres_url.partition("@/")[2].partition("?")[0]
+    async with Line(postgres.socket).open() as line:
+        for hidden in (b"", b"options\0"):
+            line.hidden = hidden
+            database = Database.open(line.url(name), SystemClock())
+            async with database.reading() as connection:
+                for _ in range(10):
+                    await connection.exec_driver_sql("SELECT 1 + 1")
+                prepared = (
+                    await connection.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements")
+                ).scalar_one()
+            await database.close()
+            assert (prepared > 0) == (hidden == b"")

@@ -112,6 +112,20 @@ async def test_a_list_of_an_operation_is_made_of_its_accounts(stores: Stores) ->
     assert [job.id for job in older] == [rare[0].id]
 
 
+async def test_a_take_reads_one_job_of_a_lane(stores: Stores) -> None:
+    """Which lanes share the limits is looked up: jobs that have ended cost nothing, and those that wait neither."""
+    await fill(stores)
+    await stores.lanes.ensure({"acme": 3})
+    async with stores.database.writing() as connection:
+        await connection.execute(text("UPDATE jobs SET state = 'succeeded', due_at = NULL WHERE id % 100 > 0"))
+        await connection.execute(text("ANALYZE"))
+    plan = await plan_of(stores, lambda: stores.lanes.take(OWNER, 1, 0.0, force=False, accounts=["acme"]))
+    assert "jobs_due" in plan
+    assert "jobs_state" in plan
+    assert not walks(plan), plan
+    assert "Hash" not in plan, plan
+
+
 async def test_retention_and_listing_use_indexes(stores: Stores) -> None:
     """Deleting old jobs finds them by when they finished; a list of the newest ends where its page does."""
     await fill(stores)
@@ -133,6 +147,9 @@ async def test_the_jobs_of_an_account_or_of_states_are_read_from_an_index(stores
         assert "jobs_listed" in plan or "jobs_state" in plan
         assert "Seq Scan" not in plan, plan
         assert "SCAN jobs" not in plan, plan
+    plan = await plan_of(stores, lambda: stores.jobs.has_operation("nothing"))
+    assert "COVERING INDEX jobs_listed" in plan or stores.database.dialect == "postgresql", plan
+    assert (await stores.jobs.has_operation("statistics"), await stores.jobs.has_operation("nothing")) == (True, False)
     assert len(await stores.jobs.find(account="acme", states=(State.POLLING,), limit=3)) == 3
     assert await stores.jobs.find(account="acme", states=(State.FETCHING,)) == []
 

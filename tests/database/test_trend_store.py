@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import insert, select, text
 
 from tests.database.query_plans import plan_of, statements_run, walks
-from tests.support.database_engines import reading_engine, writing_engine
+from tests.support.database_engines import group_engine, reading_engine
 from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores, artifact, new_job
 from tidewaiter.database.tables import trends
 from tidewaiter.database.trend_store import TrendStore
@@ -91,14 +91,14 @@ async def test_a_job_that_cleans_up_counts_once(stores: Stores) -> None:
 async def test_one_statement_for_a_group(stores: Stores) -> None:
     """A poll costs none, and the ends of a group cost one, however many they are."""
     jobs = [await stores.polling(f"h{number}") for number in range(6)]
-    with statements_run(writing_engine(stores.database)) as polls:
+    with statements_run(group_engine(stores.database)) as polls:
         await stores.jobs.record([stores.update(job, o.Pending("running")) for job in jobs], OWNER)
     assert len([one for one, _ in polls if not one.startswith("BEGIN")]) == 1
     jobs = [await stores.stored(job) for job in jobs]
-    with statements_run(writing_engine(stores.database)) as moves:
+    with statements_run(group_engine(stores.database)) as moves:
         await stores.jobs.record([stores.update(job, o.Ready()) for job in jobs[:2]], OWNER)
     assert not [one for one, _ in moves if "trends" in one]
-    with statements_run(writing_engine(stores.database)) as ends:
+    with statements_run(group_engine(stores.database)) as ends:
         await stores.jobs.record([stores.update(job, o.Refused("no")) for job in jobs[2:]], OWNER)
     assert len([one for one, _ in ends if "trends" in one]) == 1
     lane = stores.lane.id

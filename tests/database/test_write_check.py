@@ -1,6 +1,7 @@
 """Whether a database accepts writes: read-only, locked and full ones do not, and what is tried changes nothing."""
 
 import asyncio
+import resource
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -104,6 +105,24 @@ async def test_a_full_sqlite_file(tmp_path: Path, sqlite_url: str) -> None:
     async with database.writing() as connection:
         await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 1000}")
     await database.check_writable()
+    await database.close()
+
+
+@pytest.mark.fault(14)
+async def test_a_disk_that_takes_nothing(sqlite_url: str) -> None:
+    """The question reaches the disk, and not only SQLite's memory; then later transactions are as before."""
+    database = Database.open(sqlite_url, StandingClock())
+    await database.check_writable()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        assert "cannot be read or written" in await _fault(database)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    await database.check_writable()
+    assert await _workers(database) == 0
+    async with database.writing() as connection:
+        assert (await connection.exec_driver_sql("PRAGMA cache_size")).scalar_one() < -1_000
     await database.close()
 
 

@@ -71,6 +71,14 @@ async def test_a_name_without_an_address() -> None:
     assert "accounts.shop.settings" in found["dns"].remedy
 
 
+async def test_a_name_that_dns_cannot_have() -> None:
+    """A typing error in an address is the operator's fault, not the program's."""
+    found = await looked_at("https://shop..example")
+    assert (
+        found["dns"].message == "shop..example has no address: it has an empty label, or one of more than 63 characters"
+    )
+
+
 async def test_a_name(server: Server) -> None:
     """A name is told with its addresses; an address that stands for itself is not told as a name."""
     found = await looked_at(f"http://localhost:{server.port}")

@@ -51,3 +51,11 @@ def test_shards_share_the_limits() -> None:
     assert share == Limits(requests=7, spacing_s=4.0, concurrency=2, remote_jobs=1)
     assert Limits(requests=30).share(2).requests == 15
     assert Limits(requests=30).share(1) == Limits(requests=30)
+
+
+def test_more_lanes_than_shares() -> None:
+    """Of a limit of three, four lanes with one each would be too many."""
+    for limits in (Limits(requests=3), Limits(concurrency=3), Limits(remote_jobs=3)):
+        assert limits.unshareable(3) is None
+        assert "use 3 or fewer" in str(limits.unshareable(4))
+    assert Limits().unshareable(64) is None

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -154,6 +155,17 @@ def test_a_level_that_is_off_costs_nothing() -> None:
     stream.log.emit("job.waited", no_such_field=object())
     stream.log.emit("lane.lost", lane=1)
     assert stream.names == ["lane.lost"]
+
+
+def test_a_line_makes_no_encoder_and_no_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are made once: to make them for each line takes longer than to write it."""
+    written = LogStream()
+    made: list[str] = []
+    for owner, name in ((json.JSONEncoder, "__init__"), (structlog.BoundLoggerBase, "__init__")):
+        monkeypatch.setattr(owner, name, lambda *_, _name=name, **__: made.append(_name))
+    written.log.emit("lane.taken", lane=1, account="acme")
+    assert [line["event"] for line in written.lines] == ["lane.taken"]
+    assert made == []
 
 
 def test_the_level_can_be_changed() -> None:

@@ -121,6 +121,22 @@ def test_secrets_come_and_go() -> None:
         assert redactor.clean(known) == REDACTED
 
 
+@pytest.mark.slow
+def test_a_secret_in_use_is_not_forgotten_for_others() -> None:
+    """Neither while it is held, however many others come, nor if it was used again before they came."""
+    redactor = Redactor()
+    redactor.add_recent("of-a-short-step")
+    with redactor.holding(["of-a-long-step"]):
+        for number in range(4090):
+            redactor.add_recent(f"{number:08d}-callback")
+        redactor.add_recent("of-a-short-step")
+        for number in range(4090, 4200):
+            redactor.add_recent(f"{number:08d}-callback")
+        assert redactor.clean("of-a-long-step, of-a-short-step") == f"{REDACTED}, {REDACTED}"
+        assert redactor.clean("00000000-callback") == "00000000-callback"
+    assert redactor.clean("of-a-long-step") == REDACTED
+
+
 def test_a_text_that_was_clean_before_is_searched_for_a_secret_that_came_later() -> None:
     """A status word comes with every poll; the token that it contains may be made between two of them."""
     shared = Redactor(["another-secret"])

@@ -86,7 +86,7 @@ def _api(seed: int, rand: Random) -> Plan:
         if shape == "xml"  # in whose lists an element that is not there is no list
         else rand.choice(("once", "once", "repeatable", "adopt"))
     )
-    auth = "bearer" if shape == "xml" else rand.choice(("bearer", "bearer", "session"))
+    auth = "bearer" if shape == "xml" else rand.choice(("bearer", "bearer", "session", "hmac"))
     return Plan(
         seed, shape, auth, mode, media, files, pages,
         rand.choice(("absent", "null", "empty", "false")) if shape != "linked" else rand.choice(("absent", "repeated")),

@@ -30,6 +30,10 @@ SHAPES = (
     "zip",
     "tar",
     "gzip",
+    "added",
+    "named",
+    "posted",
+    "taken",
 )
 """Where the results are; the more frequent ones have more that can go wrong. From ``staged`` on: one mechanism each."""
 
@@ -53,10 +57,14 @@ EXCHANGES: Mapping[str, tuple[str, ...]] = {
     "zip": ("submit", "poll", "file", "file", "file"),
     "tar": ("submit", "poll", "file", "file", "file"),
     "gzip": ("submit", "poll", "file", "file"),
+    "added": ("submit", "poll", "poll", "poll", "file", "file"),
+    "named": ("submit", "poll", "poll", "file", "file", "file"),
+    "posted": ("submit", "poll", "poll", "file", "file"),
+    "taken": ("submit", "submit", "poll", "file"),
 }
 STAGES = ("before", "start")
 """The exchanges that only the shape ``staged`` has."""
-LISTS = frozenset({"list", "nested", "early", "xml"})
+LISTS = frozenset({"list", "nested", "early", "xml", "added", "named"})
 """The shapes whose files are in a list that announces what they are."""
 ARCHIVES = frozenset({"zip", "tar"})
 """The shapes whose one file is an archive, of which the members land."""

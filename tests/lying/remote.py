@@ -16,6 +16,7 @@ from tests.lying.hops import Hop, Hops
 from tests.lying.origin import Origin
 from tests.lying.pages import page_answer
 from tests.lying.plan import ARCHIVES, LISTS, Fault, Plan, content_of, digest_of
+from tests.support.virtual_time import START_AT
 
 _LAST_SEGMENTS = {
     "login": "login", "inline": "answer", "rows": "page", "url": "resolve", "cancel": "cancel", "file": "file0",
@@ -69,12 +70,13 @@ class Remote:
     ready: int = 0
     hops: Hops = field(default_factory=Hops)
     told: dict[str, bool] = field(default_factory=dict)
+    nonces: set[str] = field(default_factory=set)
     _jobs: dict[str, str] = field(default_factory=dict)
     _polls: Counter[str] = field(default_factory=Counter)
     _times: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        if self.plan.shape == "reuse" and mechanisms.is_made_before(self.plan.seed):
+        if self.plan.shape in ("reuse", "taken") and mechanisms.is_made_before(self.plan.seed):
             self._jobs["old"] = ""
 
     @property
@@ -121,10 +123,12 @@ class Remote:
         self.asked.append(Asked(self.now(), kind, request, fault, script.note + _end_of(script)))
 
     def _look_for_leaks(self, request: Request) -> None:
-        secrets = (self.canary, f"session-{self.plan.seed}", "cookie-of-own")
+        secrets = (self.canary, f"session-{self.plan.seed}", "cookie-of-own", "HMAC ")
         seen = f"{request.target} {request.fields}"
         if request.foreign:
             self.leaks += [secret for secret in secrets if secret in seen]
+        if self.plan.shape == "named":
+            self.leaks += mechanisms.strayed_fields(self, request)
 
     def _kind_of(self, path: str, request: Request) -> str:
         if path == "/jobs":
@@ -184,8 +188,8 @@ class Remote:
         return mechanisms.in_xml(answer) if self.plan.shape == "xml" and not is_file else answer
 
     def _in_json(self, kind: str, path: str, request: Request, *, checked: bool) -> Answer:
-        if checked and not kind.startswith("file") and request.fields.get("authorization") != f"Bearer {self.token}":
-            return json_answer({"error": "token expired" if self.plan.auth == "session" else "who are you?"}, 401)
+        if checked and (refusal := self._refusal_of(kind, request)) is not None:
+            return refusal
         handle = path.split("/")[2] if path.count("/") > 1 else ""
         match kind:
             case "before" | "submit" | "start":
@@ -209,6 +213,16 @@ class Remote:
                 answer = self._file(int(kind.removeprefix("file")), request)
         return answer
 
+    def _refusal_of(self, kind: str, request: Request) -> Answer | None:
+        if not kind.startswith("file") and not self._is_permitted(request):
+            return json_answer({"error": "token expired" if self.plan.auth == "session" else "who are you?"}, 401)
+        return mechanisms.refusal_of(self, kind, request)
+
+    def _is_permitted(self, request: Request) -> bool:
+        if self.plan.auth == "hmac":
+            return mechanisms.is_signed(request, self.canary, self.nonces, START_AT + self.now())
+        return request.fields.get("authorization") == f"Bearer {self.token}"
+
     def _file(self, number: int, request: Request) -> Answer:
         if int(request.query.get("sig", "999")) < self.valid_from:
             return json_answer({"error": "Request has expired"}, 403)
@@ -228,6 +242,8 @@ class Remote:
     def _submit(self, request: Request) -> Answer:
         if (wrong := mechanisms.wrong_body(self.plan.shape, request)) is not None:
             self.wrong_bodies.append(wrong)
+        if self.plan.shape == "taken" and self._jobs:
+            return json_answer({"error": "TAKEN", "id": next(iter(self._jobs))}, 409)
         handle = f"r{len(self._jobs) + 1}"
         self._jobs[handle] = request.fields.get("idempotency-key", "")
         return json_answer({"id": handle}, 201)
@@ -240,12 +256,17 @@ class Remote:
         self._polls[handle] += 1
         if self._polls[handle] <= self.plan.polls:
             status = 202 if self.plan.shape == "inline" else 200
-            listed = range(min(self._polls[handle] - 1, len(self.plan.files))) if self.plan.shape == "early" else ()
+            count = min(self._polls[handle] - 1, len(self.plan.files))
+            if self.plan.shape == "added":
+                return json_answer({"state": "busy", **mechanisms.added(self, request, count, done=False)})
+            listed = range(count) if self.plan.shape == "early" else ()
             files = {"files": [self.listed_file(number) for number in listed]} if listed else {}
             return json_answer({"state": "busy", **files}, status)
         self.ready += 1
         if self.plan.shape == "inline":
             return file_answer(self.plan, 0, self.versions[0], request)
+        if self.plan.shape == "added":
+            return json_answer({"state": "done", **mechanisms.added(self, request, len(self.plan.files), done=True)})
         if self.plan.shape not in LISTS or self.plan.shape == "nested":
             return json_answer({"state": "done"})
         self.lists += 1
@@ -274,6 +295,8 @@ class Remote:
                 item[name] = digest_of(name, form, stored)
         if file.packed:
             item["packing"] = "GZIP"
+        if self.plan.shape == "named":
+            item["fields"] = mechanisms.fields_of(self.plan.seed, number)
         return item
 
     def _url_of(self, number: int) -> str:

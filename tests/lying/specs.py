@@ -1,6 +1,6 @@
 """Specs: the API of a plan in the language of providers, made of the same tables that operators write."""
 
-from tests.lying.mechanisms import TEXT
+from tests.lying.mechanisms import ASKED_OF_FILES, ASKED_OF_POLLS, TEXT
 from tests.lying.plan import ARCHIVES, PAGED, UNSUBMITTED, Plan
 
 LAG_S = 40.0
@@ -54,6 +54,22 @@ expires_in = "ttl"
 status = 401
 json = "error == 'token expired'"
 """,
+    "hmac": '''
+[auth]
+type = "hmac"
+key = "${account.token}"
+algorithm = "sha256"
+string_to_sign = """
+${request.method}
+${request.target}
+${time.epoch}
+${nonce}
+${request.body_sha256}"""
+[auth.headers]
+X-Date = "${time.epoch}"
+X-Nonce = "${nonce}"
+Authorization = "HMAC ${signature}"
+''',
 }
 
 _SUBMIT = """
@@ -64,6 +80,8 @@ handle = "PREFIXid"
 BODY
 """
 _BODIES = {
+    "taken": """json = { kind = "all" }
+rules = [{ status = 409, json = "error == 'TAKEN'", then = "duplicate" }]""",
     "again": """json = { kind = "all" }
 rules = [{ status = 409, json = "error == 'BUSY'", then = "again" }]""",
     "multipart": """
@@ -85,6 +103,20 @@ _POLL = """
 [operations.report.poll]
 url = "/jobs/${handle}"
 rules = [{ word = "PREFIXstate", words = { busy = "pending", done = "ready", lost = "again" } }]
+"""
+_POLL_ADDED = """
+[operations.report.poll]
+url = "/jobs/${handle}"
+query = { after = "${kept.seen}" }
+keep = { seen = { json = "seen", optional = true } }
+rules = [{ word = "state", words = { busy = "pending", done = "ready" } }]
+"""
+_POLL_POSTED = f"""
+[operations.report.poll]
+url = "/jobs/${{handle}}"
+method = "POST"
+json = {{ ask = "{ASKED_OF_POLLS}" }}
+rules = [{{ word = "state", words = {{ busy = "pending", done = "ready" }} }}]
 """
 _POLL_INLINE = """
 [operations.report.poll]
@@ -146,6 +178,26 @@ while_running = "files"
 [[operations.report.results.files]]
 each = "files"
 {_LISTED}""",
+    "added": f"""
+[operations.report.results]
+while_running = "files"
+only_new = true
+[[operations.report.results.files]]
+each = "files"
+{_LISTED}""",
+    "named": f"""
+[[operations.report.results.files]]
+each = "files"
+headers = "fields"
+{_LISTED}""",
+    "posted": f"""
+[operations.report.results]
+label = "report"
+[operations.report.results.download]
+url = "/jobs/${{handle}}/file"
+method = "POST"
+json = {{ ask = "{ASKED_OF_FILES}" }}
+""",
     "xml": f"""
 [[operations.report.results.files]]
 each = "reply.files"
@@ -222,7 +274,8 @@ _RESULTS |= {
     shape: f'{_RESULTS["url"]}unpack = "{unpack}"\n'
     for shape, unpack in (("zip", "zip"), ("tar", "tar.gz"), ("gzip", "gzip"))
 }
-_RESULTS["multipart"] = _RESULTS["url"]
+_RESULTS["multipart"] = _RESULTS["taken"] = _RESULTS["url"]
+_POLLS = {"inline": _POLL_INLINE, "added": _POLL_ADDED, "posted": _POLL_POSTED, "again": _POLL}
 
 
 def spec_of(plan: Plan) -> str:
@@ -243,10 +296,6 @@ def spec_of(plan: Plan) -> str:
     if plan.shape not in UNSUBMITTED and plan.shape != "atonce":
         submit = _SUBMIT.replace("BODY", _BODIES.get(plan.shape, 'json = { kind = "all" }'))
         tables.append(submit.replace("PREFIX", prefix))
-        tables.append(_POLL_INLINE if plan.shape == "inline" else _polled(plan).replace("PREFIX", prefix))
+        tables.append(_POLLS.get(plan.shape, _POLL.replace(', lost = "again"', "")).replace("PREFIX", prefix))
         tables += [_ADOPT] if plan.mode == "adopt" else []
     return "\n".join([*tables, _RESULTS[plan.shape]])
-
-
-def _polled(plan: Plan) -> str:
-    return _POLL if plan.shape == "again" else _POLL.replace(', lost = "again"', "")

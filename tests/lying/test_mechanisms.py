@@ -14,6 +14,7 @@ from tidewaiter.domain.job import State
 
 MECHANISMS = SHAPES[SHAPES.index("staged") :]
 _SALTS = 4
+_POLLS = {"early": 3, "added": 3, "named": 0}
 _AT_ONCE = 120
 
 
@@ -26,7 +27,7 @@ def _plan(seed: int, shape: str, *, faults: tuple[tuple[str, tuple[Fault | None,
     # A login is what a fault of logins needs; of XML there is none.
     auth = "bearer" if shape == "xml" else "session"
     media = "" if shape in ARCHIVES else "text/csv"
-    return Plan(seed, shape, auth, media=media, files=files, polls=3 if shape == "early" else 1, faults=faults)
+    return Plan(seed, shape, auth, media=media, files=files, polls=_POLLS.get(shape, 1), faults=faults)
 
 
 def _own_faults() -> list[tuple[str, str, str]]:

@@ -137,7 +137,7 @@ def _unannounced(plan: Plan, file: FilePlan | None) -> bool:
 
 
 _UNPACK = "unpack|packed|gzip|coding|encod|came as|sha|md5|size|announced|broke|breaks|json|reply"
-_NOT_IT = "html|page|json|no rule|names|reply|unmapped|sign in|name"
+_NOT_IT = "html|page|json|no rule|names|reply|unmapped|sign in|name|xml"
 
 TRICKS = [
     Trick("html", EVERY - {"cleanup", "cancel"}, _html, _NOT_IT, runs=2),

@@ -100,6 +100,33 @@ def _odd_made(exchange: Exchange) -> Script:
     return json_answer({"made": rows}).but(note=f"200, made {changed!r}").script()
 
 
+# --- files that add up, and fields that a list names ------------------------------------------------------------------
+
+_NO_FIELDS: Sequence[object] = (
+    None, [], 5, "X-File-Key: 1", {"X-File-Key": None}, {"X-File-Key": "a\r\nX-Injected: 1"}, {"a b": "c"}, {"": "x"},
+    {"Host": "example.com"}, {"Authorization": "Bearer of-the-list"}, {"Cookie": "a=b"}, {"Range": "bytes=1-"},
+    {"Transfer-Encoding": "chunked"}, {"Content-Length": "5"}, {"X": "x" * 70_000}, {"X-ü": "1"}, {"X": "\ud800"},
+    {f"X-{number}": "1" for number in range(500)},
+)  # fmt: skip
+
+
+def _lost_cursor(exchange: Exchange) -> Script:
+    """The reply names no cursor that can be kept, so the next one lists the same files once more."""
+    document = {**json.loads(exchange.answer.body), "seen": exchange.rand.choice((None, {}, [], "x" * 70_000))}
+    if exchange.rand.random() < 0.5:
+        del document["seen"]
+    return json_answer(document).but(note="200, without a cursor").script()
+
+
+def _odd_fields(exchange: Exchange) -> Script:
+    """Fields that no request can have, or that a download sets itself; a request without the right ones is refused."""
+    document = json.loads(exchange.answer.body)
+    odd = exchange.rand.choice(_NO_FIELDS)
+    for item in document.get("files", ()):
+        item["fields"] = odd
+    return json_answer(document).but(note=f"200, fields {str(odd)[:40]!r}").script()
+
+
 # --- again ------------------------------------------------------------------------------------------------------------
 
 
@@ -149,6 +176,8 @@ TRICKS = [
     _own("list-loops", "nested", {"folders"}, _same_page, "page|cursor|again|repeat", "unclear", {"folders"}),
     _own("list-odd", "nested", {"folders"}, _odd_folders, "item|value|list|json|folder|404", "unclear", {"folders"}),
     _own("search-odd", "reuse", {"search"}, _odd_made, "-", "unclear", set()),
+    _own("cursor-lost", "added", {"poll"}, _lost_cursor, "kept|keep|seen|names", "unclear", set()),
+    _own("fields-odd", "named", {"poll"}, _odd_fields, "field|header|422|wanted|names", "unclear", {"poll"}),
     _own("fails-for-now", "again", {"submit", "poll"}, _fails_for_now, "again", "refused", {"submit", "poll"}),
     Trick("limit-fields", EVERY, _limit_fields, "-", "harmless"),
 ]

@@ -14,8 +14,9 @@ def _chain(exchange: Exchange) -> Script:
     style = rand.choice(STYLES)
     left = rand.choice((1, 1, 2, 5))
     cookie = "foreign" not in style and "back" not in style and rand.random() < 0.5
-    # Credentials are not sent to another host, so only a file can be there.
-    if exchange.kind in GETS & (JSONS | {"page"}) and style in ("foreign", "there-and-back"):
+    # Credentials and bodies are not sent to another host, so only a file that is got without a body can be there.
+    is_bound = exchange.kind in GETS & (JSONS | {"page"}) or exchange.request.method == "POST"
+    if is_bound and style in ("foreign", "there-and-back"):
         style = "path"
     hop = Hop(exchange.kind, exchange.request, left, style, cookie, status=rand.choice((301, 302, 303, 307, 308)))
     return exchange.remote.hops.begin(hop, exchange.remote).script()

@@ -13,7 +13,7 @@ from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.outcome import StepDone
 from tidewaiter.providers.credentials.login_replies import Token
 from tidewaiter.providers.provider import Healthy
-from tidewaiter.providers.reference import texts
+from tidewaiter.providers.reference import meanings as words
 from tidewaiter.providers.reference.key_words import hints_of, models_in
 from tidewaiter.providers.reference.page import description_of, meanings, own_keys, reference, tables
 from tidewaiter.providers.replies.reply_defaults import FileTrouble, Polled, Submitted
@@ -64,7 +64,7 @@ def test_every_key_is_described(model: type[BaseModel], title: str) -> None:
 
 def test_every_word_of_a_rule_is_explained() -> None:
     """What it does stands in the table of meanings."""
-    assert meanings().keys() == texts.EFFECTS.keys()
+    assert meanings().keys() == words.EFFECTS.keys()
     for word in meanings():
         assert f"\n| `{word}` | " in SECTIONS["What a rule can say"]
 

@@ -164,14 +164,17 @@ async def test_killed_in_a_download(root: Path) -> None:
 
 @pytest.mark.fault(3)
 async def test_killed_after_a_checkpoint(root: Path) -> None:
-    """A process that goes on from a checkpoint and is killed leaves nothing that could be mistaken for more."""
+    """A process that goes on from a checkpoint and is killed leaves what the checkpoint named, and nothing more."""
     with StorageThreads() as threads:
         storage = LocalStorage(root, threads)
         landing = await storage.open(KEY, 7, 0)
         await landing.write(b"beginning")
         await landing.checkpoint(ETAG)
         assert killed_while_downloading(root) == "9"
-        assert (await storage.open(KEY, 7, 0)).offset == 0
+        again = await storage.open(KEY, 7, 0)
+        assert again.offset == 9
+        await again.finish()
+    assert read(root / KEY) == b"beginning"
 
 
 # --- cut off --------------------------------------------------------------------------------------------------------

@@ -1,7 +1,10 @@
 """Small files of one step: what each costs, when its name is durable, and that a step that is over lands nothing."""
 
 import asyncio
+import errno
 import os
+import stat
+import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 from tests.storage.folders import descriptors, files, read
 from tidewaiter.storage.base import ChecksumError, LandingGroup, StorageError, StorageThreads
 from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.storage.safe_paths import Place
+from tidewaiter.storage.step_folder import StepFolder
 
 T = TypeVar("T")
 
@@ -142,3 +147,53 @@ async def test_nothing_is_left_in_the_end(storage: LocalStorage, root: Path) -> 
     await storage.group(JOB, 2).__aenter__()
     await storage.drop_partials(JOB)
     assert list((root / ".partial").iterdir()) == []
+
+
+def test_a_sync_that_fails_is_done_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the next one, also by one that came meanwhile: it must not say of a name that it is durable."""
+    real, synced, second = os.fsync, Counter[str](), [threading.Thread()]
+    folder = StepFolder(root, JOB)
+    folder.land(Place.of(root, "shop/report/0"), [b"content"], sha256=None, size=None, md5=None)
+
+    def fsync(descriptor: int) -> None:
+        synced["calls"] += 1
+        if synced["calls"] == 1:
+            second[0] = threading.Thread(target=folder.sync)
+            second[0].start()
+            raise OSError(errno.EIO, "the disk fails")
+        real(descriptor)
+        synced["done"] += 1
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="the disk fails"):
+        folder.sync()
+    second[0].join()
+    assert synced["done"] == 1
+    folder.end()
+
+
+async def test_a_step_ends_after_its_landings(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thread may still land a file that nobody waits for: its descriptors must not become those of other files."""
+    real, goes_on, begun, loop = os.fsync, threading.Event(), asyncio.Event(), asyncio.get_running_loop()
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            loop.call_soon_threadsafe(begun.set)
+            goes_on.wait(30)
+        real(descriptor)
+
+    before = descriptors()
+    with StorageThreads() as threads:
+        group = await LocalStorage(root, threads).group(JOB, 2).__aenter__()
+        landing = await group.open("shop/report/0", 0)
+        await landing.write(b"content")
+        monkeypatch.setattr(os, "fsync", fsync)
+        finishing = asyncio.create_task(landing.finish())
+        await begun.wait()
+        finishing.cancel()
+        leaving = asyncio.create_task(group.__aexit__(None, None, None))
+        done, _ = await asyncio.wait([leaving], timeout=0.1)
+        goes_on.set()
+        await leaving
+    assert done == set()
+    assert (files(root), descriptors()) == (["shop/report/0"], before)

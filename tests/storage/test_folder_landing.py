@@ -1,15 +1,17 @@
 """One file's landing: whole or not at all, whatever happens in between."""
 
+import asyncio
 import hashlib
 import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.storage.folders import descriptors, files, only, read, write
-from tidewaiter.storage.base import ChecksumError, Landing, StorageError
+from tidewaiter.storage.base import ChecksumError, Landing, StorageError, StorageThreads, StorageUnavailableError
 from tidewaiter.storage.folder import LocalStorage
 
 KEY = "shop/statistics/2026/01/31/7/result.csv"
@@ -61,6 +63,24 @@ async def test_what_was_not_announced(storage: LocalStorage, root: Path, announc
     assert files(root) == [KEY]
     assert read(root / KEY) == b"what was there"
     assert descriptors() == before
+
+
+async def test_a_landed_file_needs_no_task_to_end(root: Path) -> None:
+    """Leaving a landing that has ended makes no task, alone and in a group."""
+    made: list[str] = []
+
+    def make(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(work.__qualname__)
+        return asyncio.Task(work, loop=loop, **options)
+
+    with StorageThreads() as threads:
+        storage = LocalStorage(root, threads)
+        asyncio.get_running_loop().set_task_factory(make)
+        for files in (1, 2):
+            async with storage.group(7, files) as group, await group.open("a/b", 0, identity="x") as landing:
+                await landing.write(b"content")
+                await landing.finish()
+    assert made == []
 
 
 async def test_discarding(storage: LocalStorage, root: Path) -> None:
@@ -230,19 +250,20 @@ async def test_a_checkpoint_that_points_elsewhere(storage: LocalStorage, root: P
 @pytest.mark.parametrize("resumed", [False, True])
 async def test_a_stale_owner_spoils_nothing(storage: LocalStorage, root: Path, resumed: bool) -> None:
     """An owner that wakes up after its lease has passed on writes into nobody's file and lands none."""
+    kept = b"of both of them, " if resumed else b""
     if resumed:
-        await begun(storage, b"of both of them, ")
+        await begun(storage, kept)
     stale = await storage.open(KEY, 7, 0)
     await stale.write(b"of the stale one")
     successor = await storage.open(KEY, 7, 0)
-    assert successor.offset == 0
+    assert successor.offset == len(kept)
     await successor.write(b"of the successor")
     await stale.write(CONTENT)
     with pytest.raises(StorageError, match="No such file"):
         await stale.finish()
     landed = await successor.finish()
-    assert landed.sha256 == sha256(b"of the successor")
-    assert read(root / KEY) == b"of the successor"
+    assert landed.sha256 == sha256(kept + b"of the successor")
+    assert read(root / KEY) == kept + b"of the successor"
     assert files(root) == [KEY]
 
 
@@ -282,3 +303,15 @@ async def test_what_is_not_kept(storage: LocalStorage) -> None:
         await send(landing, b"x" * 100)
         assert not await landing.checkpoint(None)
         assert not await landing.checkpoint(ETAG)
+
+
+@pytest.mark.fault(43)
+async def test_a_storage_that_becomes_unusable(storage: LocalStorage, root: Path) -> None:
+    """That the last step of a landing fails is no failure of the file where nothing can be written at all."""
+    landing = await storage.open(KEY, 7, 0)
+    await send(landing, CONTENT)
+    (root / ".partial").rename(root / "elsewhere")
+    (root / ".partial").write_bytes(b"")
+    with pytest.raises(StorageUnavailableError, match=r"^Could not land "):
+        await landing.finish()
+    await landing.discard()

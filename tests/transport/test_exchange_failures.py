@@ -68,6 +68,16 @@ async def test_a_name_that_nobody_knows(wire: AiohttpWire, monkeypatch: pytest.M
 
 
 @pytest.mark.fault(19)
+@pytest.mark.parametrize("host", ["files..example", f"{'a' * 64}.example"])
+async def test_a_name_that_dns_cannot_have(wire: AiohttpWire, host: str) -> None:
+    """A list of files or a redirect may name it: that is no address, and no crash."""
+    error = await failure(wire, f"http://{host}/")
+    assert type(error) is NotSentError
+    reason = "it has an empty label, or one of more than 63 characters"
+    assert str(error) == f"The name of http://{host} could not be resolved: {reason}."
+
+
+@pytest.mark.fault(19)
 async def test_a_connection_that_is_not_made_in_time(wire: AiohttpWire) -> None:
     """A host that lets a connection attempt lie gets ``connect_s``, and was provably sent nothing."""
     with socket.socket() as listener:

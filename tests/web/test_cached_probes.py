@@ -118,6 +118,34 @@ async def test_a_database_that_hangs(place: Place, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.fault(8)
+async def test_a_database_that_cannot_even_cancel(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a question is not waited for. Nothing else is asked before, and then the database is asked again."""
+    monkeypatch.setattr("tidewaiter.web.health_routes._TIMEOUT_S", 0.01)
+    asked, cancelled = 0, asyncio.Event()
+
+    async def hang() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                await cancelled.wait()
+                raise
+
+    place.soundings._check = place.soundings._check_writes = hang
+    async with asyncio.timeout(5):
+        assert await place.soundings.database_fault() == "The database has not answered for 0.01 seconds."
+        assert await place.soundings.write_fault() == "The database has not answered for 0.01 seconds."
+        assert await place.soundings.database_counts() is None
+    assert asked == 1
+    cancelled.set()
+    await asyncio.wait(place.soundings._given_up)
+    place.clock.at += 3.0
+    assert await place.soundings.database_fault() is None
+
+
+@pytest.mark.fault(8)
 @pytest.mark.parametrize(
     ("daemon", "healthz", "readyz", "reason"),
     [

@@ -75,6 +75,7 @@ class DownloadSetup:
     server: Server
     downloader: Downloader
     session: ProviderSession
+    job_log: JobLog
     root: Path
     spec: str = SPEC
     output: io.StringIO = field(default_factory=io.StringIO)
@@ -139,6 +140,7 @@ async def downloading(
                 client, None, budget=budget, observer=observer, clock=clock, rand=Random(1), log=log
             )
             session = ProviderSession(signed, OperationPolicy())
-            downloader = Downloader(store(folder, threads), clock, JobLog(log, clock, jobs), largest_bytes)
-            yield DownloadSetup(server, downloader, session, folder, spec, output)
+            job_log = JobLog(log, clock, jobs)
+            downloader = Downloader(store(folder, threads), clock, job_log, largest_bytes)
+            yield DownloadSetup(server, downloader, session, job_log, folder, spec, output)
     log.close()

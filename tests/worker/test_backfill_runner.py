@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.api_server import ApiServer, serving
+from tests.support.database_counts import counting
 from tidewaiter.bootstrap.live_config import bind
 from tidewaiter.bootstrap.open_services import job_service_of
 from tidewaiter.clock import SystemClock
@@ -96,6 +97,13 @@ async def site(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
 
 async def _end(site: Site, number: int) -> None:
     await site.api.step(number, o.Refused("no"))
+
+
+async def test_a_round_without_backfills_is_one_statement(site: Site) -> None:
+    """Every daemon makes one every two seconds."""
+    with counting() as counts:
+        await site.runner.serve()
+    assert counts.statements == 1
 
 
 async def test_a_job_for_each_window(site: Site) -> None:

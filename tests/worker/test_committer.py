@@ -32,6 +32,7 @@ class CommitterSetup:
     clock: StandingClock
     output: io.StringIO
     results: list[tuple[int, CommitResult]] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
 
     def hand_in(self, update: JobUpdate, *, epoch: int | None = None, shares: bool = False) -> None:
         """Hand in an update, as a lane does."""
@@ -58,9 +59,11 @@ async def committing(stores: Stores, owner: str = OWNER) -> AsyncIterator[Commit
     """A committer of the daemon that holds the scene's lane."""
     clock, output = StandingClock(), io.StringIO()
     log = configure("json", "info", [], clock=clock, stream=output, strict=True)
-    committer = Committer(stores.jobs, owner, clock, log, JobLog(log, clock, stores.jobs))
+    groups: list[int] = []
+    job_log = JobLog(log, clock, stores.jobs)
+    committer = Committer(stores.jobs, owner, clock, log, job_log, committed=lambda size, _seconds: groups.append(size))
     running = asyncio.ensure_future(committer.run())
-    yield CommitterSetup(stores, committer, clock, output)
+    yield CommitterSetup(stores, committer, clock, output, groups=groups)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -93,6 +96,29 @@ async def test_many_updates_in_the_order_in_which_they_came(stores: Stores) -> N
         assert [number for number, _ in setup.results] == [job.id for job in jobs]
         assert setup.events() == ["job.advanced"] * 20
     assert {(await stores.stored(job)).state for job in jobs} == {State.SUBMITTING}
+
+
+async def test_steps_that_wait_at_the_same_time_share_a_commit(sqlite_url: str) -> None:
+    """After a group of several, the updates that steps wait for come together; a single one goes at once."""
+    database = Database.open(sqlite_url, StandingClock())
+    stores = await Stores.set_up(database)
+    jobs = [await stores.add() for _ in range(8)]
+    async with committing(stores) as setup:
+
+        def begin(job: Job) -> "asyncio.Task[CommitResult]":
+            update = decided(job, o.Intended(f"key-{job.id}"))
+            return asyncio.create_task(setup.committer.commit(update, stores.lane.epoch))
+
+        assert await begin(jobs[0]) is CommitResult.ACCEPTED
+        assert await asyncio.gather(*map(begin, jobs[1:3])) == [CommitResult.ACCEPTED] * 2
+        later = []
+        for job in jobs[3:]:
+            later.append(begin(job))
+            for _ in range(3):  # turns of the event loop, in which a group would begin
+                await asyncio.sleep(0)
+        assert await asyncio.gather(*later) == [CommitResult.ACCEPTED] * 5
+        assert setup.groups == [1, 2, 5]
+    await database.close()
 
 
 async def test_a_job_that_fails_has_the_numbers_of_one_that_lands(stores: Stores) -> None:

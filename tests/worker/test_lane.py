@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.support.stored_jobs import artifact
 from tests.worker.virtual_lanes import LEASE_S, Site, live
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.wake_up_store import WakeUpStore
@@ -80,6 +81,31 @@ def test_43_no_download_begins_while_the_storage_is_full(sqlite_url: str) -> Non
         daemon.gate.open.set()
         await site.clock.sleep(1.0)
         assert daemon.executor.taken == [job.id, job.id]
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_a_first_download_does_not_ask_what_has_landed(sqlite_url: str) -> None:
+    """The read that finds the due job knows that no file is recorded; the next step of the job knows of the file."""
+
+    async def story(site: Site) -> None:
+        await site.add()
+        daemon = site.daemon()
+        known: list[bool] = []
+
+        async def step(context: StepContext) -> o.Outcome:
+            if context.job.state is State.QUEUED:
+                return o.Ready()
+            known.append(context.has_no_files)
+            context.landed([artifact(0)])
+            return o.NotYet("more will come")
+
+        daemon.executor.step = step
+        await site.clock.sleep(60.0)
+        assert known[0]
+        assert len(known) > 1
+        assert not any(known[1:])
         await daemon.die()
 
     live(sqlite_url, story)

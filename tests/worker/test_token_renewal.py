@@ -357,6 +357,25 @@ async def test_nothing_was_sent(process: Process, server: BaseTestServer, api: T
     assert api.sent == ["canary-rt-0"]
 
 
+async def test_a_departure_whose_commit_is_not_acknowledged(
+    process: Process, api: TokenServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be stored, but this process knows that it has sent nothing: nobody has to decide."""
+    depart = process.store.depart
+
+    async def lost(account: str, version: int) -> bool:
+        await depart(account, version)
+        raise StoreUnavailableError("the connection broke")
+
+    monkeypatch.setattr(process.store, "depart", lost)
+    with pytest.raises(StoreUnavailableError):
+        await process.lane().ask()
+    assert not (await process.store.stored())["shop"].renewing
+    monkeypatch.undo()
+    assert (await process.lane(2).ask()).status == 200
+    assert api.sent == ["canary-rt-0"]
+
+
 # --- interruptions ----------------------------------------------------------------------------------------------------
 
 

@@ -90,6 +90,8 @@ def bind_valid_accounts(config: Config, registry: Registry | None = None) -> tup
             )
             if bound[name].replaced_token is not None and not config.database.keys:
                 faults.append(config.fault_at("accounts", name, "settings", reason=_NEEDS_KEY))
+            if (reason := bound[name].limits.unshareable(account.shards)) is not None:
+                faults.append(config.fault_at("accounts", name, "shards", reason=reason))
         except SpecError as error:
             left = len(error.faults) - 1
             more = f"; and {left} more, which `tidewaiter providers lint` shows" if left else ""

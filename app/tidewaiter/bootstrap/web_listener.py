@@ -38,6 +38,7 @@ from tidewaiter.domain.change_feed import ChangeFeed
 from tidewaiter.log import EventLog
 from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.services import AccountService, BackfillService, JobService, ScheduleService
+from tidewaiter.services.read_ahead import ReadAhead
 from tidewaiter.web.access_control import AccessControl, AccessSettings
 from tidewaiter.web.api.batch_waits import BatchWatch
 from tidewaiter.web.api.job_changes import EventFeed, JobWatch
@@ -201,7 +202,9 @@ async def web_listener(
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     services = LiveServices(running, seams, log)
-    context = _api_context(services, seams, log, health.storage_trouble)
+    readers = seams.database.for_readers
+    dashboard, trends = DashboardStore(JobStore(readers)), TrendStore(readers)
+    context = _api_context(services, seams, log, health.storage_trouble, dashboard=dashboard, trends=trends)
     change_feed.subscribe(context.watch.on_change)
     change_feed.subscribe(context.batch_watch.on_change)
     change_feed.subscribe(context.feed.on_change)
@@ -231,6 +234,7 @@ async def web_listener(
     tls = _tls(running)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
+    ahead = asyncio.create_task(ReadAhead(dashboard, trends, seams.clock).run())
     host, port = listening.getsockname()[:2]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.emit("http.started", url=running.bound.config.http.page_url(place))
@@ -241,7 +245,8 @@ async def web_listener(
         context.batch_watch.close()
         context.feed.close()
         task.cancel()
-        await asyncio.wait([task])
+        ahead.cancel()
+        await asyncio.wait([task, ahead])
 
 
 def _endpoint_views(config: Config) -> list[EndpointView]:
@@ -262,12 +267,17 @@ def _tls(running: LiveConfig) -> ssl.SSLContext | None:
 
 
 def _api_context(
-    services: LiveServices, seams: Seams, log: EventLog, storage_trouble: Callable[[], str | None]
+    services: LiveServices,
+    seams: Seams,
+    log: EventLog,
+    storage_trouble: Callable[[], str | None],
+    *,
+    dashboard: DashboardStore,
+    trends: TrendStore,
 ) -> ApiContext:
     database = seams.database.for_readers
-    lists, notifications, trends = JobList(JobStore(database)), NotificationStore(database), TrendStore(database)
-    batches = BatchStore(database)
-    dashboards = Dashboards(DashboardStore(JobStore(database)), seams.clock)
+    lists, notifications, batches = JobList(JobStore(database)), NotificationStore(database), BatchStore(database)
+    dashboards = Dashboards(dashboard, seams.clock)
     return ApiContext(
         jobs=lambda request: services.jobs().limited_to(scope_of(request)),
         accounts=lambda request: services.accounts().limited_to(scope_of(request)),

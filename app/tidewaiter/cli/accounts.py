@@ -9,6 +9,7 @@ from rich.text import Text
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -18,7 +19,7 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.output import json_option, show_json, show_table, table
-from tidewaiter.cli.reason_option import reason_option
+from tidewaiter.cli.shared_options import reason_option
 from tidewaiter.domain.formatting import date_and_time, duration, printable
 from tidewaiter.domain.job import State
 
@@ -36,7 +37,7 @@ _BY: Final = {
 }
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def accounts() -> None:
     """Show the status of accounts, pause and resume them.

@@ -10,6 +10,7 @@ import click
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -18,8 +19,8 @@ from tidewaiter.cli.invocation import (
     open_backfill_service,
     pass_invocation,
 )
-from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import json_option, show_json, show_table, table
+from tidewaiter.cli.shared_options import label_option
 from tidewaiter.cli.submit import param_option
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.backfill import MOST_AT_ONCE, USUAL_AT_ONCE, Backfill, BackfillPlan, BackfillState
@@ -98,7 +99,7 @@ def backfill(
         click.echo(f"`tidewaiter backfills show {found[0].name}` shows how far it is")
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def backfills() -> None:
     """List, show, pause, resume and cancel backfills."""

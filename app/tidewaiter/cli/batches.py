@@ -7,6 +7,7 @@ import click
 
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     debug_option,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _LOOK_S: Final = 0.5
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def batches() -> None:
     """List batches of jobs, show one, wait until it has ended."""

@@ -9,7 +9,15 @@ from tidewaiter.bootstrap import bind_accounts, known_settings, secrets_of, usab
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.config_file import write_config
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
-from tidewaiter.cli.invocation import CONFIG_PLACES, Invocation, config_option, debug_option, example, pass_invocation
+from tidewaiter.cli.invocation import (
+    CONFIG_PLACES,
+    CommandGroup,
+    Invocation,
+    config_option,
+    debug_option,
+    example,
+    pass_invocation,
+)
 from tidewaiter.cli.output import show_json
 from tidewaiter.config import Config, ConfigError
 from tidewaiter.config.json_schema import config_schema
@@ -20,7 +28,7 @@ from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def config() -> None:
     """Show the configuration, create one, print its schema."""

@@ -5,14 +5,14 @@ import asyncio
 import click
 
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
-from tidewaiter.cli.invocation import Invocation, config_option, debug_option, example, pass_invocation
+from tidewaiter.cli.invocation import CommandGroup, Invocation, config_option, debug_option, example, pass_invocation
 from tidewaiter.cli.output import json_option, show_json
 from tidewaiter.database import migrate
 from tidewaiter.database.sealing import new_key as make_key
 from tidewaiter.domain.formatting import counted
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def db() -> None:
     """Bring the database up to date, and manage its keys."""

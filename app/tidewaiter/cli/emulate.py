@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from tidewaiter.cli.config_file import write_once
-from tidewaiter.cli.invocation import debug_option, example
+from tidewaiter.cli.invocation import CommandGroup, debug_option, example
 from tidewaiter.clock import SystemClock
 from tidewaiter.emulators.catalogue import CATALOGUE, CatalogueEntry, EmulatedAccount, Value
 
@@ -75,7 +75,7 @@ while it runs, by a PATCH with a JSON object.
 """
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def emulate() -> None:
     """Serve an emulated API to test a configuration."""

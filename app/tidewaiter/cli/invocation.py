@@ -25,6 +25,7 @@ CONFIG_VARIABLE: Final = "TIDEWAITER_CONFIG"
 COMPLETION_VARIABLE: Final = "_TIDEWAITER_COMPLETE"
 CONFIG_PLACES: Final = (Path("tidewaiter.toml"), Path("/etc/tidewaiter/tidewaiter.toml"))
 
+_WHOLE_SENTENCE: Final = 400
 _CommandT = TypeVar("_CommandT", bound=Callable[..., Any])
 
 
@@ -56,7 +57,8 @@ class Invocation:
         path = self.find_config()
         if path is None:
             places = " nor ".join(map(str, CONFIG_PLACES))
-            raise CommandError(ExitCode.CONFIG, f"there is no configuration, neither {places}; name one with --config")
+            remedy = "name one with --config, or write one with `tidewaiter config init`"
+            raise CommandError(ExitCode.CONFIG, f"there is no configuration, neither {places}; {remedy}")
         try:
             return load(path, os.environ)
         except ConfigError as error:
@@ -95,6 +97,16 @@ def is_of_account(key: str, account: str) -> bool:
     """Whether a key of the configuration is for an account; the keys of other accounts and of schedules are not."""
     table, _, rest = key.partition(".")
     return table != "schedules" and (table != "accounts" or rest == account or rest.startswith(f"{account}."))
+
+
+class CommandGroup(click.Group):
+    """A group whose help says what each command does in a whole sentence; click would cut it off."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, one.get_short_help_str(_WHOLE_SENTENCE)) for name, one in commands if one])
 
 
 def example(*lines: str) -> str:

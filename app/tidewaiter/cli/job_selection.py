@@ -9,7 +9,7 @@ import click
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
-from tidewaiter.cli.label_options import label_option
+from tidewaiter.cli.shared_options import label_option
 from tidewaiter.domain.job import State
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def check_account(service: "JobService", name: str | None, operation: str 
         known = ", ".join(sorted(service.accounts)) or "none is configured"
         raise CommandError(ExitCode.USAGE, f"unknown account {name!r}; configured: {known}")
     offered = {one for names in service.offered.values() for one in names}
-    if operation is None or operation in offered or await service.jobs.find(operation=operation, limit=1):
+    if operation is None or operation in offered or await service.jobs.has_operation(operation):
         return
     known = ", ".join(sorted(offered)) or "none is configured"
     raise CommandError(ExitCode.USAGE, f"unknown operation {operation!r}; the accounts have: {known}")

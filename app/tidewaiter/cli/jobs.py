@@ -11,6 +11,7 @@ from tidewaiter.cli import name_completion
 from tidewaiter.cli.causes import show_causes
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -23,7 +24,6 @@ from tidewaiter.cli.invocation import (
 from tidewaiter.cli.job_counts import show_counts
 from tidewaiter.cli.job_progress import expected_for, job_line, wait_for, wait_text
 from tidewaiter.cli.job_selection import JobSelection, check_account, find_jobs, selects_jobs
-from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import (
     console,
     files_json,
@@ -37,6 +37,7 @@ from tidewaiter.cli.output import (
     state_text,
     table,
 )
+from tidewaiter.cli.shared_options import label_option
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, duration, moment, parameters, printable
 from tidewaiter.domain.job import HistoryEntry, Job, State
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from tidewaiter.services.many_jobs import ManyResult
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def jobs() -> None:
     """List, show, cancel, retry, acknowledge, poll and adopt jobs."""

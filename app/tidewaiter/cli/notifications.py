@@ -10,6 +10,7 @@ from rich.text import Text
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     debug_option,
@@ -40,7 +41,7 @@ def _id_of(text: str) -> int:
     return int(text)
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def notifications() -> None:
     """List notifications of jobs, send them again, test a receiver."""

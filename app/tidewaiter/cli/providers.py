@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
-from tidewaiter.cli.invocation import Invocation, config_option, debug_option, example, pass_invocation
+from tidewaiter.cli.invocation import CommandGroup, Invocation, config_option, debug_option, example, pass_invocation
 from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.domain.formatting import counted
 from tidewaiter.providers.checks.spec_lint import lint, read_spec
@@ -32,7 +32,7 @@ _VERIFIED: Final = {
 }
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def providers() -> None:
     """Show the known remote APIs, and check your own specs."""

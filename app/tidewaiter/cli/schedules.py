@@ -10,6 +10,7 @@ import click
 
 from tidewaiter.cli import name_completion
 from tidewaiter.cli.invocation import (
+    CommandGroup,
     Invocation,
     config_option,
     current_user,
@@ -20,7 +21,7 @@ from tidewaiter.cli.invocation import (
 )
 from tidewaiter.cli.job_progress import job_line
 from tidewaiter.cli.output import json_option, show_json, show_table, table
-from tidewaiter.cli.reason_option import reason_option
+from tidewaiter.cli.shared_options import reason_option
 from tidewaiter.cli.submit import parameters_of
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.formatting import counted, date_and_time, parameters, printable, rfc3339
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@click.group
+@click.group(cls=CommandGroup)
 @debug_option
 def schedules() -> None:
     """List recurring jobs and their next ticks, pause or run one."""

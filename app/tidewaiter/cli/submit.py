@@ -16,8 +16,8 @@ from tidewaiter.cli.invocation import (
     pass_invocation,
 )
 from tidewaiter.cli.job_progress import exit_code_of, job_line, until_ended
-from tidewaiter.cli.label_options import label_option
 from tidewaiter.cli.output import files_json, show_files, show_json
+from tidewaiter.cli.shared_options import label_option
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_context import JobContext

@@ -23,7 +23,7 @@ def config_warnings(config: Config, specs: Mapping[str, Mapping[str, SettingSpec
     """Every warning; ``specs`` are the settings that each provider knows, by its name."""
     return (
         *_nothing_to_do(config),
-        *_readable_secrets(config, list(effective(config, specs, str))),
+        *_readable_secrets(config, effective(config, specs, str), specs),
         *_readable_key(config),
         *_database_over_network(config),
         *_unencrypted(config),
@@ -38,9 +38,13 @@ def _nothing_to_do(config: Config) -> Iterator[ConfigFault]:
         )
 
 
-def _readable_secrets(config: Config, values: list[Shown]) -> Iterator[ConfigFault]:
+def _readable_secrets(
+    config: Config, values: Iterator[Shown], specs: Mapping[str, Mapping[str, SettingSpec]]
+) -> Iterator[ConfigFault]:
     reported: set[str] = set()
     for shown in values:
+        if _is_unknown(config, shown, specs):
+            continue
         is_password = shown.key == ("database", "url") and "***" in str(shown.value)
         if not (shown.hidden or is_password) or shown.origin.source not in (ValueSource.FILE, ValueSource.SECRET_FILE):
             continue
@@ -49,6 +53,14 @@ def _readable_secrets(config: Config, values: list[Shown]) -> Iterator[ConfigFau
             reported.add(shown.origin.name)
             reason = f"the file holds a secret, and every user of this machine may read it; chmod o-r {path}"
             yield config.fault_at(*shown.key, reason=reason)
+
+
+def _is_unknown(config: Config, shown: Shown, specs: Mapping[str, Mapping[str, SettingSpec]]) -> bool:
+    """Whether nobody can say that it is a secret: the provider does not know the setting, which is a fault itself."""
+    match shown.key:
+        case ("accounts", account, "settings", name) if shown.origin.source is ValueSource.FILE:
+            return name not in specs.get(config.accounts[account].provider, {})
+    return False
 
 
 def _readable_key(config: Config) -> Iterator[ConfigFault]:

@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from tidewaiter.config.config_tables import Config
 from tidewaiter.config.origins import ConfigFault, ValueOrigin, ValueSource
-from tidewaiter.config.table_keys import table_in
+from tidewaiter.config.table_keys import is_secret, table_in
 from tidewaiter.toml_file import TomlError, parse, read_regular, read_text
 from tidewaiter.transport.proxies import ENVIRONMENT, VARIABLES, Proxies
 
@@ -309,18 +309,25 @@ def _reason(error: ErrorDetails, key: _Key) -> str:
             return f"is no known key; {hint}"
         case "value_error":
             return str(context["error"])
+        case "missing" if (field := _table_of(key).model_fields.get(key[-1])) is not None and is_secret(field):
+            return f"is required; {key[-1]}{_FILE} names a file that has it"
         case kind:
             return _REASONS[kind].format(**context) if kind in _REASONS else error["msg"]
 
 
 def _keys_beside(key: _Key) -> list[str]:
     """The known keys of the table that has an unknown one."""
+    return sorted(_table_of(key).model_fields)
+
+
+def _table_of(key: _Key) -> type[BaseModel]:
+    """The table that has this key, or would have it."""
     table: type[BaseModel] = Config
     path = [key[0], *key[2:-1]] if key[0] in _NAMED else list(key[:-1])
     for name in path:
         annotation = _NAMED.get(name) or table.model_fields[name].annotation
         table = annotation if isinstance(annotation, type) else table
-    return sorted(table.model_fields)
+    return table
 
 
 def _written_at(key: _Key, leaves: _Layer, path: Path) -> str:

@@ -6,6 +6,7 @@ length. Times are by the database's clock, because several daemons and people wr
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -151,6 +152,7 @@ def _upsert(dialect: str) -> Any:
     return (sqlite.insert if dialect == "sqlite" else postgresql.insert)(accounts)
 
 
+@cache
 def _reopen(dialect: str) -> Executable:
     added = _upsert(dialect).values(name=_ACCOUNT, resumed_at=DatabaseNow())
     changed: Insert = added.on_conflict_do_update(
@@ -159,6 +161,7 @@ def _reopen(dialect: str) -> Executable:
     return changed
 
 
+@cache
 def _pause_by_a_lane(dialect: str) -> Executable:
     """Fenced by the lane's epoch. An existing pause does not change."""
     held = select(
@@ -186,6 +189,7 @@ def _over_no_pause(added: Any) -> Executable:
     return changed.returning(accounts.c.name)
 
 
+@cache
 def _pause_by_a_person(dialect: str) -> Executable:
     """An existing pause becomes the person's, and still counts from its beginning."""
     added = _upsert(dialect).values(

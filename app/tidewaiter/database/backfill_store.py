@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
     Connection,
     Double,
     Integer,
@@ -21,6 +20,7 @@ from sqlalchemy import (
     false,
     insert,
     null,
+    or_,
     select,
     true,
     tuple_,
@@ -110,13 +110,12 @@ class BackfillStore:
             statement = statement.join(last, order < tuple_(last.c.created_at, last.c.name))
         return await self._find(statement, before=before)
 
-    async def running(self) -> list[Backfill]:
-        """Those with windows that are to be submitted, the oldest first."""
-        return await self._find(_RUNNING)
+    async def unfinished(self) -> list[Backfill]:
+        """Those with windows that are to be submitted, the oldest first.
 
-    async def cancelled(self) -> list[Backfill]:
-        """Those that were cancelled, and whose jobs nobody has cancelled yet."""
-        return await self._find(_CANCELLED)
+        Among them, with a complete batch, are those that were cancelled and whose jobs nobody has cancelled yet.
+        """
+        return await self._find(_UNFINISHED)
 
     async def landed(self, new: NewJob, terms: Collection[int], batch: str) -> Job | None:
         """The newest job of another batch that has landed files for the same account, operation and parameters.
@@ -197,12 +196,11 @@ class BackfillStore:
         return self._jobs.group.batches.completed(connection, seen.name, seen.account, now)
 
     async def _find(self, statement: Select[Any], **parameters: object) -> list[Backfill]:
-        within: list[ColumnElement[bool]] = []
         if self._scope.accounts is not None:
-            within = [backfills.c.account.in_(sorted(self._scope.accounts))]
+            statement = statement.where(backfills.c.account.in_(sorted(self._scope.accounts)))
 
         def read(connection: Connection) -> tuple[Sequence[Sequence[Any]], Mapping[str, StateCounts]]:
-            rows = connection.execute(statement.where(*within), parameters).all()
+            rows = connection.execute(statement, parameters).all()
             return rows, counts_of(connection, [row[0] for row in rows])
 
         rows, counts = await self._database.read(read)
@@ -217,15 +215,14 @@ class BackfillStore:
 
 _NAME: Final = bindparam("name", type_=Text())
 _BACKFILLS: Final = select(*BATCH_COLUMNS, *_COLUMNS).join(backfills, backfills.c.batch == batches.c.name)
-_RUNNING: Final = _BACKFILLS.where(batches.c.complete == false(), backfills.c.paused_at.is_(None)).order_by(
-    batches.c.created_at, batches.c.name
-)
-_CANCELLED: Final = _BACKFILLS.where(
+_IS_RUNNING: Final = and_(batches.c.complete == false(), backfills.c.paused_at.is_(None))
+_IS_CANCELLED: Final = and_(
     batches.c.complete == true(),
     batches.c.ended_at.is_(None),
     backfills.c.next_window < backfills.c.windows,
     backfills.c.jobs_cancelled_at.is_(None),
 )
+_UNFINISHED: Final = _BACKFILLS.where(or_(_IS_RUNNING, _IS_CANCELLED)).order_by(batches.c.created_at, batches.c.name)
 _LAST: Final = select(batches.c.created_at, batches.c.name).where(batches.c.name == bindparam("before", type_=Text()))
 _IS_OPEN: Final = (
     select(batches.c.name).where(batches.c.name == backfills.c.batch, batches.c.complete == false()).exists()

@@ -1,7 +1,8 @@
 """The dashboard: jobs by state, what is due in each lane, and what has landed lately, of all accounts or of some.
 
 The status page, a terminal and a scrape read it all the time, so only two counts here read all jobs, and they are kept
-for a while where the database is large. The rest reads a few index entries. Callers share one snapshot.
+for a while where the database is large: see `job_census`. The rest reads a few index entries. Callers share one
+snapshot.
 """
 
 import asyncio
@@ -33,11 +34,12 @@ from tidewaiter.database import notification_store
 from tidewaiter.database.account_store import AccountStore, Pause
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.failure_store import FailureStore, UnhandledFailures
+from tidewaiter.database.job_census import Census, Censuses
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStatus, LaneStore, WorkerStatus
 from tidewaiter.database.row_codec import JOB_COLUMNS, job_of
 from tidewaiter.database.tables import artifacts, jobs, lanes
-from tidewaiter.domain.account_scope import Scope
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import Job, State, Track
 
 MOST_DUE: Final = 10_000
@@ -49,7 +51,6 @@ MOST_RECENT: Final = 20
 MOST_TROUBLES: Final = 5
 _DAY_S: Final = 86_400.0
 _FRESH_S: Final = 1.0
-_STALE_S_PER_JOB: Final = 1e-5  # ten seconds for a million
 _SHARE_OF_TIME: Final = 20.0
 _FAULTY_S: Final = 2.0
 _MOST_DASHBOARDS: Final = 64
@@ -116,15 +117,6 @@ class DashboardSnapshot:
     unhandled: Sequence[UnhandledFailures] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Census:
-    """How many jobs are in each state, and how many jobs of each lane have not ended, at one moment."""
-
-    at: float
-    states: Mapping[State, int]
-    lives: Mapping[int, int]
-
-
 class DashboardStore:
     """Reads the dashboard. Every method raises ``StoreUnavailableError`` where the database does.
 
@@ -138,7 +130,7 @@ class DashboardStore:
         self.lanes = LaneStore(jobs.database)
         self.accounts = AccountStore(jobs.database)
         self.failures = FailureStore(jobs.database)
-        self._counted = _Census(0.0, {}, {})
+        self.censuses = Censuses(self._count)
         self.notifications = notification_store.NotificationStore(jobs.database)
 
     async def snapshot(self, now: float, account: str | None = None) -> DashboardSnapshot:
@@ -146,13 +138,14 @@ class DashboardStore:
 
         With an account, ended jobs, failures and parked jobs are only this account's, and landed files those of a day.
         """
+        census = await self.censuses.of(EVERY_ACCOUNT).at(now)
         return DashboardSnapshot(
             now,
-            (await self._census(now)).states,
+            census.states,
             await self.lanes.all_lanes(),
             await self.lanes.workers(),
             await self.accounts.paused(),
-            await self.backlogs(now),
+            await self._backlogs(now, census.lives),
             await self.minutes(now, account),
             await self.arrivals(account=account, since=0.0 if account is None else now - _DAY_S),
             await self.jobs.find(account=account, states=[State.PARKED], limit=MOST_TROUBLES),
@@ -161,22 +154,18 @@ class DashboardStore:
             await self.failures.groups(None if account is None else [account]),
         )
 
-    async def counts(self, accounts: Sequence[str] | None = None) -> dict[State, int]:
-        """How many jobs are in each state, of all accounts or of these."""
-        return await self.jobs.counts(accounts)
-
-    async def _census(self, now: float) -> "_Census":
-        """Both counts of all jobs; a moment old if there are so many jobs that counting takes long."""
-        age_s, stale_s = now - self._counted.at, sum(self._counted.states.values()) * _STALE_S_PER_JOB
-        if stale_s < _FRESH_S or not 0.0 <= age_s < stale_s:
-            lives = {row[0]: row[1] for row in await self._rows(_LIVES)}
-            self._counted = _Census(now, await self.counts(), lives)
-        return self._counted
+    async def _count(self, now: float, scope: Scope) -> Census:
+        states = await self.jobs.counts(scope.accounts)
+        # What waits is counted for all lanes together.
+        lives = {row[0]: row[1] for row in await self._rows(_LIVES)} if scope == EVERY_ACCOUNT else {}
+        return Census(now, states, lives)
 
     async def backlogs(self, now: float) -> dict[int, LaneBacklog]:
         """The due jobs of each lane at ``now``."""
+        return await self._backlogs(now, (await self.censuses.of(EVERY_ACCOUNT).at(now)).lives)
+
+    async def _backlogs(self, now: float, lives: Mapping[int, int]) -> dict[int, LaneBacklog]:
         found: dict[int, LaneBacklog] = {}
-        lives = (await self._census(now)).lives
         for number, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
             due, first = sum(of_tracks[:2]), [at for at in of_tracks[2:] if at is not None and at <= now]
             found[number] = LaneBacklog(number, lives.get(number, 0), min(due, MOST_DUE + 1), min(first, default=None))
@@ -283,7 +272,7 @@ async def limited_snapshot(store: DashboardStore, now: float, scope: Scope) -> D
     failures = [await store.failures.newest(MOST_TROUBLES, name) for name in names]
     return DashboardSnapshot(
         now,
-        await store.counts(names),
+        (await store.censuses.of(scope).at(now)).states,
         lanes,
         await store.lanes.workers(),
         {name: pause for name, pause in pauses.items() if name in scope},

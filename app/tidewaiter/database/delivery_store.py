@@ -6,6 +6,7 @@ with each claim and fences the result. All times are by the database's clock, be
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -163,6 +164,7 @@ def _locked(which: Select[int]) -> CTE:
     return which.limit(_MOST).with_for_update(skip_locked=True).cte("chosen")
 
 
+@cache
 def _next_due(dialect: str) -> Executable:
     """One index lookup for each endpoint, for any number of waiting notifications."""
     asked = rows_of(dialect, [("endpoint", Text())])
@@ -176,6 +178,7 @@ def _next_due(dialect: str) -> Executable:
     return select(asked.c.endpoint, first - DatabaseNow())
 
 
+@cache
 def _settle(dialect: str) -> Executable:
     kinds: list[tuple[str, TypeEngine[Any]]] = [("delivered", Boolean()), ("error", Text()), ("again_in_s", Double())]
     results = rows_of(dialect, [*_CLAIM_COLUMNS, *kinds])
@@ -201,6 +204,7 @@ def _settle(dialect: str) -> Executable:
     )
 
 
+@cache
 def _release(dialect: str) -> Executable:
     given = rows_of(dialect, _CLAIM_COLUMNS)
     return (

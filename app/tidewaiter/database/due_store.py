@@ -17,6 +17,9 @@ from sqlalchemy import (
     Select,
     SmallInteger,
     bindparam,
+    case,
+    cast,
+    exists,
     or_,
     select,
     true,
@@ -24,7 +27,7 @@ from sqlalchemy import (
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import JOB_COLUMNS, JOB_FIELDS, PARAMETER, encode, jobs_of, rows_of
-from tidewaiter.database.tables import jobs
+from tidewaiter.database.tables import artifacts, jobs
 from tidewaiter.domain.job import Job, State, Track
 
 
@@ -44,10 +47,14 @@ class DueQuestion:
 
 @dataclass(frozen=True, slots=True)
 class DueAnswer:
-    """The due jobs of one question, the longest due first, and when the next job of the track becomes due."""
+    """The due jobs of one question, the longest due first, and when the next job of the track becomes due.
+
+    ``without_files``: those that wait for a download and of which no file is recorded yet.
+    """
 
     jobs: Sequence[Job]
     next_due_at: float | None
+    without_files: frozenset[int] = frozenset()
 
 
 class DueStore:
@@ -75,12 +82,15 @@ class DueStore:
         for row, job in zip(due, await jobs_of([row[_FIRST:] for row in due]), strict=True):
             by_place.setdefault(row[0], []).append(job)
         next_due = {row[0]: row[1] for row in found}
+        bare = frozenset(row[_FIRST] for row in due if row[_HAS_FILES] == 0)
         return [
-            DueAnswer(by_place.get(place, [])[: one.limit], next_due.get(place)) for place, one in enumerate(questions)
+            DueAnswer(by_place.get(place, [])[: one.limit], next_due.get(place), bare)
+            for place, one in enumerate(questions)
         ]
 
 
-_FIRST: Final = 2
+_HAS_FILES: Final = 2
+_FIRST: Final = 3
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 
 
@@ -89,7 +99,8 @@ def _due_statement(dialect: str) -> Executable:
     """Place and next due time of each question, with each of its due jobs, or once with NULL if it has none.
 
     Both are lookups in the index of due jobs for each question. SQLite takes no LIMIT from a column, so it reads the
-    largest number for all of them.
+    largest number for all of them. For a job that waits for a download it says, too, whether a file of it is recorded:
+    a step of its own would ask for that otherwise.
     """
     asked = _questions(dialect)
     if dialect == "sqlite":
@@ -100,8 +111,13 @@ def _due_statement(dialect: str) -> Executable:
     else:
         found = _chosen(jobs, asked, *JOB_COLUMNS).limit(asked.c.most).correlate(asked).lateral("found")
         source, columns = asked.outerjoin(found, true()), [found.c[one.name] for one in JOB_COLUMNS]
-    due_at = columns[JOB_FIELDS.index("due_at")]
-    return select(asked.c.place, asked.c.next_due_at, *columns).select_from(source).order_by(asked.c.place, due_at)
+    number, due_at = columns[JOB_FIELDS.index("id")], columns[JOB_FIELDS.index("due_at")]
+    recorded = case((asked.c.track == Track.FETCH.value, cast(exists().where(artifacts.c.job_id == number), Integer())))
+    return (
+        select(asked.c.place, asked.c.next_due_at, recorded, *columns)
+        .select_from(source)
+        .order_by(asked.c.place, due_at)
+    )
 
 
 def _chosen(due: FromClause, asked: CTE, *columns: ColumnElement[Any]) -> Select[Any]:

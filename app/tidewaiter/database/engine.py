@@ -7,11 +7,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Final, TypeVar
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, event, inspect, select
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import HandleTakenError, SchemaError, StoreUnavailableError, unavailable
+from tidewaiter.database.postgres_engines import for_others, for_statements, for_transactions
 from tidewaiter.database.postgres_rights import RoleRights, rights_of
 from tidewaiter.database.schema_check import encoding_fault, known_revisions
 from tidewaiter.database.sql_functions import DatabaseNow
@@ -38,27 +39,8 @@ T = TypeVar("T")
 _VERSIONS: Final = Table("alembic_version", MetaData(), Column("version_num", Text))
 
 _OTHER_READERS: Final = 2
-
-_POOL: Final = 5
-_POOL_WAIT_S: Final = 10.0
 # Longer than the server's own limits, which end a statement without closing the connection.
 _ANSWER_S: Final = 20.0
-_STATEMENT_S: Final = 15
-_OTHER_STATEMENT_S: Final = 8
-_SERVER_OPTIONS: Final = (
-    "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c default_transaction_isolation=read\\ committed"
-)
-_CONNECTION_OPTIONS: Final = {
-    # Overrides PGCLIENTENCODING: every text must be transferable.
-    "client_encoding": "utf8",
-    "fallback_application_name": "tidewaiter",
-    "connect_timeout": 5,
-    "keepalives": 1,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 15_000,
-}
 
 
 class Database:
@@ -108,12 +90,9 @@ class Database:
         """
         address = DatabaseAddress.parse(url)
         if address.file is None:
-            engine = _postgresql_engine(address, _STATEMENT_S, pool_size=_POOL, max_overflow=_POOL)
-            other_reader = _postgresql_engine(address, _OTHER_STATEMENT_S, pool_size=_OTHER_READERS, max_overflow=0)
-            reader, other_reader = (
-                one.execution_options(isolation_level="AUTOCOMMIT") for one in (engine, other_reader)
-            )
-            return cls(address.name, reader, engine, other_reader=other_reader, exclusive=False)
+            reader, other_reader = for_statements(address, clock), for_others(address)
+            writer = for_transactions(address)
+            return cls(address.name, reader, writer, other_reader=other_reader, exclusive=False)
         prepare_file(address.file)
         reader = sqlite_readers(address, clock, sqlite_connect)
         other_reader = sqlite_readers(address, clock, sqlite_connect)
@@ -326,17 +305,3 @@ def _revision_of(connection: Connection) -> str | None:
     if not inspect(connection).has_table(_VERSIONS.name):
         return None
     return connection.execute(select(_VERSIONS.c.version_num)).scalar()
-
-
-def _postgresql_engine(address: DatabaseAddress, statement_s: int, *, pool_size: int, max_overflow: int) -> AsyncEngine:
-    own_options = address.url.query.get("options", "")
-    options = f"-c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
-    return create_async_engine(
-        address.for_daemon(),
-        pool_size=pool_size,
-        max_overflow=max_overflow,
-        pool_timeout=_POOL_WAIT_S,
-        pool_pre_ping=True,
-        hide_parameters=True,
-        connect_args={**_CONNECTION_OPTIONS, "options": options},
-    )

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, fields
 from itertools import count
 from operator import attrgetter, is_
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection
 
 from tidewaiter.database.batch_counts import BatchCounts, may_end_batch
+from tidewaiter.database.bound_statement import BoundStatement
 from tidewaiter.database.duration_store import DurationWriter
 from tidewaiter.database.link_store import LinkWriter, has_pages
 from tidewaiter.database.notification_store import Outbox
@@ -123,13 +124,13 @@ class GroupCommit:
         self._links = LinkWriter(seal)
         self._trends = TrendWriter(dialect)
         self._durations = DurationWriter(dialect)
-        self._update_waiting = waiting_statement(dialect)
-        self._update_staying, self._update_moving, self._decide = updates_of_jobs(dialect)
-        self._find_written = find_by_stamp(dialect)
-        self._insert_history = history_insert(dialect)
-        self._insert_terms = term_insert(dialect)
-        self._write_artifacts = artifact_upsert(dialect)
-        self._delete_artifacts = artifact_delete(dialect)
+        self._update_waiting = BoundStatement(waiting_statement(dialect))
+        self._update_staying, self._update_moving, self._decide = map(BoundStatement, updates_of_jobs(dialect))
+        self._find_written = BoundStatement(find_by_stamp(dialect))
+        self._insert_history = BoundStatement(history_insert(dialect))
+        self._insert_terms = BoundStatement(term_insert(dialect))
+        self._write_artifacts = BoundStatement(artifact_upsert(dialect))
+        self._delete_artifacts = BoundStatement(artifact_delete(dialect))
 
     def write(
         self,
@@ -209,7 +210,7 @@ class GroupCommit:
 
         A batch that ends with it is added to ``ended``.
         """
-        result = connection.execute(self._decide, {PARAMETER: encode([self._row(decision, 0, None)])})
+        result = self._decide.run(connection, {PARAMETER: encode([self._row(decision, 0, None)])})
         accepted = result.scalar() is not None
         if accepted and decision.entry is not None:
             self._links.write(connection, [decision])
@@ -221,21 +222,26 @@ class GroupCommit:
 
     def write_history(self, connection: Connection, rows: Sequence[Sequence[object]]) -> None:
         """Write history rows: the fields of an entry, and the stamp."""
-        connection.execute(self._insert_history, {PARAMETER: encode(rows)})
+        self._insert_history.run(connection, {PARAMETER: encode(rows)})
 
     def write_terms(self, connection: Connection, terms: Sequence[tuple[int, int]]) -> None:
         """Write search terms with the ids of their jobs; those that are there already stay."""
         if terms:
-            connection.execute(self._insert_terms, {PARAMETER: encode(sorted(terms))})
+            self._insert_terms.run(connection, {PARAMETER: encode(sorted(terms))})
 
     def _write_through(
-        self, connection: Connection, statement: Executable, jobs_: Sequence[int], rows: Mapping[int, str], owner: str
+        self,
+        connection: Connection,
+        statement: BoundStatement,
+        jobs_: Sequence[int],
+        rows: Mapping[int, str],
+        owner: str,
     ) -> frozenset[int]:
         """Run a fenced update for these jobs; returns the ids of those that it wrote."""
         if not jobs_:
             return frozenset()
         parameters = {PARAMETER: joined([rows[number] for number in jobs_]), "owner": owner}
-        return frozenset(connection.execute(statement, parameters).scalars().all())
+        return frozenset(statement.run(connection, parameters).scalars().all())
 
     def _write_details(self, connection: Connection, accepted: Sequence[FencedUpdate]) -> None:
         details = _details(accepted)
@@ -243,10 +249,10 @@ class GroupCommit:
             self.write_history(connection, entries)
         self._links.write(connection, [one.update for one in accepted])
         if stored := details["beyond"]:
-            connection.execute(self._delete_artifacts, {PARAMETER: encode(stored)})
+            self._delete_artifacts.run(connection, {PARAMETER: encode(stored)})
         if landed := details["artifacts"]:
-            connection.execute(self._write_artifacts, {PARAMETER: encode(landed)})
-            connection.execute(self._insert_terms, {PARAMETER: encode(details["terms"])})
+            self._write_artifacts.run(connection, {PARAMETER: encode(landed)})
+            self._insert_terms.run(connection, {PARAMETER: encode(details["terms"])})
         if entries:
             told = [one.update for one in accepted if one.update.entry is not None]
             self._outbox.write(connection, told)
@@ -279,7 +285,7 @@ class GroupCommit:
         if not group:
             return frozenset()
         rows = [(one.update.job.id, one.update.expected, one.stamp) for one in group]
-        return frozenset(connection.execute(self._find_written, {PARAMETER: encode(rows)}).scalars().all())
+        return frozenset(self._find_written.run(connection, {PARAMETER: encode(rows)}).scalars().all())
 
 
 def _last_of(update: JobUpdate) -> int:

@@ -125,15 +125,16 @@ class JobStore:
         self,
         *,
         account: str | None = None,
-        operation: str | None = None,
         states: Collection[State] = (),
         unhandled: bool = False,
         before_id: int | None = None,
         limit: int = 50,
     ) -> list[Job]:
-        """Jobs that match all given conditions, newest first; ``before_id`` is the last id of the previous page."""
-        given = ((jobs.c.account, account), (jobs.c.operation, operation))
-        matching = [column == value for column, value in given if value is not None]
+        """Jobs that match all given conditions, newest first; ``before_id`` is the last id of the previous page.
+
+        Each condition has an index. A list by other conditions is made by ``JobList``.
+        """
+        matching = [] if account is None else [jobs.c.account == account]
         if unhandled:
             matching.append(UNHANDLED)
         if before_id is not None:
@@ -142,6 +143,10 @@ class JobStore:
             matching = [jobs.c.id.in_(newest_ids(states or State, matching, limit))]
         statement = select(*JOB_COLUMNS).where(*matching).order_by(jobs.c.id.desc()).limit(limit)
         return await jobs_of(await self._rows(statement))
+
+    async def has_operation(self, name: str) -> bool:
+        """Whether any job is of this operation; reads an index of all jobs if none is."""
+        return bool(await self._rows(_OF_OPERATION, operation=name))
 
     async def history(self, number: int) -> list[HistoryEntry]:
         """The job's history, oldest first."""
@@ -305,6 +310,7 @@ _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _LIMIT: Final = bindparam("limit", type_=Integer())
 
 _GET: Final = select(*JOB_COLUMNS).where(jobs.c.id == bindparam("id", type_=BigInteger()))
+_OF_OPERATION: Final = select(jobs.c.operation).where(jobs.c.operation == bindparam("operation", type_=Text())).limit(1)
 _HISTORY: Final = (
     select(*ENTRY_COLUMNS).where(history.c.job_id == bindparam("id", type_=BigInteger())).order_by(history.c.version)
 )

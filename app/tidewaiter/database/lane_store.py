@@ -4,9 +4,9 @@ Only the database's clock decides about leases. Every statement that changes sev
 their ids, as the group commit does, so that two statements never wait for each other in a circle.
 """
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -18,7 +18,6 @@ from sqlalchemy import (
     Executable,
     Integer,
     Select,
-    Subquery,
     Text,
     and_,
     bindparam,
@@ -37,6 +36,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeEngine
 
 from tidewaiter.database.engine import Database
+from tidewaiter.database.request_windows import window_of, window_text
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sql_functions import DatabaseNow
 from tidewaiter.database.tables import accounts, jobs, lanes, workers
@@ -144,9 +144,8 @@ class LaneStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        given = rows_of(database.dialect, _STATE_COLUMNS)
-        self._renew = _write_states(given, lease_until=DatabaseNow() + _LEASE_S)
-        self._give_back = _write_states(given, owner=null(), lease_until=null(), clean=true())
+        self._renew = _write_states(database.dialect, gives_back=False)
+        self._give_back = _write_states(database.dialect, gives_back=True)
         self._ensure = _lane_insert(database.dialect)
         self._heartbeat = _worker_upsert(database.dialect)
 
@@ -258,7 +257,7 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
             (
                 number,
                 state.epoch,
-                json.dumps(list(state.request_window)),
+                window_text(state.request_window),
                 state.closed_until,
                 state.closed_reason,
                 state.reopened_at,
@@ -270,13 +269,13 @@ def _encode_states(states: Mapping[int, LaneState]) -> str:
 
 def _taken(row: Sequence[Any], lane_counts: Mapping[str, int]) -> LaneRow:
     number, account, shard, epoch, closed_until, closed_reason, window, clean = row
-    stamps, lane_count = tuple(json.loads(window)), lane_counts.get(account, 1)
+    stamps, lane_count = window_of(window), lane_counts.get(account, 1)
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, stamps, clean, lane_count)
 
 
 def _status(row: Sequence[Any]) -> LaneStatus:
     values = list(row)
-    values[-1] = tuple(json.loads(values[-1]))
+    values[-1] = window_of(values[-1])
     return LaneStatus(*values)
 
 
@@ -288,8 +287,11 @@ def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
     return which.order_by(lanes.c.id).with_for_update(key_share=True, skip_locked=skip).cte(name)
 
 
-def _write_states(given: Subquery, **values: Any) -> Executable:
+@cache
+def _write_states(dialect: str, *, gives_back: bool) -> Executable:
     """Write states to the lanes that are still held at the given epochs."""
+    given = rows_of(dialect, _STATE_COLUMNS)
+    freed: dict[str, Any] = {"owner": null(), "lease_until": null(), "clean": true()}
     held = _locked(select(lanes.c.id).where(lanes.c.owner == _OWNER), "held")
     opened_since = (
         select(literal_column("1"))
@@ -303,7 +305,7 @@ def _write_states(given: Subquery, **values: Any) -> Executable:
         update(lanes)
         .where(lanes.c.id == held.c.id, lanes.c.id == given.c.id, lanes.c.epoch == given.c.epoch)
         .where(lanes.c.owner == _OWNER)
-        .values(**states, **values)
+        .values(**states, **(freed if gives_back else {"lease_until": DatabaseNow() + _LEASE_S}))
         .returning(lanes.c.id)
     )
 
@@ -336,6 +338,7 @@ def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -
     )
 
 
+@cache
 def _lane_insert(dialect: str) -> Executable:
     rows = rows_of(dialect, (("account", Text()), ("shard", Integer())))
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
@@ -347,6 +350,7 @@ def _lane_insert(dialect: str) -> Executable:
     return added.on_conflict_do_nothing(index_elements=["account", "shard"])
 
 
+@cache
 def _worker_upsert(dialect: str) -> Executable:
     insert = sqlite.insert if dialect == "sqlite" else postgresql.insert
     added = insert(workers).values(
@@ -360,10 +364,14 @@ def _worker_upsert(dialect: str) -> Executable:
     return added.on_conflict_do_update(index_elements=["owner"], set_={"lease_until": added.excluded.lease_until})
 
 
-_IS_LIVE: Final = or_(jobs.c.due_at.is_not(None), jobs.c.state == State.PARKED.value)
+# Live jobs are due at some time, or parked: one lookup in the index of due jobs for each lane, and the few parked ones.
+_HAS_DUE: Final = (
+    select(jobs.c.lane).where(jobs.c.lane == lanes.c.id, jobs.c.due_at.is_not(None)).limit(1).scalar_subquery()
+)
+_WITH_PARKED: Final = select(jobs.c.lane).where(jobs.c.state == State.PARKED.value)
 _SHARING: Final = (
     select(lanes.c.account, func.max(lanes.c.shard) + 1)
-    .where(select(literal_column("1")).where(jobs.c.lane == lanes.c.id, _IS_LIVE).exists())
+    .where(lanes.c.shard > 0, or_(_HAS_DUE.is_not(None), lanes.c.id.in_(_WITH_PARKED)))
     .group_by(lanes.c.account)
 )
 _IDS: Final = select(lanes.c.id).where(lanes.c.account == bindparam("account", type_=Text())).order_by(lanes.c.shard)

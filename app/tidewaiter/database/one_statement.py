@@ -13,7 +13,6 @@ from sqlalchemy import (
     CTE,
     BigInteger,
     Connection,
-    Executable,
     Integer,
     Subquery,
     Table,
@@ -26,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from tidewaiter.database.bound_statement import BoundStatement
 from tidewaiter.database.row_codec import encode, rows_of
 from tidewaiter.database.tables import artifacts, history, job_terms, trends
 from tidewaiter.database.update_statements import UPDATE, WAITING_UPDATE, moving_update, staying_update, waiting_update
@@ -62,16 +62,16 @@ class GroupStatement:
         parameters: dict[str, str] = {f"{kind}_rows": f"[{','.join(rows)}]" for kind, rows in self._updates.items()}
         parameters |= {f"{kind}_rows": rows for kind, rows in self._details.items()}
         statement = _statement(tuple(sorted(self._updates)), tuple(sorted(self._details)))
-        return frozenset(connection.execute(statement, {**parameters, "owner": owner}).scalars())
+        return frozenset(statement.run(connection, {**parameters, "owner": owner}).scalars())
 
 
 @cache
-def _statement(updates: tuple[str, ...], details: tuple[str, ...]) -> Executable:
+def _statement(updates: tuple[str, ...], details: tuple[str, ...]) -> BoundStatement:
     """The statement for a group with these kinds of rows; there are a dozen of them."""
     parts = [make(rows_of(_DIALECT, columns, f"{kind}_rows")).cte(kind) for kind in updates
              for columns, make in (_UPDATES[kind],)]  # fmt: skip
     accepted = union_all(*(select(part.c.id) for part in parts)).cte("accepted")
-    return select(accepted.c.id).add_cte(*(_DETAILS[kind](accepted) for kind in details))
+    return BoundStatement(select(accepted.c.id).add_cte(*(_DETAILS[kind](accepted) for kind in details)))
 
 
 def _given(table: Table, kind: str) -> Subquery:

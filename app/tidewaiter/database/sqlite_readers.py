@@ -27,16 +27,24 @@ class SqliteReaders:
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` as :meth:`SqliteThread.run` does.
 
+        A function whose caller has left goes on to its end, and keeps its connection until then.
+
         Raises:
             Exception: of ``work``, of SQLAlchemy or of the driver.
         """
-        async with self._places:
-            # The one that was used last: as long as one is enough, the others are not opened.
-            thread = self._free.pop()
-            try:
-                return await thread.run(work)
-            finally:
-                self._free.append(thread)
+        await self._places.acquire()
+        # The one that was used last: as long as one is enough, the others are not opened.
+        thread = self._free.pop()
+
+        def ended(running: asyncio.Future[T]) -> None:
+            self._free.append(thread)
+            self._places.release()
+            if not running.cancelled():
+                running.exception()  # the caller may have left
+
+        running = asyncio.ensure_future(thread.run(work))
+        running.add_done_callback(ended)
+        return await asyncio.shield(running)
 
     async def close(self) -> None:
         """Close the connections and end the threads."""

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from tidewaiter.database.bound_statement import BoundStatement
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.tables import lanes, trends
@@ -53,14 +54,14 @@ class TrendWriter:
     """
 
     def __init__(self, dialect: str) -> None:
-        self._upsert = _upsert(dialect)
+        self._upsert = BoundStatement(_upsert(dialect))
 
     def write(self, connection: Connection, updates: Iterable[JobUpdate]) -> None:
         """Count the jobs that land or end by these updates, in one statement; without such jobs in none."""
         added = trend_rows(updates)
         if added:
             rows = [(*key, value) for key, value in added]
-            connection.execute(self._upsert, {PARAMETER: encode(rows)})
+            self._upsert.run(connection, {PARAMETER: encode(rows)})
 
 
 class _PastSums:
@@ -71,6 +72,8 @@ class _PastSums:
     """
 
     def __init__(self) -> None:
+        self.day: int | None = None
+        """The day at which they were read ahead, by its begin."""
         self._found: OrderedDict[tuple[object, ...], list[tuple[Any, ...]]] = OrderedDict()
 
     def get(self, key: tuple[object, ...]) -> list[tuple[Any, ...]] | None:
@@ -138,6 +141,14 @@ class TrendStore:
         where = and_(self._where(TrendStep.DAY, since, now, None, None), trends.c.measure.startswith("duration:"))
         found = _by_operation(await self._rows(_sums(*_OPERATION).where(where).group_by(*_OPERATION, trends.c.measure)))
         return {(one.account, one.operation): one.sums.duration for one in found}
+
+    async def read_ahead(self, now: float) -> None:
+        """Add up the days before yesterday for pages without a filter, whose first look then does not wait for it."""
+        if self._past.day != (today := TrendStep.DAY.begin(now)):
+            for step in TrendStep:
+                await self.periods(step, step.usual_number, now)
+                await self.operations(step, step.usual_number, now)
+            self._past.day = today
 
     async def delete_old(self, now: float) -> None:
         """Delete what is no longer kept."""

@@ -16,6 +16,8 @@ from tidewaiter.database.tables import jobs, workers
 _LOCK_WAIT_MS: Final = 1_000
 # Several pages on both databases, in a form that neither compresses.
 _TRIAL_BYTES: Final = 16_384
+# So few pages in memory that SQLite writes those of the trial to its log before the rollback.
+_SMALL_CACHE: Final = 2
 _NOTHING: Final = jobs.update().where(false()).values(version=jobs.c.version)
 
 
@@ -40,6 +42,7 @@ async def try_to_write(writer: AsyncEngine, last: LastWrite, *, busy_ms: int) ->
     """Take the locks that a write needs, write nothing, and roll back.
 
     On SQLite, and after a write for which there was no room, a row of several pages is written before the rollback.
+    With SQLite it reaches the disk: else only the commit of something that counts would find that the disk is full.
 
     Args:
         writer: the connections for writing.
@@ -52,7 +55,7 @@ async def try_to_write(writer: AsyncEngine, last: LastWrite, *, busy_ms: int) ->
     is_sqlite = writer.dialect.name == "sqlite"
     async with (
         writer.connect() as connection,
-        _short_waits(connection, busy_ms, is_sqlite=is_sqlite),
+        _trial_settings(connection, busy_ms, is_sqlite=is_sqlite),
         connection.begin() as transaction,
     ):
         if not is_sqlite:
@@ -69,15 +72,18 @@ async def try_to_write(writer: AsyncEngine, last: LastWrite, *, busy_ms: int) ->
 
 
 @asynccontextmanager
-async def _short_waits(connection: AsyncConnection, busy_ms: int, *, is_sqlite: bool) -> AsyncIterator[None]:
-    """Let a connection to SQLite wait only briefly for the write lock, which it takes at the beginning."""
+async def _trial_settings(connection: AsyncConnection, busy_ms: int, *, is_sqlite: bool) -> AsyncIterator[None]:
+    """Let a connection to SQLite wait briefly for the write lock that it takes, and keep no page."""
     if not is_sqlite:
         yield
         return
     driver = (await connection.get_raw_connection()).driver_connection
     assert driver is not None  # noqa: S101  # the connection is open
+    ((cached,),) = await driver.execute_fetchall("PRAGMA cache_size")
     await driver.execute_fetchall(f"PRAGMA busy_timeout = {_LOCK_WAIT_MS}")
+    await driver.execute_fetchall(f"PRAGMA cache_size = {_SMALL_CACHE}")
     try:
         yield
     finally:
+        await driver.execute_fetchall(f"PRAGMA cache_size = {cached}")
         await driver.execute_fetchall(f"PRAGMA busy_timeout = {busy_ms}")

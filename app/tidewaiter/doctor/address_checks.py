@@ -15,7 +15,7 @@ from tidewaiter.doctor.proxy_checks import check_through_proxy
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.domain.url import CALLBACK_PATH
-from tidewaiter.transport.address_guard import Guard
+from tidewaiter.transport.address_guard import Guard, no_dns_name
 from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.transport.wire import Timeouts, TransportError, Wire
 
@@ -78,7 +78,11 @@ async def check_name(
 
 async def resolve(endpoint: NetworkEndpoint) -> list[str]:
     """The numeric addresses of an endpoint's host, each once; raises ``OSError`` if there are none."""
-    found = await asyncio.get_running_loop().getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise no_dns_name() from None
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
 

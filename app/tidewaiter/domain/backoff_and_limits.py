@@ -114,6 +114,14 @@ class Limits:
     concurrency: int = 64
     remote_jobs: int | None = None
 
+    def unshareable(self, shards: int) -> str | None:
+        """Why so many lanes cannot keep these limits together, as each needs at least one of what is shared."""
+        for name in ("requests", "concurrency", "remote_jobs"):
+            limit = getattr(self, name)
+            if limit is not None and limit < shards:
+                return f"{shards} lanes cannot share a limit of {limit} ({name}): use {limit} or fewer"
+        return None
+
     def share(self, shards: int) -> "Limits":
         """The limits of each lane of the account, so that all lanes together keep the account's limits."""
         if shards == 1:

@@ -84,7 +84,7 @@ def _follow(
     """
     job = context.job
     if shared and not context.policy.stages.starts(job):
-        # Whoever has made it starts it: a second start may do harm.
+        # The one that made it starts it: a second start may do harm.
         context = replace(context, policy=replace(context.policy, stages=ONLY_SUBMIT))
     followed = job.but(
         handle=handle,

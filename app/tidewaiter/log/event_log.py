@@ -1,5 +1,6 @@
 """The event log: the events of the catalogue, written by structlog to one output."""
 
+import json
 import logging
 import os
 import re
@@ -225,7 +226,7 @@ def configure(
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.NOTSET),  # the event log filters
         context_class=dict,
-    )
+    ).bind()  # else it is made anew for each line
     log = EventLog(_Printer(logger, output, clock, _level_of(level)), redactor, strict, {})
     _attach_libraries(log)
     return log
@@ -262,7 +263,15 @@ def _clean(redactor: Redactor) -> Processor:
 def _renderers(*, on_console: bool, in_color: bool) -> list[Processor]:
     if on_console:
         return [_printable, structlog.dev.ConsoleRenderer(colors=in_color, sort_keys=False, pad_event_to=18)]
-    return [structlog.processors.JSONRenderer()]
+    return [_as_json]
+
+
+# Made once: `json.dumps` with options makes an encoder for each call.
+_to_json: Final = json.JSONEncoder(default=repr).encode
+
+
+def _as_json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+    return _to_json(line)
 
 
 def _printable(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -78,6 +79,18 @@ class Redactor:
         """Remove a value until some thousands of others were added: the token of a callback."""
         self._add_last(secret, self._recent, _MOST_RECENT)
 
+    @contextmanager
+    def holding(self, secrets: Iterable[str]) -> Iterator[None]:
+        """Remove these values for as long as the block runs, and afterwards as :meth:`add_recent` does."""
+        held = frozenset(secrets)
+        self._add_forms(held)
+        try:
+            yield
+        finally:
+            for secret in held:
+                self.add_recent(secret)
+            self._remove_forms(held)
+
     def add_signature(self, signature: str) -> None:
         """Remove a value until some hundreds of others were added: the signature of a request, valid for minutes."""
         if self._shared is not None:
@@ -89,6 +102,7 @@ class Redactor:
         if secret not in group:
             group[secret] = None
             self._add_forms((secret,))
+        group.move_to_end(secret)  # one that is used again is no old one
         while len(group) > most:
             self._remove_forms((group.popitem(last=False)[0],))
 

@@ -44,6 +44,7 @@ from tidewaiter.services.job_requests import (
     new_job_of,
     opened_params,
 )
+from tidewaiter.services.lane_choice import LaneChoice
 from tidewaiter.services.schema_gate import SchemaGate
 from tidewaiter.services.wait_reasons import LaneReport, lane_report, limit_opens_at
 
@@ -77,8 +78,8 @@ class JobService:
         self.accounts = accounts
         self.jobs = jobs
         self._pauses = AccountStore(jobs.database)
-        self._shards = shards
         self._lanes = LaneStore(jobs.database)
+        self._choice = LaneChoice(self._lanes, shards, rand)
         self._clock = clock
         self._rand = rand
         self._log = log
@@ -163,9 +164,9 @@ class JobService:
         for new in news:
             for secret in new.secrets.values.values():
                 self._log.redactor.add_recent(secret)
-        lanes = {account: await self._lanes_of(account) for account in {new.account for new in news}}
+        lanes = {account: await self._choice.lanes_of(account) for account in {new.account for new in news}}
         stored = await self.jobs.add_many(
-            [(requested_by(actor, new), self._lane(new, lanes[new.account])) for new in news],
+            [(requested_by(actor, new), self._choice.of(new, lanes[new.account])) for new in news],
             self._clock.now(),
             actor.history_text,
             guard,
@@ -217,7 +218,7 @@ class JobService:
         new = requested_by(
             actor, new_job(job.account, bound, params, retry_of=job.id, unique_key=job.unique_key, context=job.context)
         )
-        lane = self._lane(new, await self._lanes_of(job.account))
+        lane = self._choice.of(new, await self._choice.lanes_of(job.account))
         await self._note(job, "RetryRequested", actor)
         by = one_line(actor.name, LONGEST_NAME)
         await self._schema.check()
@@ -307,7 +308,7 @@ class JobService:
         due = {job.lane for job in jobs if job.state in LIVE and job.due_at is not None and job.due_at <= now}
         for lane in await self._lanes.all_lanes() if due else ():
             if lane.id in due and (account := self.accounts.get(lane.account)) is not None:
-                limits = account.limits.share(self._shards.get(lane.account, 1))
+                limits = account.limits.share(self._choice.number_of(lane.account))
                 if (opens_at := limit_opens_at(lane.request_window, limits, now)) is not None:
                     found[lane.id] = opens_at
         return found
@@ -336,19 +337,6 @@ class JobService:
     async def files(self, job_id: int, limit: int, after: int) -> list[Artifact]:
         """A page of a job's files by number, behind the number ``after``; raises as :meth:`job` does."""
         return await self.jobs.files.page((await self.job(job_id)).id, limit, after)
-
-    async def _lanes_of(self, account: str) -> Sequence[int]:
-        """The lanes for new jobs: lanes beyond the configured number only finish the jobs that they have."""
-        number = self._shards.get(account, 1)
-        lanes = await self._lanes.ids(account)
-        if not lanes:
-            await self._lanes.ensure({account: number})
-            lanes = await self._lanes.ids(account)
-        return lanes[:number]
-
-    def _lane(self, new: NewJob, lanes: Sequence[int]) -> int:
-        """Jobs that may share a result wait in one lane; otherwise two lanes would request it."""
-        return self._rand.choice(lanes) if new.answer_key is None else lanes[int(new.answer_key[:8], 16) % len(lanes)]
 
     def _log_added(self, job: Job, actor: Actor) -> None:
         self._log.emit(

@@ -51,8 +51,15 @@ class LandingContext:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self.has_ended:
+            return
         # In a separate task, which also ends when the step that waits for it is cancelled.
         await asyncio.shield(asyncio.ensure_future(self.discard()))
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing is left to discard; ``False`` if that is not known."""
+        return False
 
     @abstractmethod
     async def discard(self) -> None:

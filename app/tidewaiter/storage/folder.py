@@ -42,10 +42,18 @@ _MOST_PIECES = 1000  # writev accepts 1024 on Linux; a host may send single byte
 class LocalLanding(LandingContext):
     """A download in progress; see :class:`tidewaiter.storage.base.Landing`.
 
-    While one block is hashed and written in a thread, the next fills up here.
+    While one block is hashed and written in a thread, the next fills up here. ``judge`` says whether a failure is one
+    of the whole storage.
     """
 
-    def __init__(self, part: PartialFile, final: Place, key: str, run: RunInThread) -> None:
+    def __init__(
+        self,
+        part: PartialFile,
+        final: Place,
+        key: str,
+        run: RunInThread,
+        judge: Callable[[StorageError], StorageError],
+    ) -> None:
         self.offset = part.size
         self.validator = part.validator
         self.total = part.total
@@ -53,9 +61,15 @@ class LocalLanding(LandingContext):
         self._final = final
         self._key = key
         self._run = run
+        self._judge = judge
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
         self._running: asyncio.Future[Any] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the part is closed, and no thread works on it."""
+        return self._running is None and self._part.closed
 
     def comes_from(self, validator: str | None, total: int | None) -> None:
         """The next bytes belong to what has this strong ETag and this size; of a large file they are kept."""
@@ -132,8 +146,14 @@ class LocalLanding(LandingContext):
 
     def _begin(self, doing: str, work: Callable[[], T]) -> asyncio.Future[T]:
         def translated() -> T:
-            with as_storage_errors(f"{doing} {self._key}"):
-                return work()
+            try:
+                with as_storage_errors(f"{doing} {self._key}"):
+                    return work()
+            except StorageError as error:
+                judged = self._judge(error)
+                if judged is error:
+                    raise
+                raise judged from error
 
         return asyncio.ensure_future(self._run(translated))
 
@@ -198,7 +218,7 @@ class LocalStorage:
         except asyncio.CancelledError:
             opening.add_done_callback(_drop_opened)
             raise
-        return LocalLanding(part, final, key, self._run)
+        return LocalLanding(part, final, key, self._run, self._judged)
 
     def _begin(self, doing: str, work: Callable[[], T]) -> asyncio.Future[T]:
         return asyncio.ensure_future(self._start(doing, work))
@@ -262,15 +282,20 @@ class LocalStorage:
             try:
                 with as_storage_errors(doing):
                     return work()
-            except StorageUnavailableError:
-                raise
             except StorageError as error:
-                if self._is_unusable():
-                    denied = why_denied(self._root, os.W_OK | os.X_OK)
-                    raise StorageUnavailableError(f"{error} {denied}." if denied else str(error)) from error
-                raise
+                judged = self._judged(error)
+                if judged is error:
+                    raise
+                raise judged from error
 
         return self._run(translated)
+
+    def _judged(self, error: StorageError) -> StorageError:
+        """A failure, as one of the whole storage if nothing can be written at all."""
+        if isinstance(error, StorageUnavailableError) or not self._is_unusable():
+            return error
+        denied = why_denied(self._root, os.W_OK | os.X_OK)
+        return StorageUnavailableError(f"{error} {denied}." if denied else str(error))
 
     def _is_unusable(self) -> bool:
         """Whether nothing can be written at all: then every job waits, and no job fails."""

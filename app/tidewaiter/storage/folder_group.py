@@ -50,6 +50,7 @@ class FolderGroup:
         self.open_large = open_large
         self._job_id = job_id
         self._folder: StepFolder | None = None
+        self._landings: set[asyncio.Future[Landed]] = set()
 
     @property
     def folder(self) -> StepFolder:
@@ -71,7 +72,20 @@ class FolderGroup:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(StorageError):
-            await asyncio.shield(self.begin("remove a folder of unfinished files", self.folder.end))
+            await asyncio.shield(asyncio.ensure_future(self._end()))
+
+    async def _end(self) -> None:
+        """Remove the folder when no thread uses its descriptors, also for a landing that nobody waits for any more."""
+        if self._landings:
+            await asyncio.wait(self._landings)
+        await self.begin("remove a folder of unfinished files", self.folder.end)
+
+    def land(self, doing: str, work: Callable[[], Landed]) -> asyncio.Future[Landed]:
+        """Begin to land a small file; the folder stays until that is done."""
+        landing = self.begin(doing, work)
+        self._landings.add(landing)
+        landing.add_done_callback(self._landings.discard)
+        return landing
 
     async def open(self, key: str, number: int, *, md5: bool = False, identity: str = "") -> Landing:
         """Begin to land a file, or continue from its checkpoint."""
@@ -119,6 +133,11 @@ class SmallLanding(LandingContext):
         """The size of the whole file: not known."""
         return None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has landed, or failed to."""
+        return self._large is None and self._landing is not None and self._landing.done()
+
     def comes_from(self, validator: str | None, total: int | None) -> None:
         """The next bytes belong to what has this strong ETag and this size."""
         self._source = validator, total
@@ -165,7 +184,7 @@ class SmallLanding(LandingContext):
             return await self._large.finish(sha256=sha256, size=size, md5=md5)
         pieces, self._pieces = self._pieces, []
         land = partial(self._group.folder.land, self._final, pieces, sha256=sha256, size=size, md5=md5)
-        self._landing = self._group.begin(f"land {self._key}", land)
+        self._landing = self._group.land(f"land {self._key}", land)
         return await asyncio.shield(self._landing)
 
     async def discard(self) -> None:

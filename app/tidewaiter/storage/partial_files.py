@@ -8,18 +8,17 @@ A large download writes a checkpoint every 64 MiB, so that a killed process lose
 writing: so its successor copies the bytes of such a checkpoint into a part of its own, and removes the other one.
 """
 
-import json
 import os
 import re
 import secrets
 import stat
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 from tidewaiter.storage.base import ContentHash, Landed
+from tidewaiter.storage.checkpoints import Checkpoint, content_of
 from tidewaiter.storage.durable_files import copy_whole, publish, remove, write_all, write_whole
 from tidewaiter.storage.safe_paths import (
     FILE_MODE,
@@ -34,47 +33,13 @@ from tidewaiter.storage.safe_paths import (
     open_file,
     set_mode,
 )
-from tidewaiter.storage.step_folder import PARTIAL, clear_step, clear_steps, is_step, newest_in
+from tidewaiter.storage.step_folder import PARTIAL, clear_step, clear_steps, is_step, newest_in, take_over
 
 _FOLDER = PARTIAL
 _PROBE = bytes(64 * 1024)
 _READ_BYTES = 2**20
 CHECKPOINT_BYTES = 64 * 2**20
 _PART_NAME = re.compile(r"(?:(\d+)-\d+(?:-[0-9a-f]+)?|put-[0-9a-f]+)\.(?:part|json|tmp)")
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """How much of which part is durable: ``sha256`` of these bytes, and ``validator``, their strong ETag.
-
-    ``total`` is the size of the whole file, if known, and ``identity`` says which remote file it is. Earlier versions
-    wrote neither. ``live`` says that its owner had not ended when it was written.
-    """
-
-    part: str
-    offset: int
-    validator: str
-    sha256: str
-    total: int | None = None
-    identity: str = ""
-    live: bool = False
-
-    @classmethod
-    def read(cls, text: bytes) -> "Checkpoint | None":
-        """The checkpoint in a file with this content; ``None`` if it is damaged."""
-        try:
-            raw = json.loads(text)
-            return cls(
-                str(raw["part"]),
-                int(raw["offset"]),
-                str(raw["validator"]),
-                str(raw["sha256"]),
-                None if raw.get("total") is None else int(raw["total"]),
-                str(raw.get("identity", "")),
-                bool(raw.get("live", False)),
-            )
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
 
 
 class PartialFile:
@@ -142,16 +107,16 @@ class PartialFile:
                 return False
             self._hash.update(piece)
             write_all(self._open_descriptor(), [piece])
-        holds = self._goes_on(checkpoint)
-        if holds:
-            self._save_live(checkpoint.validator)
-        return holds
+        return self._goes_on(checkpoint)
 
     def _goes_on(self, checkpoint: Checkpoint) -> bool:
+        """Whether the bytes are those of a checkpoint; it was taken away, so it is written again."""
         self.validator = checkpoint.validator
         self.total = checkpoint.total
-        self._checkpoint_at = self.size + CHECKPOINT_BYTES
-        return self._hash.landed.sha256 == checkpoint.sha256
+        if self._hash.landed.sha256 != checkpoint.sha256:
+            return False
+        self._save_live(checkpoint.validator)
+        return True
 
     def append(self, pieces: Sequence[bytes]) -> None:
         """Hash and write; every 64 MiB also write a checkpoint, which survives the end of the process."""
@@ -173,7 +138,7 @@ class PartialFile:
             return
         self._has_checkpoint = False
         with suppress(FileNotFoundError), folder_of(self.place.root, self._checkpoint.folders) as folder:
-            found = Checkpoint.read(_content(folder, self._checkpoint))
+            found = Checkpoint.read(content_of(folder, self._checkpoint))
             if found is not None and found.part == self.place.name:
                 remove(folder, self._checkpoint.name)
 
@@ -193,10 +158,8 @@ class PartialFile:
     def _write_checkpoint(self, validator: str, total: int | None, *, live: bool) -> None:
         sha256 = self._hash.landed.sha256
         checkpoint = Checkpoint(self.place.name, self.size, validator, sha256, total, self._identity, live)
-        content = json.dumps(asdict(checkpoint)).encode()
         with self._folder() as folder:
-            temporary = self.place.name.removesuffix(".part") + ".tmp"
-            write_whole(folder, temporary, self._checkpoint, content, PRIVATE_FILE_MODE)
+            checkpoint.write(folder, self._checkpoint)
 
     def verify(self, *, sha256: str | None, size: int | None, md5: str | None) -> None:
         """Raise ``ChecksumError`` unless the bytes are those that were announced; ``None`` was not announced."""
@@ -260,12 +223,12 @@ class PartialFiles:
         """The part to continue: from its checkpoint if there is a valid one, otherwise a new one.
 
         All other parts of this file are removed: their owners are dead or have lost the lane. If it ``takes_over`` the
-        job, the folders of the job's earlier steps are removed, too.
+        job, nothing of the job's earlier steps can be published any more.
         """
         checkpoint = self._place(f"{job_id}-{number}.json")
         with self._made() as folder:
             if takes_over:
-                clear_steps(folder, job_id)
+                take_over(self._root, folder, job_id)
             part = self._claim(folder, checkpoint, md5=md5, identity=identity)
             for name in _parts_in(folder, f"{job_id}-{number}-"):
                 if part is None or name != part.place.name:
@@ -287,7 +250,7 @@ class PartialFiles:
         claimed = self._place(f"{stem}-{secrets.token_hex(8)}.json")
         try:
             os.replace(checkpoint.name, claimed.name, src_dir_fd=folder, dst_dir_fd=folder)
-            found = Checkpoint.read(_content(folder, claimed))
+            found = Checkpoint.read(content_of(folder, claimed))
             remove(folder, claimed.name)
             if found is None or not re.fullmatch(rf"{stem}-[0-9a-f]+\.part", found.part):
                 return None
@@ -364,16 +327,6 @@ def _temporary() -> str:
 
 def _parts_in(folder: int, prefix: str) -> list[str]:
     return [name for name in names_at(folder) if name.startswith(prefix) and _PART_NAME.fullmatch(name)]
-
-
-def _content(folder: int, place: Place) -> bytes:
-    """The content of a checkpoint; empty for a symbolic link, which this program never makes."""
-    try:
-        descriptor = open_file(folder, place)
-    except LinkError:
-        return b""
-    with os.fdopen(descriptor, "rb") as file:
-        return file.read()
 
 
 def _open_part(folder: int, place: Place) -> int | None:

@@ -2,7 +2,8 @@
 
 It is ``.partial/<job>-<token>.step``, with a new token for every step. A step that goes on after its lease has nothing
 to publish, and can make no new file, once the next step of the job has removed its folder: every rename and every new
-file goes through a descriptor of that folder.
+file goes through a descriptor of that folder. A part that it went on with is beside its folder; the next step takes the
+name of that part away.
 """
 
 import os
@@ -11,10 +12,12 @@ import secrets
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from tidewaiter.storage.base import ContentHash, Landed
+from tidewaiter.storage.checkpoints import Checkpoint, content_of
 from tidewaiter.storage.durable_files import remove, write_all
 from tidewaiter.storage.safe_paths import (
     FILE_MODE,
@@ -32,6 +35,7 @@ from tidewaiter.storage.safe_paths import (
 PARTIAL: Final = (".partial",)
 _STEP_NAME: Final = re.compile(r"(\d+)-[0-9a-f]+\.step")
 _KEPT_NAME: Final = re.compile(r"(\d+-(\d+))(?:-[0-9a-f]+)?\.(?:part|json|tmp)")
+_CHECKPOINT_NAME: Final = re.compile(r"\d+-\d+\.json")
 _TRIES: Final = 8
 
 
@@ -49,8 +53,9 @@ class StepFolder:
         self._targets: dict[tuple[str, ...], int] = {}
         self._unsynced: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
+        self._syncing = threading.Lock()
         with made_folder(root, PARTIAL, PRIVATE_FOLDER_MODE) as folder:
-            clear_steps(folder, job_id)
+            take_over(root, folder, job_id)
             prefix = f"{job_id}-"
             found = [_KEPT_NAME.fullmatch(name) for name in names_at(folder) if name.startswith(prefix)]
             os.mkdir(self._name, PRIVATE_FOLDER_MODE, dir_fd=folder)
@@ -94,11 +99,20 @@ class StepFolder:
         return digest.landed
 
     def sync(self) -> None:
-        """Make the names of all files durable that have landed so far."""
-        with self._lock:
-            unsynced, self._unsynced = self._unsynced, set()
-        for folders in unsynced:
-            os.fsync(self._targets[folders])
+        """Make the names of all files durable that have landed so far.
+
+        One call at a time: the second would find nothing to do while the first is not done. What fails is done again.
+        """
+        with self._syncing:
+            with self._lock:
+                unsynced, self._unsynced = self._unsynced, set()
+            try:
+                for folders in unsynced:
+                    os.fsync(self._targets[folders])
+            except BaseException:
+                with self._lock:
+                    self._unsynced |= unsynced
+                raise
 
     def end(self) -> None:
         """Close everything, and remove the folder; a part with a checkpoint stays."""
@@ -121,6 +135,35 @@ def is_step(name: str) -> int | None:
     """The job of a step's folder with this name; ``None`` for any other name."""
     match = _STEP_NAME.fullmatch(name)
     return None if match is None else int(match[1])
+
+
+def take_over(root: Path, folder: int, job_id: int) -> None:
+    """Make sure that the earlier steps of a job, which may go on after their lease, publish nothing any more.
+
+    Their folders are removed, and the parts without a checkpoint. A part whose owner had not ended gets another name.
+
+    Args:
+        root: of the storage.
+        folder: a descriptor of the folder of unfinished files.
+        job_id: whose steps they are.
+    """
+    clear_steps(folder, job_id)
+    names = [name for name in names_at(folder) if name.startswith(f"{job_id}-")]
+    kept = set[str]()
+    for stem in [name.removesuffix(".json") for name in names if _CHECKPOINT_NAME.fullmatch(name)]:
+        with suppress(FileNotFoundError):
+            place = Place(root, PARTIAL, f"{stem}.json")
+            found = Checkpoint.read(content_of(folder, place))
+            if found is None or not re.fullmatch(rf"{stem}-[0-9a-f]+\.part", found.part):
+                continue
+            kept.add(found.part)
+            if found.live:
+                mine = replace(found, part=f"{stem}-{secrets.token_hex(8)}.part")
+                os.replace(found.part, mine.part, src_dir_fd=folder, dst_dir_fd=folder)
+                mine.write(folder, place)
+    for name in names:
+        if name.endswith(".part") and _KEPT_NAME.fullmatch(name) and name not in kept:
+            remove(folder, name)
 
 
 def clear_steps(folder: int, job_id: int) -> None:

@@ -26,6 +26,7 @@ from tidewaiter.transport.proxies import numeric_address
 
 _DOCUMENTATION: Final = {4: "192.0.2.1", 6: "2001:db8::1"}  # RFC 5737, RFC 3849: no machine has these
 _ANY_PORT: Final = 9
+_NO_NAME: Final = "it has an empty label, or one of more than 63 characters"
 # https://www.iana.org/assignments/iana-ipv4-special-registry
 _BLOCKED_V4 = tuple(
     (IPv4Network(network), kind)
@@ -216,14 +217,22 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a name; raises ``AddressRefusedError``."""
-        results = await self._resolver.resolve(host, port, family)
+        """The addresses of a name; raises ``AddressRefusedError``, or another ``OSError`` if there are none."""
+        try:
+            results = await self._resolver.resolve(host, port, family)
+        except UnicodeError:  # the C library's encoding refuses it, before DNS is asked
+            raise no_dns_name() from None
         for result in results:
             self._guard.check(result["host"], port)
         return results
 
     async def close(self) -> None:
         """Do nothing: others use the resolver too."""
+
+
+def no_dns_name() -> OSError:
+    """The error of a name for which a lookup raises ``UnicodeError``."""
+    return socket.gaierror(socket.EAI_NONAME, _NO_NAME)
 
 
 def blocked_kind(address: str) -> str | None:

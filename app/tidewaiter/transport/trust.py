@@ -1,8 +1,10 @@
 """The certificate authorities that outgoing connections trust: the system's, and those of a file."""
 
 import hashlib
+import os
 import ssl
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self
 
@@ -10,6 +12,7 @@ from tidewaiter.file_access import reason_of
 
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
 _LARGEST: Final = 8 * 2**20
+_PLACES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class TrustError(Exception):
@@ -22,14 +25,25 @@ def _system() -> ssl.SSLContext:
     return context
 
 
+def _shared_system() -> ssl.SSLContext:
+    """One for all that trust only the system's: reading them takes tens of milliseconds."""
+    return _read_system(*map(os.environ.get, _PLACES))
+
+
+@lru_cache(maxsize=1)
+def _read_system(*_places: str | None) -> ssl.SSLContext:
+    return _system()
+
+
 @dataclass(frozen=True, slots=True)
 class Trust:
     """The authorities; two are equal if their file has the same content.
 
     The system's authorities are those that OpenSSL finds; ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace them.
+    They are read once, and shared by all that trust no others.
     """
 
-    context: ssl.SSLContext = field(default_factory=_system, compare=False, repr=False)
+    context: ssl.SSLContext = field(default_factory=_shared_system, compare=False, repr=False)
     digest: bytes = b""
 
     @classmethod

@@ -6,18 +6,20 @@ and at most once in a few seconds, however often it is used.
 
 import asyncio
 import gzip
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from aiohttp import hdrs, web
 
 from tidewaiter.clock import Clock
-from tidewaiter.database.dashboard_store import DashboardStore
+from tidewaiter.database.dashboard_store import DashboardStore, LaneBacklog
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
-from tidewaiter.database.lane_store import LaneStore
+from tidewaiter.database.lane_store import LaneStatus, LaneStore
+from tidewaiter.database.state_counts import StateCounts
+from tidewaiter.domain.job import State
 from tidewaiter.metrics.process_metrics import Metrics
 from tidewaiter.metrics.readings import DatabaseReading, ExportReading, ProcessReading
 from tidewaiter.web.callers import scope_of
@@ -91,25 +93,26 @@ class CachedProbes:
 
     def __init__(
         self,
-        check: Callable[[], Awaitable[None]],
+        check: Callable[[], Coroutine[None, None, None]],
         *,
-        check_writes: Callable[[], Awaitable[None]],
+        check_writes: Callable[[], Coroutine[None, None, None]],
         jobs: JobStore,
         overview: DashboardStore,
         lanes: LaneStore,
-        free_bytes: Callable[[], Awaitable[int | None]],
-        exports: Callable[[], Awaitable[ExportReading]],
+        free_bytes: Callable[[], Coroutine[None, None, int | None]],
+        exports: Callable[[], Coroutine[None, None, ExportReading]],
         clock: Clock,
     ) -> None:
         self._check = check
         self._check_writes = check_writes
-        self._jobs = jobs
+        self._counts = StateCounts(jobs.database)
         self._overview = overview
         self._lanes = lanes
         self._free_bytes = free_bytes
         self._exports = exports
         self._clock = clock
         self._turn = asyncio.Lock()
+        self._given_up: set[asyncio.Task[None]] = set()
         self._checked: _CachedValue[str | None] | None = None
         self._written: _CachedValue[str | None] | None = None
         self._counted: _CachedValue[DatabaseReading | None] | None = None
@@ -138,27 +141,55 @@ class CachedProbes:
                 self._counted = _CachedValue(found, ended_at + max(_COUNTS_VALID_S, _SHARE * (ended_at - begun_at)))
             return self._counted.value
 
-    async def _result_of(self, check: Callable[[], Awaitable[None]]) -> _CachedValue[str | None]:
+    async def _result_of(self, check: Callable[[], Coroutine[None, None, None]]) -> _CachedValue[str | None]:
         fault = await self._fault_found_by(check)
         return _CachedValue(fault, self._clock.monotonic() + _CHECK_VALID_S)
 
-    async def _fault_found_by(self, check: Callable[[], Awaitable[None]]) -> str | None:
+    async def _fault_found_by(self, check: Callable[[], Coroutine[None, None, None]]) -> str | None:
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                await check()
+            await self._within_limit(check)
         except TimeoutError:
             return f"The database has not answered for {_TIMEOUT_S:g} seconds."
         except (StoreUnavailableError, SchemaError) as error:
             return str(error)
         return None
 
-    async def _count(self) -> DatabaseReading | None:
+    async def _within_limit(self, ask: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Ask the database for five seconds at most.
+
+        A server that stands still also keeps the driver from cancelling. That is not waited for, and nothing else is
+        asked meanwhile.
+
+        Raises:
+            TimeoutError: there is no answer, or the last question is not ended yet.
+        """
+        if self._given_up:
+            raise TimeoutError
+        asking = asyncio.ensure_future(ask())
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                now = self._clock.now()
-                counts = await self._jobs.counts()
-                backlogs = await self._overview.backlogs(now)
-                lanes = await self._lanes.all_lanes()
+            await asyncio.wait((asking,), timeout=_TIMEOUT_S)
+        except asyncio.CancelledError:
+            asking.cancel()
+            raise
+        if asking.done():
+            return asking.result()
+        ending = asyncio.ensure_future(_ended(asking))
+        self._given_up.add(ending)
+        ending.add_done_callback(self._given_up.discard)
+        raise TimeoutError
+
+    async def _count(self) -> DatabaseReading | None:
+        now = self._clock.now()
+
+        async def ask() -> tuple[Mapping[State, int], Mapping[int, LaneBacklog], Sequence[LaneStatus]]:
+            return (
+                await self._counts.counts(self._clock.monotonic()),
+                await self._overview.backlogs(now),
+                await self._lanes.all_lanes(),
+            )
+
+        try:
+            counts, backlogs, lanes = await self._within_limit(ask)
         except (TimeoutError, StoreUnavailableError):
             return None
         due, overdue_s = {lane.account: 0 for lane in lanes}, {lane.account: 0.0 for lane in lanes}
@@ -178,8 +209,7 @@ class CachedProbes:
     async def _export_reading(self) -> ExportReading | None:
         """The health of exports. If it takes too long, only it is missing: the database does answer."""
         try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                return await self._exports()
+            return await self._within_limit(self._exports)
         except (TimeoutError, StoreUnavailableError):
             return None
 
@@ -189,6 +219,14 @@ class CachedProbes:
                 return await self._free_bytes()
         except (TimeoutError, OSError):
             return None
+
+
+async def _ended(asking: asyncio.Future[Any]) -> None:
+    """Cancel a question and wait for its end, whatever that is."""
+    asking.cancel()
+    await asyncio.wait((asking,))
+    if not asking.cancelled():
+        asking.exception()
 
 
 class HealthRoutes:

@@ -74,13 +74,14 @@ class BackfillRunner:
 
     async def serve(self) -> None:
         """Submit what has room, of each backfill whose account this daemon knows; finish what others cancelled."""
-        for backfill in await self._store.running():
+        for backfill in await self._store.unfinished():
+            if backfill.batch.complete:  # the process that cancelled it may have died before it cancelled its jobs
+                await cancel_jobs(self._settings.jobs, backfill.name, Actor(DAEMON_NAME, Channel.DAEMON), retries=False)
+                await self._store.jobs_cancelled(backfill.name, self._clock.now())
+                continue
             seen: Backfill | None = backfill
             while seen is not None and seen.account in self._settings.jobs.accounts and await self._advance(seen):
                 seen = await self._store.get(seen.name)
-        for backfill in await self._store.cancelled():  # the process that cancelled it may have died first
-            await cancel_jobs(self._settings.jobs, backfill.name, Actor(DAEMON_NAME, Channel.DAEMON), retries=False)
-            await self._store.jobs_cancelled(backfill.name, self._clock.now())
 
     async def _advance(self, seen: Backfill) -> bool:
         """Submit some windows; returns whether more may have room at once."""

@@ -55,6 +55,7 @@ class DueJobs:
         self._remote = remote
         self._clock = clock
         self._ready: deque[Job] = deque()
+        self._without_files: set[int] = set()
         self._read_from = 0.0  # the due time at which the next read starts
         self._resets = 0
         self._resets_at_read = 0
@@ -72,6 +73,12 @@ class DueJobs:
                     return job
             await self._reader.read(self)
 
+    def has_no_files(self, job: Job) -> bool:
+        """Whether no file of the job that :meth:`next` has just given is recorded, at its version."""
+        found = job.id in self._without_files
+        self._without_files.discard(job.id)
+        return found
+
     def due_by(self, due_at: float) -> None:
         """A job of this track is, or will be, due at that epoch second: read no later."""
         if due_at < self.next_read_at:
@@ -81,6 +88,7 @@ class DueJobs:
     def reset(self) -> None:
         """Forget what was read, because it has changed in the database, and read again."""
         self._ready.clear()
+        self._without_files.clear()
         self._resets += 1
         self._plan_next_read((), more=False)
         self.due_by(self._clock.now())
@@ -98,7 +106,10 @@ class DueJobs:
         if self._resets != self._resets_at_read:
             self.due_by(now)
             return
-        self._ready.extend(job for job in answer.jobs if self.under_way.is_current(job))
+        current = [job for job in answer.jobs if self.under_way.is_current(job)]
+        self._ready.extend(current)
+        for job in current:
+            (self._without_files.add if job.id in answer.without_files else self._without_files.discard)(job.id)
         self._plan_next_read(answer.jobs, more=len(answer.jobs) == question.limit)
         if not self.more and answer.next_due_at is not None:
             self.due_by(answer.next_due_at)

@@ -142,7 +142,10 @@ class Executor:
         await self._fetcher.drop_parts(job)
 
     async def _take(self, step: StepContext) -> o.Outcome:
-        unreadable = self._secrets.open(step) if step.job.secrets else None
+        with self._secrets.opened(step) as unreadable:
+            return await self._next(step, unreadable)
+
+    async def _next(self, step: StepContext, unreadable: o.Outcome | None) -> o.Outcome:
         job = step.job
         if job.cancel_requested and job.state in CANCELLED_AT_ONCE:
             if job.state is State.FETCHING:

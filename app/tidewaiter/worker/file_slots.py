@@ -12,7 +12,7 @@ _MOST_OF_HOST: Final = 6
 class FileSlots:
     """The download slots that all jobs of a lane share, and how many requests its provider permits at once.
 
-    ``free`` has the slots that no step has taken; whoever waits for one gets the next that is given back.
+    ``free`` has the slots that no step has taken; the step that waits for one gets the next that is given back.
     """
 
     free: asyncio.Semaphore

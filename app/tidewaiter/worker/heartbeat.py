@@ -7,6 +7,7 @@ from typing import Protocol
 from tidewaiter.clock import Clock, WakeableTimer
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.state_counts import StateCounts
 from tidewaiter.domain.job import State
 from tidewaiter.log import EventLog
 from tidewaiter.worker.job_event_log import JobLog
@@ -51,6 +52,7 @@ class Heartbeat:
         lagged: Callable[[float], None] = _uncounted,
     ) -> None:
         self._jobs = jobs
+        self._counts = StateCounts(jobs.database)
         self._lanes = lanes
         self._job_log = job_log
         self._clock = clock
@@ -84,7 +86,7 @@ class Heartbeat:
 
     async def _beat(self) -> None:
         try:
-            counts = await self._jobs.counts()
+            counts = await self._counts.counts(self._clock.monotonic())
             oldest = await self._jobs.oldest_due()
         except StoreUnavailableError as error:
             self._log.emit("store.unavailable", reason=str(error), waiting=0)

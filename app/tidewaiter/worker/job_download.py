@@ -239,12 +239,26 @@ class ListDownload:
         landed, self._landed = self._landed, []
         if not landed:
             return
+        syncing = asyncio.ensure_future(group.sync())
         try:
-            await group.sync()
+            await asyncio.shield(syncing)
+        except asyncio.CancelledError:
+            # An interrupted step records what it has landed, too.
+            await asyncio.wait([syncing])
+            if syncing.exception() is None:
+                self._give(landed, placed)
+            raise
         except StorageError as error:
             self._failures.append(storage_failure(error))
             self._is_over = True
             return
+        self._give(landed, placed)
+
+    def _give(
+        self,
+        landed: Sequence[tuple[int, tuple[Artifact, ...], int]],
+        placed: MutableMapping[int, tuple[Artifact, ...]],
+    ) -> None:
         for place, artifacts, resumed_from in landed:
             placed[place] = artifacts
             self._step.landed(artifacts)

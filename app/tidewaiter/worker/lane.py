@@ -199,7 +199,9 @@ class Lane:
             step = StepContext.of(job, operation, self._client, self.lease) if operation else None
             if step is not None:
                 step.suspect = self._may_have_ended_daemon(job)
-                step.slots = self._file_slots if due.track is Track.FETCH else None
+            if step is not None and due.track is Track.FETCH:
+                step.slots = self._file_slots
+                step.has_no_files = due.has_no_files(job)
             self._preparing.add(job.id)
             if not await self._prepared(step):
                 self._preparing.discard(job.id)

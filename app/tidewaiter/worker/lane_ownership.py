@@ -12,6 +12,7 @@ all other lanes continue.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tidewaiter.clock import Clock, WakeableTimer
@@ -199,7 +200,19 @@ class LaneOwnership:
         if len(self._lanes) > mine:
             await self._release(self._least_busy()[: len(self._lanes) - mine])
         elif len(self._lanes) < mine:
+            if not self._in_touch:
+                await self._write_own_outcomes()
             await self._take(mine - len(self._lanes))
+
+    async def _write_own_outcomes(self) -> None:
+        """Let what steps have learned be written before this daemon takes its expired lanes from itself.
+
+        While nobody else has taken them, their epochs are still valid, and a new one would refuse these outcomes: a
+        submit whose reply is known would be in doubt. Renewed lanes wait meanwhile, for a third of their lease.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._lease_s / _RENEWALS_PER_LEASE):
+                await self._outcomes_settled()
 
     def _leaving(self) -> list[Lane]:
         """The lanes of accounts that are gone, and those that an earlier round closed but failed to give back.

@@ -91,7 +91,7 @@ class ResultFetcher:
             return self._key(job, operation, links[place], number, len(links))
 
         try:
-            recorded = await self._jobs.artifacts(job.id)
+            recorded = await step.recorded(self._jobs)
             kept = await self._still_there(names, recorded)
             firsts = {place: ones[0] for place, ones in kept.items()}
             others = [one for ones in kept.values() for one in ones[1:]]
@@ -143,7 +143,7 @@ class ResultFetcher:
             return self._key(job, operation, links[place], number, len(links) + 1)
 
         try:
-            kept = await self._still_there(names, recorded := await self._jobs.artifacts(job.id))
+            kept = await self._still_there(names, recorded := await step.recorded(self._jobs))
             firsts = {place: ones[0] for place, ones in kept.items()}
             missing = await read_off_loop(size, lambda: list(free_places(firsts, len(links), key_of, recorded)))
             # No number of a file that has landed is given away, although this list may not have it.
@@ -189,7 +189,7 @@ class ResultFetcher:
         link = Link("", pages.label, media_type=pages.media_type)
         (identity,) = identities((link,), job.submits)
         try:
-            recorded = await self._jobs.artifacts(job.id)
+            recorded = await step.recorded(self._jobs)
             kept = [one for ones in (await self._still_there((identity,), recorded)).values() for one in ones]
             if kept and not await self._is_whole(kept[0]):
                 kept = []
@@ -208,16 +208,13 @@ class ResultFetcher:
     ) -> Artifact | o.Outcome:
         key = self._key(job, operation, link, 0, 1)
         try:
-            landing = await self._storage.open(key, job.id, 0)
-            try:
+            async with self._storage.group(job.id, 1) as group, await group.open(key, 0) as landing:
                 if landing.offset:
                     await landing.restart()
                 count = await walk.land(pages, landing, self._largest(operation))
                 if not isinstance(count, int):
                     return count
                 stored = await landing.finish()
-            finally:
-                await landing.discard()
         except StorageError as error:
             return storage_failure(error)
         artifact = artifact_of(
@@ -255,7 +252,10 @@ class ResultFetcher:
         key = self._key(job, operation, replace(link, media_type=named), 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
         whole = key if link.archive is None else archive_key(key, 0)
-        got = await self._downloader.download(job, operation, source, link, key=whole, identity=identity)
+        async with self._downloader.group(job.id, 1) as group:
+            got = await self._downloader.download(
+                job, operation, source, link, key=whole, identity=identity, group=group
+            )
         if not isinstance(got, Downloaded):
             return got
         if link.archive is not None:
@@ -294,6 +294,8 @@ class ResultFetcher:
         key = self._key(job, operation, link, 0, 1)
         (identity,) = identities((Link("", inline.label),), job.submits)
         try:
+            if job.fetches:
+                await self._storage.drop_partials(job.id)
             stored = await self._storage.put(key, content)
         except StorageError as error:
             return storage_failure(error)

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, Final, Self, TypeVar
 
 from tidewaiter.clock import Clock
+from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import CANCELLED_AT_ONCE, Job
 from tidewaiter.domain.manifest import Artifact, StoredResult
@@ -34,8 +35,9 @@ class StepContext:
     ``job`` is the job as it was last made durable: a step that commits an update on its way puts the new job here.
     ``shared_result`` is set if the job shares the result of another job. ``artifacts`` are the files that have landed
     and are not recorded yet; ``record`` records such files in the middle of the step, if they may be. ``slots`` are
-    those that the step may take for more files at once. ``kept`` are values of the reply that named the file,
-    which are stored when it has landed. ``suspect``: the last step of the job may have ended the daemon.
+    those that the step may take for more files at once. ``has_no_files``: no file of earlier steps was recorded when
+    the job was read. ``kept`` are values of the reply that named the file, which are stored when it has landed.
+    ``suspect``: the last step of the job may have ended the daemon.
     """
 
     job: Job
@@ -47,6 +49,7 @@ class StepContext:
     has_landed: bool = False
     record: Callable[[tuple[Artifact, ...]], Awaitable[object]] | None = None
     slots: FileSlots | None = None
+    has_no_files: bool = False
     kept: Mapping[str, str] = field(default_factory=dict)
     suspect: bool = False
 
@@ -58,6 +61,13 @@ class StepContext:
     def update(self, outcome: o.Outcome, now: float, rand: Random) -> JobUpdate:
         """What an outcome makes of the job."""
         return advance(self.job, outcome, self.operation.policy_of(self.job), now, rand)
+
+    async def recorded(self, jobs: JobStore) -> Sequence[Artifact]:
+        """The files of earlier steps; not read if there were none with the job.
+
+        A file is recorded with a new version of the job, and this step has committed an update of the version read.
+        """
+        return () if self.has_no_files else await jobs.artifacts(self.job.id)
 
     def landed(self, artifacts: Sequence[Artifact]) -> None:
         """Files are durable under their final names: the next record, or the outcome, records them."""

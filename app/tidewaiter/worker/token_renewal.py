@@ -246,7 +246,12 @@ class TokenRenewal:
             raise
         self._log.add_temporary_secrets(f"login {self._lane.observer.lane}", request.secrets)
         since = self._clock.monotonic()
-        if not await self._store.depart(self._lane.account, begun.version):
+        try:
+            departs = await self._store.depart(self._lane.account, begun.version)
+        except StoreUnavailableError:
+            await self._end(begun, None)  # the departure may be stored, and nothing is sent
+            raise
+        if not departs:
             return None
         if self._clock.monotonic() - since > _LATEST_DEPARTURE_S:
             await self._end(begun, None)

@@ -99,4 +99,5 @@ def test_a_text_that_is_no_toml_says_where() -> None:
     """The line and the column, where the parser knows them."""
     with pytest.raises(TomlError) as caught:
         parse("a = 1\nb = \n")
-    assert (caught.value.place, caught.value.reason) == ("line 2, column 5", "is not TOML: Invalid value")
+    reason = "is not TOML: Invalid value; text must be in quotes"
+    assert (caught.value.place, caught.value.reason) == ("line 2, column 5", reason)

@@ -1,8 +1,9 @@
-"""What the reply to a poll costs in calls of our own functions."""
+"""What replies to a poll and to a download cost in calls of our own functions."""
 
 from tests.providers.newsletter import SETTINGS
 from tests.support.own_calls import own_calls
 from tests.support.spec_samples import NOW, built_in, job_with, reply_of
+from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.outcome import Pending
 
 _MOST_CALLS = 62
@@ -19,3 +20,13 @@ def test_a_pending_poll_takes_few_calls() -> None:
         read = operation.read_poll(job, reply, NOW)
     assert isinstance(read, Pending)
     assert counted.total() <= _MOST_CALLS, counted.most_common()
+
+
+def test_a_reply_with_the_file_is_not_quoted() -> None:
+    """To quote a file, as for an error, takes longer than to land it: its text is searched for secrets."""
+    operation = built_in("symplify", SETTINGS, "statistics")
+    reply = reply_of(200, ["x" * 10_000])
+    with own_calls() as counted:
+        trouble = operation.read_file(job_with("101111"), Link("https://files.example.org/f"), reply, NOW)
+    assert trouble is None
+    assert not [name for name in counted if name.startswith(("Redactor.", "Messages."))]

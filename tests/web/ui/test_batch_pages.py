@@ -49,6 +49,9 @@ async def test_the_list_says_how_far_each_batch_is(page_server: UiServer) -> Non
     assert "expected" in opens
     assert "1 open" in opens
     assert 'aria-label="1 queued, 2 succeeded"' in opens
+    # Four of ten windows: one has its job, two have landed, and one had landed before; the rest of the bar is empty.
+    (end,) = {float(x) + float(wide) for x, wide in re.findall(r'x="([\d.]+)" width="([\d.]+)"', opens)[-1:]}
+    assert end == 400.0
     held = row_of(text, "held")
     assert "Paused by <bdi>ada</bdi>" in held
     assert "<bdi>their maintenance</bdi>" in held

@@ -1,5 +1,7 @@
 """The page in a real browser: display, actions and live updates; with and without scripts."""
 
+import re
+
 import pytest
 from playwright.async_api import Browser, expect
 
@@ -250,8 +252,12 @@ async def test_a_silent_daemon_is_shown(browser: Browser, page_server: UiServer)
         )
         await page.evaluate("window.isDown = true")
         await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_visible(timeout=30_000)
+        assert re.search(r"responded since \S+ UTC; this page", await page.locator("#lost").inner_text())
+        live = page.get_by_role("button", name="Keep this page up to date")
+        await expect(live).to_have_text("No reply")
         await page.evaluate("window.isDown = false")
         await expect(page.get_by_text("Tidewaiter has not responded since")).to_be_hidden(timeout=30_000)
+        await expect(live).to_have_text("Live")
 
 
 @pytest.mark.slow

@@ -65,4 +65,24 @@ async def test_a_job_says_when_it_is_expected(page_server: UiServer) -> None:
     _, text = await page_server.get(f"/jobs/{job.id}")
     async with sample.database.writing() as connection:
         await connection.execute(delete(durations))
-    assert re.search(r"The remote job is usually ready after 1 d; expected at [-0-9]+ [:0-9]+ ± \d+ min\.", text)
+    words = r"The remote job is usually ready after 1\u00a0d; expected at [-0-9]+ [:0-9]+ ± \d+\u00a0min\."
+    assert re.search(words, text)
+
+
+async def test_many_files_are_shown_in_parts(page_server: UiServer) -> None:
+    """A hundred at a time, with links to the ones before and after; an address that names none shows the first."""
+    job = await page_server.sample.landed("newsletter", "statistics", files=230)
+    for query, first, last, links in (
+        ("", 1, 100, ["101"]),
+        ("?files=101", 101, 200, ["1", "201"]),
+        ("?files=201", 201, 230, ["101"]),
+        ("?files=99999", 201, 230, ["101"]),
+        ("?files=x", 1, 100, ["101"]),
+    ):
+        _, text = await page_server.get(f"/jobs/{job.id}{query}")
+        shown = [int(one) for one in re.findall(r"<bdi>(\d{3})-statistics.csv</bdi>", text)]
+        assert (shown[0], shown[-1], len(shown)) == (first, last, last - first + 1), query
+        assert f"{first} to {last} of 230" in text
+        assert re.findall(rf'href="/jobs/{job.id}\?files=(\d+)#h-files"', text) == links
+    few = await page_server.sample.landed("newsletter", "statistics", files=3)
+    assert "?files=" not in (await page_server.get(f"/jobs/{few.id}"))[1]

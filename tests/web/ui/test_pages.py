@@ -127,6 +127,7 @@ async def test_each_cause_is_one_line_with_what_to_do(busy: UiServer) -> None:
 async def test_many_jobs_are_reviewed_and_then_changed(busy: UiServer) -> None:
     """The review counts and changes nothing; the form does what was reviewed, and the list says what was done."""
     failed = [await busy.sample.failed("shop", "profiles", "the segment is not there") for _ in range(3)]
+    live = await busy.sample.add("shop", "profiles")
     async with aiohttp.ClientSession(busy.origin, headers={"Accept": "text/html"}) as session:
         async with session.get("/jobs/review?action=acknowledge&account=shop&unhandled=true") as reply:
             text = await reply.text()
@@ -146,6 +147,10 @@ async def test_many_jobs_are_reviewed_and_then_changed(busy: UiServer) -> None:
         async with session.post("/jobs:retry", data=chosen, headers={"Origin": busy.origin}) as reply:
             text = await reply.text()
         assert "1 job was retried. 1 job was refused" in text
+        async with session.get(f"/jobs/review?action=poll&job={live.id}&q=segment&account=shop") as reply:
+            fields = re.findall(r'type="hidden" name="([^"]+)" value="([^"]+)"', await reply.text())
+        async with session.post("/jobs:poll", data=fields, headers={"Origin": busy.origin}) as reply:
+            assert (reply.url.query["q"], reply.url.query["account"]) == ("segment", "shop"), "back to the same list"
         async with session.post("/jobs:cancel", data={}, headers={"Origin": busy.origin}) as reply:
             assert reply.status == 422, "an empty selection is not every job"
         async with session.get("/jobs/review?action=retry&state=failed&chosen=rows") as reply:

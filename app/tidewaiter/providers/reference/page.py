@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, get_args
 
-from tidewaiter.providers.reference import texts
+from tidewaiter.providers.reference import meanings as words
 from tidewaiter.providers.reference.key_words import Model, default, hints_of, holds, models_in, slug
 from tidewaiter.providers.spec.auth_spec import TokenAuth
 from tidewaiter.providers.spec.field_types import HeaderMatch, PickSpec, SpecTable, SpecVariant
@@ -38,10 +38,10 @@ _BASICS: Final = (PickSpec, SpecVariant, RequestSpec, ConditionsSpec, HeaderMatc
 def reference() -> str:
     """The page."""
     titles = _titles()
-    parts = [texts.BASICS, *_sections(_BASICS, titles), *_meanings(titles), "## Tables\n"]
+    parts = [words.BASICS, *_sections(_BASICS, titles), *_meanings(titles), "## Tables\n"]
     rest = [model for model in titles if model not in _BASICS and not issubclass(model, RuleSpec)]
     parts += _sections(rest, titles)
-    parts.append(texts.OUTCOMES)
+    parts.append(words.OUTCOMES)
     return "\n".join(parts)
 
 
@@ -182,7 +182,7 @@ def _table(model: Model, keys: list[str], titles: Mapping[Model, str]) -> Iterat
 
 def _meanings(titles: Mapping[Model, str]) -> Iterator[str]:
     """What the rules of each step can say."""
-    yield texts.MEANINGS
+    yield words.MEANINGS
     rules: list[Model] = [model for model in titles if issubclass(model, RuleSpec) and model is not RuleSpec]
     places = {rule: _places(rule, titles) for rule in rules}
     for rule in rules:
@@ -191,7 +191,7 @@ def _meanings(titles: Mapping[Model, str]) -> Iterator[str]:
     yield "|---|---|---|"
     for word, sayers in meanings().items():
         where = ", ".join(places[one] for one in sayers)
-        yield f"| `{word}` | {where} | {texts.EFFECTS.get(word, '')} |"
+        yield f"| `{word}` | {where} | {words.EFFECTS.get(word, '')} |"
     yield ""
 
 

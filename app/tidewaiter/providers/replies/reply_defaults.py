@@ -235,23 +235,25 @@ _STORAGE_NOT_NOW = frozenset({
 _STATUS_DECIDES = frozenset({429, 503})
 
 
-def storage_trouble(reading: Reading, reason: str, wait_s: float | None, *, own: bool) -> StorageTrouble | None:
+def storage_trouble(
+    reading: Reading, reason: Callable[[], str], wait_s: float | None, *, own: bool
+) -> StorageTrouble | None:
     """Why an object storage does not give a file; ``None`` if its reply is not recognized.
 
     Args:
         reading: the head of the reply, with the first bytes of its body.
-        reason: for people.
+        reason: makes a text for people, which takes longer than all the rest.
         wait_s: the Retry-After in seconds.
         own: whether the reply came from the provider's origin: there some codes concern the account.
     """
     code = _code_in(reading)
     if is_success(reading.status):
-        return Retry(reason, wait_s) if code in _STORAGE_NOT_NOW and _ERROR.match(reading.body) else None
+        return Retry(reason(), wait_s) if code in _STORAGE_NOT_NOW and _ERROR.match(reading.body) else None
     old = code in _OLD_LINK and not (own and code in _OF_THE_ACCOUNT)
     if old or any(words in reading.body[:_LOOKED_AT] for words in _OLD_LINK_WORDS):
-        return LinksExpired(reason)
+        return LinksExpired(reason())
     if code in _STORAGE_NOT_NOW and not (own and reading.status in _STATUS_DECIDES):
-        return Retry(reason, wait_s)
+        return Retry(reason(), wait_s)
     return None
 
 

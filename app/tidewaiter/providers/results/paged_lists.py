@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from typing import Final, TypeAlias
 
 from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS, Bounds
@@ -303,12 +304,13 @@ class PageReader:
         """The outcome of a reply without a page; ``None`` for a page, whose body must be read."""
         reading = Reading(reply, self.bounds.most_values, self.paged.xml)
         verdict = self.paged.rules.judge(reading)
-        reason, wait_s = self.messages.reason(reading), retry_after(reading.headers, now)
+        # Made only if something is wrong: it quotes the body, without its secrets.
+        reason, wait_s = partial(self.messages.reason, reading), retry_after(reading.headers, now)
         own = is_own(reply, self.origin)
         if verdict is not None and verdict.effect == "empty":
             return ListedItems((), None)
         if verdict is not None and verdict.effect is not None:
-            outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
+            outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason()), wait_s)
             return outcome if own else from_other_host(outcome, host_of(reply, self.origin))
         if self.csv and (reading.status == 206 or missing_file(reading.status, wait_s) is not None):
             # For JSON the body decides; an empty body of CSV would count as a last page without records.
@@ -317,10 +319,10 @@ class PageReader:
             html = self.csv and is_html(reading.body, self.media_type, reading.headers.get("content-type"))
             return Retry("a page of HTML came in place of a page of the list") if html else None
         if reading.status == 401 and not own:
-            return Retry(reason, wait_s)  # a host that needs other credentials says nothing about the remote job
+            return Retry(reason(), wait_s)  # a host that needs other credentials says nothing about the remote job
         stored = storage_trouble(reading, reason, wait_s, own=own)
         return stored or file_trouble(
-            reading.status, reason, wait_s, own=own, authenticated=own, has_handle=job.handle is not None
+            reading.status, reason(), wait_s, own=own, authenticated=own, has_handle=job.handle is not None
         )
 
     def is_full(self, job: Job, count: int) -> bool:

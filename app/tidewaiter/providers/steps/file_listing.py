@@ -129,9 +129,7 @@ def with_kept_values(
     if not isinstance(read, tuple) or step is None:
         return read if not isinstance(read, tuple) else NamedFile(read, {})
     kept = step.read(job, parts.reading(reply, parts.steps.results.of(job)), parts.account.own)
-    if kept.fault is not None:
-        return Refused(kept.fault)
-    return NamedFile(read, kept.values) if kept.lacking is None else Retry(kept.lacking)
+    return NamedFile(read, kept.values) if kept.problem is None else Retry(kept.problem)
 
 
 def listing_of(parts: CompiledOperation, job: Job) -> FileListing | None:

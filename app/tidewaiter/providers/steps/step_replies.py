@@ -13,6 +13,7 @@ every provider:
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from tidewaiter.domain.http_values import Link, WireReply
@@ -80,7 +81,7 @@ def trouble_of(reading: Reading, messages: Messages, *, own: OwnOrigins, now: fl
     wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
     if is_own(reading, own):
         return provider_trouble(reading.status, reason, wait_s)
-    stored = storage_trouble(reading, reason, wait_s, own=False)
+    stored = storage_trouble(reading, lambda: reason, wait_s, own=False)
     outcome = stored or file_trouble(reading.status, reason, wait_s, own=False, authenticated=False, has_handle=True)
     # A host that needs other credentials says nothing about the remote job either.
     return Retry(reason, wait_s) if reading.status == 401 or isinstance(outcome, LinksExpired | NotYet) else outcome
@@ -144,10 +145,11 @@ def file_reply(
     # The provider's own origin is never paused as a file host, because its own links would wait, too.
     host = None if own.has(origin) else origin
     is_own_reply = host is None and not reading.foreign
-    wait_s, reason = retry_after(reading.headers, now), messages.reason(reading)
+    # Made only if something is wrong: it quotes the body, without its secrets.
+    wait_s, reason = retry_after(reading.headers, now), partial(messages.reason, reading)
     verdict = None if rules is None else rules.judge(reading)
     if verdict is not None and verdict.effect is not None:
-        outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason), wait_s)
+        outcome = FILE_ENDS[verdict.effect](verdict.reason_with(reason()), wait_s)
         # A file host knows whether its file is still there, and the spec says that only another submit brings it back.
         decides = is_own_reply or isinstance(outcome, FailedForNow)
         return outcome if decides else from_other_host(outcome, host)
@@ -157,10 +159,10 @@ def file_reply(
     if is_success(reading.status):
         return missing_file(reading.status, wait_s)
     if not is_own_reply and reading.status in BUSY:
-        return Retry(reason, wait_s, host=host)
+        return Retry(reason(), wait_s, host=host)
     return file_trouble(
         reading.status,
-        reason,
+        reason(),
         wait_s,
         own=is_own_reply,
         authenticated=is_own_reply and link.send_auth,
@@ -321,11 +323,14 @@ def too_many_files(job: Job, files: int, most: int) -> Refused:
 def _kept_of_poll(
     parts: CompiledOperation, job: Job, step: PollStep, reading: Reading, verdict: RuleVerdict
 ) -> Mapping[str, str] | Refused | Retry | Unmapped:
-    """The values that are kept of a reply to a poll, or why it cannot be used; only ``ready`` needs all of them."""
+    """The values that are kept of a reply to a poll, or why it cannot be used; only ``ready`` needs all of them.
+
+    A value that cannot be kept does not end the job: the remote job runs on, and one odd reply may be the only one.
+    """
     messages = parts.account.messages
     kept = step.keep.read(job, reading, parts.account.own)
     if kept.fault is not None:
-        return Refused(f"{kept.fault}: {messages.unmapped(reading, verdict.word)}")
+        return Unmapped(f"{kept.fault}: {messages.unmapped(reading, verdict.word)}")
     if kept.lacking is None or verdict.effect not in READY:
         return kept.values
     if reading.document() is None and reading.malformed:

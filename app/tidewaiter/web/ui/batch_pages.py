@@ -57,6 +57,14 @@ class BatchView:
         return state_bar(self.batch.states, list(State))
 
     @property
+    def progress(self) -> Sequence[BarPiece]:
+        """The same as a part of all windows, if it is a backfill: reused ones have landed, and the rest is to come."""
+        if self.backfill is None or self.batch.ended_at is not None:
+            return self.pieces
+        landed = self.batch.states.get(State.SUCCEEDED, 0) + self.backfill.reused
+        return state_bar({**self.batch.states, State.SUCCEEDED: landed}, list(State), of=self.backfill.windows)
+
+    @property
     def status(self) -> tuple[str, str, str]:
         """The colour, the icon and the words for how far it is."""
         if self.is_paused:

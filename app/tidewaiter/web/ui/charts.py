@@ -10,7 +10,8 @@ from tidewaiter.domain.job import State
 
 HEIGHT: Final = 100.0
 _SPARE: Final = 0.2
-_STEPS: Final = (1.0, 2.0, 5.0, 10.0)
+# The middle of the axis has a number, too: of five jobs it would be two and a half.
+_STEPS: Final = (1.0, 2.0, 4.0, 6.0, 8.0, 10.0)
 # Round durations in seconds whose halves are round, too.
 _LENGTHS: Final = (1, 2, 4, 10, 20, 30, 60, 120, 240, 600, 1200, 1800, 3600, 7200, 14_400, 43_200, 86_400)
 _OUTCOMES: Final = (State.SUCCEEDED, State.FAILED, State.EXPIRED, State.CANCELLED)
@@ -64,10 +65,20 @@ class DelayCurves:
     wide: float
 
 
-def state_bar(counts: Mapping[State, float], states: Sequence[State], wide: float = 1000.0) -> list[BarPiece]:
-    """One bar, divided by state. Even one job among a million stays visible."""
+def state_bar(
+    counts: Mapping[State, float], states: Sequence[State], wide: float = 1000.0, *, of: float = 0.0
+) -> list[BarPiece]:
+    """One bar, divided by state. Even one job among a million stays visible.
+
+    Args:
+        counts: what is counted in each state.
+        states: the order of the states.
+        wide: the length of the bar.
+        of: how many there will be, if that is more: the rest of the bar stays empty.
+    """
     present = [state for state in states if counts.get(state, 0) > 0]
     total = sum(counts[state] for state in present)
+    wide = wide if total >= of else max(wide / 100, wide * total / of)
     least = min(wide / 100, wide / max(1, len(present)))
     raw = [max(least, wide * counts[state] / total) for state in present]
     pieces: list[BarPiece] = []
@@ -124,7 +135,7 @@ def _curve(values: Sequence[float | None], top: float) -> DelayCurve:
 
 
 def ceiling(most: float, *, least: float) -> float:
-    """A round number not below ``most`` and ``least``: 1, 2 or 5 times a power of ten."""
+    """A round number not below ``most`` and ``least``: 1, 2, 4, 6 or 8 times a power of ten."""
     if most <= least:
         return least
     power = 10.0 ** math.floor(math.log10(most))

@@ -18,7 +18,7 @@ from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.charts import state_bar
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.job_list_query import read_job_list_query
-from tidewaiter.web.ui.page_renderer import PageRenderer
+from tidewaiter.web.ui.page_renderer import PageRenderer, unbroken
 
 _OUTCOME_TEXTS: Final = {
     "Submitted": "created",
@@ -67,7 +67,8 @@ _OUTCOME_TEXTS: Final = {
 _MOST_FOLDED: Final = 200
 _FEW: Final = 4
 _LIMIT: Final = 50
-_MOST_FILES: Final = 500
+_FILES: Final = 100
+"""So many files are shown at once."""
 
 
 class JobListPage:
@@ -168,6 +169,7 @@ class JobDetailPage:
         report = None if lane is None else LaneReport(lane.condition, lane.reason, lane.until)
         phase = None if self._renderer.phase is Phase.SERVING else self._renderer.phase.value
         spent = time_in(history, now)
+        begin = min((number_of(request.query.get("files", "")) or 1) - 1, max(0, len(files) - 1)) // _FILES * _FILES
         expected = await expected_ready(service.jobs.database, service.accounts, job, now)
         return self._renderer.page(
             request,
@@ -177,13 +179,15 @@ class JobDetailPage:
             job=job,
             lane=lane,
             wait=wait_reason(job, report, now, phase=phase),
-            expected=None if expected is None else expected.sentence(now),
+            expected=None if expected is None else unbroken(expected.sentence(now)),
             stretches=timeline(history),
             entries=len(history),
             spent=[(state, seconds) for state, seconds in spent.items() if seconds > 0],
             pieces=state_bar({state: seconds for state, seconds in spent.items() if seconds > 0}, list(spent)),
-            files=files[:_MOST_FILES],
+            files=files[begin : begin + _FILES],
             all_files=len(files),
+            files_begin=begin,
+            files_step=_FILES,
             size=sum(file.size for file in files),
             choices=JobChoices.of(job, now),
             decisions=dict(zip(("adopt", "retry", "cancel"), decisions_about(job), strict=True)),

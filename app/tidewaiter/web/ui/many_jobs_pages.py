@@ -118,9 +118,8 @@ def _action_of(given: MultiMapping[str]) -> JobAction:
 
 
 def _fields(selection: Selection, query: JobListQuery) -> list[tuple[str, str]]:
-    if selection.numbers:
-        return [("job", str(number)) for number in selection.numbers]
-    return query.parameters()
+    """The fields of the form; beside numbers the filters only say to which list it leads back."""
+    return [*(("job", str(number)) for number in selection.numbers), *query.parameters()]
 
 
 async def _read_fields(request: web.Request) -> MultiDict[str]:

@@ -5,11 +5,11 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import hdrs, web
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from yarl import URL
 
@@ -25,6 +25,9 @@ from tidewaiter.web.problems import ProblemError, phrase_of
 from tidewaiter.web.request_reading import accepts_html
 from tidewaiter.web.route_rules import SAFE
 from tidewaiter.web.ui.many_jobs_words import many_notice
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _UNIT: Final = re.compile(r"(?<=[0-9]) (?=[A-Za-z])")
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -96,7 +99,10 @@ class PageRenderer:
         self.clock = clock
         self.assets = StaticFiles()
         self._status = status
-        self._templates = _environment(self.assets.addresses)
+
+    @cached_property
+    def _templates(self) -> "Environment":
+        return _environment(self.assets.addresses)
 
     @property
     def phase(self) -> Phase:
@@ -150,7 +156,14 @@ class PageRenderer:
         return response
 
 
-def _environment(assets: Mapping[str, str]) -> Environment:
+def _environment(assets: Mapping[str, str]) -> "Environment":
+    """The templates; each is compiled when it is first used.
+
+    To import the library and compile all of them takes 4 MB, and a fifth of the start of a daemon that perhaps nobody
+    looks at.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
     environment = Environment(
         loader=PackageLoader("tidewaiter.web.ui"),
         autoescape=True,
@@ -162,9 +175,6 @@ def _environment(assets: Mapping[str, str]) -> Environment:
     )
     environment.filters.update(FILTERS)
     environment.globals.update(assets=assets, State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)
-    # Compiled now, so that the first request of each page does not wait.
-    for name in environment.list_templates():
-        environment.get_template(name)
     return environment
 
 

@@ -92,7 +92,7 @@
     button.type = "button";
     button.className = "tool";
     const show = () => {
-      button.textContent = isLive ? "Live" : "Paused";
+      button.textContent = !isLive ? "Paused" : holder.classList.contains("lost") ? "No reply" : "Live";
       button.setAttribute("aria-pressed", String(isLive));
       button.setAttribute("aria-label", "Keep this page up to date");
     };
@@ -121,6 +121,7 @@
     function found() {
       failures = 0;
       holder.classList.remove("lost");
+      show();
       lost.hidden = true;
     }
 
@@ -128,11 +129,14 @@
       failures += 1;
       if (failures === 2) {
         holder.classList.add("lost");
+        show();
         const since = document.createElement("time");
         since.dateTime = new Date().toISOString();
         since.dataset.form = "zoned";
         since.textContent = `${since.dateTime.slice(11, 19)} UTC`;
-        lost.replaceChildren("Tidewaiter has not responded since ", since, "; this page shows an older state. Trying again.");
+        const sentence = document.createElement("span");  // one child: the band spreads its children
+        sentence.append("Tidewaiter has not responded since ", since, "; this page shows an older state. Trying again.");
+        lost.replaceChildren(sentence);
         document.dispatchEvent(new CustomEvent("tidewaiter:fetched", { detail: document }));
         lost.hidden = false;
       }

@@ -15,7 +15,7 @@ If no rule holds, a reply has [its common meaning](index.md#what-replies-mean-by
 EFFECTS: Final[Mapping[str, str]] = {
     "accepted": "there is a remote job; its handle is required",
     "duplicate": "the same, but it existed before: other jobs may follow it, too, and no `start` is sent, because "
-    "whoever made it starts it (if it still has to be started, write `accepted`); if there is no handle, `adopt` "
+    "the one that made it starts it (if it still has to be started, write `accepted`); if there is no handle, `adopt` "
     "finds it",
     "ready": "the reply is the file, or lists the files; for a submit without a handle it must be the file",
     "partial": "the same as `ready`; the word, or `partial` if the rule has none, is the job's remote status, and "

@@ -1,0 +1,40 @@
+"""Reads in the background what the first look at a page would wait for, where there are many jobs: see decision 146."""
+
+from typing import Final
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.dashboard_store import DashboardStore
+from tidewaiter.database.errors import StoreUnavailableError
+from tidewaiter.database.trend_store import TrendStore
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT
+
+_EVERY_S: Final = 15.0
+
+
+class ReadAhead:
+    """Keeps the counts of all jobs, and the trends of past days, where pages find them.
+
+    Args:
+        dashboard: has the counts.
+        trends: has the trends.
+        clock: the time.
+    """
+
+    def __init__(self, dashboard: DashboardStore, trends: TrendStore, clock: Clock) -> None:
+        self._census = dashboard.censuses.of(EVERY_ACCOUNT)
+        self._trends = trends
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Read again whenever something has become old, until cancelled."""
+        while True:
+            await self.read()
+            await self._clock.sleep(_EVERY_S)
+
+    async def read(self) -> None:
+        """Read what has become old; a database that cannot be reached is the next look's to report."""
+        try:
+            await self._census.count_ahead(self._clock.now())
+            await self._trends.read_ahead(self._clock.now())
+        except StoreUnavailableError:
+            return

@@ -44,6 +44,9 @@ _BENCHMARKS: Mapping[str, _Benchmark] = {
     "schedules": lambda _folder, _cores, _seconds: schedules.measure(_say),
     "simulation": lambda folder, _cores, _seconds: simulated.measure(folder, _say),
 }
+_LONG = ("daemons", "growth")
+"""Run only where they are named: each takes ten minutes or so."""
+_WHICH = f"which; without names all but {' and '.join(_LONG)}"
 _started_at = time.monotonic()
 
 
@@ -54,7 +57,7 @@ def main() -> int:
     # platformdirs, which falls back by itself.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:
-        findings = _run(asked.benchmarks or list(_BENCHMARKS), asked.seconds)
+        findings = _run(asked.benchmarks or [name for name in _BENCHMARKS if name not in _LONG], asked.seconds)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -66,7 +69,12 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("benchmarks", nargs="*", metavar="|".join(_BENCHMARKS), help="which; all unless told")
+    parser.add_argument(
+        "benchmarks",
+        nargs="*",
+        metavar="|".join(_BENCHMARKS),
+        help=_WHICH,
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="length of a window of the polls (default: 10)")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument("--check", action="store_true", help="end with code 1 when a target is missed")

@@ -1,5 +1,6 @@
 """Fixtures of the command line's tests: a folder with a configuration, without a provider and with an emulated one."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandShell:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TIDEWAITER_CONFIG", raising=False)
     return CommandShell(tmp_path)
+
+
+@pytest.fixture
+def migrated(shell: CommandShell, sqlite_template: Path) -> None:
+    """The shell's database is there already, empty; without this the first command makes it, which takes a while."""
+    shutil.copyfile(sqlite_template, shell.folder / "tidewaiter.db")
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from tests.cli.commands import STATISTICS, submit, wait_for
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.domain.formatting import rfc3339
 
+pytestmark = pytest.mark.usefixtures("migrated")
+
 
 def execute(shell: CommandShell, statement: str, *parameters: object) -> None:
     """Write into the database, as a daemon would."""

@@ -1,8 +1,12 @@
 """Backfills on the command line: previewed, made, shown, paused, resumed and cancelled."""
 
+import pytest
+
 from tests.cli.command_shell import CommandShell
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.web.api.batch_schemas import BackfillPreviewShape, BackfillShape
+
+pytestmark = pytest.mark.usefixtures("migrated")
 
 SPEC = """
 name = "harbour"

@@ -2,10 +2,14 @@
 
 import sqlite3
 
+import pytest
+
 from tests.cli.command_shell import CommandShell
 from tests.cli.commands import submit
 from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.web.api.batch_schemas import BatchShape
+
+pytestmark = pytest.mark.usefixtures("migrated")
 
 
 def _end(shell: CommandShell, state: str) -> None:

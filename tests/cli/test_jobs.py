@@ -15,9 +15,12 @@ from tidewaiter.domain.duration_sketch import NO_DURATIONS
 from tidewaiter.web.api.body_schemas import EntryShape, JobShape
 from tidewaiter.web.api.paging import next_address
 
+pytestmark = pytest.mark.usefixtures("migrated")
+
 
 def test_submitting(shell: CommandShell) -> None:
     """A job is stored with checked parameters; the first command sets the database up."""
+    (shell.folder / "tidewaiter.db").unlink()
     result = shell("submit", "shop", "statistics", "-p", "export_type=opened")
     assert result.stdout == "job 1 is queued\n"
     (job,) = shell.json("jobs", "list")["jobs"]
@@ -254,6 +257,7 @@ def test_what_a_provider_said_cannot_steer_the_terminal(shell: CommandShell) -> 
 
 def test_the_tables(shell: CommandShell) -> None:
     """Upgrade, current and check tell where the database is, by word and exit code."""
+    (shell.folder / "tidewaiter.db").unlink()
     shell("db", "current", code=ExitCode.FAILED)
     assert json.loads(shell("db", "current", "--json", code=ExitCode.FAILED).stdout) == {"revision": None}
     assert "it was at none" in shell("db", "upgrade").stdout
@@ -271,6 +275,7 @@ def test_the_tables(shell: CommandShell) -> None:
 
 def test_an_old_schema_is_not_touched(shell: CommandShell) -> None:
     """A database that is there but has no tables is left to `tidewaiter db upgrade`, which the sentence names."""
+    (shell.folder / "tidewaiter.db").unlink()
     with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
         database.execute("CREATE TABLE other (x)")
     database.close()

@@ -1,7 +1,11 @@
 """``tidewaiter schedules``."""
 
+import pytest
+
 from tests.cli.command_shell import CONFIG, CommandShell
 from tidewaiter.web.api.schedule_schemas import ScheduleShape
+
+pytestmark = pytest.mark.usefixtures("migrated")
 
 SCHEDULES = """
 [schedules.nightly-opens]

@@ -14,6 +14,8 @@ from tidewaiter.cli.exit_codes import ExitCode
 from tidewaiter.cli.main import main
 from tidewaiter.database.sealing import new_key
 
+pytestmark = pytest.mark.usefixtures("migrated")
+
 GIVEN = ("-p", "day=2026-01-31", "-p", f"password={CANARY}")
 SPAN = ("--from", "2026-01-01", "--to", "2026-01-03", "--window", "1d", "-p", "day=${window.from}")
 # They run until they are stopped or a job ends, ask a terminal or a daemon, write files, send requests, know no job.

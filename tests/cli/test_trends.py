@@ -4,9 +4,13 @@ import sqlite3
 import time
 from contextlib import closing
 
+import pytest
+
 from tests.cli.command_shell import CommandShell
 from tidewaiter.domain.trends import TrendStep
 from tidewaiter.web.api.trend_schemas import OperationSumsShape, PeriodShape, TrendsShape
+
+pytestmark = pytest.mark.usefixtures("migrated")
 
 SUMS = {"landed": 3, "failed": 1, "files": 3, "bytes": 1500, "duration:12": 3, "delay:2": 3}
 

@@ -49,6 +49,7 @@ def test_shards_share_the_limits() -> None:
     """All lanes of an account together ask no more than the account may."""
     share = Limits(requests=30, spacing_s=1.0, concurrency=8, remote_jobs=6).share(4)
     assert share == Limits(requests=7, spacing_s=4.0, concurrency=2, remote_jobs=1)
+    assert Limits(requests=30).share(2).requests == 15
     assert Limits(requests=30).share(1) == Limits(requests=30)
 
 

@@ -72,3 +72,11 @@ def test_files_that_have_landed_are_progress() -> None:
     """A long list is not at its end after some kills: downloads before the last file that landed do not count."""
     assert advance(fetching(), o.FilesLanded(), POLICY, NOW, Random(1)).job.fetches == 2
     assert advance(fetching(fetches=1), o.FilesLanded(), POLICY, NOW, Random(1)).job.fetches == 1
+
+
+def test_what_is_stored_has_no_failures() -> None:
+    """Those of the download are over; deleting the remote job counts its own."""
+    worn = fetching(crashes=2, expiries=2, expired_at=NOW - 60)
+    after = advance(worn, o.Stored(()), OperationPolicy(cleans=True), NOW, Random(1)).job
+    assert after.state is State.CLEANING
+    assert (after.failures, after.crashes, after.expiries, after.expired_at) == (0, 0, 0, None)

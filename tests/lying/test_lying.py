@@ -1,6 +1,6 @@
 """The property: whatever a server does, landed files are right, and every other job has a reason.
 
-`make test-slow` runs three hundred mixes, `make chaos-short` the others of the first fifteen hundred, and
+`make test-slow` runs three hundred mixes, `make chaos-short` the others of the first five hundred, and
 `make lies FIRST=100000 COUNT=20000` more. One alone, with its story: ``python -m tests.lying SEED --shrink 1``.
 """
 

@@ -60,6 +60,7 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
         "tests/worker/test_files_side_by_side.py",
         "tests/worker/test_fetcher_killed.py",
         "tests/worker/test_result_fetcher.py",
+        "tests/worker/test_host_pauses.py",
         "tests/domain/test_gravest_outcome.py",
     ),
 }

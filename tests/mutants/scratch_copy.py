@@ -54,6 +54,10 @@ class ScratchCopy:
             elif path.name != ".git":
                 shutil.copyfile(path, folder / path.name)
 
+        # Daemons that tests start have only the root on their path: https://docs.python.org/3/library/site.html
+        start = f"import sys\nsys.path.insert(0, {str(folder / 'app')!r})\n"
+        (folder / "sitecustomize.py").write_text(start)
+
     def try_unchanged(self, tests: Sequence[str]) -> Verdict:
         """Run tests against the sources as they are."""
         return self._run(tests, limit_s=None)  # many tests, and none of them hangs

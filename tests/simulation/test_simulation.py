@@ -1,6 +1,6 @@
 """The real daemon, lanes, executor, committer and SQL, through simulated hours of faults.
 
-`make test` runs one seed, `make chaos-short` the other 39 of the first forty, `make chaos` a thousand.
+`make test` runs one seed, `make chaos-short` the next four, `make chaos` a thousand.
 """
 
 from pathlib import Path

@@ -8,6 +8,7 @@ from collections import deque
 import pytest
 from asyncio_throttle.throttler import Throttler
 
+from tidewaiter.clock import SystemClock
 from tidewaiter.transport.sliding_window import SlidingWindow
 
 
@@ -88,3 +89,12 @@ async def test_a_window_is_restored(monkeypatch: pytest.MonkeyPatch) -> None:
     await window.enter()
     assert 9.0 < window.wait_s() < 10.1, "the request of 20 s ago leaves first"
     assert [round(now - stamp) for stamp in window.stamps()] == [20, 1, 0], "one in flight counts as sent now"
+
+
+async def test_a_full_window_has_nothing_left() -> None:
+    """Not less than nothing either, where more were restored than it holds now."""
+    clock = SystemClock()
+    window = SlidingWindow(clock, 2, 60.0)
+    assert window.left == 2
+    window.restore([clock.monotonic()] * 3)
+    assert window.left == 0

@@ -101,6 +101,15 @@ async def test_nothing_was_missing(tmp_path: Path) -> None:
         assert (got.landed.sha256, got.media_type, got.resumed_from) == (sha256(ROWS), None, SIZE)
 
 
+@pytest.mark.parametrize(("link", "media_type"), [({}, "text/csv"), ({"media_type": "text/tab"}, "text/tab")])
+async def test_whose_media_type_counts(tmp_path: Path, link: dict[str, str], media_type: str) -> None:
+    """That of the link, if it has one, else that of the reply."""
+    async with downloading(tmp_path, turns(whole(ROWS, "Content-Type: text/csv"))) as setup:
+        got = await setup.get(**link)
+        assert isinstance(got, Downloaded)
+        assert got.media_type == media_type
+
+
 @pytest.mark.fault(39, 40, 63)
 @pytest.mark.parametrize(
     "unfit",

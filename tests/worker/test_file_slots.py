@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tidewaiter.worker.file_slots import FileSlots, HostShares
+from tidewaiter.worker.file_slots import FileQueue, FileSlots, HostShares
 
 A, B, OWN = "https://a.example.com:443", "https://b.example.com:443", ""
 
@@ -58,3 +58,34 @@ async def test_without_slots_one_after_the_other() -> None:
         assert await begun(shares, A) == 1
         shares.end(A, served=True)
         assert (await begun(shares, A), await begun(shares, B)) == (1, 0)
+
+
+async def test_a_host_that_does_not_answer_keeps_no_other_waiting() -> None:
+    """However many of its files come first in the list."""
+    queue: FileQueue[int] = FileQueue()
+    for number in range(1000):
+        queue.add(number, A)
+    queue.add(1000, B)
+    queue.add(1001, B)
+    shares = HostShares(FileSlots(asyncio.Semaphore(20), own=2), one_by_one=False)
+    assert queue.take(shares.has_room) == (0, A)
+    await shares.begin(A)
+    assert queue.take(shares.has_room) == (1000, B)
+    await shares.begin(B)
+    assert queue.take(shares.has_room) is None
+    shares.end(B, served=True)
+    assert queue.take(shares.has_room) == (1001, B)
+
+
+def test_files_are_taken_in_the_order_of_the_list() -> None:
+    """Each once, whatever its host."""
+    queue: FileQueue[int] = FileQueue()
+    for number in range(300):
+        queue.add(number, (A, B, OWN)[number * number % 3])
+    taken = []
+    while queue:
+        found = queue.take(lambda _host: True)
+        assert found is not None
+        taken.append(found[0])
+    assert taken == list(range(300))
+    assert queue.take(lambda _host: True) is None

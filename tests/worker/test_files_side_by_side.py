@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from tests.support.killable_daemon import serving_process, submitted_by_command
-from tests.support.scripted_provider import Answer, config_for, open_provider, serving
+from tests.support.scripted_provider import Answer, answering, config_for, open_provider, serving
 from tests.worker.file_lists import LISTED, lists
 from tidewaiter.clock import SystemClock
 from tidewaiter.database import migrate
@@ -49,6 +49,37 @@ async def test_files_come_side_by_side(tmp_path: Path, sqlite_url: str) -> None:
     assert found == [f"/{number}".encode() for number in range(8)]
     assert [one.name for one in artifacts] == [f"{number + 1:03d}-part-{number}" for number in range(8)]
     assert [one["sha256"] for one in listed] == [one.sha256 for one in artifacts]
+
+
+@pytest.mark.fault(42)
+@pytest.mark.slow
+async def test_a_host_that_does_not_answer_keeps_no_other_waiting(tmp_path: Path, sqlite_url: str) -> None:
+    """A hundred of its files come first in the list, and it answers only after the files of the other have come."""
+    others: set[str] = set()
+    came = asyncio.Event()
+
+    async def listed(request: web.Request) -> web.StreamResponse:
+        elsewhere = f"http://localhost:{request.url.port}"
+        silent = [{"url": f"{elsewhere}/silent/{number}", "name": str(number)} for number in range(100)]
+        return web.json_response({"files": [*silent, *({"url": f"/{one}", "name": one} for one in "abc")]})
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if request.path.startswith("/silent/"):
+            await came.wait()
+        else:
+            others.add(request.path)
+            if len(others) == 3:
+                came.set()
+        return web.Response(body=request.path.encode())
+
+    paths = [*(f"/silent/{number}" for number in range(100)), "/a", "/b", "/c"]
+    answers: dict[str, Answer] = {"POST /jobs": answering({"id": 1}), "GET /jobs/1": listed}
+    answers |= dict.fromkeys((f"GET {path}" for path in paths), serve)
+    async with asyncio.timeout(60), serving(tmp_path, sqlite_url, LISTED, answers) as (_, running):
+        job = await running.run()
+        found = [(running.root / one.key).read_bytes() for one in await running.jobs.artifacts(job.id)]
+    assert job.state is State.SUCCEEDED
+    assert found == [path.encode() for path in paths]
 
 
 @pytest.mark.fault(3)

@@ -9,7 +9,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from tests.support.scripted_provider import Answer, answering, open_provider, serving
+from tidewaiter.domain.backoff_and_limits import Backoff
 from tidewaiter.domain.job import State
+from tidewaiter.worker import page_walk
 
 SUBMITTED = """
 [operations.report.submit]
@@ -288,8 +290,11 @@ async def test_a_partial_job_says_so_everywhere(tmp_path: Path, sqlite_url: str)
     assert line["status"] == "partial"
 
 
-async def test_an_address_that_cannot_be_used_is_named_with_its_cause(tmp_path: Path, sqlite_url: str) -> None:
+async def test_an_address_that_cannot_be_used_is_named_with_its_cause(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not "no URL": what is wrong with it."""
+    monkeypatch.setattr(page_walk, "_AGAIN", Backoff(0.0, 1.0, 0.0))  # it would wait 20 seconds between its tries
     answers: dict[str, Answer] = {
         "POST /jobs": answering({"id": "j1"}),
         "GET /jobs/j1": answering({"state": "done"}),

@@ -87,7 +87,7 @@ class DaemonLock:
             StoreUnavailableError: the file cannot be read.
         """
         if self._descriptor is not None:
-            return os.pread(self._descriptor, _LONGEST, 0)
+            return self._beginning(self._descriptor)
         try:
             descriptor = self._open(0)
         except (FileNotFoundError, NotADirectoryError):
@@ -95,9 +95,15 @@ class DaemonLock:
         except OSError as error:
             raise self._not_opened(error) from error
         try:
-            return os.pread(descriptor, _LONGEST, 0)
+            return self._beginning(descriptor)
         finally:
             os.close(descriptor)
+
+    def _beginning(self, descriptor: int) -> bytes:
+        try:
+            return os.pread(descriptor, _LONGEST, 0)
+        except OSError as error:
+            raise StoreUnavailableError(f"The lock file {self.path} cannot be read: {error.strerror}.") from error
 
     def write(self, text: bytes) -> None:
         """Replace what is in the lock file, which this process holds.

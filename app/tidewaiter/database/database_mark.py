@@ -50,15 +50,15 @@ def mark_in(file: Path) -> DatabaseMark | None:
     Raises:
         StoreUnavailableError: the file cannot be read.
     """
-    if not file.exists():
-        return None
     try:
+        if not file.exists():
+            return None
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             if not connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'jobs'").fetchone()[0]:
                 return None
             identity = connection.execute("PRAGMA user_version").fetchone()[0]
             return DatabaseMark(identity, connection.execute(_HIGHEST_JOB).fetchone()[0])
-    except sqlite3.Error as error:
+    except (OSError, sqlite3.Error) as error:
         failure = unavailable(error)
         if failure is None:
             raise

@@ -1,11 +1,16 @@
 """How many files of a step are downloaded at once, and from which hosts."""
 
 import asyncio
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from itertools import islice
+from typing import Final, Generic, TypeVar
+
+F = TypeVar("F")
 
 _MOST_OF_HOST: Final = 6
+_MOST_LOOKED_AT: Final = 64  # hosts
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +67,36 @@ class HostShares:
             self._serving.add(host)
         else:
             self._serving.discard(host)
+
+
+class FileQueue(Generic[F]):
+    """The files of a step that have not begun, in the order of the list, each with its host.
+
+    However many files of a host that does not answer come first, those of the others go on.
+    """
+
+    def __init__(self) -> None:
+        self._of_host: dict[str, deque[tuple[int, F]]] = {}
+        self._added = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._of_host)
+
+    def add(self, file: F, host: str) -> None:
+        """Add the next file of the list."""
+        self._of_host.setdefault(host, deque()).append((self._added, file))
+        self._added += 1
+
+    def take(self, has_room: Callable[[str], bool]) -> tuple[F, str] | None:
+        """Take the first file whose host has room; ``None`` if there is none."""
+        heads = [
+            (files[0][0], host) for host, files in islice(self._of_host.items(), _MOST_LOOKED_AT) if has_room(host)
+        ]
+        if not heads:
+            return None
+        _, host = min(heads)
+        files = self._of_host[host]
+        _, file = files.popleft()
+        if not files:
+            del self._of_host[host]
+        return file, host

@@ -6,7 +6,6 @@ logged and recorded every few seconds, so that a daemon that is killed downloads
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -25,13 +24,12 @@ from tidewaiter.worker.archive_reading import ArchiveLimits, Member
 from tidewaiter.worker.authenticated_client import SignInError
 from tidewaiter.worker.file_download import Downloaded, Downloader, FileSource, storage_failure
 from tidewaiter.worker.file_hosts import FileHosts
-from tidewaiter.worker.file_slots import HostShares
+from tidewaiter.worker.file_slots import FileQueue, HostShares
 from tidewaiter.worker.job_event_log import JobLog
 from tidewaiter.worker.step_context import StepContext
 
 _AT_ONCE = 250  # files that are looked at before other tasks run
 _LOOK_AGAIN_S = 60.0
-_LOOKED_AHEAD = 64  # files that may be passed over because their host is busy
 _SYNC_AFTER_S = 1.0
 _MOST_UNSYNCED = 64
 _RECORD_AFTER_S = 3.0
@@ -106,7 +104,7 @@ class ListDownload:
         try:
             async with self._tools.downloader.group(self._job.id, len(missing)) as group:
                 try:
-                    await self._each(deque(missing), group, placed)
+                    await self._each(missing, group, placed)
                 finally:
                     await self._sync(group, placed)
         except StorageError as error:  # of the folder of the step, so of no file alone
@@ -124,14 +122,15 @@ class ListDownload:
     # --- side by side -------------------------------------------------------------------------------------------------
 
     async def _each(
-        self, missing: deque[_Missing], group: LandingGroup, placed: MutableMapping[int, tuple[Artifact, ...]]
+        self, missing: Sequence[_Missing], group: LandingGroup, placed: MutableMapping[int, tuple[Artifact, ...]]
     ) -> None:
         """Begin one file after the other, as the slots of the worker and the shares of the hosts allow."""
         shares = HostShares(self._step.slots, one_by_one=self._one_by_one)
+        queue = await self._queued(missing)
         running: dict[asyncio.Task[bool], str] = {}
         try:
-            while (missing and not self._is_over) or running:
-                await self._begin_more(missing, group, shares, running)
+            while (queue and not self._is_over) or running:
+                await self._begin_more(queue, group, shares, running)
                 if running and not self._is_over:
                     await asyncio.wait(running, timeout=self._due_in_s(), return_when=asyncio.FIRST_COMPLETED)
                 for task in [one for one in running if self._is_over or one.done()]:
@@ -149,15 +148,25 @@ class ListDownload:
             for host in running.values():
                 shares.end(host, served=False)
 
+    async def _queued(self, missing: Sequence[_Missing]) -> FileQueue[_Missing]:
+        """The files by their hosts; an empty name is the provider itself."""
+        queue: FileQueue[_Missing] = FileQueue()
+        for looked_at, one in enumerate(missing, 1):
+            url = self._links[one[0]].url
+            queue.add(one, "" if self._session.owns(url) else origin_of(url))
+            if looked_at % _AT_ONCE == 0:
+                await self._tools.clock.sleep(0)
+        return queue
+
     async def _begin_more(
         self,
-        missing: deque[_Missing],
+        queue: FileQueue[_Missing],
         group: LandingGroup,
         shares: HostShares,
         running: dict[asyncio.Task[bool], str],
     ) -> None:
         looked_at = 0
-        while not self._is_over and (found := self._next(missing, shares)) is not None:
+        while not self._is_over and shares.may_begin() and (found := queue.take(shares.has_room)) is not None:
             looked_at += 1
             if looked_at % _AT_ONCE == 0:
                 await self._tools.clock.sleep(0)
@@ -165,19 +174,6 @@ class ListDownload:
             if not self._passes_over(place):
                 await shares.begin(host)
                 running[asyncio.create_task(self._one(group, place, number, key))] = host
-
-    def _next(self, missing: deque[_Missing], shares: HostShares) -> tuple[_Missing, str] | None:
-        """The next file that may begin: the first one whose host is not busy."""
-        if not shares.may_begin():
-            return None
-        for at in range(min(len(missing), _LOOKED_AHEAD)):
-            url = self._links[missing[at][0]].url
-            host = "" if self._session.owns(url) else origin_of(url)
-            if shares.has_room(host):
-                found = missing[at]
-                del missing[at]
-                return found, host
-        return None
 
     def _passes_over(self, place: int) -> bool:
         """Whether a file is not requested in this step, because nothing is from there."""

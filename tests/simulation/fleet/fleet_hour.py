@@ -67,8 +67,8 @@ def trace_of(world: FleetWorld) -> str:
 def _drawn(seed: int, root: Path, clock: VirtualClock) -> FleetWorld:
     rand = Random(f"fleet {seed}")
     limits = FleetLimits(
-        requests=rand.choice((3, 6)),
-        period_s=rand.choice((20.0, 60.0)),
+        requests=rand.choice((4, 8, 20)),
+        period_s=rand.choice((10.0, 30.0)),
         lease_s=rand.choice((20.0, 45.0)),
         lookout_s=rand.choice((5.0, 15.0)),
         polls=rand.choice((1, 3, 8)),

@@ -71,14 +71,17 @@ class FolderGroup:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # No thread may use the folder's descriptors any more, also not for a landing that nobody waits for.
+        ending = asyncio.ensure_future(self._end_after_landings()) if self._landings else self._end()
         with suppress(StorageError):
-            await asyncio.shield(asyncio.ensure_future(self._end()))
+            await asyncio.shield(ending)
 
-    async def _end(self) -> None:
-        """Remove the folder when no thread uses its descriptors, also for a landing that nobody waits for any more."""
-        if self._landings:
-            await asyncio.wait(self._landings)
-        await self.begin("remove a folder of unfinished files", self.folder.end)
+    async def _end_after_landings(self) -> None:
+        await asyncio.wait(self._landings)
+        await self._end()
+
+    def _end(self) -> asyncio.Future[None]:
+        return self.begin("remove a folder of unfinished files", self.folder.end)
 
     def land(self, doing: str, work: Callable[[], Landed]) -> asyncio.Future[Landed]:
         """Begin to land a small file; the folder stays until that is done."""

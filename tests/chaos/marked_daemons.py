@@ -8,12 +8,13 @@ import resource
 import signal
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeVar
 
 import aiohttp
 
@@ -32,6 +33,8 @@ from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.job import TERMINAL, Job, NewJob, State
+
+T = TypeVar("T")
 
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60.0
@@ -174,7 +177,7 @@ class MarkedRun:
     async def submit(self, jobs: int, *accounts: str) -> None:
         """Put new jobs of each account into the database."""
         for account in accounts or self.providers:
-            lane = (await self.lanes.ids(account))[0]
+            lane = (await self._answer(partial(self.lanes.ids, account)))[0]
             for _ in range(jobs):
                 marker = f"m{next(self._numbers)}"
                 self.markers.add(marker)
@@ -184,10 +187,14 @@ class MarkedRun:
 
     async def jobs(self, within_s: float = _PATIENCE_S) -> Sequence[Job]:
         """All jobs, as soon as the database answers."""
+        return await self._answer(lambda: self.store.find(limit=10_000), within_s)
+
+    async def _answer(self, read: Callable[[], Awaitable[T]], within_s: float = _PATIENCE_S) -> T:
+        """What is read, as soon as the database answers: a connection may have been lost since the last read."""
         async with asyncio.timeout(within_s):
             while True:
                 try:
-                    return await self.store.find(limit=10_000)
+                    return await read()
                 except StoreUnavailableError:
                     await asyncio.sleep(0.2)
 

@@ -169,7 +169,13 @@ class StubWorld:
 
 
 def in_stub_world(
-    template: Path, spec: str, answer: Answer, story: Callable[[StubWorld], Awaitable[T]], **account: object
+    template: Path,
+    spec: str,
+    answer: Answer,
+    story: Callable[[StubWorld], Awaitable[T]],
+    *,
+    lookout_s: float = 5.0,
+    **account: object,
 ) -> T:
     """Run a daemon in virtual time while a story is told.
 
@@ -178,25 +184,23 @@ def in_stub_world(
         spec: the text of a provider named ``demo``, whose setting ``server`` is its address.
         answer: the provider.
         story: what happens.
+        lookout_s: how often the daemon looks for what people have decided; in days, most of its work.
         account: more of the account's table in the configuration.
     """
     with virtual_time() as (loop, clock), scratch("stub") as root:
         shutil.copyfile(template, root / "tidewaiter.db")
         (root / "specs").mkdir()
         (root / "specs" / "demo.toml").write_text(spec)
-        return loop.run_until_complete(_live(root, StubWire(answer, clock), clock, story, account))
+        return loop.run_until_complete(
+            _live(root, StubWire(answer, clock), clock, story, _config(root, account, lookout_s))
+        )
 
 
 async def _live(
-    root: Path,
-    wire: StubWire,
-    clock: Clock,
-    story: Callable[[StubWorld], Awaitable[T]],
-    account: Mapping[str, object],
+    root: Path, wire: StubWire, clock: Clock, story: Callable[[StubWorld], Awaitable[T]], config: Config
 ) -> T:
     output = io.StringIO()
     log = configure("json", "info", [], clock=clock, stream=output, strict=True)
-    config = _config(root, account)
     accounts = bootstrap.bind_accounts(config)
     database = Database.open(config.database.url, clock, sqlite_connect=lambda: _connect(root / "tidewaiter.db"))
     lives: list[asyncio.Task[None]] = []
@@ -239,13 +243,13 @@ async def _live(
     return result
 
 
-def _config(root: Path, account: Mapping[str, object]) -> Config:
+def _config(root: Path, account: Mapping[str, object], lookout_s: float) -> Config:
     whole = {"provider": "demo", "allow_private": True, "settings": {"server": ORIGIN}, **account}
     return Config.model_validate(
         {
             "database": {"url": f"sqlite:///{root / 'tidewaiter.db'}"},
             "storage": {"root": str(root / "exports")},
-            "worker": {"lease_s": 60.0, "lookout_s": 5.0, "drain_s": 10.0},
+            "worker": {"lease_s": 60.0, "lookout_s": lookout_s, "drain_s": 10.0},
             "accounts": {ACCOUNT: whole},
             "retention": {},
             "log": {},

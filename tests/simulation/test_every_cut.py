@@ -1,6 +1,7 @@
 """Power cuts after the effects of a run; see ``tests.simulation.cuts``.
 
-A process of its own, because it forks: `make test` cuts a few moments of each story, `make chaos` all of them.
+A process of its own, because it forks: `make test-slow` cuts a few moments of one story, `make chaos-short` some of each
+story, `make chaos` all of them.
 """
 
 import json
@@ -27,13 +28,13 @@ def _cut(*arguments: str, timeout_s: float) -> list[dict[str, object]]:
 @pytest.mark.invariant(1, 2, 4, 6, 13)
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_few_moments_of_each_story() -> None:
-    """No invariant is broken, and the same seed gives the same effects."""
-    found = _cut("--share", "0.02", "--seed", "1", timeout_s=600)
-    assert [one["story"] for one in found] == list(STORIES)
-    assert sum(int(str(one["cuts"])) for one in found) >= len(STORIES)
-    (again,) = _cut("--share", "0", "--seed", "1", str(found[0]["story"]), timeout_s=600)
-    assert again["trace"] == found[0]["trace"]
+def test_a_few_moments_of_a_story() -> None:
+    """No invariant is broken, and the same seed gives the same effects, with cuts and without."""
+    story = next(iter(STORIES))
+    (found,) = _cut("--share", "0.05", "--seed", "1", story, timeout_s=600)
+    assert int(str(found["cuts"])) >= 3
+    (again,) = _cut("--share", "0", "--seed", "1", story, timeout_s=600)
+    assert again["trace"] == found["trace"]
 
 
 @pytest.mark.fault(1, 2, 13)

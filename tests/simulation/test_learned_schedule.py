@@ -90,8 +90,8 @@ def _lived(template: Path, seed: int, jobs: int, *, learn: bool) -> tuple[_Provi
         assert {(await world.job(job)).state for job in made} == {State.SUCCEEDED}
         return world.wire.sent
 
-    account = {"schedule": {"learn": learn}, "limits": {"requests": REQUESTS, "period_s": PERIOD_S}}
-    return provider, in_stub_world(template, SPEC, provider.answer, story, **account)
+    limits = {"requests": REQUESTS, "period_s": PERIOD_S}
+    return provider, in_stub_world(template, SPEC, provider.answer, story, schedule={"learn": learn}, limits=limits)
 
 
 @pytest.mark.parametrize(

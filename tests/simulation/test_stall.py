@@ -66,7 +66,7 @@ def test_a_job_that_stands_still_is_let_go(template: Path) -> None:
         assert stood_still_at + 1800.0 - 120.0 < ended.finished_at < stood_still_at + 1800.0 + 120.0
         assert world.paths()[-1] == "DELETE /reports/7"
 
-    in_stub_world(template, SPEC, telling(until_s=3600.0, every_s=600.0), story)
+    in_stub_world(template, SPEC, telling(until_s=3600.0, every_s=600.0), story, lookout_s=300.0)
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_slow_is_not_still(template: Path) -> None:
         await world.clock.sleep(2 * 3600.0)
         assert (await world.job(job)).state is State.POLLING
 
-    in_stub_world(template, SPEC, telling(until_s=1e9, every_s=1200.0), story)
+    in_stub_world(template, SPEC, telling(until_s=1e9, every_s=1200.0), story, lookout_s=300.0)
 
 
 @pytest.mark.slow
@@ -92,7 +92,7 @@ def test_an_outage_of_ours_is_no_stall_by_itself(template: Path) -> None:
         await world.clock.sleep(600.0)
         assert (await world.job(job)).state is State.POLLING
 
-    in_stub_world(template, SPEC, telling(until_s=1e9, every_s=1200.0), story)
+    in_stub_world(template, SPEC, telling(until_s=1e9, every_s=1200.0), story, lookout_s=300.0)
 
 
 @pytest.mark.slow
@@ -104,4 +104,6 @@ def test_without_a_limit_a_job_may_stand_still_until_its_deadline(template: Path
         await world.clock.sleep(4 * 3600.0)
         assert (await world.job(job)).state is State.POLLING
 
-    in_stub_world(template, SPEC.replace("stall_s = 1800\n", ""), telling(until_s=0.0, every_s=600.0), story)
+    in_stub_world(
+        template, SPEC.replace("stall_s = 1800\n", ""), telling(until_s=0.0, every_s=600.0), story, lookout_s=300.0
+    )

@@ -100,7 +100,8 @@ class VirtualClock:
 def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClock]]:
     """A virtual loop and its clock; asyncio-throttle, which reads ``time.monotonic``, is put on the same time.
 
-    The rounds of the backfill runner are rare, as no test in virtual time has backfills.
+    The rounds of the backfill runner and of the watch for newer tables are rare: no test in virtual time has backfills,
+    or needs to see newer tables soon.
 
     Args:
         lag: whether the heartbeat measures the lag of the loop every second, as it does in real time. A virtual loop
@@ -113,6 +114,7 @@ def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClo
             mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time))
         )
         patches.enter_context(mock.patch("tidewaiter.worker.backfill_runner.ROUND_S", _SELDOM_S))
+        patches.enter_context(mock.patch("tidewaiter.worker.schema_watch._CHECK_EVERY_S", _SELDOM_S))
         if not lag:
             patches.enter_context(mock.patch("tidewaiter.worker.heartbeat._LAG_SAMPLE_S", _SELDOM_S))
         try:

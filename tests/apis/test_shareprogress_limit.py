@@ -44,6 +44,7 @@ def test_many_who_ask_at_once_share(template: Path) -> None:
     run_scenario(template, story)
 
 
+@pytest.mark.slow
 def test_newer_than_the_job(template: Path) -> None:
     """With ``fresh`` the numbers are newer than the job: it waits for five minutes, then asks."""
 

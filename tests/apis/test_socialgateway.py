@@ -202,6 +202,7 @@ def test_revoked_under_many(template: Path) -> None:
     _run_scenario(template, story)
 
 
+@pytest.mark.slow
 def test_tokens_that_die_early(template: Path) -> None:
     """A token that ends long before it was told to is renewed when it is refused."""
 
@@ -235,6 +236,7 @@ def test_refused_after_the_renewal(template: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 404])
+@pytest.mark.slow
 def test_a_login_that_fails(template: Path, status: int) -> None:
     """However a failed login looks, the account is paused, its jobs wait, and the password is not hammered."""
 

@@ -134,6 +134,7 @@ def _json(landed: Landed) -> Any:
     return json.loads(content)
 
 
+@pytest.mark.slow
 async def test_a_snapshot_without_a_pingback(tmp_path: Path) -> None:
     """Workflow 1: initiated, asked for at intervals, and there."""
     site = Site()
@@ -143,6 +144,7 @@ async def test_a_snapshot_without_a_pingback(tmp_path: Path) -> None:
     assert (site.polls, site.deleted) == (3, [])
 
 
+@pytest.mark.slow
 async def test_a_snapshot_with_a_pingback_of_the_users_own(tmp_path: Path) -> None:
     """Workflow 2: the address goes out as it was given, and the job is polled all the same."""
     site = Site()

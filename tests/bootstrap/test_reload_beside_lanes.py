@@ -81,6 +81,7 @@ async def test_without_an_environment_a_hang_up_drains(setup: DaemonSetup, monke
     assert setup.code == 0
 
 
+@pytest.mark.slow
 async def test_tokens_of_the_listener(setup: DaemonSetup) -> None:
     """A token that came with the reload opens the door, one that went does not any more; the listener stays up."""
     port = free_port()
@@ -108,6 +109,7 @@ async def test_tokens_of_the_listener(setup: DaemonSetup) -> None:
     assert "canary" not in setup.output.getvalue()
 
 
+@pytest.mark.slow
 async def test_schedules_and_retention(setup: DaemonSetup) -> None:
     """A new schedule begins, one that has gone asks for nothing, and a shorter retention deletes at once."""
     schedule = '[schedules.NAME]\naccount = "shop"\noperation = "statistics"\ncron = "0 6 * * *"\n'

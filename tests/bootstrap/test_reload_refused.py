@@ -84,6 +84,7 @@ async def test_what_is_refused_again_stays_paused(setup: DaemonSetup) -> None:
     assert setup.emulator.count("create") == 2
 
 
+@pytest.mark.slow
 async def test_what_needs_a_restart_is_kept_and_named(setup: DaemonSetup) -> None:
     """It is told as a WARNING with its keys; everything beside it is swapped, the level of the log included."""
     setup.write(setup.account("shop"))
@@ -102,6 +103,7 @@ async def test_what_needs_a_restart_is_kept_and_named(setup: DaemonSetup) -> Non
     assert setup.lines("job.finished", "daemon.stopped", "config.reloaded") == []
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_built_changes_nothing(setup: DaemonSetup, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault that shows only when lanes are built is found before anything is touched."""
     setup.write(setup.account("shop"))
@@ -122,6 +124,7 @@ async def test_what_cannot_be_built_changes_nothing(setup: DaemonSetup, monkeypa
 
 
 @pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.slow
 async def test_what_fails_all_the_same(setup: DaemonSetup, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """The old configuration is put back and the error told; where even that fails the daemon ends, to be restarted."""
     left = [ZeroDivisionError("no such thing")] * times

@@ -17,7 +17,7 @@ from tidewaiter.clock import SystemClock
 
 SPEC = """
 [account.daemon]
-default = ""
+default = "the only one"
 help = "which daemon asks"
 [operations.report.params]
 marker = { help = "names the job at the provider" }

@@ -50,6 +50,7 @@ def _prepare(shell: CommandShell) -> None:
     shell.config.write_text(shell.config.read_text() + MORE)
 
 
+@pytest.mark.slow
 def test_a_backfill(shell: CommandShell) -> None:
     """A dry run changes nothing; the same name is the same backfill; a person pauses, resumes and cancels it."""
     _prepare(shell)

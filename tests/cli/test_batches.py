@@ -19,6 +19,7 @@ def _end(shell: CommandShell, state: str) -> None:
         database.execute("UPDATE batches SET open = 0, ended_at = 1.0")
 
 
+@pytest.mark.slow
 def test_a_batch(shell: CommandShell) -> None:
     """Its jobs are listed by its name, and cancelled by it."""
     first, second = submit(shell, "--batch", "march"), submit(shell, "--batch", "march")

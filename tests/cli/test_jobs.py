@@ -67,6 +67,7 @@ def test_waiting_has_an_end(shell: CommandShell) -> None:
     assert result.stderr == "tidewaiter: job 1 is still queued after 0.3 s; it goes on\n"
 
 
+@pytest.mark.slow
 def test_listing(shell: CommandShell) -> None:
     """Jobs come newest first, by page, and by account, operation and state."""
     numbers = [submit(shell) for _ in range(5)]
@@ -143,6 +144,7 @@ def test_a_start_in_doubt_is_explained(shell: CommandShell) -> None:
     assert "The outcome of enqueue is unknown." in text
 
 
+@pytest.mark.slow
 def test_cancelling(shell: CommandShell) -> None:
     """Live jobs are asked to stop; what cannot be stopped does not keep the others from it."""
     first, second = submit(shell), submit(shell)
@@ -167,6 +169,7 @@ def test_retrying(shell: CommandShell) -> None:
     assert re.search(rf"(?m)^retried as job\s+{again['id']}$", shell("jobs", "show", str(number)).stdout)
 
 
+@pytest.mark.slow
 def test_acknowledging(shell: CommandShell) -> None:
     """Failures are listed until they are acknowledged, which keeps who did it; one that is no failure is refused."""
     failed, waiting = submit(shell), submit(shell)
@@ -301,6 +304,7 @@ def test_poll(shell: CommandShell) -> None:
     assert "there is no job 77" in shell("jobs", "poll", "77", code=ExitCode.FAILED).stderr
 
 
+@pytest.mark.slow
 def test_acting_on_all_that_match(shell: CommandShell) -> None:
     """A filter selects jobs; a dry run changes nothing; a retried job is not selected again; wrong use is refused."""
     numbers = [submit(shell) for _ in range(3)]
@@ -354,6 +358,7 @@ def test_labels(shell: CommandShell) -> None:
     assert "no name of a label" in shell(*wrong, code=ExitCode.USAGE).stderr
 
 
+@pytest.mark.slow
 def test_failures_are_listed_by_cause(shell: CommandShell) -> None:
     """One line for each cause with its evidence and what to do; the printed cause selects its jobs."""
     assert shell("jobs", "list", "--by", "cause").stdout == "no unhandled failures\n"

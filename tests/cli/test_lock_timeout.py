@@ -35,6 +35,7 @@ def test_a_locked_table(shell: CommandShell, postgres_url: str) -> None:
     shell("db", "upgrade", "--lock-timeout", "0.4")
 
 
+@pytest.mark.slow
 def test_a_table_that_somebody_writes(postgres_url: str) -> None:
     """A migration that waits for a writer is given up as a whole: the revision is the old one, no column was added."""
     assert known_revisions()[-2:] == ("0014", "0015")

@@ -53,6 +53,7 @@ def _columns(url: str) -> set[tuple[str, str]]:
     return columns
 
 
+@pytest.mark.slow
 def test_the_newest_migrations_are_undone(empty_url: str) -> None:
     """Each step back gives the tables of that revision, up to one that says that it cannot; then forward again."""
     revisions = [one for one in known_revisions() if one >= "0010"]

@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+import pytest
 from sqlalchemy import insert, select, text
 
 from tests.database.query_plans import plan_of, statements_run, walks
@@ -169,6 +170,7 @@ async def test_old_sums_are_deleted(stores: Stores) -> None:
     assert len([days for step_s, days in kept if step_s == HOUR_S]) == 2
 
 
+@pytest.mark.slow
 async def test_readings_use_the_primary_key(stores: Stores) -> None:
     """No reading walks through the periods that it does not show, with many hours beside the days."""
     await _failed(stores)

@@ -1,7 +1,7 @@
 """Power cuts after the effects of a run; see ``tests.simulation.cuts``.
 
-A process of its own, because it forks: `make test-slow` cuts a few moments of one story, `make chaos-short` some of each
-story, `make chaos` all of them.
+A process of its own, because it forks: `make test-slow` cuts a few moments of one story, `make chaos-short` some of
+each, `make chaos` all of them.
 """
 
 import json

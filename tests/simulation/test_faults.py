@@ -23,6 +23,7 @@ def test_a_plain_job(template: Path) -> None:
 
 
 @pytest.mark.fault(1)
+@pytest.mark.slow
 def test_killed_before_the_post(template: Path) -> None:
     """Killed while the POST is on its way: reconciled, then a new intent because the spec permits it."""
     told = tell(template, fault("create", FaultKind.LATENCY, seconds=50.0), lives_s=(20.0,))
@@ -132,6 +133,7 @@ def test_refused_credentials_pause_the_account(template: Path) -> None:
 
 
 @pytest.mark.fault(26)
+@pytest.mark.slow
 def test_a_refused_submit_is_made_again(template: Path) -> None:
     """A provider that refuses the key has not acted: after the pause the job is submitted, once."""
     told = tell(template, fault("create", FaultKind.UNAUTHORIZED, 1), resume_after_s=600.0, patience_s=300.0)
@@ -152,6 +154,7 @@ def test_a_paused_account_is_left_alone(template: Path) -> None:
 
 
 @pytest.mark.fault(26)
+@pytest.mark.slow
 def test_a_job_can_be_cancelled_while_its_account_is_paused(template: Path) -> None:
     """A cancel request does not wait for a repaired key."""
     told = tell(template, fault("status", FaultKind.UNAUTHORIZED, None), cancel_after_s=600.0)
@@ -170,6 +173,7 @@ def test_a_persons_pause_stops_everything(template: Path) -> None:
 
 
 @pytest.mark.fault(22)
+@pytest.mark.slow
 def test_a_failure_of_tls_pauses_and_is_tried_again(template: Path) -> None:
     """No safe connection: nothing goes out in the clear, the account pauses, and resumes by itself when TLS is well."""
 
@@ -262,6 +266,7 @@ def test_cancel_ends_a_waiting_job(template: Path) -> None:
     assert told.states == ["queued", "submitting", "polling", "cancelled"]
 
 
+@pytest.mark.slow
 def test_cancel_needs_no_provider(template: Path) -> None:
     """A cancel request is applied while the account is paused, within one watcher round."""
     told = tell(template, fault("status", FaultKind.THROTTLE, None, retry_after=RetryAfter.HUGE), cancel_after_s=100.0)

@@ -131,6 +131,7 @@ def test_a_file_that_appears_long_after_ready_lands(template: Path, after_s: flo
 
 
 @pytest.mark.fault(70)
+@pytest.mark.slow
 def test_a_file_that_never_appears_ends_the_job(template: Path) -> None:
     """After the account's own limit, with the reason."""
 
@@ -247,6 +248,7 @@ def test_a_person_opens_a_closed_account(template: Path) -> None:
     in_stub_world(template, SPEC, busy(until, {"Retry-After": "9999999999"}), story)
 
 
+@pytest.mark.slow
 def test_a_closing_ends_for_the_next_owner_too(template: Path) -> None:
     """It is stored with the lane, and so is its end, also where no daemon runs meanwhile."""
     polls: list[float] = []
@@ -283,6 +285,7 @@ def test_floor_and_cap_are_the_accounts_own(template: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_downloads_from_elsewhere_go_on_while_the_account_is_closed(template: Path) -> None:
     """The provider's own limit says nothing about the host of the files."""
     closed_at: list[float] = []

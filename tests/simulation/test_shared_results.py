@@ -45,6 +45,7 @@ def numbering() -> Answer:
     return lambda sent: ReplyData(200, {"answer": next(numbers), "at": sent.at})
 
 
+@pytest.mark.slow
 def test_jobs_made_together_share_one_answer(template: Path) -> None:
     """Of twenty for one page one asks; each has a file, a manifest and a history of its own."""
 
@@ -70,6 +71,7 @@ def test_jobs_made_together_share_one_answer(template: Path) -> None:
     in_stub_world(template, SPEC, numbering(), story)
 
 
+@pytest.mark.slow
 def test_an_answer_is_shared_for_as_long_as_it_stays_the_same(template: Path) -> None:
     """Four minutes later it is the same answer; after five it is asked for again."""
 
@@ -86,6 +88,7 @@ def test_an_answer_is_shared_for_as_long_as_it_stays_the_same(template: Path) ->
     in_stub_world(template, SPEC, numbering(), story)
 
 
+@pytest.mark.slow
 def test_a_shared_answer_is_as_old_as_the_one_it_was_copied_from(template: Path) -> None:
     """Copies of copies do not keep an answer young for ever."""
 
@@ -98,6 +101,7 @@ def test_a_shared_answer_is_as_old_as_the_one_it_was_copied_from(template: Path)
     in_stub_world(template, SPEC, numbering(), story)
 
 
+@pytest.mark.slow
 def test_a_job_that_wants_newer_data_waits_for_it(template: Path) -> None:
     """It shares nothing from before: after five minutes it asks, and others who want the same share that."""
 

@@ -170,6 +170,7 @@ async def test_killed_between_upload_and_commit(bucket: s3.Bucket, mebibytes: in
 
 
 @pytest.mark.fault(3, 44)
+@pytest.mark.slow
 async def test_killed_in_an_upload(bucket: s3.Bucket) -> None:
     """Nothing shows under the key, and the file starts over; the parts wait for the bucket's lifecycle rule."""
     await asyncio.to_thread(killed_uploader, bucket, 40, finish=False)

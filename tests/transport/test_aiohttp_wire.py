@@ -306,6 +306,7 @@ async def test_a_long_message_is_cut(wire: AiohttpWire) -> None:
 
 
 @pytest.mark.fault(41)
+@pytest.mark.slow
 async def test_a_bomb_does_not_go_off(wire: AiohttpWire) -> None:
     """A body that unpacks to an eighth of a gibibyte costs a few mebibytes, and ends at the limit."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)

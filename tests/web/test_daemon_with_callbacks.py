@@ -175,6 +175,7 @@ async def test_a_callback_saves_the_wait(prepared: Prepare) -> None:
 
 @pytest.mark.invariant(9)
 @pytest.mark.fault(48)
+@pytest.mark.slow
 async def test_a_forged_body_is_one_poll(prepared: Prepare) -> None:
     """A call that says that all is done, while it is not, has the provider asked once; the job goes on waiting."""
     callback_daemon = await prepared(3600.0)

@@ -152,6 +152,7 @@ async def _park(site: Site, number: int) -> None:
     await site.api.step(number, o.Intended(f"i-{number}"), o.Unknown("lost"), o.Undecidable("lost"))
 
 
+@pytest.mark.slow
 async def test_parked_jobs_hold_no_place(site: Site) -> None:
     """The other windows go on, up to a number of parked jobs that no single accident makes."""
     await site.create(replace(PLAN, span=Span("2026-01-01", "2026-02-28", "1d")))

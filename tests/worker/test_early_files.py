@@ -267,6 +267,7 @@ async def test_new_files_without_end(tmp_path: Path, sqlite_url: str) -> None:
         b"<html>",
     ],
 )
+@pytest.mark.slow
 async def test_an_early_list_with_a_fault_is_ignored(body: object, tmp_path: Path, sqlite_url: str) -> None:
     """The remote job goes on, and the reply that says ready has its own list."""
     done = answering({"output": _output("a")})

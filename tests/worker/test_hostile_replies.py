@@ -123,6 +123,7 @@ async def test_what_is_taken_is_the_operators_to_say(tmp_path: Path, sqlite_url:
     )
 
 
+@pytest.mark.slow
 async def test_a_file_is_as_large_as_the_account_permits(tmp_path: Path, sqlite_url: str) -> None:
     """A larger one is given up, with the key that says so; a smaller one lands."""
     poll = json.dumps({"state": "DONE", "files": [{"url": "/f/1"}]}).encode()

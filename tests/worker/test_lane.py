@@ -347,6 +347,7 @@ def test_a_breaker_says_when_it_tries_again(sqlite_url: str) -> None:
 
 
 @pytest.mark.fault(9)
+@pytest.mark.slow
 def test_a_poison_job_fails_alone(sqlite_url: str) -> None:
     """Its step crashes each time: it is tried five times, ever later, and fails; the lane serves the others."""
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from tests.support.byte_servers import ReceivedRequest
@@ -144,6 +145,7 @@ headers = "headers"
 """
 
 
+@pytest.mark.slow
 async def test_a_file_host_that_quotes_the_fields_named_for_it(tmp_path: Path, sqlite_url: str) -> None:
     """They are sent, after the links were stored; a quote of them in an error is redacted wherever it is written."""
     tries = iter(range(2))

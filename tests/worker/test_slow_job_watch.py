@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from sqlalchemy import text
 
 from tests.worker.virtual_lanes import Site, live
@@ -29,6 +30,7 @@ async def _never_ready(step: StepContext) -> o.Outcome:
             return o.Pending("running")
 
 
+@pytest.mark.slow
 def test_a_slow_job_is_logged_once(sqlite_url: str) -> None:
     """A quarter of an hour after what is usual, with both numbers; not for a paused account, nor with few jobs."""
 
@@ -60,6 +62,7 @@ def test_a_slow_job_is_logged_once(sqlite_url: str) -> None:
     live(sqlite_url, story)
 
 
+@pytest.mark.slow
 def test_a_job_is_not_slow_at_once(sqlite_url: str) -> None:
     """Until a quarter of an hour has passed after what is usual, nothing is said."""
 

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from tests.support.scripted_provider import Answer, answering, serving
@@ -35,6 +36,7 @@ url = "/jobs/${handle}/file?queue=${kept.queue}"
 """
 
 
+@pytest.mark.slow
 async def test_the_one_that_is_too_late_finds_its_own(tmp_path: Path, sqlite_url: str) -> None:
     """It is still at the submit: it searches again, keeps nothing of the other one, and starts its own remote job."""
     both, searches = asyncio.Barrier(2), [0]

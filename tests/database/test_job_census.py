@@ -10,9 +10,9 @@ from tests.support.database_engines import reading_engine
 from tests.support.stored_jobs import NOW, StandingClock, Stores
 from tidewaiter.database import job_census
 from tidewaiter.database.dashboard_store import DashboardStore, limited_snapshot
-from tidewaiter.database.job_census import Census, JobCensus
+from tidewaiter.database.job_census import Census, Censuses, JobCensus
 from tidewaiter.database.trend_store import TrendStore
-from tidewaiter.domain.account_scope import Scope
+from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import State
 from tidewaiter.domain.trends import TrendStep
 from tidewaiter.services.read_ahead import ReadAhead
@@ -94,6 +94,19 @@ async def test_a_count_that_fails_in_the_background_is_tried_again() -> None:
         await census.at(NOW + 70.0)
     counts.fault = None
     assert (await census.at(NOW + 70.0)).at == NOW + 70.0
+
+
+async def test_no_count_outlives_the_page() -> None:
+    """The database is closed next."""
+    counts = SlowCounts()
+    counts.done.clear()
+    censuses = Censuses(lambda now, _: counts.read(now))
+    looking = asyncio.ensure_future(censuses.of(EVERY_ACCOUNT).at(NOW))
+    while not counts.begun:
+        await asyncio.sleep(0)
+    await censuses.close()
+    with pytest.raises(asyncio.CancelledError):
+        await looking
 
 
 async def test_many_jobs_are_not_counted_for_every_dashboard(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 from aiosqlite import core
 from sqlalchemy import Connection, Engine, event
 
-from tidewaiter.database.sqlite_thread import SqliteThread
+from tidewaiter.database.sqlite_thread import ConnectionInThread
 
 T = TypeVar("T")
 
@@ -46,9 +46,9 @@ def counting() -> Iterator[DatabaseCounts]:
             counts.crossings += 1
             super().put_nowait(item)
 
-    run_in_thread = SqliteThread._run
+    run_in_thread = ConnectionInThread.run
 
-    def run(thread: SqliteThread, work: Callable[[Connection], T]) -> T:
+    def run(thread: ConnectionInThread, work: Callable[[Connection], T]) -> T:
         counts.crossings += 1
         return run_in_thread(thread, work)
 
@@ -69,7 +69,7 @@ def counting() -> Iterator[DatabaseCounts]:
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(core, "SimpleQueue", CountingQueue))
-        stack.enter_context(patch.object(SqliteThread, "_run", run))
+        stack.enter_context(patch.object(ConnectionInThread, "run", run))
         for name in ("fsync", "fdatasync"):
             stack.enter_context(patch.object(os, name, counted(getattr(os, name))))
         for what, listener in (("before_cursor_execute", stated), ("commit", committed)):

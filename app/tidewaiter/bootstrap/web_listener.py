@@ -247,6 +247,7 @@ async def web_listener(
         task.cancel()
         ahead.cancel()
         await asyncio.wait([task, ahead])
+        await dashboard.censuses.close()
 
 
 def _endpoint_views(config: Config) -> list[EndpointView]:

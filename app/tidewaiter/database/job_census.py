@@ -69,6 +69,12 @@ class JobCensus:
         if kept is None or (kept.stale_s and now - kept.at >= _OLDEST * kept.stale_s / 2):
             await asyncio.shield(self._begin_count(now))
 
+    async def close(self) -> None:
+        """End the count that is under way."""
+        if self._reading is not None and not self._reading.done():
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
     def _begin_count(self, now: float) -> "asyncio.Task[Census]":
         """The count that is under way, for all who want one; else a new one."""
         if self._reading is None or self._reading.done():
@@ -99,6 +105,11 @@ class Censuses:
             if len(self._made) > _MOST_SCOPES:  # a reload may add scopes
                 self._made.popitem(last=False)
         return self._made[scope]
+
+    async def close(self) -> None:
+        """End the counts that are under way: nothing may be read when the database is closed."""
+        for census in self._made.values():
+            await census.close()
 
 
 def _forget_fault(task: "asyncio.Task[Census]") -> None:

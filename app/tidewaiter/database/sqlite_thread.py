@@ -23,8 +23,7 @@ class SqliteThread:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._connection: Connection | None = None
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._place = ConnectionInThread(engine)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in a transaction, which is committed at its end, or rolled back on an error.
@@ -34,15 +33,30 @@ class SqliteThread:
         Raises:
             Exception: of ``work``, of SQLAlchemy or of the driver.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._run, work)
+        place = self._place
+        return await asyncio.get_running_loop().run_in_executor(place.executor, place.run, work)
 
     async def close(self) -> None:
-        """Close the connection and end the thread; it opens again if a function follows."""
-        executor, self._executor = self._executor, ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        await asyncio.get_running_loop().run_in_executor(executor, self._close)
-        executor.shutdown(wait=False)
+        """Close the connection and end the thread, after what was asked before; another opens if a function follows."""
+        place, self._place = self._place, ConnectionInThread(self._engine)
+        await asyncio.get_running_loop().run_in_executor(place.executor, place.close)
+        place.executor.shutdown(wait=False)
 
-    def _run(self, work: Callable[[Connection], T]) -> T:
+
+class ConnectionInThread:
+    """A thread and its connection, which no other thread may touch: SQLite would end the process.
+
+    Args:
+        engine: opens the connection.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self.executor = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+
+    def run(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction, in this thread."""
         if self._connection is None:
             self._connection = self._engine.connect()
         try:
@@ -50,10 +64,11 @@ class SqliteThread:
                 return work(self._connection)
         except BaseException:
             # A statement or a commit that failed may leave the connection in any state.
-            self._close()
+            self.close()
             raise
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the connection, in this thread."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

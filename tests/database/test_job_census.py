@@ -102,8 +102,9 @@ async def test_no_count_outlives_the_page() -> None:
     counts.done.clear()
     censuses = Censuses(lambda now, _: counts.read(now))
     looking = asyncio.ensure_future(censuses.of(EVERY_ACCOUNT).at(NOW))
-    while not counts.begun:
+    for _ in range(3):
         await asyncio.sleep(0)
+    assert counts.begun
     await censuses.close()
     with pytest.raises(asyncio.CancelledError):
         await looking

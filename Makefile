@@ -24,7 +24,7 @@ help: ## List the targets
 demo: .venv/runtime.stamp ## Run Tidewaiter against emulated providers; KEEP=1 leaves it running until Ctrl-C
 	$(BIN)/tidewaiter demo $(if $(KEEP),--keep-running)
 
-test: .venv/dev.stamp ## Run the tests: at most five minutes
+test: .venv/dev.stamp ## Run the tests: about five minutes on two cores
 	$(PYTEST)
 
 test-slow: .venv/dev.stamp ## Run the tests that each take a second or more, mostly of waiting

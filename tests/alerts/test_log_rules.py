@@ -109,7 +109,8 @@ def test_every_recorded_line_is_of_the_catalogue(path: Path) -> None:
         assert set(line.fields) <= set(event.fields) | set(COMMON_FIELDS), line.text
 
 
-@pytest.mark.slow
+@pytest.mark.chaos
+@pytest.mark.long
 def test_recordings_are_current() -> None:
     """Lived again the two days bring the same kinds of lines: `python -m tests.alerts.record` writes them anew."""
     for path, again in ((BAD, bad_day()), (GOOD, good_day())):

@@ -83,6 +83,7 @@ async def test_frozen(tmp_path: Path, postgres: Postgres, postgres_url: str) -> 
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.fault(15)
 @pytest.mark.timeout(300)
 async def test_half_open(tmp_path: Path, postgres: Postgres, postgres_url: str) -> None:
@@ -101,6 +102,7 @@ async def test_half_open(tmp_path: Path, postgres: Postgres, postgres_url: str) 
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.fault(15)
 @pytest.mark.timeout(300)
 async def test_failover(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ REQUESTS, PERIOD_S = 8, 2.0
 LIMITS = f"limits = {{ requests = {REQUESTS}, period_s = {PERIOD_S} }}"
 
 
+@pytest.mark.long
 @pytest.mark.invariant(1, 2, 12)
 async def test_few_descriptors(tmp_path: Path, sqlite_url: str) -> None:
     """With two more than it has, no job fails; with enough again they are done."""

@@ -97,7 +97,7 @@ def _lived(template: Path, seed: int, jobs: int, *, learn: bool) -> tuple[_Provi
 
 
 @pytest.mark.parametrize(
-    "jobs", [pytest.param(14, marks=pytest.mark.slow), pytest.param(80, marks=[pytest.mark.slow, pytest.mark.chaos])]
+    "jobs", [pytest.param(14, marks=pytest.mark.slow), pytest.param(80, marks=[pytest.mark.chaos, pytest.mark.long])]
 )
 def test_learned_polls(template: Path, jobs: int) -> None:
     """Half the wait with about as many polls, and every interval within floor, cap, Retry-After and limit."""

@@ -104,6 +104,7 @@ def _untold(world: World, wire: HearingWire) -> list[str]:
 
 
 @pytest.mark.chaos
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_every_end_is_notified(template: Path) -> None:
     """Whatever dies and whatever is lost: each end and each parking is heard, under one id with one body, none else."""

@@ -82,7 +82,7 @@ async def test_a_look_that_is_broken_off_does_not_end_the_count_of_others() -> N
 
 
 async def test_a_count_that_fails_in_the_background_is_tried_again() -> None:
-    """The old counts stay; whoever needs new ones is told what is wrong."""
+    """The old counts stay; a look that needs new ones gets the error."""
     counts = SlowCounts()
     census = JobCensus(counts.read)
     first = await census.at(NOW)

@@ -12,7 +12,7 @@ from tests.support.postgres import Postgres
 
 
 class Standby:
-    """A copy of a server that receives each commit before the client is told of it, and that only reads.
+    """A copy of a server that receives each commit before the client gets the acknowledgement, and that only reads.
 
     Args:
         first: the server that it follows.

@@ -57,14 +57,13 @@ def main() -> int:
     # platformdirs, which falls back by itself.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:
-        findings = _run(asked.benchmarks or [name for name in _BENCHMARKS if name not in _LONG], asked.seconds)
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+        findings, broken = _run(asked.benchmarks or [name for name in _BENCHMARKS if name not in _LONG], asked.seconds)
     except KeyboardInterrupt:
         return 130
     print(as_json(findings) if asked.json else table(findings))
-    return int(asked.check and any(finding.met is False for finding in findings))
+    for error in broken:
+        print(f"bench: {error}", file=sys.stderr)
+    return 2 if broken else int(asked.check and any(finding.met is False for finding in findings))
 
 
 def _arguments() -> argparse.Namespace:
@@ -84,14 +83,20 @@ def _arguments() -> argparse.Namespace:
     return asked
 
 
-def _run(names: list[str], seconds: float) -> list[Finding]:
+def _run(names: list[str], seconds: float) -> tuple[list[Finding], list[str]]:
+    """The findings, and what went wrong: a benchmark that breaks takes nothing from the others."""
     cores = Cores.of_this_machine()
     findings: list[Finding] = []
+    broken: list[str] = []
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"tidewaiter-bench-{name}-") as folder:
             _say(f"{name}:")
-            findings += _BENCHMARKS[name](Path(folder), cores, seconds)
-    return findings
+            try:
+                findings += _BENCHMARKS[name](Path(folder), cores, seconds)
+            except BenchError as error:
+                _say(f"  {error}")
+                broken.append(f"{name}: {error}")
+    return findings, broken
 
 
 def _say(line: str) -> None:

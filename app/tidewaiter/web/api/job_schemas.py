@@ -1,4 +1,4 @@
-"""The shapes of JSON bodies for one action on many jobs."""
+"""The shapes of the JSON of many jobs at once, of counts of jobs, and of when a job is expected to be ready."""
 
 from typing import Annotated
 
@@ -10,7 +10,6 @@ from tidewaiter.services.many_jobs import MOST_AT_ONCE, JobAction
 from tidewaiter.web.api.body_schemas import Incoming, JobNumber, Moment, Name, Outgoing, UniqueKey
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00-\x1f\x7f]+$")]
-
 _State = Annotated[State, Field(strict=False)]  # JSON has texts
 
 
@@ -71,3 +70,39 @@ class ManyJobsShape(Outgoing):
     more: Annotated[bool, Field(description="whether there are more jobs that match")]
     jobs: list[ChangedJob]
     refused: list[RefusedJob]
+
+
+class JobGroupShape(Outgoing):
+    """The jobs with one value."""
+
+    value: Annotated[str | None, Field(description="null for the jobs that have none")]
+    jobs: int
+    states: Annotated[dict[State, int], Field(description="how many are in each state")]
+
+
+class JobCountsShape(Outgoing):
+    """The groups, the largest first."""
+
+    by: str
+    groups: list[JobGroupShape]
+    jobs: Annotated[int, Field(description="how many were counted")]
+    complete: Annotated[bool, Field(description="false if older jobs match, too, and were not counted")]
+
+
+class ExpectationShape(Outgoing):
+    """When a remote job is expected to be ready, from what earlier ones of its kind took."""
+
+    usual_s: Annotated[float, Field(description="seconds from the submit that half of them did not exceed")]
+    ready_at: Annotated[Moment | None, Field(description="when it is expected; null if it is later than all of them")]
+    margin_s: Annotated[float | None, Field(description="it is not further from that, in four of five cases")]
+    late: Annotated[bool, Field(description="whether it takes longer than 95 % of them")]
+
+
+class NextStepShape(Outgoing):
+    """When the next step of a job is due, and why."""
+
+    due_at: Annotated[Moment | None, Field(description="when its next step is due, such as the next poll")]
+    ready: Annotated[
+        ExpectationShape | None, Field(description="null if it is not polled, or too few jobs came before it")
+    ]
+    sentence: Annotated[str | None, Field(description="the same in words, with times in UTC")]

@@ -1,4 +1,4 @@
-"""The pace of jobs: for how long an operation's oldest job runs, how long its jobs usually take, and when one is ready."""
+"""The pace of jobs: how long an operation's oldest job runs, how long its jobs usually take, when one is ready."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -30,6 +30,11 @@ _DOMAIN: Final = tuple(
 _REPLIES: Final = ("tests/providers/replies", "tests/providers/steps", "tests/providers/test_symplify.py")
 _STEPS: Final = ("tests/providers/steps", "tests/providers/results", "tests/worker/test_stages.py")
 _ON_THE_WIRE: Final = ("tests/transport", "tests/worker/test_foreign_hops.py")
+_BUDGET: Final = (
+    "tests/transport/test_request_budget.py",
+    "tests/transport/test_budget_closings.py",
+    "tests/transport/test_circuit_breaker.py",
+)
 TESTS: Final[Mapping[str, Sequence[str]]] = {
     "domain/state_machine.py": _DOMAIN,
     "domain/common_transitions.py": _DOMAIN,
@@ -38,13 +43,13 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "domain/download_transitions.py": _DOMAIN,
     "domain/stage_transitions.py": _DOMAIN,
     "domain/early_transitions.py": _DOMAIN,
-    "domain/backoff_and_limits.py": (*_DOMAIN, "tests/transport/test_request_budget.py"),
+    "domain/backoff_and_limits.py": (*_DOMAIN, *_BUDGET),
     "providers/replies/reply_rules.py": _REPLIES,
     "providers/replies/extract.py": _REPLIES,
     "providers/replies/wait_times.py": _REPLIES,
     "providers/steps/step_replies.py": _STEPS,
     "providers/steps/compiled_steps.py": _STEPS,
-    "transport/request_budget.py": ("tests/transport/test_request_budget.py", "tests/worker/test_host_pauses.py"),
+    "transport/request_budget.py": (*_BUDGET, "tests/worker/test_host_pauses.py"),
     "transport/sliding_window.py": ("tests/transport/test_sliding_window.py", "tests/transport/test_request_budget.py"),
     "transport/request_urls.py": _ON_THE_WIRE,
     "transport/account_client.py": _ON_THE_WIRE,

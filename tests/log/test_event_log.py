@@ -24,13 +24,6 @@ from tidewaiter.log.line_output import Output
 APP = Path(__file__).parents[2] / "app"
 
 
-@pytest.fixture(autouse=True)
-def _libraries_restored() -> Iterator[None]:
-    """The standard library's logging is as it was after each test."""
-    yield
-    configure("json", "error", stream=io.StringIO()).close()
-
-
 # --- the catalogue ----------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from tests.transport.budgets import admitted_at, close_to, fail, new_budget
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.transport.wire import AccountPausedError
 
+
 def test_a_closing_holds_and_only_extends() -> None:
     """A shorter closing does not shorten a longer one; when it is over, nothing of it is left."""
     with virtual_time() as (loop, clock):

@@ -1,42 +1,26 @@
 """Backfills with a real configuration and database: one job for each window, whatever dies in between."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
-from tests.support.api_server import ApiServer, serving
-from tidewaiter.bootstrap.live_config import bind
-from tidewaiter.bootstrap.open_services import job_service_of
+from tests.worker.backfills.backfill_site import ANN, PARAMS, PLAN, Site, end_job, land_file
 from tidewaiter.clock import SystemClock
-from tidewaiter.config import load
 from tidewaiter.database.backfill_store import BackfillStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backfill import MOST_PARKED, Backfill, BackfillPlan, BackfillState
 from tidewaiter.domain.batch import EndedBatch
-from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.job import State
 from tidewaiter.domain.windows import Span
-from tidewaiter.log import configure
 from tidewaiter.services import (
-    Actor,
     BackfillRequest,
-    BackfillService,
-    Channel,
     ConflictError,
-    JobService,
-    RefusedError,
 )
-from tidewaiter.worker.backfill_runner import BackfillRunner, BackfillSettings
-
-ANN = Actor("ann", Channel.API)
-PARAMS = {"period": "LAST_DAY", "note": "${window.from}"}
-PLAN = BackfillPlan(Span("2026-01-01", "2026-01-06", "1d"), at_once=2)
 
 
 class DyingStore(BackfillStore):
@@ -44,59 +28,6 @@ class DyingStore(BackfillStore):
 
     async def advance(self, seen: Backfill, place: int, reused: int, now: float) -> tuple[bool, tuple[EndedBatch, ...]]:
         raise StoreUnavailableError("it is dead")
-
-
-@dataclass(slots=True)
-class Site:
-    """A configuration with accounts, and what serves their backfills."""
-
-    api: ApiServer
-    jobs: JobService
-    store: BackfillStore
-    service: BackfillService
-    runner: BackfillRunner
-    log: Any
-
-    def other_runner(self, store: BackfillStore | None = None) -> BackfillRunner:
-        """The runner of another daemon."""
-        return BackfillRunner(BackfillSettings(self.jobs), store or self.store, SystemClock(), self.log)
-
-    async def create(self, plan: BackfillPlan = PLAN, **changes: Any) -> Backfill:
-        """A new backfill."""
-        wanted = BackfillRequest("quay", "report", changes.pop("params", PARAMS), plan, changes.pop("name", "fill"))
-        made, created = await self.service.create(replace(wanted, **changes), actor=ANN)
-        assert created
-        return made
-
-    async def days(self) -> list[str]:
-        """The days of the backfill's jobs, in the order in which they were made."""
-        found = await self.api.jobs.find(limit=1000)
-        return [str(job.params["note"])[-2:] for job in reversed(found) if job.context.batch == "fill"]
-
-    async def live(self) -> list[Job]:
-        """Its jobs that have not ended, the oldest first."""
-        return [job for job in reversed(await self.api.jobs.find(limit=1000)) if job.finished_at is None]
-
-    async def fill(self) -> Backfill:
-        """The backfill as it stands."""
-        return await self.service.named("fill")
-
-
-@pytest.fixture
-async def site(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
-    """On each of the databases."""
-    async with serving(tmp_path, database_url) as api:
-        config = load(tmp_path / "tidewaiter.toml", {})
-        log = configure("json", "debug", (), stream=api.output, strict=True)
-        clock = SystemClock()
-        jobs = job_service_of(config, bind(config).accounts, api.database, clock, log)
-        store = BackfillStore(jobs.jobs)
-        service = BackfillService(jobs, store, clock, log)
-        yield Site(api, jobs, store, service, BackfillRunner(BackfillSettings(jobs), store, clock, log), log)
-
-
-async def _end(site: Site, number: int) -> None:
-    await site.api.step(number, o.Refused("no"))
 
 
 async def test_a_round_without_backfills_is_one_statement(site: Site) -> None:
@@ -122,7 +53,7 @@ async def test_a_job_for_each_window(site: Site) -> None:
     assert await site.days() == ["01", "02"]
     assert (await site.fill()).state is BackfillState.RUNNING
     for _ in range(6):
-        await _end(site, (await site.live())[0].id)
+        await end_job(site, (await site.live())[0].id)
         await site.runner.serve()
     assert await site.days() == ["01", "02", "03", "04", "05", "06"]
     found = await site.fill()
@@ -139,7 +70,7 @@ async def test_a_death_between_a_cancellation_and_its_jobs(site: Site) -> None:
     await site.create()
     await site.runner.serve()
     first, second = await site.live()
-    await _end(site, first.id)
+    await end_job(site, first.id)
     await site.store.cancel(await site.fill(), SystemClock().now())
     again = await site.jobs.retry(first.id, actor=ANN)
     await site.runner.serve()
@@ -211,7 +142,7 @@ async def test_a_death_between_the_jobs_and_the_note(site: Site) -> None:
     assert (await site.fill()).next_window == 0
     # One of them ends before the next daemon looks: its result is the backfill's own, and not reused.
     first = (await site.live())[0]
-    await _land(site, first.id)
+    await land_file(site, first.id)
     await site.runner.serve()
     found = await site.fill()
     assert await site.days() == ["01", "02", "03"]
@@ -227,25 +158,19 @@ async def test_two_daemons_make_one_job_of_each_window(site: Site) -> None:
         live = await site.live()
         assert len(live) <= 3
         for job in live[:2]:
-            await _end(site, job.id)
+            await end_job(site, job.id)
     assert sorted(await site.days()) == ["01", "02", "03", "04", "05", "06"]
     assert (await site.fill()).batch.jobs == 6
     assert len([one for one in site.api.logged("batch.ended") if one["batch"] == "fill"]) <= 1
-
-
-async def _land(site: Site, number: int) -> None:
-    landed = await site.api.storage.put(f"quay/{number}.csv", b"x")
-    file = Artifact(0, "a.csv", "a", f"quay/{number}.csv", landed.size, landed.sha256, "text/csv", 1.0)
-    await site.api.step(number, o.Intended("i"), o.Accepted(f"r-{number}"), o.Ready(), o.Stored((file,)))
 
 
 async def test_windows_that_have_landed_are_reused(site: Site) -> None:
     """A result with the same parameters needs no job, unless told otherwise; others do not count."""
     for note in ("2026-01-02", "2026-01-03", "2026-01-04"):
         job = await site.api.submitted(params={"period": "LAST_DAY", "note": note})
-        await (_end(site, job["id"]) if note.endswith("04") else _land(site, job["id"]))
+        await (end_job(site, job["id"]) if note.endswith("04") else land_file(site, job["id"]))
     other = await site.api.submitted(params={"period": "LAST_WEEK", "note": "2026-01-05"})
-    await _land(site, other["id"])
+    await land_file(site, other["id"])
     preview = await site.service.preview(BackfillRequest("quay", "report", PARAMS, PLAN))
     assert (preview.windows, preview.reused) == (6, 2)
     assert (preview.first.params["note"], preview.last.params["note"]) == ("2026-01-01", "2026-01-06")
@@ -258,87 +183,16 @@ async def test_windows_that_have_landed_are_reused(site: Site) -> None:
     assert (await site.service.named("again")).batch.jobs == 6
 
 
-async def test_a_preview_of_many_windows_lets_others_run(site: Site) -> None:
-    """The requests of jobs and the renewal of leases wait for no more than a few windows."""
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
-
-    others = asyncio.create_task(count())
-    plan = BackfillPlan(Span("2026-01-01", "2026-01-21", "1h"), reuse=False)
-    params = {"period": "LAST_DAY", "note": "${window.start:%d %H}"}
-    preview = await site.service.preview(BackfillRequest("quay", "report", params, plan))
-    others.cancel()
-    assert (preview.windows, preview.last.params["note"]) == (504, "21 23")
-    assert turns >= 5
-
-
 async def test_a_backfill_that_needs_no_job_ends(site: Site) -> None:
     """Everything is reused: it ends at once."""
     job = await site.api.submitted(params={"period": "LAST_DAY", "note": "2026-01-02"})
-    await _land(site, job["id"])
+    await land_file(site, job["id"])
     await site.create(BackfillPlan(Span("2026-01-02", "2026-01-02", "1d")))
     await site.runner.serve()
     found = await site.fill()
     assert (found.state, found.reused, found.batch.jobs) == (BackfillState.ENDED, 1, 0)
     (line,) = site.api.logged("batch.ended")
     assert line["jobs"] == 0
-
-
-async def test_pausing_and_resuming(site: Site) -> None:
-    """Paused, no window is submitted, and its jobs go on."""
-    await site.create()
-    await site.runner.serve()
-    paused = await site.service.pause("fill", "their maintenance", actor=ANN)
-    assert (paused.state, paused.paused_by, paused.paused_reason) == (BackfillState.PAUSED, "ann", "their maintenance")
-    for job in await site.live():
-        await _end(site, job.id)
-    await site.runner.serve()
-    assert len(await site.days()) == 2
-    assert (await site.service.resume("fill", actor=ANN)).state is BackfillState.RUNNING
-    await site.runner.serve()
-    assert len(await site.days()) == 4
-
-
-async def test_cancelling(site: Site) -> None:
-    """No more windows, and its jobs are cancelled; a daemon that read it before submits none, and it ends once."""
-    seen = await site.create()
-    await site.runner.serve()
-    cancelled = await site.service.cancel("fill", actor=ANN)
-    assert (cancelled.state, cancelled.next_window) == (BackfillState.CANCELLED, 2)
-    assert all(job.cancel_requested for job in await site.live())
-    await site.runner.serve()
-    assert len(await site.days()) == 2
-    assert not await site.other_runner()._advance(replace(seen, next_window=2))
-    assert len(await site.days()) == 2
-    with pytest.raises(ConflictError, match="cancelled"):
-        await site.service.resume("fill", actor=ANN)
-
-
-async def test_a_cancelled_backfill_does_not_resume(site: Site) -> None:
-    """A person who resumes it at the moment of the cancellation has read it before; no window is submitted any more."""
-    seen = await site.create()
-    await site.service.cancel("fill", actor=ANN)
-    assert not await site.store.resume("fill")
-    async with site.api.database.writing() as connection:
-        await connection.exec_driver_sql("UPDATE backfills SET paused_at = NULL")
-    assert not await site.other_runner()._advance(seen)
-    assert all(job.cancel_requested for job in await site.live())
-    assert (await site.fill()).next_window == 0
-
-
-async def test_cancelled_before_its_first_job(site: Site) -> None:
-    """It ends at once, and a daemon that read it before does not open its batch again."""
-    seen = await site.create()
-    cancelled = await site.service.cancel("fill", actor=ANN)
-    assert cancelled.batch.ended_at is not None
-    assert not await site.other_runner()._advance(seen)
-    assert (await site.fill()).batch == cancelled.batch
-    assert await site.days() == []
 
 
 async def test_a_window_that_is_refused_pauses_it(site: Site) -> None:
@@ -370,46 +224,3 @@ async def test_a_time_zone_that_has_changed_pauses_it(site: Site, change: str) -
     found = await site.fill()
     assert (found.state, found.paused_by, found.batch.jobs) == (BackfillState.PAUSED, "daemon", 0)
     assert "zone" in str(found.paused_reason) or "rules" in str(found.paused_reason)
-
-
-async def test_one_name_is_one_backfill(site: Site) -> None:
-    """The same request again is the first backfill; another one with its name is refused, as is that of a batch."""
-    made = await site.create()
-    again, created = await site.service.create(BackfillRequest("quay", "report", PARAMS, PLAN, "fill"), actor=ANN)
-    assert (again.name, created) == (made.name, False)
-    with pytest.raises(ConflictError, match="taken"):
-        await site.create(replace(PLAN, newest_first=True))
-    await site.api.submitted(batch="march")
-    with pytest.raises(ConflictError, match="taken"):
-        await site.create(name="march")
-
-
-@pytest.mark.parametrize(
-    ("changes", "member"),
-    [
-        ({"params": {"period": "LAST_DAY"}}, "params"),
-        ({"params": {"period": "LAST_DAY", "note": "${yesterday}"}}, "params"),
-        ({"params": {"note": "${window.from}"}}, "params"),
-        ({"account": "nobody"}, "account"),
-        ({"operation": "nothing"}, "operation"),
-        ({"name": "a/b"}, "name"),
-        ({"plan": replace(PLAN, span=Span("2026-01-01", "2026-01-02", "1x"))}, "window"),
-        ({"plan": replace(PLAN, labels={"1": "x"})}, "labels"),
-    ],
-)
-async def test_what_is_refused(site: Site, changes: dict[str, Any], member: str) -> None:
-    """Nothing is stored of a request that cannot be done."""
-    with pytest.raises(RefusedError) as raised:
-        await site.create(**{"plan": PLAN, **changes})
-    assert {one.member for one in raised.value.faults} == {member}
-    assert await site.service.page(10) == []
-
-
-async def test_the_expected_end(site: Site) -> None:
-    """It is told from the windows that have ended, and not before one has."""
-    made = await site.create()
-    at = made.batch.created_at
-    await site.runner.serve()
-    assert (await site.fill()).expected_end(at + 60.0) is None
-    await _end(site, (await site.live())[0].id)
-    assert (await site.fill()).expected_end(at + 60.0) == at + 60.0 + 5 * 60.0

@@ -2,129 +2,19 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import suppress
 from ipaddress import ip_network
 
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import ResolveResult
 
-from tests.support.byte_servers import ReceivedRequest, answering, reply, serving
+from tests.support.byte_servers import ReceivedRequest, serving
+from tests.transport.networks.named_servers import QUICK, Names, doors, got, networks, refused
 from tidewaiter.domain.http_values import WireRequest
-from tidewaiter.domain.networks import Network, PermittedNetworks, network_of
-from tidewaiter.transport.address_guard import Guard, OwnListeners
+from tidewaiter.domain.networks import PermittedNetworks
+from tidewaiter.transport.address_guard import Guard
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.wire import BlockedAddressError, NotSentError, Timeouts
-
-QUICK = Timeouts(connect_s=2.0, read_s=2.0, overall_s=3.0)
-
-
-@dataclass
-class Names(AbstractResolver):
-    """A resolver whose names have the addresses that a test gives them, each lookup the next answer."""
-
-    answers: dict[str, list[list[str]]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The next answer of a name; the last one for ever."""
-        self.asked.append(host)
-        left = self.answers[host.rstrip(".")]
-        addresses = left.pop(0) if len(left) > 1 else left[0]
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing is open."""
-
-
-@pytest.fixture
-def names() -> Names:
-    """What names mean."""
-    return Names()
-
-
-@pytest.fixture
-async def wire(names: Names) -> AsyncIterator[AiohttpWire]:
-    """A wire that asks the test for addresses."""
-    async with AiohttpWire(resolver=names) as made:
-        yield made
-
-
-@dataclass(slots=True)
-class Doors:
-    """Listeners with one port on several addresses of this machine; each counts who came."""
-
-    port: int
-    seen: dict[str, int] = field(default_factory=dict)
-
-
-@asynccontextmanager
-async def doors(*hosts: str) -> AsyncIterator[Doors]:
-    """Servers on these addresses, all with the same port."""
-    found, servers = Doors(0), []
-
-    def door(host: str) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
-        found.seen[host] = 0
-
-        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            try:
-                while await reader.readuntil(b"\r\n\r\n"):
-                    writer.write(reply(200, host.encode()))
-            except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-                writer.close()
-
-        def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            found.seen[host] += 1
-            tasks.add(asyncio.create_task(talk(reader, writer)))
-
-        return connected
-
-    tasks: set[asyncio.Task[None]] = set()
-    for host in hosts:
-        servers.append(await asyncio.start_server(door(host), host, found.port))
-        found.port = servers[0].sockets[0].getsockname()[1]
-    try:
-        yield found
-    finally:
-        for server in servers:
-            server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def networks(*texts: str) -> tuple[Network, ...]:
-    """These networks, permitted."""
-    return tuple(map(network_of, texts))
-
-
-async def got(wire: AiohttpWire, url: str, private_ok: PermittedNetworks, *, fresh: bool = False) -> bytes:
-    """What answers there; each of the doors says its own address."""
-    request = WireRequest("GET", url, fresh=fresh)
-    async with wire.open(request, private_ok=private_ok, timeouts=QUICK, stream=False) as answered:
-        body, _ = await answered.read(100)
-        return body
-
-
-async def refused(wire: AiohttpWire, url: str, private_ok: PermittedNetworks) -> str:
-    """Why nothing was sent there."""
-    with pytest.raises(BlockedAddressError) as caught:
-        await got(wire, url, private_ok)
-    return str(caught.value)
-
+from tidewaiter.transport.wire import NotSentError
 
 # --- what is named is permitted, and nothing else ---------------------------------------------------------------------
 
@@ -361,70 +251,3 @@ def test_metadata_is_named_or_refused(address: str) -> None:
 def test_true_permits_the_rest(address: str) -> None:
     """Private and loopback addresses of both kinds."""
     assert Guard(True).refusal(address, 80) is None
-
-
-# --- the daemon's own listeners ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def own() -> Iterator[tuple[OwnListeners, ExitStack]]:
-    """Listeners, and a stack to add some."""
-    with ExitStack() as stack:
-        yield OwnListeners(), stack
-
-
-EVERY: list[PermittedNetworks] = [True, networks("127.0.0.0/8", "::1/128"), networks("0.0.0.0/0", "::/0")]
-
-
-@pytest.mark.parametrize("private_ok", EVERY)
-async def test_a_listener_of_our_own_is_not_reached(names: Names, private_ok: PermittedNetworks) -> None:
-    """By address, name, mapped form and the address of no host; another port, and another address, are."""
-    own = OwnListeners()
-    names.answers["tide.example"] = [["127.0.0.1"]]
-    async with (
-        doors("127.0.0.1", "127.0.0.2") as site,
-        serving(answering(reply(200, b"other port"))) as other,
-        AiohttpWire(own, names) as wire,
-    ):
-        with own.at("127.0.0.1", site.port):
-            for host in ("127.0.0.1", "tide.example", "[::ffff:127.0.0.1]", "0.0.0.0"):  # noqa: S104
-                told = await refused(wire, f"http://{host}:{site.port}/", private_ok)
-                assert told.endswith("is a listener of this daemon; no setting permits it.")
-            assert await got(wire, f"http://127.0.0.2:{site.port}/", private_ok) == b"127.0.0.2"
-            assert await got(wire, f"{other.origin}/", private_ok) == b"other port"
-        assert site.seen["127.0.0.1"] == 0
-        assert await got(wire, f"http://127.0.0.1:{site.port}/", private_ok) == b"127.0.0.1"
-
-
-@pytest.mark.parametrize("listen", ["0.0.0.0", "::", "tide.internal"])  # noqa: S104
-def test_a_listener_on_every_address(own: tuple[OwnListeners, ExitStack], listen: str) -> None:
-    """Every address of an interface of this machine leads to it, and no other machine's does."""
-    listeners, stack = own
-    stack.enter_context(listeners.at(listen, 8091))
-    guard = Guard(networks("0.0.0.0/0", "::/0"), listeners)
-    for address in ("127.0.0.1", "127.8.8.8", "::1", "::", "0.0.0.0", "::ffff:127.0.0.1", *own_addresses()):  # noqa: S104
-        refusal = guard.refusal(address, 8091)
-        assert refusal is not None, address
-        assert refusal.kind == "a listener of this daemon"
-        assert guard.refusal(address, 8092) is None, address
-    assert guard.refusal("10.99.99.99", 8091) is None
-    assert guard.refusal("fd12:3456::1", 8091) is None
-
-
-def test_a_socket_as_it_is_bound() -> None:
-    """The port that the kernel chose is the one that counts, and without a listener there is nothing."""
-    own = OwnListeners()
-    with socket.create_server(("127.0.0.1", 0)) as bound, own.listening(bound), own.listening(None):
-        port = bound.getsockname()[1]
-        assert Guard(True, own).refusal("127.0.0.1", port) is not None
-    assert Guard(True, own).refusal("127.0.0.1", port) is None
-
-
-def own_addresses() -> list[str]:
-    """The address from which this machine would send to another, where there is a way to one; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("198.51.100.1", 9))
-        except OSError:
-            return []
-        return [str(probe.getsockname()[0])]

@@ -2,140 +2,21 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
-from random import Random
+from collections.abc import Awaitable, Callable
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import BaseTestServer, TestServer
+from aiohttp.test_utils import BaseTestServer
 from sqlalchemy import text
 
-from tests.support.spec_samples import provider_of
 from tests.support.token_server import SPEC, TokenServer
-from tidewaiter.clock import Clock, SystemClock
+from tests.worker.token_renewal.renewing_lanes import TRY_ANEW, Process
 from tidewaiter.database.engine import Database
 from tidewaiter.database.errors import StoreUnavailableError
-from tidewaiter.database.refresh_token_store import LONGEST_RENEWAL_S, RefreshTokenStore
-from tidewaiter.database.sealing import Seal, new_key
+from tidewaiter.database.refresh_token_store import LONGEST_RENEWAL_S
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import Limits
-from tidewaiter.domain.http_values import WireReply, WireRequest
-from tidewaiter.log import EventLog, configure
-from tidewaiter.providers.credentials.login_replies import LoginSession, SignedSession
-from tidewaiter.transport.account_client import AccountClient, ClientSettings
-from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.request_budget import Budget
 from tidewaiter.transport.wire import DrainingError, LeaseOverError
-from tidewaiter.worker.account_observer import AccountObserver
-from tidewaiter.worker.authenticated_client import AuthenticatedClient, SignInError
-from tidewaiter.worker.lease import Lease
-from tidewaiter.worker.token_renewal import RefreshTokens, RenewingLane
-
-KEY = new_key()
-TRY_ANEW = ": log in anew and set accounts.shop.settings.login, or resume the account to try the stored one"
-
-
-class Process:
-    """One process: a log, and lanes that share what a process shares."""
-
-    def __init__(self, wire: AiohttpWire, origin: str, database: Database, clock: Clock, log: EventLog) -> None:
-        self.store = RefreshTokenStore(database, Seal([KEY]))
-        self.tokens = RefreshTokens(self.store, clock, log)
-        self.sessions: dict[str, LoginSession | SignedSession | None] = {}
-        self.wire, self.origin, self.clock, self.log = wire, origin, clock, log
-
-    def lane(
-        self,
-        number: int = 1,
-        configured: str = "canary-rt-0",
-        *,
-        spec: str = SPEC,
-        lease_s: float = 60.0,
-        limits: Limits | None = None,
-    ) -> "LaneClient":
-        """A lane of the account."""
-        return LaneClient(self, number, configured, spec=spec, lease_s=lease_s, limits=limits or Limits())
-
-
-class LaneClient:
-    """The authenticated client of a lane."""
-
-    def __init__(
-        self, process: Process, number: int, configured: str, *, spec: str, lease_s: float, limits: Limits
-    ) -> None:
-        account = provider_of(spec).bind("shop", {"server": process.origin, "login": configured})
-        account.auth.redactor.join(process.log.redactor)
-        session = process.sessions.setdefault(configured, account.auth.session)
-        self.budget = Budget(process.clock, Random(number), limits)
-        lease = Lease(number, 1, process.clock, lease_s)
-        observer = AccountObserver("shop", lease, self.budget, clock=process.clock, log=process.log)
-        client = AccountClient(
-            process.wire,
-            ClientSettings(account.origin, True, 65_536),
-            account.auth.credentials,
-            self.budget,
-            may_send=lease.held,
-        )
-        lane = RenewingLane("shop", client, self.budget, observer)
-        self.client = AuthenticatedClient(
-            client,
-            session,
-            budget=self.budget,
-            observer=observer,
-            clock=process.clock,
-            rand=Random(number),
-            log=process.log,
-            renewal=process.tokens.renewal(lane, session),
-        )
-        self.data = WireRequest("GET", f"{process.origin}/v1/data")
-
-    async def ask(self) -> WireReply:
-        """A request that needs the token."""
-        async with asyncio.timeout(20):
-            return await self.client.exchange(self.data)
-
-    async def failure(self) -> o.Unauthorized | o.Throttled | o.Retry:
-        """What a request without a token comes to."""
-        with pytest.raises(SignInError) as caught:
-            await self.ask()
-        return caught.value.outcome
-
-
-@pytest.fixture
-def api() -> TokenServer:
-    """What the server does."""
-    return TokenServer()
-
-
-@pytest.fixture
-async def server(api: TokenServer) -> AsyncIterator[BaseTestServer]:
-    """The API on the loopback interface."""
-    async with TestServer(api.application(), host="127.0.0.1") as running:
-        yield running
-
-
-@pytest.fixture
-def output() -> io.StringIO:
-    """What is logged."""
-    return io.StringIO()
-
-
-@pytest.fixture
-async def make_process(
-    server: BaseTestServer, database: Database, output: io.StringIO
-) -> AsyncIterator[Callable[[], Process]]:
-    """Makes processes that share the database."""
-    clock = SystemClock()
-    log = configure("json", "debug", ["canary-rt-0"], clock=clock, stream=output, strict=True)
-    async with AiohttpWire() as wire:
-        yield lambda: Process(wire, str(server.make_url("")).rstrip("/"), database, clock, log)
-    log.close()
-
-
-@pytest.fixture
-def process(make_process: Callable[[], Process]) -> Process:
-    """One of them."""
-    return make_process()
 
 
 async def _make_old(database: Database) -> None:
@@ -423,98 +304,3 @@ async def test_a_database_that_fails_between_reply_and_commit(
     monkeypatch.undo()
     assert (await process.lane(2).ask()).status == 200
     assert api.sent == ["canary-rt-0", "canary-rt-1"]
-
-
-# --- replies that lie, and other tokens -------------------------------------------------------------------------------
-
-
-async def test_a_new_refresh_token_without_an_access_token(process: Process, api: TokenServer) -> None:
-    """The account is refused; but the only good refresh token is stored."""
-
-    async def halved(_request: web.Request, _response: web.Response) -> web.Response:
-        return web.json_response({"refresh_token": "canary-rt-1", "error": "no access with canary-rt-1"})
-
-    whole, api.answer = api.answer, halved
-    failed = await process.lane().failure()
-    assert isinstance(failed, o.Unauthorized)
-    assert "canary" not in failed.reason
-    api.answer = whole
-    assert (await process.lane().ask()).status == 200
-    assert api.sent == ["canary-rt-0", "canary-rt-1"]
-
-
-async def test_a_refusal_that_quotes_the_stored_token(process: Process, api: TokenServer, database: Database) -> None:
-    """A process that reads it from the database sends it, and no reason shows it."""
-    await process.lane().ask()
-    api.end_access()
-    api.revoked = True
-    output = io.StringIO()
-    log = configure("json", "debug", ["canary-rt-0"], clock=process.clock, stream=output, strict=True)
-    failed = await Process(process.wire, process.origin, database, process.clock, log).lane(2).failure()
-    log.close()
-    remedy = "if that means the refresh token, log in anew and set accounts.shop.settings.login"
-    assert failed.reason == f"the login failed: HTTP 400: [redacted] is spent; {remedy}"
-    assert "canary" not in output.getvalue()
-
-
-async def test_a_refusal_that_quotes_the_new_token(process: Process, api: TokenServer, output: io.StringIO) -> None:
-    """Neither kind of token is shown."""
-
-    async def unusable(_: web.Request, response: web.Response) -> web.Response:
-        response.text = (response.text or "").replace("canary-at", "canary-no")
-        return response
-
-    api.answer = unusable
-    failed = await process.lane().failure()
-    assert failed.reason == "a new token was refused as well: HTTP 401: log in with [redacted]"
-    assert api.sent == ["canary-rt-0", "canary-rt-1"]
-    assert "canary" not in output.getvalue()
-
-
-async def test_a_newly_configured_token(
-    make_process: Callable[[], Process], api: TokenServer, output: io.StringIO
-) -> None:
-    """It gives way to nothing; a process with the older one stops renewing, and says what to do."""
-    old = make_process()
-    await old.lane().ask()
-    api.log_in_anew("fresh-canary-0")
-    new = make_process()
-    assert (await new.lane(configured="fresh-canary-0").ask()).status == 200
-    api.end_access()
-    failed = await old.lane(2).failure()
-    assert isinstance(failed, o.Retry)
-    assert failed.reason.startswith("the configured refresh token gave way to a newer one")
-    assert (await new.lane(2, "fresh-canary-0").ask()).status == 200
-    assert api.sent == ["canary-rt-0", "fresh-canary-0", "fresh-canary-1"]
-    assert output.getvalue().count('"refresh_token.replaced"') == 1
-
-
-async def test_a_provider_that_does_not_replace_after_all(process: Process, api: TokenServer) -> None:
-    """The same token is sent each time."""
-    api.rotates = False
-    lane = process.lane()
-    await lane.ask()
-    api.end_access()
-    assert (await lane.ask()).status == 200
-    assert api.sent == ["canary-rt-0"] * 2
-
-
-async def test_a_provider_that_replaces_although_the_spec_denies_it(
-    process: Process, api: TokenServer, output: io.StringIO, database: Database
-) -> None:
-    """Nothing is stored; the log warns, and does not show the token."""
-    lane = process.lane(spec=SPEC.replace("rotates = true", "rotates = false"))
-    assert (await lane.ask()).status == 200
-    assert '"refresh_token.ignored"' in output.getvalue()
-    assert "canary" not in output.getvalue()
-    assert await process.store.stored() == {}
-
-
-async def test_another_key(process: Process, database: Database, api: TokenServer) -> None:
-    """The configured token is spent by now, so it does not take the place of the stored one."""
-    await process.lane().ask()
-    process.tokens = RefreshTokens(RefreshTokenStore(database, Seal([new_key()])), process.clock, process.log)
-    failed = await process.lane(2).failure()
-    assert isinstance(failed, o.Unauthorized)
-    assert failed.reason.startswith("no key decrypts the stored refresh token: put its key back")
-    assert api.sent == ["canary-rt-0"]

@@ -1,8 +1,6 @@
 """The authenticated client on a real server: shared logins, early renewal, one renewal on refusal."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestServer
@@ -17,35 +15,6 @@ from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
 from tidewaiter.transport.wire import AccountPausedError, TlsError
 from tidewaiter.worker.authenticated_client import SignInError
-
-
-@pytest.fixture
-async def api() -> Api:
-    """What the server does."""
-    return Api()
-
-
-@pytest.fixture
-async def server(api: Api) -> AsyncIterator[BaseTestServer]:
-    """The API on the loopback interface."""
-    async with TestServer(api.application(), host="127.0.0.1") as running:
-        yield running
-
-
-@pytest.fixture
-def clock() -> StandingClock:
-    """A clock that the test moves."""
-    return StandingClock()
-
-
-@pytest.fixture
-async def setup(server: BaseTestServer, clock: StandingClock) -> AsyncIterator[ClientSetup]:
-    """A client without a token yet."""
-    async with AiohttpWire() as wire:
-        made = ClientSetup(wire, address_of(server), clock)
-        yield made
-        made.log.close()
-
 
 # --- one login for all ------------------------------------------------------------------------------------------------
 
@@ -177,75 +146,6 @@ async def test_a_renewal_that_is_refused_ahead_of_time_counts_at_once(
     assert isinstance(await setup.failure(), o.Unauthorized)
 
 
-# --- a token that is refused ------------------------------------------------------------------------------------------
-
-
-async def test_a_refused_token_is_renewed_once_and_the_submit_repeated(setup: ClientSetup, api: Api) -> None:
-    """A submit that was refused for its token is sent again with the next, and is taken once."""
-    await setup.ask()
-    api.revoke()
-    results: list[bool] = []
-    reply = await setup.client.exchange(setup.submit, None, results.append)
-    assert reply.status == 200
-    assert api.taken == 1
-    assert [what for what, _ in api.asked] == ["login", "GET", "POST", "login", "POST"]
-    assert results == [True, False, True]
-
-
-async def test_a_new_token_that_is_refused_is_the_accounts_trouble(setup: ClientSetup, api: Api) -> None:
-    """After one renewal and one repetition it is over: no loop of logins."""
-    api.refuses_all = True
-    results: list[bool] = []
-    with pytest.raises(SignInError) as caught:
-        await setup.client.exchange(setup.submit, None, results.append)
-    assert caught.value.outcome == o.Unauthorized(
-        "a new token was refused as well: HTTP 401: renew canary-token-2, please"
-    )
-    assert (api.logins, api.taken) == (2, 0)
-    assert results == [True, False, True, False]
-
-
-async def test_nothing_leaves_that_must_not(setup: ClientSetup, api: Api) -> None:
-    """The last check before a submit runs after the login, and it decides."""
-
-    class NotNowError(Exception):
-        pass
-
-    def refuse(_sent: bool) -> None:
-        raise NotNowError
-
-    with pytest.raises(NotNowError):
-        await setup.client.exchange(setup.submit, None, refuse)
-    assert [what for what, _ in api.asked] == ["login"]
-
-
-async def test_a_stream_renews_as_well(setup: ClientSetup, api: Api) -> None:
-    """A download that is refused for its token begins again with the next."""
-    await setup.ask()
-    api.revoke()
-    async with setup.client.stream(setup.data, send_auth=True) as reply:
-        body = b"".join([chunk async for chunk in reply.chunks()])
-    assert json.loads(body) == {"ok": True}
-    assert api.logins == 2
-
-
-async def test_a_stream_whose_new_token_is_refused(setup: ClientSetup, api: Api) -> None:
-    """The same end as for any other request, whatever the status is by which the API says so."""
-    api.refuses_all = True
-    with pytest.raises(SignInError):
-        async with setup.client.stream(setup.data, send_auth=True):
-            pass
-    assert api.logins == 2
-
-
-async def test_a_stream_that_fails_otherwise_keeps_its_body(setup: ClientSetup, api: Api) -> None:
-    """A body that was read to detect a refused token can still be read by the caller."""
-    missing = WireRequest("GET", setup.data.url.replace("data", "nothing"))
-    async with setup.client.stream(missing, send_auth=True) as reply:
-        body = b"".join([chunk async for chunk in reply.chunks()])
-    assert (reply.status, reply.phrase, body) == (404, "Not Found", b"404: Not Found")
-
-
 # --- where it goes ----------------------------------------------------------------------------------------------------
 
 
@@ -333,45 +233,6 @@ async def test_a_server_fault_is_no_refusal(setup: ClientSetup, api: Api) -> Non
     for _ in range(5):
         assert isinstance(await setup.failure(), o.Retry)
     assert setup.budget.breaker == "open"
-
-
-# --- what nobody may see ----------------------------------------------------------------------------------------------
-
-
-async def test_no_token_in_the_log(setup: ClientSetup, clock: StandingClock) -> None:
-    """The log tells that the account has signed in, and takes both the token and the one before out of any line."""
-    await setup.ask()
-    clock.at += 3600.0
-    await setup.ask()
-    setup.log.emit("account.paused", lane=1, account="shop", reason="canary-token-1 canary-token-2", until_s=1.0)
-    log_text = setup.output.getvalue()
-    assert log_text.count('"session.renewed"') == 2
-    assert "canary" not in log_text
-
-
-async def test_only_two_tokens_are_remembered(setup: ClientSetup, clock: StandingClock) -> None:
-    """A year of tokens does not slow the log down, and no secret of the configuration is forgotten with them."""
-    for _ in range(3):
-        await setup.ask()
-        clock.at += 3600.0
-    clean = setup.log.redactor.clean
-    assert clean("canary-token-1") == "canary-token-1"
-    assert clean("canary-token-2 canary-token-3 canary-password") == "[redacted] [redacted] [redacted]"
-
-
-async def test_no_token_in_an_error(setup: ClientSetup, api: Api) -> None:
-    """A login whose reply holds the token where nobody looks for it is not quoted."""
-    api.token_name = "accessKey"
-    failure = await setup.failure()
-    assert failure == o.Unauthorized("the login failed: HTTP 200, without a token")
-
-
-async def test_a_passing_secret_of_one_lane_outlives_that_of_another(setup: ClientSetup) -> None:
-    """Shards of an account may be given the same token: the log knows it as long as one of them has it."""
-    setup.log.add_temporary_secrets("session 7", ["canary-shared"])
-    setup.log.add_temporary_secrets("session 8", ["canary-shared"])
-    setup.log.add_temporary_secrets("session 7", ["canary-next"])
-    assert setup.log.redactor.clean("canary-shared") == "[redacted]"
 
 
 @pytest.mark.parametrize("stream", [False, True])

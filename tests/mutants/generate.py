@@ -57,6 +57,8 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "worker/committer.py": ("tests/worker/test_committer.py", "tests/worker/test_concurrent_updates.py"),
     "worker/file_download.py": (
         "tests/worker/test_file_download.py",
+        "tests/worker/test_coded_files.py",
+        "tests/worker/test_pages_in_place_of_files.py",
         "tests/worker/test_result_fetcher.py",
         "tests/worker/test_download_killed.py",
         "tests/storage/test_live_checkpoints.py",

@@ -51,12 +51,14 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "transport/address_guard.py": _ON_THE_WIRE,
     "worker/committer.py": ("tests/worker/test_committer.py", "tests/worker/test_concurrent_updates.py"),
     "worker/file_download.py": (
+        "tests/worker/test_reply_at_hand.py",
         "tests/worker/test_file_download.py",
         "tests/worker/test_result_fetcher.py",
         "tests/worker/test_download_killed.py",
         "tests/storage/test_live_checkpoints.py",
     ),
     "worker/job_download.py": (
+        "tests/worker/test_passed_over.py",
         "tests/worker/test_files_side_by_side.py",
         "tests/worker/test_fetcher_killed.py",
         "tests/worker/test_result_fetcher.py",

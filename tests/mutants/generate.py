@@ -24,7 +24,8 @@ _DOMAIN: Final = tuple(
     f"tests/domain/test_{name}.py"
     for name in (
         "state_machine", "download_transitions", "retry_delays", "early_files", "reuse", "submit_again", "stages",
-        "poll_transitions", "shared_remote_jobs", "gravest_outcome", "backoff_and_limits", "learned_schedule",
+        "poll_transitions", "failure_cause", "shared_remote_jobs", "gravest_outcome", "backoff_and_limits",
+        "learned_schedule",
     )
 )  # fmt: skip
 _REPLIES: Final = ("tests/providers/replies", "tests/providers/steps", "tests/providers/test_symplify.py")
@@ -44,7 +45,11 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "providers/replies/wait_times.py": _REPLIES,
     "providers/steps/step_replies.py": _STEPS,
     "providers/steps/compiled_steps.py": _STEPS,
-    "transport/request_budget.py": ("tests/transport/test_request_budget.py", "tests/worker/test_host_pauses.py"),
+    "transport/request_budget.py": (
+        "tests/transport/test_budget_drain.py",
+        "tests/transport/test_request_budget.py",
+        "tests/worker/test_host_pauses.py",
+    ),
     "transport/sliding_window.py": ("tests/transport/test_sliding_window.py", "tests/transport/test_request_budget.py"),
     "transport/request_urls.py": _ON_THE_WIRE,
     "transport/account_client.py": _ON_THE_WIRE,

@@ -127,6 +127,14 @@ def _rate(world: FleetWorld, provider: Provider) -> Iterator[str]:
             yield f"8: {requests + 1} requests in {last - first:.3f} s at {first:.1f}, not {requests} in {period_s} s"
 
 
+def times_used_up(world: FleetWorld, provider: Provider) -> int:
+    """How often the limit made a request wait: it left within a second after the first of the window had left it."""
+    requests, period_s = world.limits.requests, world.limits.period_s
+    return sum(
+        last - first < period_s + 1.0 for first, last in zip(provider.sent, provider.sent[requests:], strict=False)
+    )
+
+
 def _secrets(world: FleetWorld, database: sqlite3.Connection) -> Iterator[str]:
     """Invariant 10."""
     if TOKEN in world.output.getvalue() or any(TOKEN in statement for statement in database.iterdump()):

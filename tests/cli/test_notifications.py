@@ -15,7 +15,6 @@ from tests.cli.command_shell import CONFIG, CommandShell
 from tests.cli.commands import STATISTICS, submit, wait_for
 from tests.support.webhook_receiver import SECRET, Receiver, receiver, status
 from tidewaiter.cli.exit_codes import ExitCode
-from tidewaiter.domain.formatting import rfc3339
 
 FILL = """
 INSERT INTO notifications
@@ -122,7 +121,7 @@ def test_a_receiver_is_tried(shell: CommandShell) -> None:
         assert shell("notifications", "test", "ops").stdout == (
             "ops was sent one tidewaiter.test and replied HTTP 200 OK\n"
         )
-        assert shell.json("notifications", "test", "ops")["taken"] is True
+        assert shell.json("notifications", "test", "ops")["accepted"] is True
         first, second = made.received
         assert first.body["type"] == "tidewaiter.test"
         assert first.message_id != second.message_id
@@ -174,10 +173,8 @@ def test_a_daemon_notifies_how_jobs_end(emulated: CommandShell) -> None:
     (received,) = made.received
     assert received.body["type"] == "job.succeeded"
     data = received.body["data"]
-    for name in ("id", "account", "operation", "state", "unique_key", "retry_of"):
+    for name in data.keys() - {"artifacts", "artifacts_total"}:
         assert data[name] == job[name]
-    for name in ("created_at", "finished_at"):
-        assert rfc3339(data[name]) == job[name]
     (artifact,) = data["artifacts"]
     assert artifact.items() <= job["artifacts"][0].items()
     assert (line["endpoint"], line["job"], line["attempts"]) == ("ops", job["id"], 1)

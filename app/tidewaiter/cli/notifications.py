@@ -177,12 +177,12 @@ def test(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
             reply = asyncio.run(send_test(config, name))
         except TransportError as error:
             if as_json:
-                show_json({"endpoint": name, "taken": False, "status": None, "said": None})
+                show_json({"endpoint": name, "accepted": False, "status": None, "reply": None})
             raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
         body = invocation.clean(reply.body.decode(errors="replace"))[:_SHOWN]
     line = printable(f"HTTP {reply.status} {reply.phrase}".strip())
     if as_json:
-        show_json({"endpoint": name, "taken": reply.accepted, "status": reply.status, "said": body})
+        show_json({"endpoint": name, "accepted": reply.accepted, "status": reply.status, "reply": body})
     else:
         click.echo(f"{name} was sent one {TEST_TYPE} and replied {line}")
         if body.strip():

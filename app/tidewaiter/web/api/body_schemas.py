@@ -252,7 +252,7 @@ class AccountShape(Outgoing):
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
-    refresh_token_at: Annotated[str | None, Field(description="since when its refresh token is stored, or null")]
+    refresh_token_at: Annotated[Moment | None, Field(description="since when its refresh token is stored, or null")]
     fault: Annotated[str | None, Field(description="why no daemon serves it: a fault of its spec; null if it has none")]
 
 

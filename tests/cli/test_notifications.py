@@ -109,7 +109,13 @@ def test_retrying(filled: CommandShell) -> None:
     assert filled.json("notifications", "list")["notifications"][2]["status"] == "waiting"
     for none in (str(2**63), "0", "x1", "9" * 5000):
         assert "is no id; an id is a whole number" in filled("notifications", "retry", none, code=2).stderr
-    for wrong in ([], ["1", "--dead"], ["1", "--endpoint", "ops"]):
+    with sqlite3.connect(filled.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE notifications SET due_at = 9e9 WHERE status = 'waiting'")
+    database.close()
+    number = len(filled.json("notifications", "list", "--waiting", "--endpoint", "ops")["notifications"])
+    retried = filled.json("notifications", "retry", "--waiting", "--endpoint", "ops")
+    assert retried == {"retried": number, "unknown": []}
+    for wrong in ([], ["1", "--dead"], ["1", "--waiting"], ["1", "--endpoint", "ops"]):
         text = filled("notifications", "retry", *wrong, code=ExitCode.USAGE).stderr
         assert "name the notifications by their ids, or all that died with --dead" in text
 

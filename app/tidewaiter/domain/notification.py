@@ -24,6 +24,9 @@ MOST_LISTED: Final = 20
 RETRY_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 21_600.0, 43_200.0, 86_400.0, 86_400.0)
 """The pauses after failed attempts, in seconds: ten attempts within three days."""
 
+CLAIM_S: Final = 60.0
+"""How long the claim of a delivery lasts, in seconds: much longer than a delivery. A claim is a due time, too."""
+
 _LONGEST_PAUSE_S: Final = 86_400.0
 _JITTER: Final = 0.1
 _ID_DIGITS: Final = 32
@@ -119,6 +122,11 @@ def render_notification(kind: str, at: float, data: dict[str, Json]) -> str:
     """A body as the convention recommends it: ``type``, ``timestamp`` (RFC 3339, of the event) and ``data``."""
     body = {"type": kind, "timestamp": rfc3339(at), "data": data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def longest_wait_s(attempts: int) -> float:
+    """The longest time from an attempt to the next one, if no receiver has asked for more, with the attempt itself."""
+    return RETRY_S[attempts - 1] * (1.0 + _JITTER) + CLAIM_S
 
 
 def delivery_retry_in(attempts: int, rand: Random, asked_s: float | None = None) -> float | None:

@@ -354,6 +354,22 @@ class NotificationPage(Outgoing):
     next: Annotated[str | None, Field(description="the address of the next page; null on the last")]
 
 
+class RetryNotificationsBody(Incoming):
+    """Which notifications to deliver again."""
+
+    status: Annotated[
+        tuple[Literal["dead", "waiting"], ...],
+        Field(min_length=1, max_length=2, strict=False, description="those that are dead, those that wait, or both"),
+    ]
+    endpoint: Annotated[Text | None, Field(description="only those to this endpoint")] = None
+
+
+class RetriedCount(Outgoing):
+    """How many notifications are delivered again."""
+
+    count: int
+
+
 class RetriedShape(Outgoing):
     """The notification that is delivered again."""
 

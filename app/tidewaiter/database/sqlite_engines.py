@@ -14,7 +14,7 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.row_codec import storable
-from tidewaiter.database.sql_functions import CLOCK_FUNCTION
+from tidewaiter.database.sql_functions import CLOCK_FUNCTION, WALL_CLOCK_FUNCTION
 from tidewaiter.database.sqlite_files import make_private
 
 SqliteConnect: TypeAlias = Callable[[], Awaitable[aiosqlite.Connection]]
@@ -123,6 +123,7 @@ def _on_connect(engine: Engine, clock: Clock, cache_kib: int, *pragmas: str) -> 
         # The driver itself would begin a transaction late, with a read lock that is upgraded.
         connection.isolation_level = None
         connection.create_function(CLOCK_FUNCTION, 0, clock.now)
+        connection.create_function(WALL_CLOCK_FUNCTION, 0, lambda: clock.now() + clock.skew())
         cursor = connection.cursor()
         for pragma in (*everywhere, *pragmas):
             cursor.execute(f"PRAGMA {pragma}")

@@ -102,6 +102,14 @@ def _files(world: FleetWorld, database: sqlite3.Connection, account: str, provid
         yield from file_faults(database, world.exports, job["id"], files)
 
 
+def times_used_up(world: FleetWorld, provider: Provider) -> int:
+    """How often the limit made a request wait: it left within a second after the first of the window had left it."""
+    requests, period_s = world.limits.requests, world.limits.period_s
+    return sum(
+        last - first < period_s + 1.0 for first, last in zip(provider.sent, provider.sent[requests:], strict=False)
+    )
+
+
 def _left_over(world: FleetWorld, database: sqlite3.Connection) -> Iterator[str]:
     """Invariant 12: nothing half is left of a job that has succeeded."""
     done = {str(row["id"]) for row in database.execute("SELECT id FROM jobs WHERE state = 'succeeded'")}

@@ -29,7 +29,12 @@ _DOMAIN: Final = tuple(
     )
 )  # fmt: skip
 _REPLIES: Final = ("tests/providers/replies", "tests/providers/steps", "tests/providers/test_symplify.py")
-_STEPS: Final = ("tests/providers/steps", "tests/providers/results", "tests/worker/test_stages.py")
+_STEPS: Final = (
+    "tests/providers/replies/test_reply_defaults.py",
+    "tests/providers/steps",
+    "tests/providers/results",
+    "tests/worker/test_stages.py",
+)
 _ON_THE_WIRE: Final = ("tests/transport", "tests/worker/test_foreign_hops.py")
 TESTS: Final[Mapping[str, Sequence[str]]] = {
     "domain/state_machine.py": _DOMAIN,

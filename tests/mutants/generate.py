@@ -57,7 +57,10 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "transport/sliding_window.py": ("tests/transport/test_sliding_window.py", "tests/transport/test_request_budget.py"),
     "transport/request_urls.py": _ON_THE_WIRE,
-    "transport/account_client.py": _ON_THE_WIRE,
+    "transport/account_client.py": (
+        *_ON_THE_WIRE,
+        "tests/worker/test_result_fetcher.py::test_a_closed_host_is_not_asked_after_a_redirect_either",
+    ),
     "transport/address_guard.py": _ON_THE_WIRE,
     "worker/committer.py": ("tests/worker/test_committer.py", "tests/worker/test_concurrent_updates.py"),
     "worker/file_download.py": (

@@ -10,7 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.chaos.marked_daemons import MarkedDaemon, MarkedProvider, marked_run
+from tests.chaos.marked_daemons import MarkedDaemon, marked_run
+from tests.chaos.marked_provider import MarkedProvider
 from tests.support.metrics_page import Samples
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]

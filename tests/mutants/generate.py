@@ -36,6 +36,11 @@ _STEPS: Final = (
     "tests/worker/test_stages.py",
 )
 _ON_THE_WIRE: Final = ("tests/transport", "tests/worker/test_foreign_hops.py")
+_BUDGET: Final = (
+    "tests/transport/test_request_budget.py",
+    "tests/transport/test_budget_closings.py",
+    "tests/transport/test_circuit_breaker.py",
+)
 TESTS: Final[Mapping[str, Sequence[str]]] = {
     "domain/state_machine.py": _DOMAIN,
     "domain/common_transitions.py": _DOMAIN,
@@ -44,15 +49,15 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "domain/download_transitions.py": _DOMAIN,
     "domain/stage_transitions.py": _DOMAIN,
     "domain/early_transitions.py": _DOMAIN,
-    "domain/backoff_and_limits.py": (*_DOMAIN, "tests/transport/test_request_budget.py"),
+    "domain/backoff_and_limits.py": (*_DOMAIN, *_BUDGET),
     "providers/replies/reply_rules.py": _REPLIES,
     "providers/replies/extract.py": _REPLIES,
     "providers/replies/wait_times.py": _REPLIES,
     "providers/steps/step_replies.py": _STEPS,
     "providers/steps/compiled_steps.py": _STEPS,
     "transport/request_budget.py": (
+        *_BUDGET,
         "tests/transport/test_budget_drain.py",
-        "tests/transport/test_request_budget.py",
         "tests/worker/test_host_pauses.py",
     ),
     "transport/sliding_window.py": ("tests/transport/test_sliding_window.py", "tests/transport/test_request_budget.py"),
@@ -66,6 +71,8 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "worker/file_download.py": (
         "tests/worker/test_reply_at_hand.py",
         "tests/worker/test_file_download.py",
+        "tests/worker/test_coded_files.py",
+        "tests/worker/test_pages_in_place_of_files.py",
         "tests/worker/test_result_fetcher.py",
         "tests/worker/test_download_killed.py",
         "tests/storage/test_live_checkpoints.py",

@@ -144,7 +144,7 @@ def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClo
             mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time))
         )
         patches.enter_context(mock.patch("tidewaiter.worker.backfill_runner.ROUND_S", _SELDOM_S))
-        patches.enter_context(mock.patch("tidewaiter.worker.schema_watch._CHECK_EVERY_S", _SELDOM_S))
+        patches.enter_context(mock.patch("tidewaiter.worker.database_watch._REVISION_EVERY_S", _SELDOM_S))
         if not lag:
             patches.enter_context(mock.patch("tidewaiter.worker.heartbeat._LAG_SAMPLE_S", _SELDOM_S))
         try:

@@ -66,6 +66,12 @@ async def refuse(_: StepContext) -> o.Outcome:
     return o.Refused("no such period")
 
 
+async def never(_: StepContext) -> o.Outcome:
+    """A step that waits until it is stopped."""
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
 class ScriptedExecutor(Executor):
     """Takes steps as a test writes them; ``taken`` has the job of each, in order."""
 

@@ -23,7 +23,7 @@ from tidewaiter.providers.replies.reply_defaults import Trouble
 from tidewaiter.providers.replies.reply_rules import Rules
 from tidewaiter.providers.replies.xml_replies import XmlForm, xml_form
 from tidewaiter.providers.requests.request_building import Build, compile_request
-from tidewaiter.providers.spec.keep_spec import KeepSpec
+from tidewaiter.providers.spec.field_types import KeepSpec
 from tidewaiter.providers.spec.reply_spec import ReplySpec
 from tidewaiter.providers.spec.stage_specs import BeforeSpec, StageSpec, StartSpec
 from tidewaiter.providers.steps.kept_values import KeptValues

@@ -100,7 +100,7 @@ async def test_a_log_that_nobody_reads(tmp_path: Path, sqlite_url: str) -> None:
 
 def _faketime() -> str | None:
     """The library that moves the wall clock of a process, where it is installed."""
-    named = os.environ.get("TIDEWAITER_FAKETIME", "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+    named = os.environ.get("TIDEWAITER_FAKETIME", "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
     return named if Path(named).is_file() else None
 
 

@@ -29,7 +29,12 @@ _DOMAIN: Final = tuple(
     )
 )  # fmt: skip
 _REPLIES: Final = ("tests/providers/replies", "tests/providers/steps", "tests/providers/test_symplify.py")
-_STEPS: Final = ("tests/providers/steps", "tests/providers/results", "tests/worker/test_stages.py")
+_STEPS: Final = (
+    "tests/providers/replies/test_reply_defaults.py",
+    "tests/providers/steps",
+    "tests/providers/results",
+    "tests/worker/test_stages.py",
+)
 _ON_THE_WIRE: Final = ("tests/transport", "tests/worker/test_foreign_hops.py")
 _BUDGET: Final = (
     "tests/transport/test_request_budget.py",
@@ -57,7 +62,10 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     ),
     "transport/sliding_window.py": ("tests/transport/test_sliding_window.py", "tests/transport/test_request_budget.py"),
     "transport/request_urls.py": _ON_THE_WIRE,
-    "transport/account_client.py": _ON_THE_WIRE,
+    "transport/account_client.py": (
+        *_ON_THE_WIRE,
+        "tests/worker/test_result_fetcher.py::test_a_closed_host_is_not_asked_after_a_redirect_either",
+    ),
     "transport/address_guard.py": _ON_THE_WIRE,
     "worker/committer.py": ("tests/worker/test_committer.py", "tests/worker/test_concurrent_updates.py"),
     "worker/file_download.py": (

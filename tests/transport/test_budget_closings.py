@@ -61,6 +61,17 @@ def test_a_pause_turns_everybody_away() -> None:
 
 
 @pytest.mark.fault(26)
+def test_a_pause_turns_away_without_limits_too() -> None:
+    """Where no limit makes anybody wait, nothing else is between a request and the provider."""
+    with virtual_time() as (loop, clock):
+        budget = new(clock)
+        loop.run_until_complete(at(clock, budget))
+        budget.pause("the key was refused")
+        with pytest.raises(AccountPausedError, match="the key was refused"):
+            loop.run_until_complete(budget.admit())
+
+
+@pytest.mark.fault(26)
 def test_after_a_pause_one_request_goes_first() -> None:
     """Whether the key works now is found out with one request; when it does, all the others go."""
 

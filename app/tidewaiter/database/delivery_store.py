@@ -264,7 +264,9 @@ def _early() -> Select[int]:
 
 def _bring_forward() -> Executable:
     chosen = _locked(_EARLY)
-    return update(notifications).where(notifications.c.id == chosen.c.id).values(due_at=_NOW).returning(notifications.c.id)
+    return (
+        update(notifications).where(notifications.c.id == chosen.c.id).values(due_at=_NOW).returning(notifications.c.id)
+    )
 
 
 def _overdue(known: Sequence[str]) -> Select[int]:

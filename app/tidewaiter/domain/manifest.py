@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import Job
 
 MANIFEST_NAME = "manifest.json"
@@ -15,7 +16,7 @@ MANIFEST_PIECE = 500
 """So many artifacts are rendered at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Artifact:
     """One landed file.
 
@@ -37,7 +38,7 @@ class Artifact:
     identity: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class StoredResult:
     """The result of a job: when it asked the provider (epoch seconds), and the files of the reply."""
 

@@ -64,8 +64,8 @@ def test_a_pause_turns_everybody_away() -> None:
 def test_a_pause_turns_away_without_limits_too() -> None:
     """Where no limit makes anybody wait, nothing else is between a request and the provider."""
     with virtual_time() as (loop, clock):
-        budget = new(clock)
-        loop.run_until_complete(at(clock, budget))
+        budget = new_budget(clock)
+        loop.run_until_complete(admitted_at(clock, budget))
         budget.pause("the key was refused")
         with pytest.raises(AccountPausedError, match="the key was refused"):
             loop.run_until_complete(budget.admit())

@@ -83,7 +83,7 @@ class AccountTable(TomlTable):
         examples=[False],
     )
     shards: Annotated[Count, Field(le=64)] = Field(
-        default=1, description="lanes of the account, so that several daemons can share its work"
+        default=1, description="lanes of the account, so that several daemons can share its work, and its limits"
     )
     uploads: Paths = Field(
         default=(),

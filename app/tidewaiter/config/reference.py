@@ -45,7 +45,8 @@ _TAIL: Final = """
 would refuse on this machine as this user: an extra that is not installed, a storage folder or a database folder that
 cannot be written, a lock file of another user. `--file-only` leaves that out, to check a file for another machine. The
 exit code is 0, or 78 if something is wrong. Warnings fail it only with `--strict`: secrets that every user of the
-machine may read, SQLite on a network file system, addresses without TLS, accounts that may reach private addresses.
+machine may read, SQLite on a network file system, addresses without TLS, accounts that may reach private addresses,
+accounts with `spacing_s` and several `shards`, and accounts that could send files and name no folder for them.
 `--json` prints an object with `ok`, `faults` and `warnings` (each with `origin`, `key` and `reason`) and a `summary`.
 
 ## doctor

@@ -1,7 +1,5 @@
 """The messages about faulty specs."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.spec_samples import (
@@ -18,7 +16,6 @@ from tests.support.spec_samples import (
     faults_of,
     with_settings,
 )
-from tidewaiter.providers.checks.spec_lint import lint
 
 WITHOUT_SUBMIT = HEAD + '[operations.report]\ntitle = "Report"\n'
 PAGED = WITHOUT_SUBMIT + '[operations.report.results.pages]\nurl = "/list"\nitems = "a"\n'
@@ -384,34 +381,3 @@ def test_a_sound_spec_has_no_fault() -> None:
 def test_each_message(text: str, fault: str) -> None:
     """One mistake, one line: file, key as it stands in the file, reason."""
     assert faults_of(text) == [f"demo.toml: {fault}"]
-
-
-def test_all_faults_come_at_once() -> None:
-    """Mistakes of structure do not hide mistakes of meaning, whichever table they are in."""
-    text = changed(
-        '"Demo"', "5", changed(REQUEST, 'url = "/${handle}/${params.x}"', changed("[account]", "colour = 1\n[account]"))
-    )
-    assert [line.split(": ")[1] for line in faults_of(text)] == [
-        "colour",
-        "operations.report.submit.url",
-        "operations.report.submit.url",
-        "title",
-    ]
-
-
-def test_files_that_cannot_be_read_are_faults(tmp_path: Path) -> None:
-    """No traceback for a file that is not there, or is not text."""
-    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    (missing,) = lint(tmp_path / "none.toml")
-    (binary,) = lint(tmp_path / "binary.toml")
-    assert "cannot be read" in missing.reason
-    assert "cannot be read" in binary.reason
-
-
-def test_a_file_is_linted_under_its_path(tmp_path: Path) -> None:
-    """The path that was given is the path that is told."""
-    path = tmp_path / "mine.toml"
-    path.write_text(WHOLE)
-    assert lint(path) == []
-    path.write_text("name = 1")
-    assert {fault.file for fault in lint(path)} == {str(path)}

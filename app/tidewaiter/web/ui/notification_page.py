@@ -18,7 +18,8 @@ from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.request_reading import number_of
 from tidewaiter.web.route_rules import GuardedRoute, form_route, read_route
 from tidewaiter.web.ui.forms import read_form
-from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
+from tidewaiter.web.ui.notices import redirect_after
+from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _PATH: Final = "/notifications"
 _LIMIT: Final = 50

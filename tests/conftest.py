@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.compiled_templates import compile_templates_once
 from tests.support.effort import register_profiles
+from tests.support.kept_databases import KeptDatabases
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.s3 import Bucket, S3Server, running_s3
 from tidewaiter.database import migrate
@@ -37,12 +38,18 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def kept_databases(postgres: Postgres) -> KeptDatabases:
+    """Databases of that server, which tests use one after another."""
+    return KeptDatabases(postgres)
+
+
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
+def postgres_url(postgres: Postgres, kept_databases: KeptDatabases) -> Iterator[str]:
     """The URL of a PostgreSQL database of this test's own, migrated and empty."""
-    name = postgres.create()
+    name = kept_databases.borrow()
     yield postgres.url(name)
-    postgres.drop(name)
+    kept_databases.give_back(name)
 
 
 @pytest.fixture(scope="session")

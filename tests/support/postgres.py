@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: one server for each test process, a fresh database for each test."""
+"""A real PostgreSQL for tests: one server for each test process, a database for each test."""
 
 import asyncio
 import fcntl
@@ -65,6 +65,24 @@ class Postgres:
     def drop(self, database: str) -> None:
         """Drop a database, with all its connections."""
         self._run("DROP DATABASE {} WITH (FORCE)", database)
+
+    def rename(self, database: str) -> str:
+        """Give a database another name and cut all its connections, so that nobody finds it again; the new name."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            for attempt in count(1):
+                connection.execute(
+                    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [database]
+                )
+                try:
+                    connection.execute(
+                        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(database), sql.Identifier(name))
+                    )
+                    break
+                except psycopg.errors.ObjectInUse:  # somebody has connected again
+                    if attempt == 10:
+                        raise
+        return name
 
     def kill(self) -> None:
         """Stop the server as a crash does: every connection is cut, nothing is tidied up."""

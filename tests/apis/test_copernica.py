@@ -1,89 +1,25 @@
 """Copernica with a whole daemon: each row of its contract, each quirk, and what its documentation leaves open."""
 
 import json
-from collections.abc import Awaitable, Callable
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.emulated_api import Environment, in_environment
-from tidewaiter.clock import Clock
-from tidewaiter.domain.http_values import Json
-from tidewaiter.domain.job import Job, State
-from tidewaiter.emulators.catalogue import EmulatedAccount, copernica_account
-from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
-from tidewaiter.emulators.copernica import CopernicaEmulator, CopernicaVariants, ExpiredForm, IdentifierPlace
-from tidewaiter.emulators.copernica_login import CopernicaLogin, LoginVariants, TokenForm
+from tests.apis.copernica_scenario import (
+    ACCESS_TOKEN,
+    EITHER_FORM,
+    OPERATION,
+    WANTED,
+    Scenario,
+    run_scenario,
+)
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.copernica import ExpiredForm, IdentifierPlace
+from tidewaiter.emulators.copernica_login import LoginVariants, TokenForm
 from tidewaiter.services import RequestError
 
 pytestmark = pytest.mark.slow  # a simulated day for each; the strict servers have the quick tests
-
-T = TypeVar("T")
-
-_ACCESS_TOKEN: Final = "canary-access&tøken-5b1e"
-_API_PORT, _LOGIN_PORT = 4, 5
-_OPERATION: Final = "subprofile_data"
-_WANTED: Final[dict[str, Json]] = {"id": "17"}
-
-
-class Scenario:
-    """What a story needs: the stage, and both servers with their records."""
-
-    def __init__(self, environment: Environment, api: CopernicaEmulator) -> None:
-        self.environment = environment
-        self.api = api
-        self.login = api.login
-
-    async def run(self, operation: str = _OPERATION, **params: Json) -> Job:
-        """One job under a daemon, to its end."""
-        async with self.environment.daemon():
-            return await self.environment.run(operation, {**_WANTED, **params})
-
-    async def landed_whole(self, job: Job, place: int = -1) -> bool:
-        """Whether the job's one file is, byte for byte, what a request (the last unless told) results in."""
-        body = self.api.file(self.api.data_requests[place])
-        return job.state is State.SUCCEEDED and await self.environment.file_of(job) == b"".join(
-            body.chunks(0, body.size)
-        )
-
-    def asked(self) -> list[str]:
-        """The routes that were asked for, in order; a status that is asked for again is left out."""
-        routes = [asked.route for asked in self.api.requests]
-        return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
-
-
-def _run_scenario(
-    template: Path,
-    story: Callable[[Scenario], Awaitable[T]],
-    *,
-    settings: dict[str, str] | None = None,
-    login: LoginVariants | None = None,
-    deadline_s: float = 86_400.0,
-    **variants: Any,
-) -> T:
-    """Tell a story with an API that has such variants; no credential shows anywhere afterwards."""
-    servers: list[CopernicaEmulator] = []
-
-    def build(clock: Clock) -> tuple[list[Any], Callable[[], EmulatedAccount]]:
-        host = CopernicaLogin(clock=clock, access_token=_ACCESS_TOKEN, variants=login, port=_LOGIN_PORT)
-        api = CopernicaEmulator(clock=clock, login=host, variants=CopernicaVariants(**variants), port=_API_PORT)
-        servers.append(api)
-        return [api, host], lambda: copernica_account(api, **{"form": "status", **(settings or {})})
-
-    async def scenario(environment: Environment) -> T:
-        (api,) = servers
-        result = await story(Scenario(environment, api))
-        assert all(_ACCESS_TOKEN not in f"{asked.path_qs}{asked.headers}{asked.body!r}" for asked in api.requests)
-        assert all("Authorization" not in asked.headers for asked in api.login.requests)
-        environment.secrets = [*environment.secrets, *(token.jwt for token in api.login.issued)]
-        return result
-
-    return in_environment(template, build, scenario, schedule={"deadline_s": deadline_s})
-
-
-_EITHER = pytest.mark.parametrize("form", ["status", "bare"])
 
 
 # --- the rows of the contract -----------------------------------------------------------------------------------------
@@ -114,7 +50,7 @@ def test_the_data_of_a_person(template: Path, kind: str, of: str, path: str) -> 
         assert json.loads(await scenario.environment.file_of(job))["info"]["type"] == kind
         assert scenario.api.count("create") == scenario.api.count("data") == job.submits == 1
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 def test_the_bare_form(template: Path) -> None:
@@ -125,7 +61,7 @@ def test_the_bare_form(template: Path) -> None:
         assert await scenario.landed_whole(job)
         assert scenario.asked() == ["create", "bare"]
 
-    _run_scenario(template, story, settings={"form": "bare"})
+    run_scenario(template, story, settings={"form": "bare"})
 
 
 @pytest.mark.parametrize("text", ["Data not available (yet)", "Even geduld a.u.b.", "", "404"])
@@ -137,7 +73,7 @@ def test_a_text_in_place_of_the_data_is_pending(template: Path, text: str) -> No
         assert await scenario.landed_whole(job)
         assert job.polls > 2
 
-    _run_scenario(template, story, settings={"form": "bare"}, pending_text=text)
+    run_scenario(template, story, settings={"form": "bare"}, pending_text=text)
 
 
 @pytest.mark.parametrize("word", ["pending", "not available", " Not Available "])
@@ -149,7 +85,7 @@ def test_every_word_of_pending(template: Path, word: str) -> None:
         assert await scenario.landed_whole(job)
         assert job.polls > 2
 
-    _run_scenario(template, story, pending_word=word)
+    run_scenario(template, story, pending_word=word)
 
 
 # --- the login --------------------------------------------------------------------------------------------------------
@@ -164,7 +100,7 @@ def test_every_form_of_a_token(template: Path, form: TokenForm, *, signed: bool)
         assert await scenario.landed_whole(await scenario.run())
         assert len(scenario.login.issued) == 1
 
-    _run_scenario(template, story, login=LoginVariants(form=form, member="the_token", signed=signed))
+    run_scenario(template, story, login=LoginVariants(form=form, member="the_token", signed=signed))
 
 
 @pytest.mark.slow
@@ -181,7 +117,7 @@ def test_a_token_is_renewed_ahead_of_its_end(template: Path) -> None:
         assert not scenario.environment.events("account.refused")
         assert job.failures == 0
 
-    _run_scenario(template, story, login=LoginVariants(lifetime_s=900), build_s=2700)
+    run_scenario(template, story, login=LoginVariants(lifetime_s=900), build_s=2700)
 
 
 @pytest.mark.parametrize("refusal", [401, 400])
@@ -197,7 +133,7 @@ def test_a_revoked_token(template: Path, refusal: int, route: str) -> None:
         assert (job.failures, job.submits, len(scenario.api.data_requests)) == (0, 1, 1)
         assert not scenario.environment.events("account.refused")
 
-    _run_scenario(template, story, token_refusal=refusal)
+    run_scenario(template, story, token_refusal=refusal)
 
 
 def test_two_jobs_share_one_login(template: Path) -> None:
@@ -205,12 +141,12 @@ def test_two_jobs_share_one_login(template: Path) -> None:
 
     async def story(scenario: Scenario) -> None:
         async with scenario.environment.daemon():
-            jobs = [await scenario.environment.submit(_OPERATION, {"id": str(number)}) for number in range(1, 21)]
+            jobs = [await scenario.environment.submit(OPERATION, {"id": str(number)}) for number in range(1, 21)]
             ended = [await scenario.environment.ended(job) for job in jobs]
         assert {job.state for job in ended} == {State.SUCCEEDED}
         assert scenario.login.count("login") == 1
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.parametrize("refusal", [401, 400, 200])
@@ -220,16 +156,16 @@ def test_a_refused_login(template: Path, refusal: int) -> None:
     async def story(scenario: Scenario) -> None:
         scenario.login.access_token = "another"
         async with scenario.environment.daemon():
-            job = await scenario.environment.submit(_OPERATION, _WANTED)
+            job = await scenario.environment.submit(OPERATION, WANTED)
             await scenario.environment.clock.sleep(400)
             assert scenario.api.requests == []
             assert scenario.environment.events("account.refused")
-            scenario.login.access_token = _ACCESS_TOKEN
+            scenario.login.access_token = ACCESS_TOKEN
             await scenario.environment.resume()
             assert await scenario.landed_whole(await scenario.environment.ended(job))
         assert len(scenario.api.data_requests) == 1
 
-    _run_scenario(template, story, login=LoginVariants(refusal=refusal))
+    run_scenario(template, story, login=LoginVariants(refusal=refusal))
 
 
 def test_a_login_host_that_is_down(template: Path) -> None:
@@ -243,7 +179,7 @@ def test_a_login_host_that_is_down(template: Path) -> None:
         assert await scenario.landed_whole(job)
         assert len(scenario.api.data_requests) == 1
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 # --- what the documents leave open ------------------------------------------------------------------------------------
@@ -260,26 +196,26 @@ def test_every_place_of_an_identifier(template: Path, place: IdentifierPlace, *,
         assert await scenario.landed_whole(job)
         assert job.handle == scenario.api.data_requests[0].id
 
-    _run_scenario(template, story, identifier=place, absolute=absolute, numbers=numbers)
+    run_scenario(template, story, identifier=place, absolute=absolute, numbers=numbers)
 
 
-@_EITHER
+@EITHER_FORM
 @pytest.mark.parametrize("missing", [404, 400])
 def test_a_file_that_expires_before_it_is_fetched(template: Path, form: str, missing: int) -> None:
     """Gone after it was ready: ordered afresh, once, and that one lands."""
 
     async def story(scenario: Scenario) -> None:
         async with scenario.environment.daemon():
-            job = await scenario.environment.submit(_OPERATION, _WANTED)
+            job = await scenario.environment.submit(OPERATION, WANTED)
             await scenario.environment.clock.sleep(61)
             scenario.api.data_requests[0].fate = InjectedFault(FaultKind.GONE)
             assert await scenario.landed_whole(await scenario.environment.ended(job))
         assert (await scenario.environment.job(job)).submits == len(scenario.api.data_requests) == 2
 
-    _run_scenario(template, story, settings={"form": form}, missing=missing, build_s=300)
+    run_scenario(template, story, settings={"form": form}, missing=missing, build_s=300)
 
 
-@_EITHER
+@EITHER_FORM
 def test_files_that_expire_at_once(template: Path, form: str) -> None:
     """The second one is gone as well: the job fails with the API's own words, after two orders and no more."""
 
@@ -289,7 +225,7 @@ def test_files_that_expire_at_once(template: Path, form: str) -> None:
         assert "There is no data request with this ID" in (job.reason or "")
         assert len(scenario.api.data_requests) == 2
 
-    _run_scenario(template, story, settings={"form": form}, keep_s=0)
+    run_scenario(template, story, settings={"form": form}, keep_s=0)
 
 
 def test_data_that_are_missing_for_a_moment(template: Path) -> None:
@@ -301,7 +237,7 @@ def test_data_that_are_missing_for_a_moment(template: Path) -> None:
         assert await scenario.landed_whole(job)
         assert len(scenario.api.data_requests) == 1
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 def test_not_available_for_good(template: Path) -> None:
@@ -313,7 +249,7 @@ def test_not_available_for_good(template: Path) -> None:
         assert job.remote_status == "not available"
         assert len(scenario.api.data_requests) == 1
 
-    _run_scenario(template, story, deadline_s=900, keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
+    run_scenario(template, story, deadline_s=900, keep_s=0, over=ExpiredForm.NOT_AVAILABLE)
 
 
 @pytest.mark.parametrize("form", ["status", "bare"])
@@ -323,7 +259,7 @@ def test_calls_that_have_moved(template: Path, form: str) -> None:
     async def story(scenario: Scenario) -> None:
         assert await scenario.landed_whole(await scenario.run())
 
-    _run_scenario(template, story, settings={"form": form}, moved=("status", "data", "bare"))
+    run_scenario(template, story, settings={"form": form}, moved=("status", "data", "bare"))
 
 
 def test_an_order_that_has_moved(template: Path) -> None:
@@ -335,135 +271,7 @@ def test_an_order_that_has_moved(template: Path) -> None:
         assert "base_url" in (job.reason or "")
         assert scenario.api.data_requests == []
 
-    _run_scenario(template, story, moved=("create",))
-
-
-# --- trouble ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@_EITHER
-@pytest.mark.parametrize("code", [502, 503, 504])
-def test_an_outage_of_minutes(template: Path, form: str, code: int) -> None:
-    """Pages of HTML for ten minutes, for the order and again for the polls: one file in the end, no failed job."""
-
-    async def story(scenario: Scenario) -> None:
-        down = InjectedFault(FaultKind.UNAVAILABLE, status=code)
-        async with scenario.environment.daemon():
-            scenario.api.faults.add("*", down, times=None)
-            job = await scenario.environment.submit(_OPERATION, _WANTED)
-            await scenario.environment.clock.sleep(600)
-            assert len(scenario.api.requests) < 60
-            scenario.api.faults.clear()
-            # Submits of unknown outcome come ever more slowly; the fourth at least is after the outage.
-            await scenario.environment.clock.sleep(1500)
-            scenario.api.faults.add("*", down, times=None)
-            await scenario.environment.clock.sleep(600)
-            scenario.api.faults.clear()
-            assert await scenario.landed_whole(await scenario.environment.ended(job))
-
-    _run_scenario(template, story, settings={"form": form}, build_s=1500)
-
-
-def test_asked_too_often(template: Path) -> None:
-    """429 with a Retry-After: nothing is asked before that is over, and the job pays nothing but time."""
-
-    async def story(scenario: Scenario) -> None:
-        slow_down = InjectedFault(FaultKind.THROTTLE, seconds=120, retry_after=RetryAfter.SECONDS)
-        for route in ("create", "status", "data"):
-            scenario.api.faults.add(route, slow_down)
-        job = await scenario.run()
-        assert await scenario.landed_whole(job)
-        times = [asked.at for asked in scenario.api.requests]
-        pauses = [later - earlier for earlier, later in pairwise(times)]
-        assert sum(pause >= 120 for pause in pauses) >= 3
-        assert len(scenario.api.data_requests) == 1
-
-    _run_scenario(template, story)
-
-
-def test_a_lost_reply_to_an_order(template: Path) -> None:
-    """Nobody knows the identifier, and there is no list: ordered again, which the spec says is harmless."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("create", InjectedFault(FaultKind.RESET_AFTER))
-        job = await scenario.run()
-        assert await scenario.landed_whole(job)
-        assert (job.submits, len(scenario.api.data_requests)) == (2, 2)
-        assert any("repeatable" in (entry.detail or "") for entry in await scenario.environment.history(job))
-
-    _run_scenario(template, story)
-
-
-@_EITHER
-@pytest.mark.parametrize("kind", [FaultKind.MALFORMED, FaultKind.HTML, FaultKind.TRUNCATE, FaultKind.UNKNOWN_WORD])
-def test_replies_of_the_wrong_shape(template: Path, form: str, kind: FaultKind) -> None:
-    """Half a JSON, a page, a broken body, an unknown word: neither a crash nor a success, and polled on."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("status" if form == "status" else "bare", InjectedFault(kind), times=2)
-        job = await scenario.run()
-        assert await scenario.landed_whole(job)
-        assert scenario.environment.events("job.unmapped" if kind is FaultKind.UNKNOWN_WORD else "job.troubled")
-
-    _run_scenario(template, story, settings={"form": form})
-
-
-@pytest.mark.fault(28)
-def test_a_word_that_no_document_names_for_good(template: Path) -> None:
-    """The job lives until its deadline, and ends with the word in its reason."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("create", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
-        job = await scenario.run()
-        assert job.state is State.EXPIRED
-        assert "archived" in (job.reason or "")
-
-    _run_scenario(template, story, deadline_s=900)
-
-
-@pytest.mark.parametrize("kind", [FaultKind.TRUNCATE, FaultKind.RESET_AFTER, FaultKind.HTML])
-def test_a_download_that_breaks(template: Path, kind: FaultKind) -> None:
-    """A body that breaks off, or a page in its place, is not the file."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("data", InjectedFault(kind), times=2)
-        assert await scenario.landed_whole(await scenario.run())
-        assert len(scenario.api.data_requests) == 1
-
-    _run_scenario(template, story, mime_bytes=300_000)
-
-
-@pytest.mark.fault(28)
-def test_a_status_that_flaps(template: Path) -> None:
-    """Available, pending, available: the file lands all the same."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("create", InjectedFault(FaultKind.FLAPPING))
-        assert await scenario.landed_whole(await scenario.run())
-
-    _run_scenario(template, story)
-
-
-def test_a_request_that_never_ends(template: Path) -> None:
-    """The job expires at its deadline."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("create", InjectedFault(FaultKind.NEVER_ENDS))
-        assert (await scenario.run()).state is State.EXPIRED
-
-    _run_scenario(template, story, deadline_s=900)
-
-
-def test_whom_nobody_knows(template: Path) -> None:
-    """400 with a message: the job fails with it at once."""
-
-    async def story(scenario: Scenario) -> None:
-        job = await scenario.run(id="0")
-        assert (job.state, job.submits) == (State.FAILED, 1)
-        assert "There is no subprofile 0" in (job.reason or "")
-
-    _run_scenario(template, story)
+    run_scenario(template, story, moved=("create",))
 
 
 @pytest.mark.parametrize("wrong", ["17/../1", "jane", "", "1 2", "9" * 19])
@@ -472,9 +280,9 @@ def test_what_is_no_identifier_is_not_sent(template: Path, wrong: str) -> None:
 
     async def story(scenario: Scenario) -> None:
         with pytest.raises(RequestError, match=r"^id: "):
-            await scenario.environment.submit(_OPERATION, {"id": wrong})
+            await scenario.environment.submit(OPERATION, {"id": wrong})
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 # --- reports, and very large files ------------------------------------------------------------------------------------
@@ -487,10 +295,10 @@ def test_a_report_by_mail(template: Path) -> None:
         assert await scenario.landed_whole(await scenario.run())
         assert [mail.address for mail in scenario.api.mails()] == ["privacy@example.com"]
 
-    _run_scenario(template, story, settings={"report": "mail", "report_to": "privacy@example.com"})
+    run_scenario(template, story, settings={"report": "mail", "report_to": "privacy@example.com"})
 
 
-@_EITHER
+@EITHER_FORM
 def test_a_file_that_no_memory_should_hold(template: Path, form: str) -> None:
     """Above what is read of a reply the bare form is fetched again as a stream, and lands as whole as the other."""
 
@@ -498,21 +306,4 @@ def test_a_file_that_no_memory_should_hold(template: Path, form: str) -> None:
         assert await scenario.landed_whole(await scenario.run())
         assert scenario.api.data_requests[0].id
 
-    _run_scenario(template, story, settings={"form": form}, mime_bytes=20_000_000)
-
-
-@_EITHER
-def test_killed_at_any_moment(template: Path, form: str) -> None:
-    """Daemons whose power is cut every few seconds: the job ends well, and no file is there twice."""
-
-    async def story(scenario: Scenario) -> None:
-        job = await scenario.environment.submit(_OPERATION, _WANTED)
-        for lasts_s in (0.05, 0.1, 8, 15, 20, 30):
-            async with scenario.environment.daemon(is_cut=True):
-                await scenario.environment.clock.sleep(lasts_s)
-        async with scenario.environment.daemon():
-            job = await scenario.environment.ended(job)
-        assert job.state is State.SUCCEEDED
-        assert len(await scenario.environment.service.jobs.artifacts(job.id)) == 1
-
-    _run_scenario(template, story, settings={"form": form})
+    run_scenario(template, story, settings={"form": form}, mime_bytes=20_000_000)

@@ -1,89 +1,18 @@
 """OneAll with a whole daemon: each row of its contract, each quirk, and what its documentation leaves open."""
 
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final, TypeVar
 
 import pytest
 
-from tests.apis.emulated_api import Environment, in_environment
-from tidewaiter.clock import Clock
-from tidewaiter.domain.job import Job, State
-from tidewaiter.emulators.catalogue import EmulatedAccount, oneall_account
-from tidewaiter.emulators.controls import FaultKind, InjectedFault, RetryAfter
-from tidewaiter.emulators.oneall import FinishedForm, OneAllEmulator, OneAllVariants, PendingForm
+from tests.apis.oneall_scenario import MESSAGE, PRIVATE_KEY, Scenario, run_scenario
+from tidewaiter.domain.job import State
+from tidewaiter.emulators.controls import FaultKind, InjectedFault
+from tidewaiter.emulators.oneall import FinishedForm, PendingForm
 from tidewaiter.emulators.oneall_replies import publications_of
 from tidewaiter.services import DAEMON
 
 pytestmark = pytest.mark.slow  # a simulated day for each; the strict servers have the quick tests
-
-T = TypeVar("T")
-
-_PRIVATE_KEY: Final = "canary-private-këy-88d0"
-_MESSAGE: Final = "221c7bdf-d2b7-4ee4-99f4-34d0d550ecf6"
-_PORT: Final = 6
-
-
-class Scenario:
-    """What a story needs: the stage, and the API with its record."""
-
-    def __init__(self, environment: Environment, api: OneAllEmulator) -> None:
-        self.environment = environment
-        self.api = api
-
-    async def submit(self, message: str = _MESSAGE) -> Job:
-        """Ask for a snapshot of a message."""
-        return await self.environment.submit("snapshot", {"sharing_message_token": message})
-
-    async def run(self, message: str = _MESSAGE) -> Job:
-        """One snapshot under a daemon, to its end."""
-        async with self.environment.daemon():
-            return await self.environment.ended(await self.submit(message))
-
-    async def snapshot_of(self, job: Job) -> Any:
-        """What the file of a job that has succeeded says of its snapshot."""
-        assert job.state is State.SUCCEEDED, job.reason
-        file = json.loads(await self.environment.file_of(job))
-        return file["response"]["result"]["data"]["sharing_analytics_snapshot"]
-
-    async def landed_whole(self, job: Job, place: int = 0) -> bool:
-        """Whether the job's file is the finished snapshot with that place, with its statistics."""
-        scenario = await self.snapshot_of(job)
-        token = self.api.snapshots[place].token
-        publications = scenario["publication_snapshots"]["count"]
-        return (
-            bool(scenario["sharing_analytics_snapshot_token"] == token)
-            and publications == self.api.variants.publications
-        )
-
-    def asked(self) -> list[str]:
-        """The routes that were asked for, in order; a snapshot that is asked for again is left out."""
-        routes = [asked.route for asked in self.api.requests]
-        return [route for at, route in enumerate(routes) if at == 0 or routes[at - 1] != route]
-
-
-def _run_scenario(
-    template: Path,
-    story: Callable[[Scenario], Awaitable[T]],
-    *,
-    clean: bool = False,
-    deadline_s: float = 21_600.0,
-    **variants: Any,
-) -> T:
-    """Tell a story with an API that has such variants; no credential shows anywhere afterwards."""
-    servers: list[OneAllEmulator] = []
-
-    def build(clock: Clock) -> tuple[list[OneAllEmulator], Callable[[], EmulatedAccount]]:
-        scenario = OneAllVariants(**{"build_s": 300, **variants})
-        api = OneAllEmulator(clock=clock, public_key="public", private_key=_PRIVATE_KEY, variants=scenario, port=_PORT)
-        servers.append(api)
-        return [api], lambda: oneall_account(api)
-
-    async def scenario(environment: Environment) -> T:
-        return await story(Scenario(environment, servers[0]))
-
-    return in_environment(template, build, scenario, schedule={"deadline_s": deadline_s}, clean=clean)
 
 
 # --- the rows of the contract -----------------------------------------------------------------------------------------
@@ -98,13 +27,13 @@ def test_a_snapshot(template: Path) -> None:
         assert scenario.asked() == ["initiate", "snapshot"]
         assert scenario.api.count("initiate") == job.submits == 1
         assert scenario.api.count("snapshot") == job.polls
-        assert all(asked.has_basic("public", _PRIVATE_KEY) for asked in scenario.api.requests)
+        assert all(asked.has_basic("public", PRIVATE_KEY) for asked in scenario.api.requests)
         (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
-        assert (artifact.name, artifact.media_type) == (f"{_MESSAGE}.json", "application/json")
+        assert (artifact.name, artifact.media_type) == (f"{MESSAGE}.json", "application/json")
         order = json.loads(scenario.api.requests[0].body)
-        assert order == {"request": {"analytics": {"sharing": {"sharing_message_token": _MESSAGE}}}}
+        assert order == {"request": {"analytics": {"sharing": {"sharing_message_token": MESSAGE}}}}
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.parametrize("pending", PendingForm)
@@ -119,7 +48,7 @@ def test_every_form_of_pending_and_finished(template: Path, pending: PendingForm
         assert job.failures == 0
         assert not scenario.environment.events("job.unmapped")
 
-    _run_scenario(template, story, pending=pending, finished=finished)
+    run_scenario(template, story, pending=pending, finished=finished)
 
 
 @pytest.mark.parametrize("pending", [202, 207, 409])
@@ -129,7 +58,7 @@ def test_pending_in_the_envelope_alone(template: Path, pending: int) -> None:
     async def story(scenario: Scenario) -> None:
         assert await scenario.landed_whole(await scenario.run())
 
-    _run_scenario(template, story, pending=PendingForm(pending), http_statuses={pending: 200})
+    run_scenario(template, story, pending=PendingForm(pending), http_statuses={pending: 200})
 
 
 @pytest.mark.parametrize("statuses", [{201: 200}, {201: 202}, {200: 202}, {200: 201}])
@@ -140,7 +69,7 @@ def test_other_statuses_than_codes(template: Path, statuses: dict[int, int]) -> 
         assert await scenario.landed_whole(await scenario.run())
         assert len(scenario.api.snapshots) == 1
 
-    _run_scenario(template, story, http_statuses=statuses)
+    run_scenario(template, story, http_statuses=statuses)
 
 
 @pytest.mark.parametrize("publications", [0, 40])
@@ -150,7 +79,7 @@ def test_few_and_many_publications(template: Path, publications: int) -> None:
     async def story(scenario: Scenario) -> None:
         assert await scenario.landed_whole(await scenario.run())
 
-    _run_scenario(template, story, publications=publications)
+    run_scenario(template, story, publications=publications)
 
 
 @pytest.mark.slow
@@ -163,7 +92,7 @@ def test_a_snapshot_that_no_memory_should_hold(template: Path) -> None:
         (artifact,) = await scenario.environment.service.jobs.artifacts(job.id)
         assert artifact.size > 8 * 2**20
 
-    _run_scenario(template, story, publications=18_000)
+    run_scenario(template, story, publications=18_000)
 
 
 def test_not_there_right_after_the_initiation(template: Path) -> None:
@@ -173,7 +102,7 @@ def test_not_there_right_after_the_initiation(template: Path) -> None:
         assert await scenario.landed_whole(await scenario.run())
         assert len(scenario.api.snapshots) == 1
 
-    _run_scenario(template, story, lookup_lag_s=60)
+    run_scenario(template, story, lookup_lag_s=60)
 
 
 @pytest.mark.slow
@@ -185,7 +114,7 @@ def test_an_hour(template: Path) -> None:
         assert await scenario.landed_whole(job)
         assert job.polls < 25
 
-    _run_scenario(template, story, build_s=3600)
+    run_scenario(template, story, build_s=3600)
 
 
 # --- one pending snapshot for a message -------------------------------------------------------------------------------
@@ -209,7 +138,7 @@ def test_two_jobs_for_one_message(template: Path, statuses: dict[int, int], *, t
         assert [job.shared for job in ended] == [False, True]
         assert scenario.api.count("list") == (0 if token else 1)
 
-    _run_scenario(template, story, duplicate_token=token, http_statuses=statuses)
+    run_scenario(template, story, duplicate_token=token, http_statuses=statuses)
 
 
 @pytest.mark.parametrize("token", [True, False])
@@ -217,14 +146,14 @@ def test_a_snapshot_of_somebody_else(template: Path, *, token: bool) -> None:
     """One that is pending already, of another program's making, is followed rather than fought; it is left alone."""
 
     async def story(scenario: Scenario) -> None:
-        scenario.api.make(_MESSAGE)
+        scenario.api.make(MESSAGE)
         await scenario.environment.clock.sleep(30)
         job = await scenario.run()
         assert await scenario.landed_whole(job)
         assert job.shared
         assert scenario.api.count("delete") == 0
 
-    _run_scenario(template, story, duplicate_token=token, clean=True)
+    run_scenario(template, story, duplicate_token=token, clean=True)
 
 
 @pytest.mark.parametrize("status", [True, False])
@@ -233,11 +162,11 @@ def test_older_snapshots_of_the_same_message(template: Path, *, status: bool) ->
 
     async def story(scenario: Scenario) -> None:
         for number in range(600):
-            scenario.api.make(_MESSAGE if number % 5 == 0 else f"other-{number}")
+            scenario.api.make(MESSAGE if number % 5 == 0 else f"other-{number}")
         await scenario.environment.clock.sleep(301)
         for number in range(300):
             scenario.api.make(f"later-{number}")
-        pending = scenario.api.make(_MESSAGE)
+        pending = scenario.api.make(MESSAGE)
         for number in range(300):
             scenario.api.make(f"latest-{number}")
         job = await scenario.run()
@@ -245,19 +174,19 @@ def test_older_snapshots_of_the_same_message(template: Path, *, status: bool) ->
         assert (await scenario.snapshot_of(job))["sharing_analytics_snapshot_token"] == pending.token
         assert scenario.api.count("list") == 5
 
-    _run_scenario(template, story, duplicate_token=False, list_status=status, build_s=300)
+    run_scenario(template, story, duplicate_token=False, list_status=status, build_s=300)
 
 
 def test_a_list_that_lags_behind(template: Path) -> None:
     """A 207 that names nothing, and a list that does not have it yet: looked for again, and found."""
 
     async def story(scenario: Scenario) -> None:
-        scenario.api.make(_MESSAGE)
+        scenario.api.make(MESSAGE)
         job = await scenario.run()
         assert await scenario.landed_whole(job)
         assert scenario.api.count("list") > 1
 
-    _run_scenario(template, story, duplicate_token=False, list_lag_s=50)
+    run_scenario(template, story, duplicate_token=False, list_lag_s=50)
 
 
 def test_a_lost_reply_to_an_initiation(template: Path) -> None:
@@ -269,7 +198,7 @@ def test_a_lost_reply_to_an_initiation(template: Path) -> None:
         assert await scenario.landed_whole(job)
         assert (job.submits, scenario.api.count("initiate"), len(scenario.api.snapshots)) == (1, 1, 1)
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 def test_a_lost_initiation(template: Path) -> None:
@@ -281,7 +210,7 @@ def test_a_lost_initiation(template: Path) -> None:
         assert await scenario.landed_whole(job)
         assert (job.submits, len(scenario.api.snapshots), scenario.api.snapshots[0].repeats) == (2, 1, 0)
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.slow
@@ -300,7 +229,7 @@ def test_killed_at_any_moment(template: Path, lives_s: tuple[float, ...]) -> Non
         assert len(scenario.api.snapshots) == 1
         assert len(await scenario.environment.service.jobs.artifacts(job.id)) == 1
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 # --- the whole list ---------------------------------------------------------------------------------------------------
@@ -320,7 +249,7 @@ def test_the_list_of_all_snapshots(template: Path) -> None:
         assert [asked.query["page"] for asked in scenario.api.requests] == ["1", "2", "3"]
         assert {asked.query["entries_per_page"] for asked in scenario.api.requests} == {"250"}
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 def test_an_empty_list(template: Path) -> None:
@@ -333,7 +262,7 @@ def test_an_empty_list(template: Path) -> None:
         assert json.loads(await scenario.environment.file_of(job)) == []
         assert scenario.api.count("list") == 1
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 def test_the_list_of_one_user_and_identity(template: Path) -> None:
@@ -352,7 +281,7 @@ def test_the_list_of_one_user_and_identity(template: Path) -> None:
         assert found == mine
         assert 0 < len(mine) < 10
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 @pytest.mark.parametrize(
@@ -371,7 +300,7 @@ def test_a_page_that_fails(template: Path, kind: FaultKind) -> None:
         assert job.state is State.SUCCEEDED
         assert len(json.loads(await scenario.environment.file_of(job))) == 620
 
-    _run_scenario(template, story)
+    run_scenario(template, story)
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------
@@ -387,7 +316,7 @@ def test_the_remote_snapshot_is_deleted_where_the_account_asks_for_it(template: 
         assert scenario.api.snapshots[0].deleted is clean
         assert scenario.asked() == ["initiate", "snapshot", *(["delete"] if clean else [])]
 
-    _run_scenario(template, story, clean=clean)
+    run_scenario(template, story, clean=clean)
 
 
 def test_a_shared_snapshot_is_deleted_once(template: Path) -> None:
@@ -403,7 +332,7 @@ def test_a_shared_snapshot_is_deleted_once(template: Path) -> None:
         assert scenario.api.count("delete") == 1
         assert scenario.api.snapshots[0].deleted
 
-    _run_scenario(template, story, clean=True)
+    run_scenario(template, story, clean=True)
 
 
 def test_a_deletion_that_fails(template: Path) -> None:
@@ -414,7 +343,7 @@ def test_a_deletion_that_fails(template: Path) -> None:
         assert await scenario.landed_whole(await scenario.run())
         assert scenario.api.snapshots[0].deleted
 
-    _run_scenario(template, story, clean=True)
+    run_scenario(template, story, clean=True)
 
 
 def test_a_job_that_is_cancelled(template: Path) -> None:
@@ -428,145 +357,4 @@ def test_a_job_that_is_cancelled(template: Path) -> None:
             assert (await scenario.environment.ended(job)).state is State.CANCELLED
         assert scenario.api.snapshots[0].deleted
 
-    _run_scenario(template, story)
-
-
-# --- trouble ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("statuses", [{}, {401: 200}, {401: 400}])
-def test_refused_keys(template: Path, statuses: dict[int, int]) -> None:
-    """Whether HTTP or the envelope says so: the account waits for a person, and then its job goes on."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.private_key = "another"
-        async with scenario.environment.daemon():
-            job = await scenario.submit()
-            await scenario.environment.clock.sleep(60)
-            scenario.api.private_key = _PRIVATE_KEY
-            await scenario.environment.resume()
-            assert await scenario.landed_whole(await scenario.environment.ended(job))
-        assert [line["level"] for line in scenario.environment.events("account.refused")] == ["error"]
-
-    _run_scenario(template, story, http_statuses=statuses)
-
-
-@pytest.mark.parametrize("info", [True, False])
-@pytest.mark.parametrize("statuses", [{}, {400: 200}])
-def test_a_refused_initiation(template: Path, statuses: dict[int, int], *, info: bool) -> None:
-    """The job fails with what the API says, which may be nothing but the code."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("initiate", InjectedFault(FaultKind.UNAVAILABLE, status=400))
-        job = await scenario.run()
-        assert (job.state, job.submits, scenario.api.snapshots) == (State.FAILED, 1, [])
-        assert "400" in (job.reason or "")
-
-    _run_scenario(template, story, http_statuses=statuses, error_info=info)
-
-
-@pytest.mark.parametrize("statuses", [{}, {404: 200}])
-def test_a_snapshot_that_is_gone(template: Path, statuses: dict[int, int]) -> None:
-    """Initiated afresh, once, and that one lands."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("initiate", InjectedFault(FaultKind.GONE))
-        job = await scenario.run()
-        assert await scenario.landed_whole(job, 1)
-        assert (job.submits, len(scenario.api.snapshots)) == (2, 2)
-
-    _run_scenario(template, story, http_statuses=statuses)
-
-
-def test_snapshots_that_are_always_gone(template: Path) -> None:
-    """The second time it fails, with the API's words."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("initiate", InjectedFault(FaultKind.GONE), times=None)
-        job = await scenario.run()
-        assert (job.state, len(scenario.api.snapshots)) == (State.FAILED, 2)
-        assert "does not exist" in (job.reason or "")
-
-    _run_scenario(template, story)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("route", ["initiate", "snapshot"])
-@pytest.mark.parametrize("code", [500, 502, 503])
-def test_an_outage(template: Path, route: str, code: int) -> None:
-    """Pages of HTML for a while: one snapshot, one file."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add(route, InjectedFault(FaultKind.UNAVAILABLE, status=code), times=3)
-        assert await scenario.landed_whole(await scenario.run())
-        assert len(scenario.api.snapshots) == 1
-
-    _run_scenario(template, story)
-
-
-@pytest.mark.parametrize("route", ["initiate", "snapshot"])
-def test_asked_too_often(template: Path, route: str) -> None:
-    """The delay of a 429 with Retry-After is kept."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add(route, InjectedFault(FaultKind.THROTTLE, seconds=90, retry_after=RetryAfter.SECONDS))
-        job = await scenario.run()
-        assert await scenario.landed_whole(job)
-        times = [asked.at for asked in scenario.api.requests if asked.route == route]
-        after = times[1] if len(times) > 1 else scenario.api.requests[1].at
-        assert after - times[0] >= 90
-
-    _run_scenario(template, story)
-
-
-@pytest.mark.parametrize("kind", [FaultKind.MALFORMED, FaultKind.HTML, FaultKind.TRUNCATE])
-@pytest.mark.parametrize("route", ["initiate", "snapshot"])
-def test_replies_of_the_wrong_shape(template: Path, route: str, kind: FaultKind) -> None:
-    """Neither a crash nor a success, and no second snapshot."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add(route, InjectedFault(kind))
-        assert await scenario.landed_whole(await scenario.run())
-        assert len(scenario.api.snapshots) == 1
-
-    _run_scenario(template, story)
-
-
-@pytest.mark.slow
-def test_a_word_that_no_document_names(template: Path) -> None:
-    """Told loudly, with the word; the job lives on, and if it stays so to the deadline it expires with that reason."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("snapshot", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"), times=2)
-        assert await scenario.landed_whole(await scenario.run())
-        assert all("archived" in str(line) for line in scenario.environment.events("job.unmapped"))
-        scenario.api.faults.add("initiate", InjectedFault(FaultKind.UNKNOWN_WORD, text="archived"))
-        job = await scenario.run("another")
-        assert job.state is State.EXPIRED
-        assert "archived" in (job.reason or "")
-
-    _run_scenario(template, story, deadline_s=900)
-
-
-def test_a_status_that_flaps(template: Path) -> None:
-    """Finished now and then: the file lands."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("initiate", InjectedFault(FaultKind.FLAPPING))
-        assert await scenario.landed_whole(await scenario.run())
-
-    _run_scenario(template, story)
-
-
-@pytest.mark.fault(30)
-@pytest.mark.slow
-def test_a_snapshot_that_never_ends(template: Path) -> None:
-    """The job expires at its deadline, and the remote snapshot is taken away, so that the message is free again."""
-
-    async def story(scenario: Scenario) -> None:
-        scenario.api.faults.add("initiate", InjectedFault(FaultKind.NEVER_ENDS))
-        job = await scenario.run()
-        assert job.state is State.EXPIRED
-        assert scenario.api.snapshots[0].deleted
-
-    _run_scenario(template, story, deadline_s=900)
+    run_scenario(template, story)

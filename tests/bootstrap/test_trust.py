@@ -13,7 +13,7 @@ from tidewaiter.bootstrap.start_checks import connections_of
 from tidewaiter.config import load
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.trust import Trust
+from tidewaiter.transport.connection_settings import Trust
 from tidewaiter.transport.wire import Timeouts, TlsError
 
 PATIENT = Timeouts(connect_s=5.0, read_s=5.0, overall_s=5.0)

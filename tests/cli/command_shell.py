@@ -11,6 +11,7 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
+from tests.support.machine_times import other_times
 from tidewaiter.cli.main import main
 
 ROOT = Path(__file__).parents[2]
@@ -52,8 +53,10 @@ class CommandShell:
         return result
 
     def json(self, *arguments: str, code: int = 0) -> Any:
-        """What a command prints as JSON."""
-        return json.loads(self(*arguments, "--json", code=code).stdout)
+        """What a command prints as JSON; its times are written as everywhere."""
+        document = json.loads(self(*arguments, "--json", code=code).stdout)
+        assert not list(other_times(document))
+        return document
 
     @contextmanager
     def process(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from tests.cli.command_shell import CONFIG, CommandShell
 from tidewaiter.cli.exit_codes import ExitCode
 
@@ -37,6 +39,16 @@ def test_files_that_may_be_sent_need_a_folder(shell: CommandShell) -> None:
     assert "accounts.shop.uploads" not in warnings
     shell.config.write_text(CONFIG + account.replace("settings", 'uploads = ["in"]\nsettings'))
     assert "uploads" not in shell("check-config").stderr
+
+
+@pytest.mark.parametrize(("shards", "spacing_s", "warned"), [(2, 1.5, True), (1, 1.5, False), (2, 0.0, False)])
+def test_spacing_with_several_lanes(shell: CommandShell, shards: int, spacing_s: float, warned: bool) -> None:
+    """Lanes of two daemons cannot keep a spacing between them, so a warning says what they do keep."""
+    several = CONFIG.replace("[accounts.shop]\n", f"[accounts.shop]\nshards = {shards}\n")
+    limits = f"[accounts.shop.limits]\nspacing_s = {spacing_s}\n"
+    shell.config.write_text(several.replace("[accounts.shop.limits]\n", limits))
+    warnings = shell("check-config").stderr
+    assert ("accounts.shop.shards: each of the 2 lanes sends 3 s apart" in warnings) is warned
 
 
 def test_more_lanes_than_a_limit_has_shares(shell: CommandShell) -> None:

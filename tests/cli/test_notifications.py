@@ -15,7 +15,6 @@ from tests.cli.command_shell import CONFIG, CommandShell
 from tests.cli.commands import STATISTICS, submit, wait_for
 from tests.support.webhook_receiver import SECRET, Receiver, receiver, status
 from tidewaiter.cli.exit_codes import ExitCode
-from tidewaiter.domain.formatting import rfc3339
 
 FILL = """
 INSERT INTO notifications
@@ -110,7 +109,13 @@ def test_retrying(filled: CommandShell) -> None:
     assert filled.json("notifications", "list")["notifications"][2]["status"] == "waiting"
     for none in (str(2**63), "0", "x1", "9" * 5000):
         assert "is no id; an id is a whole number" in filled("notifications", "retry", none, code=2).stderr
-    for wrong in ([], ["1", "--dead"], ["1", "--endpoint", "ops"]):
+    with sqlite3.connect(filled.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE notifications SET due_at = 9e9 WHERE status = 'waiting'")
+    database.close()
+    number = len(filled.json("notifications", "list", "--waiting", "--endpoint", "ops")["notifications"])
+    retried = filled.json("notifications", "retry", "--waiting", "--endpoint", "ops")
+    assert retried == {"retried": number, "unknown": []}
+    for wrong in ([], ["1", "--dead"], ["1", "--waiting"], ["1", "--endpoint", "ops"]):
         text = filled("notifications", "retry", *wrong, code=ExitCode.USAGE).stderr
         assert "name the notifications by their ids, or all that died with --dead" in text
 
@@ -122,7 +127,7 @@ def test_a_receiver_is_tried(shell: CommandShell) -> None:
         assert shell("notifications", "test", "ops").stdout == (
             "ops was sent one tidewaiter.test and replied HTTP 200 OK\n"
         )
-        assert shell.json("notifications", "test", "ops")["taken"] is True
+        assert shell.json("notifications", "test", "ops")["accepted"] is True
         first, second = made.received
         assert first.body["type"] == "tidewaiter.test"
         assert first.message_id != second.message_id
@@ -174,10 +179,8 @@ def test_a_daemon_notifies_how_jobs_end(emulated: CommandShell) -> None:
     (received,) = made.received
     assert received.body["type"] == "job.succeeded"
     data = received.body["data"]
-    for name in ("id", "account", "operation", "state", "unique_key", "retry_of"):
+    for name in data.keys() - {"artifacts", "artifacts_total"}:
         assert data[name] == job[name]
-    for name in ("created_at", "finished_at"):
-        assert rfc3339(data[name]) == job[name]
     (artifact,) = data["artifacts"]
     assert artifact.items() <= job["artifacts"][0].items()
     assert (line["endpoint"], line["job"], line["attempts"]) == ("ops", job["id"], 1)

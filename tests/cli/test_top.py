@@ -131,7 +131,7 @@ def test_beside_a_daemon(emulated: CommandShell) -> None:
     assert not any(line.endswith(" ") for line in text.splitlines())
     assert [one["pid"] for one in document["daemons"]] == [daemon.pid]
     (lane,) = document["lanes"]
-    assert (lane["account"], lane["provider"], lane["stands"]) == ("shop", "symplify", "open")
+    assert (lane["account"], lane["provider"], lane["condition"]) == ("shop", "symplify", "open")
     assert lane["requests"]["most"] == 1000
     assert sum(one["ended"].get("succeeded", 0) for one in document["minutes"]) == 1
     (landed,) = document["landed"]

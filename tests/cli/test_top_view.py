@@ -218,7 +218,7 @@ def test_json() -> None:
     assert (daemon["started_at"], daemon["seen_at"]) == (rfc3339(NOW - 12_000.0), rfc3339(NOW - 2.0))
     assert shown["jobs"]["polling"] == 1204
     assert set(BacklogShape.model_fields) <= set(shown["lanes"][2])
-    assert shown["lanes"][2]["stands"] == "throttled"
+    assert shown["lanes"][2]["condition"] == "throttled"
     assert shown["lanes"][2]["until"] == rfc3339(NOW + 42.0)
     assert shown["lanes"][0]["requests"] == {"used": 12, "most": 30, "period_s": 60.0}
     assert sum(one["ended"].get("succeeded", 0) for one in shown["minutes"]) == 174

@@ -8,6 +8,7 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
+from tests.support.machine_times import other_times
 from tests.support.stored_jobs import NOW, OWNER, POLICY, Stores, new_job
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.engine import Database
@@ -19,6 +20,7 @@ from tidewaiter.domain.job import TERMINAL, Job, State
 from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.notification import Subscription
 from tidewaiter.domain.state_machine import advance
+from tidewaiter.services.resource_json import batch_json
 
 MARCH = JobContext(batch="march", requested_by="ann")
 
@@ -163,6 +165,10 @@ async def test_one_notification_for_a_batch(database: Database) -> None:
         rows = (await connection.execute(text("SELECT endpoint, body FROM notifications WHERE batch = 'march'"))).all()
     bodies = {endpoint: json.loads(body) for endpoint, body in rows}
     assert {one["type"] for one in bodies.values()} == {"batch.ended"}
+    assert not list(other_times(list(bodies.values())))
+    march = await BatchStore(database).get("march")
+    assert march is not None
+    assert bodies["all"]["data"].keys() <= batch_json(march).keys()
     assert (bodies["all"]["data"]["jobs"], bodies["all"]["data"]["states"]) == (3, {"failed": 3})
     assert (bodies["acme"]["data"]["jobs"], bodies["acme"]["data"]["states"]) == (2, {"failed": 2})
 

@@ -156,10 +156,54 @@ async def test_a_person_has_it_tried_again(deliveries: Deliveries) -> None:
     first, second, third = (one.notification.id for one in claimed)
     assert await deliveries.notifications.retry([first, third, 4711]) == [first, third]
     assert [one.notification.attempts for one in await deliveries.claim()] == [1, 1]
-    assert await deliveries.notifications.retry_dead("b") == 0
-    assert await deliveries.notifications.retry_dead() == 1
+    assert await deliveries.notifications.retry_all([DeliveryStatus.DEAD], "b") == 0
+    assert await deliveries.notifications.retry_all([DeliveryStatus.DEAD]) == 1
     (again,) = await deliveries.claim()
     assert (again.notification.id, again.notification.ended_at) == (second, None)
+
+
+async def test_what_waits_is_brought_forward(deliveries: Deliveries) -> None:
+    """The oldest first, up to a number: not what is claimed, failed later, or what the receiver wants later."""
+    await deliveries.add_notifications(5)
+    claimed = await deliveries.claim(most=4)
+    for number, again_in_s in enumerate((4000.0, 40.0, 300.0)):
+        await deliveries.deliveries.settle(
+            [DeliveryAttempt(claimed[number], delivered=False, error="HTTP 500", again_in_s=again_in_s)]
+        )
+    async with deliveries.stores.database.writing() as connection:
+        await connection.execute(text("UPDATE notifications SET attempts = 3 WHERE attempts > 0"))
+    bring = deliveries.deliveries.bring_forward
+    assert await bring("a", 100.0, 10) == 0
+    assert await bring("b", 0.0, 10) == 0
+    assert await bring("a", 0.0, 10) == 1
+    assert [one.notification.job_id for one in await deliveries.claim()] == [3, 5]
+
+
+async def test_what_waits_is_brought_forward_in_order(deliveries: Deliveries) -> None:
+    """Whatever the delays of each were, the oldest is due first."""
+    await deliveries.add_notifications(3)
+    claimed = await deliveries.claim()
+    for one, again_in_s in zip(claimed, (300.0, 200.0, 100.0), strict=True):
+        await deliveries.deliveries.settle(
+            [DeliveryAttempt(one, delivered=False, error="HTTP 500", again_in_s=again_in_s)]
+        )
+    async with deliveries.stores.database.writing() as connection:
+        await connection.execute(text("UPDATE notifications SET attempts = 3 WHERE attempts > 0"))
+    assert await deliveries.deliveries.bring_forward("a", 0.0, 2) == 2
+    assert [one.notification.job_id for one in await deliveries.claim(most=1)] == [1]
+    assert [one.notification.job_id for one in await deliveries.claim()] == [2]
+
+
+async def test_a_person_has_what_waits_sent_now(deliveries: Deliveries) -> None:
+    """What waits for longer than a minute is due at once with all attempts; what may be under way is left alone."""
+    await deliveries.add_notifications(2)
+    first, _ = await deliveries.claim()
+    failed = DeliveryAttempt(first, delivered=False, error="HTTP 500", again_in_s=300.0)
+    await deliveries.deliveries.settle([failed])
+    assert await deliveries.notifications.retry_all([DeliveryStatus.DEAD], "a") == 0
+    assert await deliveries.notifications.retry_all([DeliveryStatus.WAITING], "a") == 1
+    (again,) = await deliveries.claim()
+    assert (again.notification.id, again.notification.attempts) == (first.notification.id, 1)
 
 
 async def test_finding(deliveries: Deliveries) -> None:

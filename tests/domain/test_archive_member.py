@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.file_identity import identities, landed_archives
 from tidewaiter.domain.http_values import Link
-from tidewaiter.domain.manifest import Artifact, described
+from tidewaiter.domain.manifest import ArchiveMember, Artifact, described
 
 LINK = "a" * 64
 OTHER = "b" * 64

@@ -23,8 +23,8 @@ def test_the_body() -> None:
             "reason": None,
             "unique_key": "nightly",
             "retry_of": None,
-            "created_at": AT - 60.0,
-            "finished_at": AT,
+            "created_at": "2025-06-15T15:05:40.250Z",
+            "finished_at": "2025-06-15T15:06:40.250Z",
             "traceparent": None,
             "labels": {},
             "artifacts": [

@@ -2,7 +2,6 @@
 
 import ast
 import asyncio
-import base64
 import io
 import json
 import logging
@@ -10,65 +9,19 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 import structlog
-from hypothesis import given
-from hypothesis import strategies as st
 
+from tests.log.log_stream import Hands, LogStream
 from tidewaiter import events
 from tidewaiter.config.config_tables import LogTable
-from tidewaiter.log import REDACTED, EventLog, Redactor, UncataloguedError, configure
+from tidewaiter.log import EventLog, UncataloguedError, configure
 from tidewaiter.log.line_output import Output
 
 APP = Path(__file__).parents[2] / "app"
-SIGNED = "https://bucket.s3.amazonaws.com/r/1.json?Expires=1791000000&AWSAccessKeyId=AKIAEXAMPLE&Signature=abc%2Fdef%3D"
-
-
-class Hands:
-    """A clock that stands still until the test moves it."""
-
-    def __init__(self) -> None:
-        self.at = 1_790_000_000.0
-
-    def now(self) -> float:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at
-
-    async def sleep(self, seconds: float) -> None:
-        self.at += seconds
-
-    def skew(self) -> float:
-        return 0.0
-
-
-class LogStream:
-    """A log on a stream in memory, and what was printed on it."""
-
-    def __init__(self, level: str = "debug", secrets: Sequence[str] = (), *, strict: bool = True) -> None:
-        self.clock = Hands()
-        self.stream = io.StringIO()
-        self.log = configure("json", level, secrets, clock=self.clock, stream=self.stream, strict=strict)
-
-    @property
-    def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
-
-    @property
-    def names(self) -> list[object]:
-        return [line["event"] for line in self.lines]
-
-
-@pytest.fixture(autouse=True)
-def _libraries_restored() -> Iterator[None]:
-    """The standard library's logging is as it was after each test."""
-    yield
-    configure("json", "error", stream=io.StringIO()).close()
 
 
 # --- the catalogue ----------------------------------------------------------------------------------------------------
@@ -187,205 +140,6 @@ def test_every_fault_of_a_configuration_is_reported() -> None:
     for key in ("worker.polls", "worker.downloads", "worker.polls"):
         stream.log.emit("config.refused", file="tidewaiter.toml", key=key, reason="must be a whole number")
     assert [line["key"] for line in stream.lines] == ["worker.polls", "worker.downloads", "worker.polls"]
-
-
-# --- redaction --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.fault(58)
-@pytest.mark.invariant(10)
-def test_known_secrets_in_every_form() -> None:
-    """A configured secret is found plain and as URLs, JSON, HTML and Basic credentials show it, wherever it stands."""
-    secret = 'p&ss/"wörd+1'
-    redactor = Redactor([secret])
-    for prefix in ("", "u:", "us:", "usr:"):
-        basic = base64.b64encode(f"{prefix}{secret}!".encode()).decode()
-        for text in (
-            basic,
-            f"x {secret} y",
-            quote(secret, safe=""),
-            quote(secret, safe="").lower(),
-            json.dumps(secret),
-        ):
-            cleaned = redactor.clean(text)
-            assert REDACTED in cleaned
-            assert "rd+1" not in cleaned
-    assert redactor.clean(base64.b64encode(b"u:short").decode()) != REDACTED
-
-
-@given(st.text(min_size=4, max_size=40), st.text(max_size=7), st.text(max_size=7))
-def test_no_secret_survives(secret: str, before: str, after: str) -> None:
-    """Whatever the secret and its surroundings, neither it nor its URL form is left."""
-    secret = secret.encode(errors="replace").decode()
-    redactor = Redactor([secret])
-    for form in (secret, quote(secret, safe=""), json.dumps(secret)[1:-1]):
-        cleaned = redactor.clean(f"{before}{form}{after}")
-        assert form in REDACTED or form not in cleaned.replace(REDACTED, "\0")
-
-
-def test_short_values_are_no_secrets() -> None:
-    """A value of three characters would blot out half of every line."""
-    assert Redactor(["abc", ""]).clean("abc and more") == "abc and more"
-
-
-@pytest.mark.parametrize(
-    ("text", "clean"),
-    [
-        (
-            SIGNED,
-            "https://bucket.s3.amazonaws.com/r/1.json?Expires=1791000000&AWSAccessKeyId=[redacted]&Signature=[redacted]",
-        ),
-        (
-            "https://h/f?X-Amz-Credential=A%2Fb&X-Amz-Security-Token=FQo/x&x-amz-signature=00ff, 403",
-            "https://h/f?X-Amz-Credential=[redacted]&X-Amz-Security-Token=[redacted]&x-amz-signature=[redacted] 403",
-        ),
-        ("https://h/x?sig=a%3D&key=b&token=c#d", "https://h/x?sig=[redacted]&key=[redacted]&token=[redacted]#d"),
-        (
-            "https://h/?next=https%3A%2F%2Fx%3Ftoken%3Dabc%26a%3D1",
-            "https://h/?next=https%3A%2F%2Fx%3Ftoken%3D[redacted]%26a%3D1",
-        ),
-        ("access_token=abc&x=1", "access_token=[redacted]&x=1"),
-        ("postgresql://tide:pw@db/x", "postgresql://[redacted]@db/x"),
-        ("HTTPS://ghp_abc@host/p", "HTTPS://[redacted]@host/p"),
-        ("Authorization: Basic dTpw", "Authorization: [redacted]"),
-        (
-            "{'Authorization': 'AWS4 Credential=a, Signature=b', 'Accept': 'x'}",
-            "{'Authorization': '[redacted]', 'Accept': 'x'}",
-        ),
-        ("X-Carma-Authentication-Token: abc", "X-Carma-Authentication-Token: [redacted]"),
-        ("set-cookie: a=b; c=d", "set-cookie: [redacted]"),
-        ("sent Bearer abc.def-ghi", "sent Bearer [redacted]"),
-        ("got Basic dXNlcjpwYXNz back", "got Basic [redacted] back"),
-        (
-            '{"success":true,"access_token":"0a1b\\"2c","expires":"x"}',
-            '{"success":true,"access_token":"[redacted]","expires":"x"}',
-        ),
-        ('{"password": "cut off he', '{"password": "[redacted]"'),
-        ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.s-1", "[redacted]"),
-    ],
-)
-def test_shapes_of_credentials(text: str, clean: str) -> None:
-    """A credential that nobody configured is known by where it stands; what helps to find the fault stays."""
-    assert Redactor().clean(text) == clean
-    assert Redactor().clean(clean) == clean
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "the bearer token has expired",
-        "Basic authentication is required",
-        "404: Can't find that page, key=7",
-        "https://host/path@2x.png?page=2&tokens=3",
-        "monkey=1 turkey: 2",
-        "user@example.com wrote to postgresql://db/x",
-    ],
-)
-def test_prose_stays(text: str) -> None:
-    """What only sounds like a credential is left to be read."""
-    assert Redactor().clean(text) == text
-
-
-@pytest.mark.fault(66)
-def test_redaction_is_quick_on_hostile_text() -> None:
-    """A long body made to send the patterns astray is cleaned in linear time; quadratic would run into the timeout."""
-    for text in ("a-" * 100_000, "a." * 100_000, "a://" * 50_000, '"token":"' + "\\" * 200_000, "?key=" * 50_000):
-        Redactor(["secret-value"]).clean(text)
-
-
-def test_nested_fields_are_cleaned() -> None:
-    """A secret in a list in a mapping, in a name, in bytes or in an exception's text is found as well."""
-    stream = LogStream(secrets=["canary-1"])
-    stream.log.add_secrets(["canary-2"])
-    stream.log.emit(
-        "heartbeat",
-        jobs={"canary-1": [1, ("x canary-2", b"canary-1")]},
-        breakers=ValueError(f"canary-1 at {SIGNED}"),
-        lanes={"deep": [[[[[[[[[["canary-2"]]]]]]]]]]},
-    )
-    text = stream.stream.getvalue()
-    assert "canary" not in text
-    assert "abc%2Fdef" not in text
-    assert text.count(REDACTED) == 7
-
-
-# --- folding ----------------------------------------------------------------------------------------------------------
-
-
-def test_repeats_are_folded() -> None:
-    """Within a minute an equal warning is counted instead of printed; the count follows when the minute is over."""
-    stream = LogStream()
-    for _ in range(5):
-        stream.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429", until_s=stream.clock.at % 100)
-        stream.clock.at += 10
-    stream.log.emit("account.paused", account="other", lane=2, reason="HTTP 429")
-    assert len(stream.lines) == 2
-    stream.clock.at += 15
-    stream.log.emit("storage.resumed")
-    assert stream.names == ["account.paused", "account.paused", "account.paused", "storage.resumed"]
-    assert stream.lines[2]["repeated"] == 4
-    assert stream.lines[2]["until_s"] == 40
-    stream.log.emit("account.paused", account="shop", lane=1, reason="HTTP 429")
-    assert len(stream.lines) == 4
-
-
-def test_a_lasting_error_is_said_less_and_less_often() -> None:
-    """After one, two and then every three minutes, each time with its number; after a quiet fold it is new again."""
-    stream, said_at = LogStream(), []
-    began = stream.clock.at
-    for _ in range(4 * 12):
-        before = len(stream.lines)
-        stream.log.emit("storage.paused", reason="no space", until_s=15.0)
-        said_at += [stream.clock.at - began] * (len(stream.lines) - before)
-        stream.clock.at += 15
-    assert said_at == [0, 60, 180, 360, 540]
-    assert 1 + sum(int(str(line.get("repeated", 0))) for line in stream.lines) == 36
-    stream.clock.at += 400
-    stream.log.emit("heartbeat")
-    stream.clock.at += 400
-    stream.log.emit("storage.paused", reason="no space", until_s=15.0)
-    assert "repeated" not in stream.lines[-1]
-
-
-def test_the_end_of_an_error_ends_its_fold() -> None:
-    """The number comes before the line that says that all is well, and a new error is printed at once."""
-    stream = LogStream()
-    for _ in range(3):
-        stream.log.emit("storage.paused", reason="no space", until_s=15.0)
-        stream.log.emit("store.unavailable", reason="locked", waiting=1)
-    stream.log.emit("storage.resumed")
-    stream.log.emit("storage.paused", reason="no space", until_s=15.0)
-    assert [(line["event"], line.get("repeated")) for line in stream.lines] == [
-        ("storage.paused", None), ("store.unavailable", None), ("storage.paused", 2), ("storage.resumed", None),
-        ("storage.paused", None),
-    ]  # fmt: skip
-
-
-def test_folded_lines_are_reported_at_the_end() -> None:
-    """A daemon that stops within the minute still says how often."""
-    stream = LogStream()
-    for _ in range(3):
-        stream.log.emit("store.unavailable", reason="no space", waiting=1)
-    stream.log.close()
-    stream.log.close()
-    assert [line.get("repeated") for line in stream.lines] == [None, 2]
-
-
-def test_transitions_and_terminal_lines_are_never_folded() -> None:
-    """A person who counts jobs in the log counts right, whatever repeats."""
-    stream = LogStream()
-    for name in ("job.advanced", "job.finished", "job.failed", "job.parked", "heartbeat"):
-        for _ in range(2):
-            stream.log.emit(name)
-    assert len(stream.lines) == 10
-
-
-def test_folds_are_bounded() -> None:
-    """A hundred thousand different warnings in one minute do not fill the memory."""
-    stream = LogStream()
-    for job in range(10_000):
-        stream.log.emit("job.troubled", job=job, reason="x")
-    assert len(stream.log._printer.folds) <= 4097
 
 
 # --- other people's logging -------------------------------------------------------------------------------------------

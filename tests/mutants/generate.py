@@ -24,12 +24,23 @@ _DOMAIN: Final = tuple(
     f"tests/domain/test_{name}.py"
     for name in (
         "state_machine", "download_transitions", "retry_delays", "early_files", "reuse", "submit_again", "stages",
-        "poll_transitions", "shared_remote_jobs", "gravest_outcome", "backoff_and_limits", "learned_schedule",
+        "poll_transitions", "failure_cause", "shared_remote_jobs", "gravest_outcome", "backoff_and_limits",
+        "learned_schedule",
     )
 )  # fmt: skip
 _REPLIES: Final = ("tests/providers/replies", "tests/providers/steps", "tests/providers/test_symplify.py")
-_STEPS: Final = ("tests/providers/steps", "tests/providers/results", "tests/worker/test_stages.py")
+_STEPS: Final = (
+    "tests/providers/replies/test_reply_defaults.py",
+    "tests/providers/steps",
+    "tests/providers/results",
+    "tests/worker/test_stages.py",
+)
 _ON_THE_WIRE: Final = ("tests/transport", "tests/worker/test_foreign_hops.py")
+_BUDGET: Final = (
+    "tests/transport/test_request_budget.py",
+    "tests/transport/test_budget_closings.py",
+    "tests/transport/test_circuit_breaker.py",
+)
 TESTS: Final[Mapping[str, Sequence[str]]] = {
     "domain/state_machine.py": _DOMAIN,
     "domain/common_transitions.py": _DOMAIN,
@@ -38,25 +49,36 @@ TESTS: Final[Mapping[str, Sequence[str]]] = {
     "domain/download_transitions.py": _DOMAIN,
     "domain/stage_transitions.py": _DOMAIN,
     "domain/early_transitions.py": _DOMAIN,
-    "domain/backoff_and_limits.py": (*_DOMAIN, "tests/transport/test_request_budget.py"),
+    "domain/backoff_and_limits.py": (*_DOMAIN, *_BUDGET),
     "providers/replies/reply_rules.py": _REPLIES,
     "providers/replies/extract.py": _REPLIES,
     "providers/replies/wait_times.py": _REPLIES,
     "providers/steps/step_replies.py": _STEPS,
     "providers/steps/compiled_steps.py": _STEPS,
-    "transport/request_budget.py": ("tests/transport/test_request_budget.py", "tests/worker/test_host_pauses.py"),
+    "transport/request_budget.py": (
+        *_BUDGET,
+        "tests/transport/test_budget_drain.py",
+        "tests/worker/test_host_pauses.py",
+    ),
     "transport/sliding_window.py": ("tests/transport/test_sliding_window.py", "tests/transport/test_request_budget.py"),
     "transport/request_urls.py": _ON_THE_WIRE,
-    "transport/account_client.py": _ON_THE_WIRE,
+    "transport/account_client.py": (
+        *_ON_THE_WIRE,
+        "tests/worker/test_result_fetcher.py::test_a_closed_host_is_not_asked_after_a_redirect_either",
+    ),
     "transport/address_guard.py": _ON_THE_WIRE,
     "worker/committer.py": ("tests/worker/test_committer.py", "tests/worker/test_concurrent_updates.py"),
     "worker/file_download.py": (
+        "tests/worker/test_reply_at_hand.py",
         "tests/worker/test_file_download.py",
+        "tests/worker/test_coded_files.py",
+        "tests/worker/test_pages_in_place_of_files.py",
         "tests/worker/test_result_fetcher.py",
         "tests/worker/test_download_killed.py",
         "tests/storage/test_live_checkpoints.py",
     ),
     "worker/job_download.py": (
+        "tests/worker/test_passed_over.py",
         "tests/worker/test_files_side_by_side.py",
         "tests/worker/test_fetcher_killed.py",
         "tests/worker/test_result_fetcher.py",

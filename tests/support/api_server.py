@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.machine_times import other_times
 from tidewaiter.bootstrap.live_config import LiveConfig, bind
 from tidewaiter.bootstrap.process import health_of
 from tidewaiter.bootstrap.seams import Seams
@@ -141,7 +142,9 @@ class Reply:
     @property
     def json(self) -> Any:
         """The body as JSON."""
-        return json.loads(self.body)
+        document = json.loads(self.body)
+        assert not list(other_times(document))
+        return document
 
     def problem(self, status: int) -> Any:
         """The problem document that it must be."""

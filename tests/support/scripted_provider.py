@@ -88,6 +88,16 @@ def answering(*bodies: object, status: int = 200, headers: Mapping[str, str] | N
     return answer
 
 
+def in_turn(*answers: Answer) -> Answer:
+    """Each of these in turn, the last one for ever."""
+    left = list(answers)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (left.pop(0) if len(left) > 1 else left[0])(request)
+
+    return answer
+
+
 @dataclass(slots=True)
 class Running:
     """A daemon that serves one account of the shop."""

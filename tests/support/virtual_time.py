@@ -12,6 +12,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
+from tidewaiter.clock import Clock
+
 START_AT = 1_750_000_000.0
 _SELDOM_S = 600.0
 _LOOKS = 2
@@ -96,6 +98,34 @@ class VirtualClock:
         return 0.0
 
 
+class SkewedClock:
+    """A machine's clock beside the true one.
+
+    It is ahead by some seconds since the process started, and its wall clock is set by ``moved_s`` since then.
+    """
+
+    def __init__(self, true: Clock, ahead_s: float) -> None:
+        self._true = true
+        self._ahead_s = ahead_s
+        self.moved_s = 0.0
+
+    def now(self) -> float:
+        """Epoch seconds as this machine has them."""
+        return self._true.now() + self._ahead_s
+
+    def monotonic(self) -> float:
+        """Seconds that nobody moves."""
+        return self._true.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Let that much time pass."""
+        await self._true.sleep(seconds)
+
+    def skew(self) -> float:
+        """How far somebody has moved the wall clock."""
+        return self.moved_s
+
+
 @contextmanager
 def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClock]]:
     """A virtual loop and its clock; asyncio-throttle, which reads ``time.monotonic``, is put on the same time.
@@ -114,7 +144,7 @@ def virtual_time(*, lag: bool = False) -> Iterator[tuple[VirtualLoop, VirtualClo
             mock.patch("asyncio_throttle.throttler.time", mock.Mock(spec_set=["monotonic"], **throttler_time))
         )
         patches.enter_context(mock.patch("tidewaiter.worker.backfill_runner.ROUND_S", _SELDOM_S))
-        patches.enter_context(mock.patch("tidewaiter.worker.schema_watch._CHECK_EVERY_S", _SELDOM_S))
+        patches.enter_context(mock.patch("tidewaiter.worker.database_watch._REVISION_EVERY_S", _SELDOM_S))
         if not lag:
             patches.enter_context(mock.patch("tidewaiter.worker.heartbeat._LAG_SAMPLE_S", _SELDOM_S))
         try:

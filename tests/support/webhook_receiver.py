@@ -12,6 +12,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from standardwebhooks.webhooks import Webhook
 
+from tests.support.machine_times import other_times
+
 SECRET = "whsec_" + base64.b64encode(b"a secret for tests, 32 bytes lon").decode()
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,6 +50,7 @@ class Receiver:
         )
         self._came.set()
         assert body == json.loads(text)
+        assert not list(other_times(body))
         return web.Response() if self.answer is None else await self.answer(request)
 
     async def until(self, number: int, within_s: float = 20) -> list[ReceivedMessage]:

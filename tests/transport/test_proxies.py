@@ -12,9 +12,8 @@ from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.networks import PermittedNetworks, network_of
 from tidewaiter.transport.address_guard import OwnListeners
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
-from tidewaiter.transport.connection_settings import ConnectionSettings
+from tidewaiter.transport.connection_settings import ConnectionSettings, Trust
 from tidewaiter.transport.proxies import Proxies, Proxy
-from tidewaiter.transport.trust import Trust
 from tidewaiter.transport.wire import (
     BlockedAddressError,
     BrokenBodyError,

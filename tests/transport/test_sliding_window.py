@@ -98,3 +98,19 @@ async def test_a_full_window_has_nothing_left() -> None:
     assert window.left == 2
     window.restore([clock.monotonic()] * 3)
     assert window.left == 0
+
+
+async def test_whether_it_was_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Because the last place was taken a moment ago, though there is room again; or because there is none now."""
+    ahead = Ahead(monkeypatch)
+    window = SlidingWindow(ahead, 1, 2.0)
+    assert not window.was_full(10.0)
+    await window.enter()
+    window.leave()
+    ahead.seconds = 5.0
+    assert window.left == 1
+    assert window.was_full(10.0)
+    ahead.seconds = 11.0
+    assert not window.was_full(10.0)
+    window.restore([ahead.monotonic()])
+    assert window.was_full(10.0), "filled by an earlier process"

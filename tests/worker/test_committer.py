@@ -199,6 +199,17 @@ async def test_a_number_that_cannot_be_encoded_fails_its_job_only(stores: Stores
     assert (await stores.stored(good)).state is not State.POLLING
 
 
+async def test_a_job_that_has_moved_on_is_not_failed_for_what_an_old_step_learned(stores: Stores) -> None:
+    """What cannot be stored would not have been accepted either."""
+    job = await stores.polling("remote-1")
+    update = decided(job.but(deadline_at=float("nan")), o.Ready())
+    job = await stores.accepted(job, o.Pending())
+    async with committing(stores) as setup:
+        setup.hand_in(update)
+        assert await setup.settled() == [CommitResult.STALE]
+    assert await stores.stored(job) == job
+
+
 @pytest.mark.fault(14)
 async def test_a_database_that_refuses_for_a_while_is_said_to(postgres_url: str) -> None:
     """After ten seconds of refusals the committer says so with the reason; when all is written, it does not."""

@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.support.scripted_provider import Answer, Running, answering, config_for, daemon_for, open_provider, serving
+from tests.support.scripted_provider import (
+    Answer,
+    Running,
+    answering,
+    config_for,
+    daemon_for,
+    in_turn,
+    open_provider,
+    serving,
+)
 from tests.worker.file_lists import LISTED, lists, reason_to_wait
 from tidewaiter.config import load
 from tidewaiter.domain.job import State
@@ -41,16 +50,6 @@ async def reset(request: web.Request) -> web.StreamResponse:
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
-
-
-def in_turn(*answers: Answer) -> Answer:
-    """Each of these in turn, the last one for ever."""
-    left = list(answers)
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return await (left.pop(0) if len(left) > 1 else left[0])(request)
-
-    return answer
 
 
 def folder(running: Running) -> dict[str, bytes]:

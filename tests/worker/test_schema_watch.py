@@ -7,7 +7,7 @@ import pytest
 from tests.worker.virtual_lanes import LEASE_S, Site, live
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.job import State
-from tidewaiter.worker.schema_watch import SchemaWatch
+from tidewaiter.worker.database_watch import SchemaWatch
 from tidewaiter.worker.step_context import StepContext
 
 

@@ -96,6 +96,22 @@ class NotificationSetup:
         assert deliveries.attempts == attempts
         return deliveries
 
+    async def troubled(self, number: int) -> None:
+        """Wait until so many attempts have failed and been noted."""
+        async with asyncio.timeout(20):
+            while self.events.count("notification.troubled") < number:  # noqa: ASYNC110  # the log has no event to wait for
+                await asyncio.sleep(0.02)
+
+    async def wait_long(self) -> None:
+        """What waits has failed several times, and waits for minutes."""
+        async with self.stores.database.writing() as connection:
+            await connection.execute(
+                text(
+                    "UPDATE notifications SET attempts = 3, due_at = attempted_at + 300 - id,"
+                    " attempted_at = attempted_at - 1 WHERE due_at IS NOT NULL"
+                )
+            )
+
     async def make_due(self) -> None:
         """What waits is due now."""
         async with self.stores.database.writing() as connection:
@@ -202,6 +218,65 @@ async def test_a_receiver_that_fails_is_one_warning_with_a_number(setup: Notific
         assert again["failures"] == 3
     assert [line.get("repeated") for line in setup.lines("notification.troubled")] == [None, 2]
     assert len(setup.lines("endpoint.failing")) == 1
+
+
+async def test_what_waits_is_sent_when_the_receiver_works_again(setup: NotificationSetup, hook: Receiver) -> None:
+    """After failures, one notification that is accepted brings those that wait, in their order and within seconds."""
+    hook.answer = status(500)
+    old = await setup.ends(6)
+    async with setup.notifier():
+        await setup.troubled(6)
+        await setup.wait_long()
+        hook.answer = None
+        before = len(hook.received)
+        (new,) = await setup.ends()
+        await setup.stands(*[DeliveryStatus.DELIVERED] * 7)
+    sent = [one.body["data"]["id"] for one in hook.received[before:]]
+    assert sent[0] == new.id
+    # Four are sent at a time, so only the groups are in order.
+    assert sorted(sent[1:5]) == [one.id for one in old[:4]]
+    assert sorted(sent[5:]) == [one.id for one in old[4:]]
+
+
+async def test_a_receiver_that_asks_for_a_delay_gets_it(setup: NotificationSetup, hook: Receiver) -> None:
+    """What waits because of Retry-After is not sent early, though another notification is accepted."""
+    hook.answer = status(500)
+    await setup.ends(3)
+    async with setup.notifier():
+        await setup.troubled(3)
+        await setup.wait_long()
+        hook.answer = status(503, **{"Retry-After": "600"})
+        await setup.ends()
+        await setup.troubled(4)
+        hook.answer = None
+        setup.clock.added_s = 599.0
+        await setup.ends()
+        await asyncio.sleep(0.3)
+        await setup.stands(*[DeliveryStatus.WAITING] * 5)
+        setup.clock.added_s = 601.0
+        await setup.stands(*[DeliveryStatus.DELIVERED] * 3, DeliveryStatus.WAITING, DeliveryStatus.DELIVERED)
+
+
+async def test_a_message_that_is_never_accepted_keeps_its_delays(setup: NotificationSetup, hook: Receiver) -> None:
+    """It is tried early once when the receiver works again, however many others are accepted."""
+
+    async def all_but_the_first(request: web.Request) -> web.StreamResponse:
+        refused = (await request.json())["data"]["id"] == first.id
+        return web.Response(status=400 if refused else 200)
+
+    hook.answer = status(500)
+    first, *_ = await setup.ends(2)
+    async with setup.notifier():
+        await setup.troubled(2)
+        await setup.wait_long()
+        hook.answer = all_but_the_first
+        await setup.ends()
+        await setup.troubled(3)
+        for number in (2, 3, 4):
+            await setup.stands(DeliveryStatus.WAITING, *[DeliveryStatus.DELIVERED] * number)
+            await setup.ends()
+        await setup.stands(DeliveryStatus.WAITING, *[DeliveryStatus.DELIVERED] * 5)
+    assert sum(one.body["data"]["id"] == first.id for one in hook.received) == 2
 
 
 async def test_410_is_the_end(setup: NotificationSetup, hook: Receiver) -> None:

@@ -1,6 +1,7 @@
 """Lanes and leases in virtual time: real database, committer and budget, and scripted steps."""
 
 import asyncio
+import copy
 import io
 import json
 import sqlite3
@@ -17,6 +18,7 @@ from tests.support.inline_sqlite import connect_inline
 from tests.support.spec_samples import provider_of
 from tests.support.stored_jobs import new_job
 from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
+from tidewaiter.clock import Clock
 from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
@@ -62,6 +64,12 @@ Step = Callable[[StepContext], Awaitable[o.Outcome]]
 async def refuse(_: StepContext) -> o.Outcome:
     """A step that ends its job."""
     return o.Refused("no such period")
+
+
+async def never(_: StepContext) -> o.Outcome:
+    """A step that waits until it is stopped."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 class ScriptedExecutor(Executor):
@@ -162,36 +170,40 @@ class Site:
                 text("UPDATE lanes SET owner = 'another', epoch = epoch + 1, lease_until = lease_until + 86400")
             )
 
-    def daemon(self, owner: str = "owner-1", accounts: Collection[str] = ("acme",)) -> Daemon:
-        """A daemon that begins now."""
+    def daemon(
+        self, owner: str = "owner-1", accounts: Collection[str] = ("acme",), clock: Clock | None = None
+    ) -> Daemon:
+        """A daemon that begins now, with a clock of its own or that of the database."""
+        clock, database = clock or self.clock, copy.copy(self.database)
+        database.clock = clock
         output = io.StringIO()
-        log = configure("json", "debug", [], clock=self.clock, stream=output, strict=True)
-        jobs, executor = JobStore(self.database), ScriptedExecutor()
-        job_log = JobLog(log, self.clock, jobs)
-        committer = Committer(jobs, owner, self.clock, log, job_log)
-        gate = StorageGate(None, self.clock, log)  # type: ignore[arg-type]  # never shut here
-        due_reader = DueReader(DueStore(self.database), self.clock)
-        parts = LaneParts(executor, jobs, due_reader, committer, job_log, gate, self.clock, Random(1))
+        log = configure("json", "debug", [], clock=clock, stream=output, strict=True)
+        jobs, executor = JobStore(database), ScriptedExecutor()
+        job_log = JobLog(log, clock, jobs)
+        committer = Committer(jobs, owner, clock, log, job_log)
+        gate = StorageGate(None, clock, log)  # type: ignore[arg-type]  # never shut here
+        due_reader = DueReader(DueStore(database), clock)
+        parts = LaneParts(executor, jobs, due_reader, committer, job_log, gate, clock, Random(1))
         account = provider_of().bind("acme", {})
         built: list[str] = []
 
         def make_lane(row: LaneRow, lease: Lease) -> Lane:
             built.append(row.account)
-            budget = Budget(self.clock, Random(1), self.limits, row.request_window, full=not row.clean)
+            budget = Budget(clock, Random(1), self.limits, row.request_window, full=not row.clean)
             client = SimpleNamespace(observer=None)
             access = ProviderAccess(account, client, budget)  # type: ignore[arg-type]  # no step sends anything
-            shared_results = SharedResults(jobs, None, self.clock)  # type: ignore[arg-type]  # no file is looked at
+            shared_results = SharedResults(jobs, None, clock)  # type: ignore[arg-type]  # no file is looked at
             return Lane(row, lease, access, self.lane_limits, parts, shared_results=shared_results)
 
         plan = LanePlan({name: {} for name in accounts}, make_lane)
         leases = LaneOwnership(
-            DistantLaneStore(self),
+            DistantLaneStore(self, database),
             DaemonIdentity(owner, "host", 1, "1"),
             plan,
             lease_s=LEASE_S,
             alone=False,
             outcomes_settled=committer.settled,
-            clock=self.clock,
+            clock=clock,
             log=log,
         )
         running = [asyncio.create_task(run()) for run in (committer.run, due_reader.run, leases.run)]
@@ -201,8 +213,8 @@ class Site:
 class DistantLaneStore(LaneStore):
     """The lanes of a site, whose database is far away: what it has done is known here only later."""
 
-    def __init__(self, site: Site) -> None:
-        super().__init__(site.database)
+    def __init__(self, site: Site, database: Database) -> None:
+        super().__init__(database)
         self._site = site
 
     async def take(

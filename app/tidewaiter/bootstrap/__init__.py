@@ -1,13 +1,13 @@
 """The composition root: the only package that names every concrete class and puts them together."""
 
 from tidewaiter.bootstrap.account_binding import (
+    account_warnings,
     bind_accounts,
     faults_of_specs,
     known_settings,
     read_schedules,
     secrets_of,
     unsealed_secrets,
-    upload_warnings,
     usable_providers,
 )
 from tidewaiter.bootstrap.configured_checks import run_checks
@@ -34,6 +34,7 @@ __all__ = [
     "RunBrokenError",
     "Seams",
     "accept_database",
+    "account_warnings",
     "bind_accounts",
     "build_daemon",
     "endpoints_of",
@@ -56,6 +57,5 @@ __all__ = [
     "serve",
     "subscriptions_of",
     "unsealed_secrets",
-    "upload_warnings",
     "usable_providers",
 ]

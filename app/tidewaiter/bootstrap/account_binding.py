@@ -165,20 +165,27 @@ def known_settings(config: Config) -> dict[str, Mapping[str, SettingSpec]]:
     return {name: registry.get(name).spec.account for name in registry.names()}
 
 
-def upload_warnings(config: Config) -> list[ConfigFault]:
-    """Accounts whose provider is sent files that a job names, and which name no folder that may hold such files."""
+def account_warnings(config: Config) -> Iterator[ConfigFault]:
+    """What an account asks for that its provider makes questionable."""
     registry = usable_providers(config)
-    return [
-        config.fault_at(
-            "accounts",
-            name,
-            "uploads",
-            reason="an operation of its provider sends files, and no folder is named, so jobs of it fail; "
-            "name the folders whose files may be sent",
-        )
-        for name, account in config.accounts.items()
-        if not account.uploads and account.provider in registry.names() and registry.get(account.provider).sends_files
-    ]
+    for name, account in config.accounts.items():
+        if account.provider not in registry.names():
+            continue
+        provider = registry.get(account.provider)
+        if not account.uploads and provider.sends_files:
+            reason = (
+                "an operation of its provider sends files, and no folder is named, so jobs of it fail; "
+                "name the folders whose files may be sent"
+            )
+            yield config.fault_at("accounts", name, "uploads", reason=reason)
+        spacing_s = account.limits.spacing_s if account.limits.spacing_s is not None else provider.spec.limits.spacing_s
+        if account.shards > 1 and spacing_s:
+            reason = (
+                f"each of the {account.shards} lanes sends {spacing_s * account.shards:g} s apart, so spacing_s "
+                f"({spacing_s:g} s) holds in the mean, and two of them may send at the same moment; use one lane if "
+                "the provider refuses that"
+            )
+            yield config.fault_at("accounts", name, "shards", reason=reason)
 
 
 def secrets_of(config: Config, accounts: Mapping[str, BoundAccount]) -> set[str]:

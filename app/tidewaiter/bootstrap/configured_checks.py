@@ -187,7 +187,7 @@ async def _known(database: Database, accounts: Collection[str]) -> Mapping[str, 
     try:
         await database.check_schema()
         paused = await AccountStore(database).paused()
-        lanes, now = await LaneStore(database).all_lanes(), await database.now()
+        lanes, now = await LaneStore(database).all_lanes(), database.clock.now()
         tokens = await RefreshTokenStore(database, Seal()).stored()
     except (SchemaError, StoreUnavailableError):
         return {}

@@ -38,7 +38,7 @@ from tidewaiter.worker.account_pauses import Pauses
 from tidewaiter.worker.backfill_runner import BackfillRunner, BackfillSettings
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.daemon import Daemon, Run
-from tidewaiter.worker.database_watch import DatabaseWatch
+from tidewaiter.worker.database_watch import DatabaseFileWatch, SchemaWatch
 from tidewaiter.worker.due_reader import DueReader
 from tidewaiter.worker.heartbeat import Heartbeat
 from tidewaiter.worker.job_event_log import JobLog
@@ -48,7 +48,6 @@ from tidewaiter.worker.lease import Lease
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.retention import Retention
 from tidewaiter.worker.scheduler import Scheduler, SchedulerSettings
-from tidewaiter.worker.schema_watch import SchemaWatch
 from tidewaiter.worker.slow_job_watch import SlowJobWatch
 from tidewaiter.worker.storage_gate import StorageGate
 from tidewaiter.worker.token_renewal import RefreshTokens
@@ -226,7 +225,7 @@ async def assemble(
         work_watcher.run,
         heartbeat.run,
         SlowJobWatch(JobPace(database.for_readers, clock), served, clock, log).run,
-        DatabaseWatch(database.check_file, clock).run,
+        DatabaseFileWatch(database.check_file, clock).run,
         SchemaWatch(database.newer_revision, leases, config.worker.drain_s, clock, log).run,
         retention.run,
         gate.run,

@@ -3,6 +3,9 @@
 A reload replaces the configuration as a whole. Each part that uses some of it is listed once, as a
 :class:`Reloadable`: the part, and how its settings are read from the configuration. The settings of all parts are
 derived before the first part receives its own, so either all of them change or none.
+
+A part declares the settings that it reads: a frozen dataclass or a read-only protocol beside its class, or a single
+value. It takes them in its constructor, and again in ``reconfigure``.
 """
 
 import asyncio
@@ -10,12 +13,11 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from tidewaiter.bootstrap.account_binding import bind_accounts, read_schedules, usable_providers
 from tidewaiter.bootstrap.start_checks import faults_of_access, faults_of_notifications, read_connections
 from tidewaiter.config import Config, ConfigError
-from tidewaiter.domain.reconfigurable import Reconfigurable
 from tidewaiter.log import EventLog
 from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.provider import BoundAccount
@@ -23,7 +25,18 @@ from tidewaiter.providers.provider_registry import Registry
 from tidewaiter.transport.connection_settings import ConnectionSettings
 from tidewaiter.web.tls import identity_of
 
+S_contra = TypeVar("S_contra", contravariant=True)
 S = TypeVar("S")
+
+
+class Reconfigurable(Protocol[S_contra]):
+    """A part whose settings can be replaced while it runs."""
+
+    def reconfigure(self, settings: S_contra, /) -> None:
+        """Use these settings from now on, and none of the old ones.
+
+        The settings are already checked. This neither waits nor fails, so that all parts change at the same moment.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,8 @@ from tidewaiter.doctor.data_checks import database_file_result, folder_result
 from tidewaiter.doctor.findings import CheckResult, CheckStatus
 from tidewaiter.storage.base import Storage, StorageSetupError
 from tidewaiter.storage.open_storage import open_storage
-from tidewaiter.transport.connection_settings import ConnectionSettings
+from tidewaiter.transport.connection_settings import ConnectionSettings, Trust, TrustError
 from tidewaiter.transport.proxies import Proxies
-from tidewaiter.transport.trust import Trust, TrustError
 from tidewaiter.web.tls import CertificateError, server_context
 
 

@@ -10,13 +10,13 @@ from typing import Final
 import click
 
 from tidewaiter.bootstrap import (
+    account_warnings,
     bind_accounts,
     faults_of,
     faults_of_specs,
     known_settings,
     run_checks,
     secrets_of,
-    upload_warnings,
     usable_providers,
 )
 from tidewaiter.cli.exit_codes import CommandError, ExitCode
@@ -91,7 +91,7 @@ def _configuration(invocation: Invocation, accounts: tuple[str, ...]) -> tuple[C
     # A faulty spec stops its own accounts only, so everything else is checked.
     used = {one.provider for name, one in config.accounts.items() if not accounts or name in accounts}
     found = [_fault(one) for name, ones in of_specs.items() if not accounts or name in used for one in ones]
-    found += [_warning(one) for one in (*config_warnings(config, known_settings(config)), *upload_warnings(config))]
+    found += [_warning(one) for one in (*config_warnings(config, known_settings(config)), *account_warnings(config))]
     if not found:
         number = len(config.accounts)
         summary = f"{counted(number, 'account')}, no warnings"

@@ -74,7 +74,7 @@ async def wait_for(service: "JobService", job: Job, now: float) -> "WaitReason |
 
 async def expected_for(service: "JobService", job: Job, now: float) -> "Expectation | None":
     """When the job's remote job is expected to be ready, if that is known."""
-    from tidewaiter.services.expectations import expected_ready  # noqa: PLC0415  # help and completion do without
+    from tidewaiter.services.job_pace import expected_ready  # noqa: PLC0415  # help and completion do without
 
     return await expected_ready(service.jobs.database, service.accounts, job, now)
 

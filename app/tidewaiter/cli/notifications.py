@@ -112,29 +112,46 @@ def list_notifications(
 
 
 @notifications.command(
-    epilog=example("tidewaiter notifications retry 12 13", "tidewaiter notifications retry --dead --endpoint ops")
+    epilog=example(
+        "tidewaiter notifications retry 12 13", "tidewaiter notifications retry --dead --waiting --endpoint ops"
+    )
 )
 @click.argument("number", type=_id_of, nargs=-1, metavar="[ID]...")
 @click.option("--dead", is_flag=True, help="All that were given up.")
+@click.option("--waiting", is_flag=True, help="All that wait for longer than a minute.")
 @click.option(
-    "--endpoint", metavar="NAME", shell_complete=name_completion.endpoints, help="With --dead: only for this one."
+    "--endpoint",
+    metavar="NAME",
+    shell_complete=name_completion.endpoints,
+    help="With --dead or --waiting: only for this one.",
 )
 @json_option
 @config_option
 @pass_invocation
 def retry(
-    invocation: Invocation, /, *, number: tuple[int, ...], dead: bool, endpoint: str | None, as_json: bool
+    invocation: Invocation,
+    /,
+    *,
+    number: tuple[int, ...],
+    dead: bool,
+    waiting: bool,
+    endpoint: str | None,
+    as_json: bool,
 ) -> None:
     """Send notifications again, under their old ids; a daemon does it within seconds.
 
     Delivered ones may be named, too. The exit code is 1 if there is no notification with one of the ids.
     """
-    if bool(number) is dead or (endpoint is not None and not dead):
-        raise CommandError(ExitCode.USAGE, "name the notifications by their ids, or all that died with --dead")
+    chosen = {DeliveryStatus.DEAD: dead, DeliveryStatus.WAITING: waiting}
+    statuses = [status for status, is_chosen in chosen.items() if is_chosen]
+    if bool(number) is bool(statuses) or (endpoint is not None and not statuses):
+        raise CommandError(
+            ExitCode.USAGE, "name the notifications by their ids, or all that died with --dead, or wait with --waiting"
+        )
 
     async def send_again(store: "NotificationStore") -> tuple[int, list[int]]:
-        if dead:
-            revived = await store.retry_dead(endpoint)
+        if statuses:
+            revived = await store.retry_all(statuses, endpoint)
             await note_action(store, "retry", f"{revived} notifications")
             return revived, []
         known = await store.retry(number)
@@ -177,12 +194,12 @@ def test(invocation: Invocation, /, *, name: str, as_json: bool) -> None:
             reply = asyncio.run(send_test(config, name))
         except TransportError as error:
             if as_json:
-                show_json({"endpoint": name, "taken": False, "status": None, "said": None})
+                show_json({"endpoint": name, "accepted": False, "status": None, "reply": None})
             raise CommandError(ExitCode.FAILED, f"{name}: {error}") from error
         body = invocation.clean(reply.body.decode(errors="replace"))[:_SHOWN]
     line = printable(f"HTTP {reply.status} {reply.phrase}".strip())
     if as_json:
-        show_json({"endpoint": name, "taken": reply.accepted, "status": reply.status, "said": body})
+        show_json({"endpoint": name, "accepted": reply.accepted, "status": reply.status, "reply": body})
     else:
         click.echo(f"{name} was sent one {TEST_TYPE} and replied {line}")
         if body.strip():

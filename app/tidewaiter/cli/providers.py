@@ -15,8 +15,7 @@ from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.domain.formatting import counted
 from tidewaiter.providers.checks.spec_lint import lint, read_spec
 from tidewaiter.providers.errors import SpecError, SpecFault
-from tidewaiter.providers.examples.example_expressions import never_true
-from tidewaiter.providers.examples.hints import hints_of
+from tidewaiter.providers.examples.hints import hints_of, never_true
 from tidewaiter.providers.examples.spec_examples import run_examples, uncovered_rules
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.provider_registry import Registry

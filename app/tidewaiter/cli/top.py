@@ -244,7 +244,6 @@ def top_json(state: TopState) -> dict[str, Any]:
         },
         "parked": [_trouble_json(job) for job in snapshot.parked],
         "failed": [_trouble_json(job) for job in snapshot.failures],
-        "unhandled": sum(one.jobs for one in snapshot.unhandled),
     }
 
 
@@ -258,7 +257,7 @@ def _lane_json(lane: "LaneView", now: float) -> dict[str, Any]:
         "shard": lane.shard,
         "provider": lane.provider,
         "host": lane.host,
-        "stands": lane.condition.value,
+        "condition": lane.condition.value,
         "reason": lane.reason,
         "until": rfc3339(lane.until),
         "requests": {"used": lane.used, "most": limits.requests, "period_s": limits.period_s},

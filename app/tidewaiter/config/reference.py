@@ -28,7 +28,8 @@ tidewaiter doctor                            # test everything: database, storag
 
 1. **The environment** overrides the file: `TIDEWAITER__` and the key's path in capitals, with two underscores between
    its parts and one instead of each hyphen: `TIDEWAITER__WORKER__LEASE_S=5`,
-   `TIDEWAITER__ACCOUNTS__MY_SHOP__CLEAN=false`.
+   `TIDEWAITER__ACCOUNTS__MY_SHOP__CLEAN=false`. A variable says `true`, `yes`, `on` or `1`, or `false`, `no`, `off` or
+   `0`, in any case, for a boolean. In the file booleans and numbers have no quotes: `"no"` is a text, and refused.
 2. **A secret file.** Any key may be written as `KEY_file`, in the file and in the environment: the content of the
    file that it names, stripped, is the value of `KEY`. `config show` hides such values.
 3. **The file**, and then **the default**.
@@ -44,7 +45,8 @@ _TAIL: Final = """
 would refuse on this machine as this user: an extra that is not installed, a storage folder or a database folder that
 cannot be written, a lock file of another user. `--file-only` leaves that out, to check a file for another machine. The
 exit code is 0, or 78 if something is wrong. Warnings fail it only with `--strict`: secrets that every user of the
-machine may read, SQLite on a network file system, addresses without TLS, accounts that may reach private addresses.
+machine may read, SQLite on a network file system, addresses without TLS, accounts that may reach private addresses,
+accounts with `spacing_s` and several `shards`, and accounts that could send files and name no folder for them.
 `--json` prints an object with `ok`, `faults` and `warnings` (each with `origin`, `key` and `reason`) and a `summary`.
 
 ## doctor

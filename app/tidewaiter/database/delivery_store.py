@@ -35,7 +35,7 @@ from tidewaiter.database.notification_store import NOTIFICATION_COLUMNS, Notific
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sql_functions import DatabaseNow
 from tidewaiter.database.tables import notifications
-from tidewaiter.domain.notification import DeliveryStatus
+from tidewaiter.domain.notification import CLAIM_S, RETRY_S, DeliveryStatus, longest_wait_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,22 @@ class DeliveryStore:
                 found = [ClaimedNotification(notification_of(columns), body) for *columns, body in rows]
                 claimed += sorted(found, key=lambda one: one.notification.id)
         return claimed
+
+    async def bring_forward(self, endpoint: str, failed_before_s: float, limit: int) -> int:
+        """Make notifications due that wait because their last attempt failed before so many seconds, the oldest first.
+
+        Left out are those that are due within the time of a claim, because they may be claimed, and those whose
+        receiver has asked for a longer delay than the usual one.
+
+        Returns:
+            How many are due now.
+        """
+        asked = {"of_endpoint": endpoint, "failed_before_s": failed_before_s, "most": limit}
+        # A read locks nothing, and often there is none.
+        if not await self._rows(_EARLY.limit(1), of_endpoint=endpoint, failed_before_s=failed_before_s):
+            return 0
+        async with self._database.writing() as connection:
+            return len((await connection.execute(_BRING_FORWARD, asked)).all())
 
     async def settle(self, attempts: Sequence[DeliveryAttempt]) -> set[int]:
         """Store the results of deliveries.
@@ -216,8 +232,8 @@ def _release(dialect: str) -> Executable:
 
 def _claim() -> Executable:
     of_endpoint = notifications.c.endpoint == bindparam("of_endpoint", type_=Text())
-    due = select(notifications.c.id).where(of_endpoint, notifications.c.due_at <= _NOW).order_by(notifications.c.due_at)
-    chosen = _locked(due)
+    due = select(notifications.c.id).where(of_endpoint, notifications.c.due_at <= _NOW)
+    chosen = _locked(due.order_by(notifications.c.due_at, notifications.c.id))
     return (
         update(notifications)
         .where(notifications.c.id == chosen.c.id)
@@ -225,6 +241,31 @@ def _claim() -> Executable:
             due_at=DatabaseNow() + _number("lease_s"), attempts=notifications.c.attempts + 1, attempted_at=DatabaseNow()
         )
         .returning(*NOTIFICATION_COLUMNS, notifications.c.body)
+    )
+
+
+def _early() -> Select[int]:
+    usual_s = case(
+        {attempts: longest_wait_s(attempts) for attempts in range(1, len(RETRY_S) + 1)},
+        value=notifications.c.attempts,
+        else_=0.0,
+    )
+    return (
+        select(notifications.c.id)
+        .where(
+            notifications.c.endpoint == bindparam("of_endpoint", type_=Text()),
+            notifications.c.due_at > _NOW + CLAIM_S,
+            notifications.c.due_at <= notifications.c.attempted_at + usual_s,
+            notifications.c.attempted_at <= _NOW - _number("failed_before_s"),
+        )
+        .order_by(notifications.c.id)
+    )
+
+
+def _bring_forward() -> Executable:
+    chosen = _locked(_EARLY)
+    return (
+        update(notifications).where(notifications.c.id == chosen.c.id).values(due_at=_NOW).returning(notifications.c.id)
     )
 
 
@@ -257,6 +298,8 @@ _ENDED: Final = (
     .order_by(notifications.c.ended_at)
 )
 _CLAIM: Final = _claim()
+_EARLY: Final = _early()
+_BRING_FORWARD: Final = _bring_forward()
 _DELETE_ENDED: Final = delete(notifications).where(
     notifications.c.id.in_(_ENDED.limit(_MOST).with_for_update(skip_locked=True))
 )

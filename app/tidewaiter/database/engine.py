@@ -51,13 +51,22 @@ class Database:
     Every transaction has a time limit: a database that does not answer is unavailable, and does not block the daemon.
 
     ``name`` is the URL without its secret parts. ``exclusive`` says that only one daemon at a time can serve the
-    database; ``dialect`` is ``sqlite`` or ``postgresql``.
+    database; ``dialect`` is ``sqlite`` or ``postgresql``. ``clock`` is that of this process, which may differ from the
+    database's.
     """
 
     def __init__(
-        self, name: str, reader: AsyncEngine, writer: AsyncEngine, *, other_reader: AsyncEngine, exclusive: bool
+        self,
+        name: str,
+        reader: AsyncEngine,
+        writer: AsyncEngine,
+        *,
+        other_reader: AsyncEngine,
+        exclusive: bool,
+        clock: Clock,
     ) -> None:
         self.name = name
+        self.clock = clock
         self.exclusive = exclusive
         self.dialect = writer.dialect.name
         self._reader = reader
@@ -81,7 +90,7 @@ class Database:
 
         Args:
             url: ``sqlite:///path`` (file and folder are created, for this user alone) or ``postgresql://...``.
-            clock: the database's clock on SQLite; PostgreSQL has its own.
+            clock: that of this process; the database's clock on SQLite, PostgreSQL has its own.
             sqlite_connect: opens the connections to the SQLite file in place of ``aiosqlite.connect``.
 
         Raises:
@@ -92,12 +101,12 @@ class Database:
         if address.file is None:
             reader, other_reader = for_statements(address, clock), for_others(address)
             writer = for_transactions(address)
-            return cls(address.name, reader, writer, other_reader=other_reader, exclusive=False)
+            return cls(address.name, reader, writer, other_reader=other_reader, exclusive=False, clock=clock)
         prepare_file(address.file)
         reader = sqlite_readers(address, clock, sqlite_connect)
         other_reader = sqlite_readers(address, clock, sqlite_connect)
         writer = sqlite_writer(address, clock, sqlite_connect)
-        database = cls(address.name, reader, writer, other_reader=other_reader, exclusive=True)
+        database = cls(address.name, reader, writer, other_reader=other_reader, exclusive=True, clock=clock)
         database._file = OpenedFile(address.file)
         if sqlite_connect is None:
             database._read_thread = SqliteThread(thread_reader(address, clock))

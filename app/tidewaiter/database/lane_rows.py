@@ -8,6 +8,7 @@ from dataclasses import dataclass
 class LaneState:
     """What the next owner of a lane must know.
 
+    All times are by the clock of this process; the store converts them for others, whose clocks differ.
     ``request_window`` are the epoch seconds of the recent requests that the account's limit still counts;
     ``closed_until`` is when requests are permitted again, and ``closed_reason`` is why not before. ``reopened_at`` is
     when a person last opened the account, as far as the owner knows: a later opening ends the closing.
@@ -26,7 +27,7 @@ class LaneRow:
 
     ``clean`` says that the previous owner gave it back, or that there was none: then ``request_window`` is complete.
     After an expired lease it is not. ``lane_count`` is how many lanes share the account's limits: all lanes up to the
-    last one that has a live job.
+    last one that has a live job. All times are by the clock of this process.
     """
 
     id: int
@@ -44,7 +45,8 @@ class LaneRow:
 class LaneStatus:
     """The state of a lane: its owner and the owner's host, if it has one, and whether the lease still holds.
 
-    ``request_window`` are the epoch seconds of its recent requests at the last renewal of the lease.
+    ``request_window`` are the epoch seconds of its recent requests at the last renewal of the lease. These times and
+    ``closed_until`` are by the clock of this process, ``lease_until`` is by the database's.
     """
 
     id: int

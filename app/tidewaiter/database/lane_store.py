@@ -2,6 +2,11 @@
 
 Only the database's clock decides about leases. Every statement that changes several lanes locks them in the order of
 their ids, as the group commit does, so that two statements never wait for each other in a circle.
+
+The clocks of daemons differ, and may be set. So the times of a lane's requests are stored as seconds before
+``stored_at``, the moment by the database's clock, and a closing as so many seconds after it. Whoever reads them adds
+the time since then by the same clock, but never less than nothing: where that clock was set back, no wait is longer
+than it was when it was stored.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +44,7 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.lane_rows import LaneRow, LaneState, LaneStatus, WorkerStatus
 from tidewaiter.database.request_windows import window_of, window_text
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
-from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.sql_functions import DatabaseNow, DatabaseWallClock
 from tidewaiter.database.tables import accounts, jobs, lanes, workers
 from tidewaiter.domain.job import State
 
@@ -51,10 +56,13 @@ _STATE_COLUMNS: Final[Sequence[tuple[str, TypeEngine[Any]]]] = (
     ("id", BigInteger()),
     ("epoch", BigInteger()),
     ("request_window", Text()),
-    ("closed_until", Double()),
+    ("closed_s", Double()),
     ("closed_reason", Text()),
     ("reopened_at", Double()),
 )
+
+
+_TIMES: Final = (lanes.c.closed_until, lanes.c.request_window, lanes.c.stored_at, DatabaseWallClock())
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +140,8 @@ class LaneStore:
             return rows, connection.execute(_SHARING).all() if rows else ()
 
         rows, sharing = await self._database.write(write)
-        lane_counts = {row[0]: row[1] for row in sharing}
-        return sorted((_taken(row, lane_counts) for row in rows), key=lambda lane: lane.id)
+        lane_counts, now = {row[0]: row[1] for row in sharing}, self._database.clock.now()
+        return sorted((_taken(row, lane_counts, now) for row in rows), key=lambda lane: lane.id)
 
     async def renew(self, owner: str, lease_s: float, states: Mapping[int, LaneState]) -> set[int]:
         """Extend the leases of these lanes and store their states, in one statement.
@@ -141,13 +149,13 @@ class LaneStore:
         Returns:
             The lanes that this owner still holds at the epoch of their state.
         """
-        parameters = {PARAMETER: _encode_states(states), "holder": owner, "lease_s": lease_s}
+        parameters = {PARAMETER: self._encoded(states), "holder": owner, "lease_s": lease_s}
         return await self._database.write(lambda connection: set(connection.execute(self._renew, parameters).scalars()))
 
     async def give_back(self, owner: str, states: Mapping[int, LaneState]) -> None:
         """Free these lanes, if they are still held, and store what the next owner must know."""
         if states:
-            await self._write(self._give_back, **{PARAMETER: _encode_states(states), "holder": owner})
+            await self._write(self._give_back, **{PARAMETER: self._encoded(states), "holder": owner})
 
     async def share(self, accounts: Collection[str]) -> LaneShare:
         """How many lanes these accounts have, and how many workers live, by the database's clock."""
@@ -162,51 +170,67 @@ class LaneStore:
     async def all_lanes(self) -> list[LaneStatus]:
         """The state of every lane, by account and shard."""
         async with self._database.reading() as connection:
-            return [_status(row) for row in await connection.execute(_ALL_LANES)]
+            rows = (await connection.execute(_ALL_LANES)).all()
+        now = self._database.clock.now()
+        return [_status(row, now) for row in rows]
 
     async def lane(self, number: int) -> LaneStatus | None:
         """The state of one lane."""
         async with self._database.reading() as connection:
             row = (await connection.execute(_ALL_LANES.where(lanes.c.id == number))).first()
-        return None if row is None else _status(row)
+        return None if row is None else _status(row, self._database.clock.now())
 
     async def workers(self) -> list[WorkerStatus]:
         """The live daemons by the database's clock, the oldest first."""
         async with self._database.reading() as connection:
             return [WorkerStatus(*row) for row in await connection.execute(_WORKERS)]
 
+    def _encoded(self, states: Mapping[int, LaneState]) -> str:
+        """Rows of ``_STATE_COLUMNS``. Until they are stored some time passes, so a request counts later than it was."""
+        now = self._database.clock.now()
+        return encode(
+            [
+                (
+                    number,
+                    state.epoch,
+                    window_text([at - now for at in state.request_window]),
+                    state.closed_until - now if state.closed_until else None,
+                    state.closed_reason,
+                    state.reopened_at,
+                )
+                for number, state in sorted(states.items())
+            ]
+        )
+
     async def _write(self, statement: Executable, **parameters: object) -> None:
         async with self._database.writing() as connection:
             await connection.execute(statement, parameters)
 
 
-def _encode_states(states: Mapping[int, LaneState]) -> str:
-    """Rows of ``_STATE_COLUMNS``."""
-    return encode(
-        [
-            (
-                number,
-                state.epoch,
-                window_text(state.request_window),
-                state.closed_until,
-                state.closed_reason,
-                state.reopened_at,
-            )
-            for number, state in sorted(states.items())
-        ]
-    )
-
-
-def _taken(row: Sequence[Any], lane_counts: Mapping[str, int]) -> LaneRow:
-    number, account, shard, epoch, closed_until, closed_reason, window, clean = row
-    stamps, lane_count = window_of(window), lane_counts.get(account, 1)
+def _taken(row: Sequence[Any], lane_counts: Mapping[str, int], now: float) -> LaneRow:
+    number, account, shard, epoch, clean, closed_reason, *times = row
+    closed_until, stamps = _by_own_clock(*times, now=now)
+    lane_count = lane_counts.get(account, 1)
     return LaneRow(number, account, shard, epoch, closed_until, closed_reason, stamps, clean, lane_count)
 
 
-def _status(row: Sequence[Any]) -> LaneStatus:
-    values = list(row)
-    values[-1] = window_of(values[-1])
+def _status(row: Sequence[Any], now: float) -> LaneStatus:
+    *values, closed_reason = row[: -len(_TIMES)]
+    closed_until, stamps = _by_own_clock(*row[-len(_TIMES) :], now=now)
+    values += closed_until, closed_reason, stamps
     return LaneStatus(*values)
+
+
+def _by_own_clock(
+    closed_until: float | None, window: str, stored_at: float, read_at: float, *, now: float
+) -> tuple[float | None, tuple[float, ...]]:
+    """The end of a closing and the times of requests in epoch seconds of this process, whose clock says ``now``.
+
+    Rows of before revision 0016 have epoch seconds, and 0 as ``stored_at``.
+    """
+    own_stored_at = now - max(0.0, read_at - stored_at)
+    own_closed_until = own_stored_at + closed_until - stored_at if closed_until else None
+    return own_closed_until, tuple(own_stored_at + at for at in window_of(window))
 
 
 def _locked(which: Select[int], name: str, *, skip: bool = False) -> CTE:
@@ -229,8 +253,12 @@ def _write_states(dialect: str, *, gives_back: bool) -> Executable:
         .correlate(lanes, given)
         .exists()
     )
-    closing = {name: case((opened_since, null()), else_=given.c[name]) for name in ("closed_until", "closed_reason")}
-    states = {"request_window": given.c.request_window, **closing}
+    closing = {"closed_until": DatabaseWallClock() + given.c.closed_s, "closed_reason": given.c.closed_reason}
+    states = {
+        "request_window": given.c.request_window,
+        "stored_at": DatabaseWallClock(),
+        **{name: case((opened_since, null()), else_=value) for name, value in closing.items()},
+    }
     return (
         update(lanes)
         .where(lanes.c.id == held.c.id, lanes.c.id == given.c.id, lanes.c.epoch == given.c.epoch)
@@ -260,10 +288,9 @@ def _take(accounts: Collection[str], held: Collection[int], *, by_force: bool) -
             lanes.c.account,
             lanes.c.shard,
             lanes.c.epoch,
-            lanes.c.closed_until,
-            lanes.c.closed_reason,
-            lanes.c.request_window,
             lanes.c.clean,
+            lanes.c.closed_reason,
+            *_TIMES,
         )
     )
 
@@ -318,9 +345,8 @@ _ALL_LANES: Final = (
         lanes.c.epoch,
         lanes.c.lease_until,
         func.coalesce(lanes.c.lease_until > DatabaseNow(), false()),
-        lanes.c.closed_until,
         lanes.c.closed_reason,
-        lanes.c.request_window,
+        *_TIMES,
     )
     .select_from(lanes.outerjoin(workers, workers.c.owner == lanes.c.owner))
     .order_by(lanes.c.account, lanes.c.shard)

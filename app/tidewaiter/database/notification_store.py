@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Executable, func, literal, null, select, union_all, update
+from sqlalchemy import BigInteger, Connection, Executable, and_, func, literal, not_, null, select, union_all, update
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
@@ -20,6 +20,7 @@ from tidewaiter.domain.batch import EndedBatch
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.notification import (
+    CLAIM_S,
     MOST_LISTED,
     DeliveryStatus,
     Subscription,
@@ -274,13 +275,20 @@ class NotificationStore:
             )
             return sorted((await connection.execute(statement)).scalars())
 
-    async def retry_dead(self, endpoint: str | None = None) -> int:
-        """Deliver all dead ones again, of one endpoint or of all.
+    async def retry_all(self, statuses: Collection[DeliveryStatus], endpoint: str | None = None) -> int:
+        """Deliver all dead or waiting ones from now on, with all attempts, of one endpoint or of all.
+
+        Those that are due within a minute anyway are left alone: a daemon may be sending them.
 
         Returns:
             Their number.
         """
-        statement = _RETRY.where(notifications.c.status == DeliveryStatus.DEAD.value, *self._within)
+        soon = and_(
+            notifications.c.status == DeliveryStatus.WAITING.value,
+            notifications.c.due_at <= select(DatabaseNow() + CLAIM_S).scalar_subquery(),
+        )
+        chosen = notifications.c.status.in_(sorted(statuses))
+        statement = _RETRY.where(chosen, not_(soon), *self._within)
         if endpoint is not None:
             statement = statement.where(notifications.c.endpoint == endpoint)
         async with self.database.writing() as connection:

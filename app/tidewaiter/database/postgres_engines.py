@@ -1,4 +1,11 @@
-"""The engines of PostgreSQL: pools of connections, for single statements and for transactions."""
+"""The engines of PostgreSQL: pools of connections, for single statements and for transactions.
+
+They recognize a connection pooler between this process and PostgreSQL, and prepare no statements behind it. A pooler in
+transaction mode gives a connection another session of the server for each transaction. The driver names its prepared
+statements by number, so that the name of one connection's statement is that of another's in another session: a wrong
+statement would run. Such a pooler must ignore the startup parameter ``options``, or it refuses every connection. So an
+option that does not arrive tells of a pooler.
+"""
 
 from typing import Any, Final
 
@@ -8,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
-from tidewaiter.database.poolers import DIRECT_OPTION, prepare_nothing_behind_poolers
 
 TRUSTED_S: Final = 1.0
 """A connection that was used less than so many seconds ago is used again without a question to the server."""
@@ -20,6 +26,9 @@ _STATEMENTS: Final = {"pool_size": 5, "max_overflow": 1}
 _TRANSACTIONS: Final = {"pool_size": 3, "max_overflow": 1}
 _OTHERS: Final = {"pool_size": 2, "max_overflow": 0}
 _POOL_WAIT_S: Final = 10.0
+# A setting of our own, which PostgreSQL accepts from anyone: its name has a dot.
+_DIRECT_OPTION: Final = "-c tidewaiter.direct=on"
+_IS_DIRECT: Final = "SELECT current_setting('tidewaiter.direct', true)"
 _SERVER_OPTIONS: Final = (
     "-c lock_timeout=10s -c idle_in_transaction_session_timeout=30s -c default_transaction_isolation=read\\ committed"
 )
@@ -57,7 +66,7 @@ def for_others(address: DatabaseAddress) -> AsyncEngine:
 
 def _engine(address: DatabaseAddress, statement_s: int, **options: Any) -> AsyncEngine:
     own_options = address.url.query.get("options", "")
-    server = f"{DIRECT_OPTION} -c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
+    server = f"{_DIRECT_OPTION} -c statement_timeout={statement_s}s {_SERVER_OPTIONS} {own_options}"
     engine = create_async_engine(
         address.for_daemon(),
         pool_timeout=_POOL_WAIT_S,
@@ -65,7 +74,7 @@ def _engine(address: DatabaseAddress, statement_s: int, **options: Any) -> Async
         connect_args={**_CONNECTION_OPTIONS, "options": server},
         **options,
     )
-    prepare_nothing_behind_poolers(engine)
+    _prepare_nothing_behind_poolers(engine)
     return engine
 
 
@@ -91,3 +100,20 @@ def _ask_after_rest(engine: AsyncEngine, clock: Clock) -> None:
 
     event.listen(engine.sync_engine, "checkin", rests)
     event.listen(engine.sync_engine, "checkout", is_used)
+
+
+def _prepare_nothing_behind_poolers(engine: AsyncEngine) -> None:
+    """Check each new connection of an engine, which sets :data:`_DIRECT_OPTION`."""
+    event.listen(engine.sync_engine, "connect", _recognize_pooler)
+
+
+def _recognize_pooler(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        cursor.execute(_IS_DIRECT)
+        (direct,) = cursor.fetchone()
+    finally:
+        cursor.close()
+    connection.rollback()
+    if direct != "on":
+        connection.driver_connection.prepare_threshold = None

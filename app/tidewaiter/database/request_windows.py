@@ -16,7 +16,7 @@ _SLOTS: Final = 1000
 
 
 def window_text(stamps: Sequence[float]) -> str:
-    """The text for these times, in epoch seconds."""
+    """The text for these times, in seconds since any moment."""
     if len(stamps) <= _MOST_TIMES:
         return json.dumps(list(stamps))
     return json.dumps(_in_slots(sorted(stamps)))

@@ -9,10 +9,23 @@ from sqlalchemy.sql.functions import FunctionElement
 
 CLOCK_FUNCTION: Final = "tidewaiter_now"
 """The database clock on SQLite: a function of every connection that reads the injected clock."""
+WALL_CLOCK_FUNCTION: Final = "tidewaiter_wall_clock"
+"""The machine's wall clock as it is set at present, likewise."""
 
 
 class DatabaseNow(FunctionElement[float]):
     """The database's own clock in epoch seconds: only it decides about leases, because workers' clocks differ."""
+
+    type = Double()
+    inherit_cache = True
+
+
+class DatabaseWallClock(FunctionElement[float]):
+    """The database's clock as it is set at present: for times that another process reads after this one has ended.
+
+    On PostgreSQL it is :class:`DatabaseNow`. On SQLite that one does not follow a wall clock that is set while the
+    process runs, and the next process begins with the clock as it is set then.
+    """
 
     type = Double()
     inherit_cache = True
@@ -34,8 +47,14 @@ def _now_on_sqlite(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> s
     return f"{CLOCK_FUNCTION}()"
 
 
+@compiles(DatabaseWallClock, "sqlite")
+def _wall_clock_on_sqlite(_element: DatabaseWallClock, _compiler: SQLCompiler, **_: Any) -> str:
+    return f"{WALL_CLOCK_FUNCTION}()"
+
+
 @compiles(DatabaseNow, "postgresql")
-def _now_on_postgresql(_element: DatabaseNow, _compiler: SQLCompiler, **_: Any) -> str:
+@compiles(DatabaseWallClock, "postgresql")
+def _now_on_postgresql(_element: DatabaseNow | DatabaseWallClock, _compiler: SQLCompiler, **_: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 
 

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import aiosqlite
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, FromClause, NullPool, create_engine, event
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.row_codec import storable
-from tidewaiter.database.sql_functions import CLOCK_FUNCTION
+from tidewaiter.database.sql_functions import CLOCK_FUNCTION, WALL_CLOCK_FUNCTION
 from tidewaiter.database.sqlite_files import make_private
-from tidewaiter.database.sqlite_hints import permit_hints
 
 SqliteConnect: TypeAlias = Callable[[], Awaitable[aiosqlite.Connection]]
 """Opens a connection to the SQLite file; a simulation brings one that needs no thread."""
@@ -50,6 +50,20 @@ def prepare_file(file: Path) -> None:
     make_private(file)
 
 
+class _HintCompiler(SQLiteCompiler):
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002  # SQLAlchemy's own
+        return text
+
+
+def _permit_hints(engine: Engine) -> None:
+    """Let ``with_hint`` of a statement reach SQLite; SQLAlchemy ignores it there.
+
+    Without statistics SQLite guesses, and prefers an index on the state of all jobs to a partial index of a few.
+    """
+    dialect: Any = engine.dialect
+    dialect.statement_compiler = _HintCompiler
+
+
 def _pool(address: DatabaseAddress, connect: SqliteConnect | None, number: int, **options: Any) -> AsyncEngine:
     """A pool of this many connections."""
     if connect is not None:
@@ -57,7 +71,7 @@ def _pool(address: DatabaseAddress, connect: SqliteConnect | None, number: int, 
     engine = create_async_engine(
         address.for_daemon(), pool_size=number, max_overflow=0, hide_parameters=True, **options
     )
-    permit_hints(engine.sync_engine)
+    _permit_hints(engine.sync_engine)
     return engine
 
 
@@ -91,7 +105,7 @@ def thread_writer(address: DatabaseAddress, clock: Clock) -> Engine:
 def _thread_engine(address: DatabaseAddress, clock: Clock, *pragmas: str, **options: Any) -> Engine:
     """An engine for one thread, which keeps its one connection itself."""
     engine = create_engine(address.for_migrations(), poolclass=NullPool, hide_parameters=True, **options)
-    permit_hints(engine)
+    _permit_hints(engine)
     _on_connect(engine, clock, _CACHE_KIB, *pragmas)
     event.listen(engine, "before_cursor_execute", make_storable, retval=True)
     return engine
@@ -109,6 +123,7 @@ def _on_connect(engine: Engine, clock: Clock, cache_kib: int, *pragmas: str) -> 
         # The driver itself would begin a transaction late, with a read lock that is upgraded.
         connection.isolation_level = None
         connection.create_function(CLOCK_FUNCTION, 0, clock.now)
+        connection.create_function(WALL_CLOCK_FUNCTION, 0, lambda: clock.now() + clock.skew())
         cursor = connection.cursor()
         for pragma in (*everywhere, *pragmas):
             cursor.execute(f"PRAGMA {pragma}")

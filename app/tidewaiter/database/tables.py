@@ -62,6 +62,7 @@ lanes = Table(
     Column("closed_reason", Text),
     Column("request_window", Text, nullable=False, server_default=text("'[]'")),
     Column("clean", Boolean, nullable=False, server_default=true()),
+    Column("stored_at", Double, nullable=False, server_default=text("0")),
     UniqueConstraint("account", "shard", name="lanes_account_shard"),
     sqlite_autoincrement=True,
 )

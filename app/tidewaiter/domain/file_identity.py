@@ -13,9 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_plus, urlsplit
 
-from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.http_values import Link
-from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.manifest import ArchiveMember, Artifact
 
 
 @dataclass(frozen=True, slots=True)

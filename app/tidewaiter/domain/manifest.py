@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
-from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import Job
 
 MANIFEST_NAME = "manifest.json"
@@ -15,7 +15,7 @@ MANIFEST_PIECE = 500
 """So many artifacts are rendered at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Artifact:
     """One landed file.
 
@@ -37,7 +37,39 @@ class Artifact:
     identity: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
+class ArchiveMember:
+    """A landed file that was a member of an archive: which archive, and which of its members.
+
+    It is recorded as the identity of the artifact, so that an interrupted job knows which archives have landed as a
+    whole, and that the manifest can name them. ``link`` is the identity of the archive, see
+    :mod:`tidewaiter.domain.file_identity`. ``place`` counts the members from 0, ``of`` is their number. ``size``,
+    ``sha256`` and ``name`` are those of the archive.
+    """
+
+    link: str
+    place: int
+    of: int
+    size: int
+    sha256: str
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """The identity of the artifact."""
+        return f"{self.link}/{self.place}/{self.of}/{self.size}/{self.sha256}/{self.name}"
+
+    @classmethod
+    def read(cls, identity: str | None) -> Self | None:
+        """The member that an artifact's identity names; ``None`` for a file that was in no archive."""
+        parts = (identity or "").split("/", 5)
+        if len(parts) != 6:
+            return None
+        link, place, of, size, sha256, name = parts
+        return cls(link, int(place), int(of), int(size), sha256, name)
+
+
+@immutable(frozen=True, slots=True)
 class StoredResult:
     """The result of a job: when it asked the provider (epoch seconds), and the files of the reply."""
 

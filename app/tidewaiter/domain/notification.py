@@ -12,7 +12,7 @@ from tidewaiter.domain.batch import EndedBatch, by_state
 from tidewaiter.domain.formatting import rfc3339
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, Job, State
-from tidewaiter.domain.job_json import JobView
+from tidewaiter.domain.job_json import job_json
 from tidewaiter.domain.manifest import Artifact
 
 NOTIFIABLE: Final = TERMINAL | {State.PARKED}
@@ -23,6 +23,9 @@ MOST_LISTED: Final = 20
 
 RETRY_S: Final = (5.0, 60.0, 300.0, 1800.0, 7200.0, 21_600.0, 43_200.0, 86_400.0, 86_400.0)
 """The pauses after failed attempts, in seconds: ten attempts within three days."""
+
+CLAIM_S: Final = 60.0
+"""How long the claim of a delivery lasts, in seconds: much longer than a delivery. A claim is a due time, too."""
 
 _LONGEST_PAUSE_S: Final = 86_400.0
 _JITTER: Final = 0.1
@@ -74,7 +77,7 @@ def message_id(job: Job) -> str:
 
 _OF_JOB: Final = (
     "id", "account", "operation", "state", "reason", "unique_key", "retry_of", "created_at", "finished_at",
-    "traceparent",
+    "traceparent", "labels",
 )  # fmt: skip
 _OF_ARTIFACT: Final = ("name", "key", "size", "sha256", "media_type")
 
@@ -82,8 +85,8 @@ _OF_ARTIFACT: Final = ("name", "key", "size", "sha256", "media_type")
 def body_of(job: Job, at: float, artifacts: Sequence[Artifact], total: int) -> str:
     """The body of the notification for a job that has reached its state; every attempt sends the same text.
 
-    Its members are some of the job's view, with times in epoch seconds. Parameters, the handle and links are left out,
-    because they may give access to data.
+    Its members are some of the job's JSON in the API. Parameters, the handle and links are left out, because they may
+    give access to data.
 
     Args:
         job: the job.
@@ -91,22 +94,24 @@ def body_of(job: Job, at: float, artifacts: Sequence[Artifact], total: int) -> s
         artifacts: its first files, ``MOST_LISTED`` at most.
         total: how many files it has.
     """
-    view = JobView.of(job)
-    data: dict[str, Json] = {name: getattr(view, name) for name in _OF_JOB}
-    data["labels"] = dict(view.labels)
+    shown = job_json(job)
+    data: dict[str, Json] = {name: shown[name] for name in _OF_JOB}
     data["artifacts"] = [{name: getattr(one, name) for name in _OF_ARTIFACT} for one in artifacts]
     data["artifacts_total"] = total
     return render_notification(f"job.{job.state.value}", at, data)
 
 
 def batch_body_of(ended: EndedBatch, accounts: frozenset[str] | None) -> str:
-    """The body of the notification for a batch whose last job has ended; it counts jobs of these accounts only."""
+    """The body of the notification for a batch whose last job has ended; it counts jobs of these accounts only.
+
+    Its members are some of the batch's JSON in the API.
+    """
     one = ended.batch
     states = by_state(one.counts, accounts)
     data: dict[str, Json] = {
-        "batch": one.name,
-        "created_at": one.created_at,
-        "finished_at": ended.ended_at,
+        "name": one.name,
+        "created_at": rfc3339(one.created_at),
+        "ended_at": rfc3339(ended.ended_at),
         "jobs": sum(states.values()),
         "states": {state.value: number for state, number in states.items()},
     }
@@ -117,6 +122,11 @@ def render_notification(kind: str, at: float, data: dict[str, Json]) -> str:
     """A body as the convention recommends it: ``type``, ``timestamp`` (RFC 3339, of the event) and ``data``."""
     body = {"type": kind, "timestamp": rfc3339(at), "data": data}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def longest_wait_s(attempts: int) -> float:
+    """The longest time from an attempt to the next one, if no receiver has asked for more, with the attempt itself."""
+    return RETRY_S[attempts - 1] * (1.0 + _JITTER) + CLAIM_S
 
 
 def delivery_retry_in(attempts: int, rand: Random, asked_s: float | None = None) -> float | None:

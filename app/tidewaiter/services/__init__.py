@@ -1,7 +1,6 @@
 """The services: every request of a person or a program is checked here before anything is stored."""
 
-from tidewaiter.services.account_service import AccountService
-from tidewaiter.services.account_status import AccountStatus
+from tidewaiter.services.account_service import AccountService, AccountStatus
 from tidewaiter.services.actors import DAEMON, Actor, Channel
 from tidewaiter.services.audit import audit_fields
 from tidewaiter.services.backfill_service import BackfillPreview, BackfillRequest, BackfillService

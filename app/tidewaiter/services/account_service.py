@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.account_store import AccountStore, Pause
 from tidewaiter.database.admin_action_store import AdminActionStore
 from tidewaiter.database.engine import Database
+from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.refresh_token_store import RefreshTokenStore, StoredToken
 from tidewaiter.database.sealing import Seal
@@ -15,10 +16,45 @@ from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
 from tidewaiter.domain.job import State
 from tidewaiter.providers.bound_accounts import accounts_within, faulty_among
 from tidewaiter.providers.provider import BoundAccount
-from tidewaiter.services.account_status import AccountStatus, Resumed, is_closed
 from tidewaiter.services.actors import Actor
 from tidewaiter.services.audit import audited
 from tidewaiter.services.job_requests import NotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """The status of an account: its pause, the lanes that are closed for a while, and its live jobs by state.
+
+    ``fault`` is why no daemon can serve it; then nobody knows its ``provider``. ``refresh_token`` says since when it
+    has the one that its provider replaces.
+    """
+
+    account: str
+    provider: str | None
+    pause: Pause | None
+    closed: tuple[LaneStatus, ...]
+    jobs: Mapping[State, int]
+    fault: str | None = None
+    refresh_token: StoredToken | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The status of an account after its pause has ended.
+
+    ``paused_s`` is how long it was paused, ``None`` if it was not; ``opened`` are the lanes that were closed before.
+    ``tries_token``: its refresh token, which may have been used, is tried with the next login.
+    """
+
+    status: AccountStatus
+    paused_s: float | None
+    opened: tuple[LaneStatus, ...]
+    tries_token: bool = False
+
+
+def is_closed(lane: LaneStatus, now: float) -> bool:
+    """Whether a lane sends nothing for a while: throttled until a known time, or stopped by its breaker."""
+    return lane.closed_reason is not None and (not lane.closed_until or lane.closed_until > now)
 
 
 class AccountService:

@@ -1,14 +1,20 @@
-"""The pace of jobs: for how long an operation's oldest job runs, and how long its jobs usually take."""
+"""The pace of jobs: how long an operation's oldest job runs, how long its jobs usually take, when one is ready."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from tidewaiter.clock import Clock
+from tidewaiter.database.duration_store import DurationStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.run_store import RunStore
 from tidewaiter.database.trend_store import TrendStore
-from tidewaiter.domain.job import Job
+from tidewaiter.domain.duration_kind import kind_of
+from tidewaiter.domain.duration_sketch import NO_DURATIONS
+from tidewaiter.domain.expectation import Expectation, expectation_of
+from tidewaiter.domain.job import Job, State
+from tidewaiter.domain.learned_schedule import LEAST_JOBS
+from tidewaiter.providers.provider import BoundAccount
 
 LEAST_RUNS: Final = 30
 """With fewer jobs nobody can say how long an operation usually takes."""
@@ -77,3 +83,23 @@ class JobPace:
 
 def _running_s(job: Job | None, now: float) -> float:
     return 0.0 if job is None or job.intent_at is None else max(0.0, now - job.intent_at)
+
+
+async def expected_ready(
+    database: Database, accounts: Mapping[str, BoundAccount], job: Job, now: float
+) -> Expectation | None:
+    """When a job's remote job is expected to be ready; ``None`` if it is not polled, or nothing is known.
+
+    Raises:
+        StoreUnavailableError: the database cannot be reached.
+    """
+    account = accounts.get(job.account)
+    operation = None if account is None else account.operations.get(job.operation)
+    if job.state is not State.POLLING or operation is None or not operation.policy.learn:
+        return None
+    sketches = await DurationStore(database).of_jobs([job])
+    kind = kind_of(operation.policy.learn_by, job.params)
+    sketch = sketches.get((job.lane, job.operation, kind), NO_DURATIONS)
+    if sketch.count < LEAST_JOBS:
+        sketch = sketches.get((job.lane, job.operation, ""), NO_DURATIONS)
+    return expectation_of(job, sketch, now)

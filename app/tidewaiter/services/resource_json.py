@@ -16,7 +16,7 @@ from tidewaiter.domain.job import State
 from tidewaiter.domain.trends import OperationTrend, Trend, TrendPeriod, TrendStep
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.steps.parameters import parameter_schema
-from tidewaiter.services.account_status import AccountStatus, Resumed
+from tidewaiter.services.account_service import AccountStatus, Resumed
 from tidewaiter.services.backfill_service import BackfillPreview
 from tidewaiter.services.failure_groups import failure_groups, group_json
 from tidewaiter.services.schedule_service import ScheduleStatus

@@ -11,9 +11,8 @@ from typing import BinaryIO, TypeVar, cast
 
 from tidewaiter.clock import Clock
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.file_identity import part_number
-from tidewaiter.domain.manifest import Artifact
+from tidewaiter.domain.manifest import ArchiveMember, Artifact
 from tidewaiter.providers.values.texts import plain, shorten
 from tidewaiter.storage.base import Content, Landed, Storage, StorageError
 from tidewaiter.worker.archive_reading import (

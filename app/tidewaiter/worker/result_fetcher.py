@@ -10,12 +10,11 @@ from random import Random
 from tidewaiter.clock import Clock
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.archive_member import ArchiveMember
 from tidewaiter.domain.file_identity import identities, landed_archives, pair_files
 from tidewaiter.domain.file_names import file_name, free_places
 from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job import Job, State
-from tidewaiter.domain.manifest import MANIFEST_NAME, Artifact, StoredResult, folder_of, manifest_pieces
+from tidewaiter.domain.manifest import MANIFEST_NAME, ArchiveMember, Artifact, StoredResult, folder_of, manifest_pieces
 from tidewaiter.providers.bound_operation import BoundOperation
 from tidewaiter.providers.results.listed_files import packed
 from tidewaiter.providers.results.paged_lists import PageReader

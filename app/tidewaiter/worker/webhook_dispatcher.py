@@ -17,15 +17,13 @@ from tidewaiter.clock import Clock
 from tidewaiter.database.delivery_store import ClaimedNotification, DeliveryAttempt, DeliveryStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.notification_store import Notification
-from tidewaiter.domain.notification import delivery_retry_in
+from tidewaiter.domain.notification import CLAIM_S, delivery_retry_in
 from tidewaiter.log import EventLog
 from tidewaiter.providers.replies.reply_headers import retry_after
 from tidewaiter.transport.webhook_sender import WebhookEndpoint, WebhookReply, WebhookSender
 from tidewaiter.transport.wire import TransportError
 from tidewaiter.worker.endpoint_health import EndpointHealth
-
-LEASE_S: Final = 60.0
-"""How long a claim lasts: much longer than a delivery."""
+from tidewaiter.worker.endpoint_recovery import EndpointRecovery
 
 OVERDUE_S: Final = 3600.0
 """A notification for an endpoint that no daemon has configured is given up after so long."""
@@ -34,6 +32,7 @@ LONGEST_CLOSING_S: Final = 3600.0
 """The longest time that an endpoint is closed, even if its receiver asks for more."""
 
 _AT_ONCE: Final = 4
+_EARLY_GROUP: Final = 100
 _UNKNOWN_EVERY_S: Final = 60.0
 _UNKNOWN_GROUP: Final = 500
 _STORE_RETRY_S: Final = 1.0
@@ -84,12 +83,14 @@ class WebhookDispatcher:
         self._wake = asyncio.Event()
         self._gave_up_at = clock.monotonic()
         self._health = EndpointHealth(clock, log)
+        self._recovery = EndpointRecovery(clock)
 
     def reconfigure(self, settings: DispatcherSettings) -> None:
         """Use these endpoints from the next round on; a delivery under way goes on as it was begun."""
         self._settings = settings
         self._closed_until.clear()
         self._health.forget()
+        self._recovery.forget()
         self._wake.set()
 
     async def run(self) -> None:
@@ -130,15 +131,26 @@ class WebhookDispatcher:
             if self._busy[name] < _AT_ONCE and self._closed_until.get(name, now) <= now
         }
         opens_in_s = [until - now for until in self._closed_until.values() if until > now]
-        due_in_s = await self._store.next_due(list(free))
+        due_in_s = await self._bring_forward(await self._store.next_due(list(free)))
         self._health.warn({*due_in_s, *endpoints.keys() - free.keys()})
         due = {name: free[name] for name, seconds in due_in_s.items() if seconds <= 0}
-        for claimed in await self._store.claim(due, LEASE_S) if due else ():
+        for claimed in await self._store.claim(due, CLAIM_S) if due else ():
             self._claimed[claimed.notification.id] = claimed
             self._busy[claimed.notification.endpoint] += 1
             group.create_task(self._deliver(claimed, endpoints[claimed.notification.endpoint]))
         every_s = self._settings.lookout_s if endpoints else _UNKNOWN_EVERY_S
         return min([every_s, *opens_in_s, *(seconds for seconds in due_in_s.values() if seconds > 0)])
+
+    async def _bring_forward(self, due_in_s: Mapping[str, float]) -> dict[str, float]:
+        """Make some of what waits due for endpoints that work again, and have nothing due; returns when it is due."""
+        sooner: dict[str, float] = {}
+        for name, seconds in due_in_s.items():
+            if seconds > 0 and (since_s := self._recovery.since_s(name)) is not None:
+                if await self._store.bring_forward(name, since_s, _EARLY_GROUP):
+                    sooner[name] = 0.0
+                else:
+                    self._recovery.has_caught_up(name)
+        return {**due_in_s, **sooner}
 
     async def _deliver(self, claimed: ClaimedNotification, endpoint: WebhookEndpoint) -> None:
         """Send one notification, and keep the result."""
@@ -184,6 +196,7 @@ class WebhookDispatcher:
         """Send nothing to an endpoint for as long as its receiver asks."""
         until = self._clock.monotonic() + min(asked_s, LONGEST_CLOSING_S)
         self._closed_until[endpoint] = max(until, self._closed_until.get(endpoint, until))
+        self._recovery.asked_for(endpoint, asked_s)
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -205,10 +218,12 @@ class WebhookDispatcher:
         notification = attempt.claimed.notification
         if attempt.delivered:
             self._health.delivered(notification.endpoint)
+            self._recovery.delivered(notification.endpoint, notification.attempts)
             late_s = round(max(0.0, self._clock.now() - notification.at), 3)
             self._log.emit("notification.delivered", **_named(notification), late_s=late_s)
             return
         self._health.failed(notification.endpoint, attempt.error or "")
+        self._recovery.failed(notification.endpoint)
         if attempt.again_in_s is None:
             self._log.emit("notification.died", **_named(notification), reason=attempt.error)
         else:

@@ -10,7 +10,7 @@ import pytest
 from tests.providers.providers_page import DOCS, RECIPES
 from tests.support.spec_samples import HEAD, POLL, POLL_URL, RESULTS, SUBMIT, WHOLE, changed, faults_of
 from tidewaiter.providers.checks.spec_lint import lint
-from tidewaiter.providers.examples.example_expressions import never_true
+from tidewaiter.providers.examples.hints import never_true
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.values.jmespath_expressions import negation_fault
 

@@ -5,7 +5,7 @@ import pytest
 from tests.support.spec_samples import NOW, POLL_URL, WHOLE, changed, faults_of, job_with, operation_of, reply_of
 from tidewaiter.domain.outcome import Pending, Throttled
 from tidewaiter.providers.replies.reply_headers import LONGEST_WAIT_S
-from tidewaiter.providers.replies.wait_times import WaitUnit, parse_wait
+from tidewaiter.providers.replies.wait_times import WaitUnit, ignored_texts, parse_wait
 
 MINUTE_AGO = "Tue, 14 Nov 2023 22:12:20 GMT"
 
@@ -103,3 +103,14 @@ def test_faults_name_the_key(key: str, fault: str) -> None:
     """A unit that is not known, and one without a value."""
     spec = changed(POLL_URL, f"{POLL_URL}retry_after = {key}\n")
     assert faults_of(spec) == [f"demo.toml: operations.report.poll.retry_after{fault}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "ignored"),
+    [("5 minutes", "s", ["5 minutes"]), ("soon", "s", []), ("5 minutes", "text", []), ("soon", "text", [])],
+)
+def test_a_text_that_another_unit_would_read(value: str, unit: WaitUnit, ignored: list[str]) -> None:
+    """It is noted, so that whoever writes a spec learns of it."""
+    with ignored_texts() as texts:
+        parse_wait(value, unit, None, NOW)
+    assert texts == ignored

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from tests.simulation.fleet.fleet_hour import TROUBLE_S, fleet_hour
-from tests.simulation.fleet.fleet_invariants import broken_invariants
+from tests.simulation.fleet.fleet_invariants import broken_invariants, times_used_up
 from tests.simulation.fleet.fleet_world import FleetWorld
 from tidewaiter.database import migrate
 
@@ -42,6 +42,8 @@ def main() -> int:
                 "reloads": world.reloads,
                 "jobs": len(world.asked_for),
                 "posts": sum(sum(one.exports.posts.values()) for one in world.providers.values()),
+                "limit": f"{world.limits.requests} in {world.limits.period_s:g} s",
+                "used_up": sum(times_used_up(world, one) for one in world.providers.values()),
                 "cpu_s": round(time.process_time() - began, 1),
                 "broken": broken,
             }

@@ -17,11 +17,10 @@ from tests.simulation.fleet.fleet_world import (
     FleetWorld,
     Power,
     Provider,
-    SkewedClock,
     open_database,
 )
 from tests.support.scratch import scratch
-from tests.support.virtual_time import VirtualClock, virtual_time
+from tests.support.virtual_time import SkewedClock, VirtualClock, virtual_time
 from tidewaiter import bootstrap
 from tidewaiter.bootstrap.daemon_assembly import Assembled, assemble
 from tidewaiter.bootstrap.live_config import BoundConfig
@@ -66,10 +65,11 @@ def trace_of(world: FleetWorld) -> str:
 
 def _drawn(seed: int, root: Path, clock: VirtualClock) -> FleetWorld:
     rand = Random(f"fleet {seed}")
+    # A window that is longer than a take-over, and more work than it permits: what an owner forgets is seen.
     limits = FleetLimits(
-        requests=rand.choice((4, 8, 20)),
-        period_s=rand.choice((10.0, 30.0)),
-        lease_s=rand.choice((20.0, 45.0)),
+        requests=rand.choice((3, 6, 9)),
+        period_s=rand.choice((60.0, 120.0)),
+        lease_s=rand.choice((10.0, 20.0, 45.0)),
         lookout_s=rand.choice((5.0, 15.0)),
         polls=rand.choice((1, 3, 8)),
         downloads=rand.choice((1, 4)),
@@ -139,7 +139,7 @@ class _Fleet:
         world, power, own = self._world, Power(), Random(rand.random())
         config = world.config()
         bound = BoundConfig(config, bootstrap.bind_accounts(config))
-        database, wire = open_database(world, power, own, world.limits.commit_s), FleetWire(world, power, own)
+        database, wire = open_database(world, power, own, world.limits.commit_s, clock), FleetWire(world, power, own)
         storage = LocalStorage(world.exports, _slow_storage(world, power, own))  # type: ignore[arg-type]  # any type
         assembled = await assemble(bound, bootstrap.Seams(clock, own, wire, database, storage), world.log())
         wire.owner = str(world.events("daemon.started")[-1]["owner"])
@@ -182,7 +182,7 @@ class _Fleet:
 
     async def _people(self, rand: Random) -> None:
         world = self._world
-        database = open_database(world, Power(), rand, 0.01)
+        database = open_database(world, Power(), rand, 0.01, world.clock)
         config = world.config()
         accounts = bootstrap.bind_accounts(config)
         jobs = JobService(
@@ -193,7 +193,7 @@ class _Fleet:
         acts: list[tuple[float, Callable[[], Awaitable[object]]]] = [
             (rand.uniform(0.0, self._trouble_s * 0.8), act)
             for act, times in (
-                (people.submit, 14), (people.cancel, 2), (people.poll_now, 2), (people.call_back, 5), (people.forge, 2),
+                (people.submit, 24), (people.cancel, 2), (people.poll_now, 2), (people.call_back, 5), (people.forge, 2),
                 (people.pause, 1), (self._reload, 2), (people.decide, 3),
             )
             for _ in range(times)

@@ -31,31 +31,6 @@ KINDS = ("adoptable", "repeatable", "blind")
 _SECRET = "whsec_YSBrZXkgb2YgdGhpcnR5LXR3byBieXRlcywgbm90IG0="  # signs the notifications of the test
 
 
-class SkewedClock:
-    """A machine's clock: some seconds ahead of the true one, and its wall clock is moved at times."""
-
-    def __init__(self, true: VirtualClock, ahead_s: float) -> None:
-        self._true = true
-        self._ahead_s = ahead_s
-        self.moved_s = 0.0
-
-    def now(self) -> float:
-        """Epoch seconds as this machine has them."""
-        return self._true.now() + self._ahead_s
-
-    def monotonic(self) -> float:
-        """Seconds that nobody moves."""
-        return self._true.monotonic()
-
-    async def sleep(self, seconds: float) -> None:
-        """Let that much time pass."""
-        await self._true.sleep(seconds)
-
-    def skew(self) -> float:
-        """How far somebody has moved the wall clock."""
-        return self.moved_s
-
-
 @dataclass(slots=True)
 class Power:
     """What a process lives on. Without it nothing is read, written or sent any more."""
@@ -184,7 +159,6 @@ class FleetWorld:
 class SlowDatabase(Database):
     """A database behind a network: a transaction and its acknowledgement take time, and things happen in between."""
 
-    clock: Clock
     rand: Random
     power: Power
     slow_s: float
@@ -206,8 +180,8 @@ class SlowDatabase(Database):
         self.power.check()
 
 
-def open_database(world: FleetWorld, power: Power, rand: Random, slow_s: float) -> SlowDatabase:
-    """The shared database as one process reaches it; its clock is the true one, as that of a server is."""
+def open_database(world: FleetWorld, power: Power, rand: Random, slow_s: float, clock: Clock) -> SlowDatabase:
+    """The shared database as a process with this clock reaches it; its own is the true one, as that of a server is."""
 
     async def connect() -> aiosqlite.Connection:
         connection = await connect_inline(world.database, alive=lambda: power.on)
@@ -217,7 +191,7 @@ def open_database(world: FleetWorld, power: Power, rand: Random, slow_s: float) 
     database = SlowDatabase.open(f"sqlite:///{world.database}", world.clock, sqlite_connect=connect)
     assert isinstance(database, SlowDatabase)
     database.exclusive = False
-    database.clock, database.rand, database.power, database.slow_s = world.clock, rand, power, slow_s
+    database.clock, database.rand, database.power, database.slow_s = clock, rand, power, slow_s
     return database
 
 

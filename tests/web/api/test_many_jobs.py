@@ -20,7 +20,7 @@ from tidewaiter.services import JobService, many_jobs
 from tidewaiter.services.actors import Actor, Channel
 from tidewaiter.services.many_jobs import JobAction, ManyJobs, Selection
 from tidewaiter.web.api.job_conditions import CONDITIONS, conditions_of, query_of
-from tidewaiter.web.api.many_jobs_shapes import ManyJobsFilter
+from tidewaiter.web.api.job_schemas import ManyJobsFilter
 from tidewaiter.web.problems import FieldFault
 from tidewaiter.web.ui.job_list_query import read_job_list_query
 

@@ -18,6 +18,7 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
 from tests.support.api_server import ADMIN, READ, new_job, serving
+from tests.support.machine_times import TIME_NAME
 from tidewaiter.database import migrate
 from tidewaiter.web import rate_limits
 
@@ -117,6 +118,21 @@ def test_the_document_is_sound(running: Running) -> None:
 
     validate(running.document)
     assert running.document["openapi"].startswith("3.1")
+
+
+def test_every_time_is_rfc3339(running: Running) -> None:
+    """Each member whose name says that it is a time is one in the document, too; pauses and the like are objects."""
+    shapes = running.document["components"]["schemas"]
+    times = [
+        (shape, name, member)
+        for shape, one in shapes.items()
+        for name, member in one.get("properties", {}).items()
+        if TIME_NAME.fullmatch(name)
+    ]
+    assert len(times) > 20
+    for shape, name, member in times:
+        kinds = [one for one in member.get("anyOf", [member]) if one.get("type") != "null"]
+        assert all(one.get("format") == "date-time" for one in kinds), (shape, name)
 
 
 def test_every_operation_is_named_once(running: Running) -> None:

@@ -148,5 +148,14 @@ async def test_notifications(notified: ApiServer) -> None:
     assert (await notified.post(f"/v1/notifications/{dead['id']}/retry")).status == 202
     assert (await notified.get("/v1/notifications?status=dead")).json["notifications"] == []
     (await notified.post("/v1/notifications/99/retry")).problem(404)
+    wrong: list[dict[str, object]] = [{}, {"status": []}, {"status": ["delivered"]}, {"status": "dead"}]
+    for body in wrong:
+        (await notified.post("/v1/notifications:retry", body)).problem(422)
+    dead_ones = {"status": ["dead", "waiting"], "endpoint": "ops"}
+    async with notified.database.writing() as connection:
+        await connection.execute(text("UPDATE notifications SET due_at = 9e9 WHERE status = 'waiting'"))
+    reply = await notified.post("/v1/notifications:retry", {**dead_ones, "endpoint": "other"})
+    assert (reply.status, reply.json) == (202, {"count": 0})
+    assert (await notified.post("/v1/notifications:retry", dead_ones)).json == {"count": 2}
     for query in ("status=asleep", "job=x", "limit=0", "cursor=x"):
         (await notified.get(f"/v1/notifications?{query}")).problem(400)

@@ -91,6 +91,23 @@ async def test_dead_notifications_are_sent_again(notifying: UiServer) -> None:
             assert 'href="/notifications"' in await reply.text()
 
 
+async def test_waiting_notifications_are_sent_now(notifying: UiServer) -> None:
+    """All of an endpoint, when a person has repaired the receiver; what is due within a minute is left alone."""
+    at = SystemClock().now()
+    late = {"endpoint": "ops", "status": "waiting", "due_at": at + 6000, "attempts": 4, "last_error": "HTTP 500"}
+    await add(notifying, late, {**late, "due_at": at + 30}, late)
+    _, text = await notifying.get("/notifications")
+    assert "Send 3\N{NO-BREAK SPACE}waiting notifications now" in text
+    form = {"endpoint": "ops", "status": "waiting"}
+    async with aiohttp.ClientSession(headers={"Accept": "text/html"}) as session:
+        async with session.post(f"{notifying.origin}/notifications/retry", data=form) as reply:
+            assert "a daemon sends them within seconds" in await reply.text()
+        waiting = await NotificationStore(notifying.sample.database).find(status=DeliveryStatus.WAITING)
+        assert [one.attempts for one in waiting] == [0, 4, 0]
+        async with session.post(f"{notifying.origin}/notifications/retry", data=form) as reply:
+            assert reply.status == 404
+
+
 async def test_a_test_message_is_sent(notifying: UiServer, hook: Receiver) -> None:
     """The answer of the receiver is shown; the path of its address may be a secret, and is not."""
     _, text = await notifying.get("/notifications")

@@ -3,14 +3,16 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from tidewaiter.providers.checks.signing_references import machine_faults, signing_texts
 from tidewaiter.providers.checks.spec_trees import Tree, table_of, tables_of, texts_in, variants_of
+from tidewaiter.providers.values.signing_templates import account_references
 from tidewaiter.providers.values.template import references_in
 
 _TEXTS = ("username", "password", "token", "value", "token_url", "client_id", "client_secret", "refresh_token")
 _KEY_TEXTS = ("key", "algorithm")
 _REQUEST_TEXTS = ("query", "headers", "json", "form", "multipart")
+_AWS_TEXTS = ("region", "service", "access_key", "secret_key")
 _LEADING = re.compile(r"\$\{account\.([^{}]*)\}")
 
 
@@ -53,7 +55,7 @@ def auth_templates(auth: object, key: str) -> Iterator[AuthTemplate]:
     for at, one, when in auth_tables(auth, key):
         for name in _TEXTS:
             yield AuthTemplate(f"{at}.{name}", one.get(name), when, required=True)
-        for name, text, required in signing_texts(one):
+        for name, text, required in _signing_texts(one):
             yield AuthTemplate(f"{at}.{name}", text, when, required=required)
         yield from _login(one, at, when)
 
@@ -95,7 +97,7 @@ def setting_faults(auth: object, key: str, settings: Mapping[str, Tree]) -> Iter
                 if spec is not None and spec.get("type") != "url":
                     yield where, f"begins with ${{account.{found[1]}}}, which must be a setting of type url"
         yield from _private_key(table_of(one.get("assertion")).get("key"), f"{at}.assertion.key", settings)
-        yield from machine_faults(one, at, settings)
+        yield from _machine_faults(one, at, settings)
         if one.get("type") == "jwt":
             yield from _private_key(one.get("key"), f"{at}.key", settings)
         yield from _refresh_token(one.get("refresh_token"), f"{at}.refresh_token", settings)
@@ -113,6 +115,44 @@ def _private_key(text: object, key: str, settings: Mapping[str, Tree]) -> Iterat
     known = found is not None and settings.get(found[1], {"type": "private_key"}).get("type") == "private_key"
     if isinstance(text, str) and not known:
         yield key, "must be ${account.NAME}, a setting of type private_key, and nothing else"
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+def _signing_texts(auth: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
+    """The key, the template and whether it must have a value, of every text that refers to settings only.
+
+    Each may contain secrets: what is made of it goes to the provider's own origin. Of a text of a signature, which also
+    refers to the request, every reference to a setting is a text of its own.
+    """
+    match auth.get("type"):
+        case "hmac":
+            yield "key", auth.get("key"), True
+            yield from _settings_in("string_to_sign", auth.get("string_to_sign"))
+            for table in ("headers", "query"):
+                texts = auth.get(table)
+                for name, text in texts.items() if isinstance(texts, Mapping) else ():
+                    yield from _settings_in(f"{table}.{name}", text)
+        case "aws4":
+            yield from ((name, auth.get(name), True) for name in _AWS_TEXTS)
+            yield "session_token", auth.get("session_token"), False
+        case _:
+            return
+
+
+def _settings_in(key: str, text: object) -> Iterator[tuple[str, object, bool]]:
+    if isinstance(text, str):
+        yield from ((key, one, True) for one in account_references(text))
+
+
+def _machine_faults(
+    auth: Mapping[str, Any], key: str, settings: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """The machine's own keys are used only if the operator writes so: no default may say it."""
+    default = settings.get("credentials", {}).get("default")
+    if auth.get("type") == "aws4" and auth.get("credentials") == "machine" and default == "machine":
+        yield f"{key}.credentials", "is used without a word of the operator: give account.credentials another default"
 
 
 # --- values of the login ----------------------------------------------------------------------------------------------

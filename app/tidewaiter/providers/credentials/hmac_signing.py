@@ -5,14 +5,14 @@ import binascii
 import hmac
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
+from urllib.parse import quote, unquote_plus
 
 from tidewaiter.domain.http_values import Json, WireRequest
 from tidewaiter.domain.request_signing import SignedRequest, SigningMoment
 from tidewaiter.log.redactor import Redactor
-from tidewaiter.providers.requests.url_queries import with_pairs, without_names
 from tidewaiter.providers.spec.signing_spec import HmacAuth
 from tidewaiter.providers.values.signing_templates import (
     SigningContext,
@@ -22,7 +22,6 @@ from tidewaiter.providers.values.signing_templates import (
 )
 
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]+")
-
 _MOST_RECENT: Final = 256
 
 
@@ -46,7 +45,7 @@ class _Added:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in self._names()}
         # A line break would start another header.
         headers |= {name: _CONTROLS.sub(" ", value(of)) for name, value in self.headers.items()}
-        return replace(request, url=with_pairs(request.url, pairs), headers=headers)
+        return replace(request, url=_with_pairs(request.url, pairs), headers=headers)
 
     def _names(self) -> frozenset[str]:
         return frozenset(name.lower() for name in self.headers)
@@ -85,7 +84,7 @@ class HmacSigner:
 
     def sign(self, request: WireRequest, moment: SigningMoment) -> SignedRequest:
         """The request with the signature of its final form."""
-        bare = replace(request, url=without_names(request.url, self.query_names))
+        bare = replace(request, url=_without_names(request.url, self.query_names))
         of = SigningContext(bare, moment)
         first = self._first.to(bare, of, pairs := self._first.pairs(of))
         text = self._text(SigningContext(first, moment))
@@ -140,3 +139,27 @@ def _derived(secret: bytes) -> frozenset[str]:
         return frozenset({secret.hex(), secret.decode()})
     except UnicodeDecodeError:
         return frozenset({secret.hex()})
+
+
+def _without_names(url: str, names: Collection[str]) -> str:
+    """``url`` without the pairs of its query that have these names, and without a fragment; the rest is unchanged."""
+    address, _, _ = url.partition("#")
+    before, mark, query = address.partition("?")
+    if not names or not query:
+        return address
+    pairs = query.split("&")
+    kept = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]) not in names]
+    return address if len(kept) == len(pairs) else f"{before}{mark if kept else ''}{'&'.join(kept)}"
+
+
+def _with_pairs(url: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """``url``, which has no fragment, with these pairs at the end of its query, percent-encoded."""
+    if not pairs:
+        return url
+    more = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
+    joint = "" if url.endswith("?") else "&" if "?" in url else "?"
+    return f"{url}{joint}{more}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text.encode("utf-8", "surrogateescape"), safe="")

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tidewaiter.toml_table import Count, CountFromZero, FromOne, FromZero, Positive, TomlTable
+from tidewaiter.toml_table import Boolean, Count, CountFromZero, FromOne, FromZero, Positive, TomlTable
 
 
 class LimitsOverride(TomlTable):
@@ -15,7 +15,11 @@ class LimitsOverride(TomlTable):
 
     requests: Count | None = Field(default=None, description="most requests …", examples=[30])
     period_s: Positive | None = Field(default=None, description="… in any period of this many seconds", examples=[60.0])
-    spacing_s: FromZero | None = Field(default=None, description="least seconds between two requests", examples=[1.0])
+    spacing_s: FromZero | None = Field(
+        default=None,
+        description="least seconds between two requests; of an account with several `shards` only in the mean",
+        examples=[1.0],
+    )
     concurrency: Count | None = Field(default=None, description="most requests in flight at once", examples=[4])
     remote_jobs: Count | None = Field(
         default=None, description="most remote jobs in progress at the provider; other jobs wait", examples=[10]
@@ -53,7 +57,7 @@ class ScheduleOverride(TomlTable):
         description="submits in a row with an unknown outcome, after which a person must decide",
         examples=[5],
     )
-    learn: bool | None = Field(
+    learn: Boolean | None = Field(
         default=None,
         description="whether polls come when earlier jobs were ready, within these bounds and with as many polls",
         examples=[False],

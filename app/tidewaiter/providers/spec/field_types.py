@@ -1,8 +1,8 @@
-"""The types of keys in spec tables: checked texts, lists that may be a single item, extractions."""
+"""The types of keys in spec tables: checked texts, lists that may be a single item, extractions, kept values."""
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +38,9 @@ KEPT = "kept"
 HANDLE_IS = "handle"
 """The key of ``when`` for a regex that is found in a job's handle; all other keys are the account's settings."""
 OF_THE_JOB = frozenset({PARAMS, KEPT, HANDLE_IS})
+
+MOST_KEPT: Final = 16
+"""The most values that a job keeps."""
 
 
 class InvalidValueError(ValueError):
@@ -220,3 +223,22 @@ class HeaderMatch(SpecTable):
     regex: Regex = Field(
         description="... and the regex matches in one of its values, or in all of them joined by commas"
     )
+
+
+class KeepSpec(PickSpec):
+    """The place of a value that is kept with the job, and is ``${kept.NAME}`` in the requests after it.
+
+    A value is a single text, number or boolean of at most 2,048 characters, without control characters. All values of
+    a job together have at most 8 KiB.
+    """
+
+    optional: bool = Field(default=False, description="the reply may lack the value; else that is an error")
+
+
+def _few(values: Mapping[str, KeepSpec]) -> Mapping[str, KeepSpec]:
+    if len(values) > MOST_KEPT:
+        raise InvalidValueError(f"has {len(values)} values, and a job keeps at most {MOST_KEPT}")
+    return values
+
+
+Keep: TypeAlias = Annotated[Mapping[Name, KeepSpec], AfterValidator(_few)]

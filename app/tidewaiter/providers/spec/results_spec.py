@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from tidewaiter.providers.spec.field_types import (
     Expression,
     Items,
+    Keep,
     Name,
     OneOrMore,
     Picks,
@@ -16,7 +17,6 @@ from tidewaiter.providers.spec.field_types import (
     SpecVariant,
     Text,
 )
-from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import ListSpec, PagesSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, UrlTemplate, Words
 

@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tidewaiter.providers.spec.field_types import Items, Name, SpecVariant
-from tidewaiter.providers.spec.keep_spec import Keep
+from tidewaiter.providers.spec.field_types import Items, Keep, Name, SpecVariant
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 
 BeforeEffect = Literal["done", "pending", "refused", "retry", "throttled", "unauthorized"]

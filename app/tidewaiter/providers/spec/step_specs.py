@@ -9,6 +9,7 @@ from tidewaiter.providers.spec.field_types import (
     Code,
     Expression,
     Items,
+    Keep,
     Name,
     OneOrMore,
     Picks,
@@ -17,7 +18,6 @@ from tidewaiter.providers.spec.field_types import (
     SpecVariant,
     Text,
 )
-from tidewaiter.providers.spec.keep_spec import Keep
 from tidewaiter.providers.spec.list_spec import PageSpec
 from tidewaiter.providers.spec.request_spec import RequestSpec, RuleSpec, Words
 

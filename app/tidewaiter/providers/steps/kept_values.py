@@ -9,7 +9,7 @@ from tidewaiter.domain.job import Job
 from tidewaiter.providers.credentials.own_credentials import OwnCredentials
 from tidewaiter.providers.replies.extract import Pick, compile_pick
 from tidewaiter.providers.replies.reply import Reading
-from tidewaiter.providers.spec.keep_spec import KeepSpec
+from tidewaiter.providers.spec.field_types import KeepSpec
 from tidewaiter.providers.values.addresses import url_fault
 from tidewaiter.providers.values.texts import as_text, as_url
 

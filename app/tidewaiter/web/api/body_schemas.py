@@ -252,7 +252,7 @@ class AccountShape(Outgoing):
     pause: Annotated[PauseShape | None, Field(description="null if it is not paused")]
     closed: list[ClosedLane]
     jobs: Annotated[dict[str, int], Field(description="live and parked jobs by state, without states that have none")]
-    refresh_token_at: Annotated[str | None, Field(description="since when its refresh token is stored, or null")]
+    refresh_token_at: Annotated[Moment | None, Field(description="since when its refresh token is stored, or null")]
     fault: Annotated[str | None, Field(description="why no daemon serves it: a fault of its spec; null if it has none")]
 
 
@@ -352,6 +352,22 @@ class NotificationPage(Outgoing):
 
     notifications: list[NotificationShape]
     next: Annotated[str | None, Field(description="the address of the next page; null on the last")]
+
+
+class RetryNotificationsBody(Incoming):
+    """Which notifications to deliver again."""
+
+    status: Annotated[
+        tuple[Literal["dead", "waiting"], ...],
+        Field(min_length=1, max_length=2, strict=False, description="those that are dead, those that wait, or both"),
+    ]
+    endpoint: Annotated[Text | None, Field(description="only those to this endpoint")] = None
+
+
+class RetriedCount(Outgoing):
+    """How many notifications are delivered again."""
+
+    count: int
 
 
 class RetriedShape(Outgoing):

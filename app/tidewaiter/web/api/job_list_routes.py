@@ -11,10 +11,10 @@ from tidewaiter.domain.job import Job
 from tidewaiter.domain.job_json import job_json
 from tidewaiter.services.job_counts import FORMS, MOST_COUNTED, PATTERN, USUAL_FORM, count_jobs, value_reader
 from tidewaiter.web.api import body_schemas as shapes
-from tidewaiter.web.api.count_shapes import JobCountsShape
 from tidewaiter.web.api.http_headers import applied, wait_of
 from tidewaiter.web.api.job_conditions import CONDITIONS, conditions_of
 from tidewaiter.web.api.job_routes import PREFER, gone, has_ended, refuse_if_full
+from tidewaiter.web.api.job_schemas import JobCountsShape
 from tidewaiter.web.api.paging import CURSOR, LIMIT, TEXT, USUAL, PageRequest
 from tidewaiter.web.api.query_values import MOST_IDS, numbers_of
 from tidewaiter.web.api.request_input import refuse_query

@@ -13,9 +13,8 @@ from tidewaiter.domain.job_context import JobContext
 from tidewaiter.domain.job_json import entry_json, job_json
 from tidewaiter.services import JobRequest, JobService, RefusedError
 from tidewaiter.services.audit import target_of
-from tidewaiter.services.expectations import expected_ready
+from tidewaiter.services.job_pace import expected_ready
 from tidewaiter.web.api import body_schemas as shapes
-from tidewaiter.web.api.expectation_shapes import NextStepShape
 from tidewaiter.web.api.http_headers import (
     IDEMPOTENCY_KEY,
     KEY_PATTERN,
@@ -29,6 +28,7 @@ from tidewaiter.web.api.http_headers import (
     wait_of,
 )
 from tidewaiter.web.api.job_changes import JobWatch
+from tidewaiter.web.api.job_schemas import NextStepShape
 from tidewaiter.web.api.paging import TEXT
 from tidewaiter.web.api.request_input import LARGE, job_number, read_body, refusal_of_one
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply

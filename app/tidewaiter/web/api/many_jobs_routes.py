@@ -6,7 +6,7 @@ from aiohttp import web
 
 from tidewaiter.services.many_jobs import MOST_AT_ONCE, MOST_COUNTED, JobAction, ManyJobs, ManyResult, Selection
 from tidewaiter.web.api.job_conditions import conditions_of
-from tidewaiter.web.api.many_jobs_shapes import ManyJobsBody, ManyJobsShape
+from tidewaiter.web.api.job_schemas import ManyJobsBody, ManyJobsShape
 from tidewaiter.web.api.request_input import body_problem, read_body
 from tidewaiter.web.api.routing import ApiContext, ApiResponse, ApiRoute, QueryParameters, json_reply
 from tidewaiter.web.callers import TARGET, actor_of

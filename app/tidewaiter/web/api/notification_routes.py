@@ -8,8 +8,9 @@ from tidewaiter.domain.notification import DeliveryStatus
 from tidewaiter.services.resource_json import notification_json
 from tidewaiter.web.api import body_schemas as shapes
 from tidewaiter.web.api.paging import CURSOR, LIMIT, TEXT, PageRequest
-from tidewaiter.web.api.request_input import LARGEST_NUMBER, job_number, number_in, refuse_query
+from tidewaiter.web.api.request_input import LARGEST_NUMBER, job_number, number_in, read_body, refuse_query
 from tidewaiter.web.api.routing import ApiContext, ApiParameter, ApiResponse, ApiRoute, QueryParameters, json_reply
+from tidewaiter.web.callers import TARGET
 from tidewaiter.web.problems import FieldFault, ProblemError
 
 _PATH: Final = "/v1/notifications"
@@ -37,6 +38,13 @@ class NotificationRoutes:
                 ), limited=True,
             ),
             ApiRoute(
+                "POST", f"{_PATH}:retry", "retryNotifications", "Deliver all that are dead or wait again",
+                self.retry_all, {202: ApiResponse("they are due now", shapes.RetriedCount)},
+                body=shapes.RetryNotificationsBody,
+                detail="They get all attempts again. Those that are due within a minute anyway are left alone.",
+                limited=True,
+            ),
+            ApiRoute(
                 "POST", f"{_PATH}/{{id}}/retry", "retryNotification", "Deliver a notification again", self.retry,
                 {202: ApiResponse("it is due now", shapes.RetriedShape)}, problems=(404,), limited=True,
             ),
@@ -58,6 +66,14 @@ class NotificationRoutes:
             limit=page.lookup,
         )
         return page.response("notifications", found, notification_json)
+
+    async def retry_all(self, request: web.Request, _: QueryParameters) -> web.Response:
+        """Deliver all that are dead or wait again."""
+        body = await read_body(request, shapes.RetryNotificationsBody)
+        statuses = {DeliveryStatus(one) for one in body.status}
+        count = await self._context.notifications(request).retry_all(statuses, body.endpoint)
+        request[TARGET] = f"{count} notifications"
+        return json_reply({"count": count}, 202)
 
     async def retry(self, request: web.Request, _: QueryParameters) -> web.Response:
         """Deliver a notification again."""

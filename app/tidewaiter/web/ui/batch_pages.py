@@ -23,8 +23,9 @@ from tidewaiter.web.ui.charts import BarPiece, state_bar
 from tidewaiter.web.ui.dashboard import DashboardReader
 from tidewaiter.web.ui.forms import read_form
 from tidewaiter.web.ui.many_jobs_pages import review_address
+from tidewaiter.web.ui.notices import redirect_after
 from tidewaiter.web.ui.notification_page import EndpointView
-from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
+from tidewaiter.web.ui.page_renderer import PageRenderer
 
 BATCHES: Final = "/batches"
 _LIMIT: Final = 20

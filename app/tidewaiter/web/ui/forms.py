@@ -19,7 +19,8 @@ from tidewaiter.web.problems import ProblemError
 from tidewaiter.web.request_reading import read_bytes
 from tidewaiter.web.route_rules import GuardedRoute, form_route
 from tidewaiter.web.ui.job_pages import job_in_path
-from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
+from tidewaiter.web.ui.notices import redirect_after
+from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _LARGEST_FORM: Final = 16_384

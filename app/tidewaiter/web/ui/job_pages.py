@@ -9,7 +9,7 @@ from aiohttp import web
 from tidewaiter.database.job_list import JobList
 from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, State
 from tidewaiter.services import JobService, NotFoundError
-from tidewaiter.services.expectations import expected_ready
+from tidewaiter.services.job_pace import expected_ready
 from tidewaiter.services.parked_decisions import decisions_about
 from tidewaiter.services.wait_reasons import LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase

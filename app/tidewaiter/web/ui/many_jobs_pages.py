@@ -17,8 +17,8 @@ from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.request_reading import number_of, read_bytes
 from tidewaiter.web.route_rules import GuardedRoute, form_route, read_route
 from tidewaiter.web.ui.job_list_query import JobListQuery, read_job_list_query
-from tidewaiter.web.ui.many_jobs_words import VERBS
-from tidewaiter.web.ui.page_renderer import NOTICE, PageRenderer
+from tidewaiter.web.ui.notices import NOTICE, VERBS, done_to_many
+from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _LARGEST_FORM: Final = 65_536
 _SHOWN: Final = 20
@@ -77,7 +77,7 @@ class ManyJobsPages:
         result = await self._many(request).act(action, selection, actor=actor_of(request))
         how = "by filter" if selection.by_filter else "by number"
         request[TARGET] = f"{len(result.done)} jobs {how}"
-        done = f"{action}-{len(result.done)}-{len(result.refused)}-{int(result.more)}"
+        done = done_to_many(action, result)
         kept = [("unhandled", "true")] if query.filters.unhandled else query.parameters()
         raise web.HTTPSeeOther(str(URL("/jobs").with_query([*kept, (NOTICE, done)])))
 

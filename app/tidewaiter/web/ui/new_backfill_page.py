@@ -17,8 +17,9 @@ from tidewaiter.web.ui import backfill_form, job_form
 from tidewaiter.web.ui.backfill_form import BackfillFaults, PlanTexts
 from tidewaiter.web.ui.batch_pages import batch_address
 from tidewaiter.web.ui.forms import read_form
+from tidewaiter.web.ui.notices import redirect_after
 from tidewaiter.web.ui.operation_choice import choice_page, chosen_account, operation_of
-from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
+from tidewaiter.web.ui.page_renderer import PageRenderer
 
 NEW_BACKFILL: Final = "/backfills/new"
 _LARGEST_FORM: Final = 524_288

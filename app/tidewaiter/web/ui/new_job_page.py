@@ -18,8 +18,9 @@ from tidewaiter.web.request_reading import number_of
 from tidewaiter.web.route_rules import GuardedRoute, RouteRule, form_route
 from tidewaiter.web.ui import job_form
 from tidewaiter.web.ui.forms import read_form
+from tidewaiter.web.ui.notices import redirect_after
 from tidewaiter.web.ui.operation_choice import choice_page, chosen_account, operation_of
-from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
+from tidewaiter.web.ui.page_renderer import PageRenderer
 
 NEW_JOB: Final = "/jobs/new"
 _LARGEST_FORM: Final = 524_288

@@ -18,11 +18,16 @@ from tidewaiter.web.problems import FieldFault, ProblemError
 from tidewaiter.web.request_reading import number_of
 from tidewaiter.web.route_rules import GuardedRoute, form_route, read_route
 from tidewaiter.web.ui.forms import read_form
-from tidewaiter.web.ui.page_renderer import PageRenderer, redirect_after
+from tidewaiter.web.ui.notices import redirect_after
+from tidewaiter.web.ui.page_renderer import PageRenderer
 
 _PATH: Final = "/notifications"
 _LIMIT: Final = 50
 _LONGEST_NAME: Final = 64
+_NONE_LEFT: Final = {
+    DeliveryStatus.DEAD: "there is no dead notification to send again; another person may have done it",
+    DeliveryStatus.WAITING: "there is no notification that waits for longer than a minute",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class NotificationPage:
         return [
             read_route(_PATH, self._show),
             form_route(f"{_PATH}/test", self._test),
-            form_route(f"{_PATH}/retry", self._retry_dead),
+            form_route(f"{_PATH}/retry", self._retry_all),
             form_route(f"{_PATH}/{{id}}/retry", self._retry),
         ]
 
@@ -120,10 +125,11 @@ class NotificationPage:
             raise NotFoundError(f"there is no notification {request.match_info['id'][:_LONGEST_NAME]}")
         raise redirect_after(_PATH, "notified-again")
 
-    async def _retry_dead(self, request: web.Request) -> web.Response:
-        endpoint = (await read_form(request)).get("endpoint", "")
-        if not await self._notifications(request).retry_dead(endpoint or None):
-            raise NotFoundError("there is no dead notification to send again; another person may have done it")
+    async def _retry_all(self, request: web.Request) -> web.Response:
+        form = await read_form(request)
+        status = DeliveryStatus.WAITING if form.get("status") == DeliveryStatus.WAITING else DeliveryStatus.DEAD
+        if not await self._notifications(request).retry_all({status}, form.get("endpoint") or None):
+            raise NotFoundError(_NONE_LEFT[status])
         raise redirect_after(_PATH, "notified-again")
 
     def _visible(self, request: web.Request) -> Mapping[str, EndpointView]:

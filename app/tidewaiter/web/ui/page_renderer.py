@@ -1,4 +1,4 @@
-"""Renders pages: templates that escape all values, static files named by their content, headers, and notices."""
+"""Renders pages: templates that escape all values, static files named by their content, and headers."""
 
 import gzip
 import hashlib
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import hdrs, web
 from markupsafe import Markup
-from yarl import URL
 
 from tidewaiter import __version__
 from tidewaiter.clock import Clock
@@ -24,7 +23,7 @@ from tidewaiter.web.health_routes import Phase, ProcessStatus
 from tidewaiter.web.problems import ProblemError, phrase_of
 from tidewaiter.web.request_reading import accepts_html
 from tidewaiter.web.route_rules import SAFE
-from tidewaiter.web.ui.many_jobs_words import many_notice
+from tidewaiter.web.ui.notices import notice_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -33,31 +32,6 @@ _UNIT: Final = re.compile(r"(?<=[0-9]) (?=[A-Za-z])")
 _TYPES: Final = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _KEEP: Final = "public, max-age=31536000, immutable"
 _DIGITS: Final = 16
-NOTICE: Final = "done"
-_NOTICES: Final = {
-    "cancelling": "The cancel request is stored; the next step of the job applies it.",
-    "cancelled": "The job was cancelled.",
-    "acknowledged": "This failure is acknowledged. It no longer counts as unhandled.",
-    "retried": "This new job repeats the earlier job.",
-    "requeued": "The job is queued again.",
-    "adopted": "The job follows that remote job now.",
-    "submitted": "The export is requested. This is its job.",
-    "known": "There is a job with this unique key already: this one. Nothing was submitted.",
-    "polled": "The provider is polled as soon as its limit permits.",
-    "paused": "The account is paused: no request is sent to its provider until somebody resumes it.",
-    "resumed": "The account is resumed; one request tests first whether its provider responds.",
-    "backfill-made": "The backfill is made; a daemon submits its first windows within seconds.",
-    "backfill-known": "There is this backfill already, with the same name and plan. Nothing was made.",
-    "backfill-paused": "The backfill is paused: no more windows are submitted until somebody resumes it.",
-    "backfill-resumed": "The backfill is resumed; a daemon submits its next windows within seconds.",
-    "backfill-cancelled": "The backfill is cancelled; each of its jobs stops with its next step.",
-    "schedule-paused": "The schedule is paused: its ticks are not served until somebody resumes it.",
-    "schedule-resumed": "The schedule is resumed.",
-    "test-accepted": "The endpoint accepted the test message.",
-    "notified-again": "They are due now; a daemon sends them within seconds.",
-    "ran": "The schedule was run now, in addition to its ticks. This is its job.",
-    "signed-out": "You are signed out.",
-}
 STATES: Final = tuple(State)
 _SECTIONS: Final = frozenset({"jobs", "batches", "accounts", "schedules", "notifications", "trends"})
 _FLAT: Final = frozenset({"schedules", "notifications"})
@@ -225,17 +199,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "size": _unbroken(formatting.size),
     "written": formatting.written,
 }
-
-
-def notice_of(request: web.Request) -> str | None:
-    """The notice of the page, if the address names one."""
-    done = request.query.get(NOTICE, "")
-    return _NOTICES.get(done) or many_notice(done)
-
-
-def redirect_after(path: str, done: str) -> web.HTTPSeeOther:
-    """The redirect after a form, so that loading the page again repeats nothing."""
-    return web.HTTPSeeOther(str(URL(path).with_query({NOTICE: done})))
 
 
 @dataclass(frozen=True, slots=True)

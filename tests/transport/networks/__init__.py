@@ -1,0 +1,1 @@
+"""Permitted networks, end to end."""

@@ -1,0 +1,1 @@
+"""Backfills with a real configuration and database."""

@@ -1,0 +1,1 @@
+"""Logins of the authenticated client, at a real server."""

@@ -1,0 +1,1 @@
+"""Renewals with refresh tokens that the server replaces."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from tests.bench import (
+    accounts,
     bucket,
     budget,
     download,
@@ -32,6 +33,7 @@ _Benchmark = Callable[[Path, Cores, float], list[Finding]]
 _BENCHMARKS: Mapping[str, _Benchmark] = {
     "polls": lambda folder, cores, seconds: polls.measure(folder, cores, seconds, _say),
     "landed": lambda folder, cores, _seconds: landed.measure(folder, cores, _say),
+    "accounts": lambda folder, cores, seconds: accounts.measure(folder, cores, seconds, _say),
     "million": lambda folder, cores, _seconds: million.measure(folder, cores, _say),
     "budget": lambda folder, cores, _seconds: budget.measure(folder, cores, _say),
     "download": lambda folder, cores, _seconds: download.measure(folder, cores, _say),

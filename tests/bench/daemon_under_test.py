@@ -2,13 +2,16 @@
 
 import json
 import subprocess
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.account import ACCOUNT, CONCURRENCY, CUSTOMER, TOKEN
 from tests.bench.processes import python, started
+
+DOWNLOADS = 4
+"""Of a daemon whose configuration does not say how many files it downloads at once."""
 
 _CONFIG = """
 [database]
@@ -17,10 +20,12 @@ url = "{database}"
 root = "{exports}"
 [worker]
 polls = {concurrency}
+downloads = {downloads}
 heartbeat_s = 10
 [log]
 format = "json"
-[accounts.{account}]
+"""
+_ACCOUNT = """[accounts.{account}]
 provider = "symplify"
 allow_private = true
 [accounts.{account}.settings]
@@ -45,20 +50,29 @@ class DaemonUnderTest:
 
     @classmethod
     def configure(
-        cls, folder: Path, database: str, origin: str, more: str = "", *, interval_s: float = 3600.0
+        cls,
+        folder: Path,
+        database: str,
+        origin: str,
+        more: str = "",
+        *,
+        interval_s: float = 3600.0,
+        downloads: int = DOWNLOADS,
+        accounts: Sequence[str] = (ACCOUNT,),
     ) -> "DaemonUnderTest":
-        """Write the configuration of a daemon with one Symplify account, and ``more``, into a new ``folder``."""
+        """Write the configuration of a daemon with Symplify accounts, and ``more``, into a new ``folder``."""
         folder.mkdir()
-        text = _CONFIG.format(
-            database=database,
-            exports=folder / "exports",
-            origin=origin,
-            account=ACCOUNT,
-            customer=CUSTOMER,
-            token=TOKEN,
-            concurrency=CONCURRENCY,
-            interval_s=interval_s,
-        )
+        values = {
+            "database": database,
+            "exports": folder / "exports",
+            "origin": origin,
+            "customer": CUSTOMER,
+            "token": TOKEN,
+            "concurrency": CONCURRENCY,
+            "downloads": downloads,
+            "interval_s": interval_s,
+        }
+        text = _CONFIG.format(**values) + "".join(_ACCOUNT.format(account=one, **values) for one in accounts)
         (folder / "tidewaiter.toml").write_text(text + more)
         return cls(folder)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final, TypeAlias
 
-from tests.bench.account import ACCOUNT
+from tests.bench.account import ACCOUNT, CONCURRENCY
 from tests.bench.daemon_under_test import DaemonUnderTest
 from tests.bench.databases import Fresh, postgres_copies, sqlite_copies
 from tests.bench.processes import BenchError, Cores, cpu_of, cpu_of_children, python, wait_until
@@ -91,7 +91,10 @@ def _loop_s(folder: Path, cores: Cores, number: int) -> float:
 
 def _configured(folder: Path, database: str, remote: Stub) -> DaemonUnderTest:
     first = f"first_delay_s = {_INTERVAL_S}\n"
-    return DaemonUnderTest.configure(folder, database, remote.origin, first, interval_s=_INTERVAL_S)
+    # As many files at once as the loop downloads.
+    return DaemonUnderTest.configure(
+        folder, database, remote.origin, first, interval_s=_INTERVAL_S, downloads=CONCURRENCY
+    )
 
 
 def _daemon_s(folder: Path, cores: Cores, fresh: Fresh, server: int | None = None) -> float:

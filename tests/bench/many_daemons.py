@@ -26,6 +26,7 @@ from sqlalchemy.pool import NullPool
 from tests.bench.report import Finding, at_least, at_most
 from tests.simulation.stub_world import ORIGIN, ReplyData, Sent, StubWire
 from tests.support.inline_sqlite import connect_inline
+from tests.support.report_spec import HEAD, POLL, RESULTS, SUBMIT
 from tests.support.virtual_time import START_AT, VirtualClock, virtual_time
 from tidewaiter import bootstrap
 from tidewaiter.config import Config
@@ -49,25 +50,7 @@ _INTERVAL_S: Final = 20.0
 _LOOKOUT_S: Final = 10.0
 _DEATH_S: Final = 180.0
 _END_S: Final = 330.0
-_SPEC: Final = """
-name = "demo"
-title = "Demo"
-base_url = "${account.server}"
-[account]
-server = { type = "url", help = "the server" }
-[operations.report]
-title = "Report"
-[operations.report.submit]
-url = "/reports"
-handle = "id"
-[operations.report.poll]
-url = "/reports/${handle}"
-[[operations.report.poll.rules]]
-word = "status"
-words = { working = "pending", ready = "ready" }
-[operations.report.results]
-url = "/reports/${handle}/file"
-"""
+_SPEC: Final = HEAD + SUBMIT + POLL + RESULTS
 _INSERT: Final = text(
     """
     WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n + 1 < :each)

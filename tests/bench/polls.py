@@ -7,7 +7,7 @@ cost it on a single one.
 """
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +15,25 @@ from statistics import median
 from subprocess import Popen
 from typing import TypeAlias
 
+from tests.bench.account import ACCOUNT
 from tests.bench.daemon_under_test import DaemonUnderTest
 from tests.bench.databases import Fresh, postgres_copies, sqlite_copies
-from tests.bench.processes import BenchError, Cores, Cpu, busy_s, check_alive, cpu_of, python, started, wait_until
+from tests.bench.processes import (
+    BenchError,
+    Cores,
+    Cpu,
+    busy_s,
+    check_alive,
+    cpu_of,
+    memory_of,
+    python,
+    started,
+    wait_until,
+)
 from tests.bench.remote import Counters, Stub, stub
 from tests.bench.report import Finding, at_least
 
-_JOBS = 100_000
+POLLED_JOBS = 100_000
 _ROUNDS = 3
 _WARM_UP_S = 2.0
 _START_S = 30.0
@@ -32,11 +44,12 @@ _Say: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class PollRun:
     """One window: polls each second, processor time for each poll in microseconds, and how busy the cores were.
 
     ``main_us`` is the thread of the event loop, ``all_us`` every thread of the process. ``own`` is the share of its
     core that the client used (beyond 1 where it has several), ``servers`` how busy the servers' core was.
+    ``resident_mb`` is the memory of the process at the end.
     """
 
     polls_per_s: float
@@ -44,6 +57,7 @@ class _Run:
     all_us: float
     own: float
     servers: float
+    resident_mb: float
 
     def __str__(self) -> str:
         return (
@@ -53,7 +67,7 @@ class _Run:
         )
 
 
-class _Bench:
+class PollBench:
     """Starts a client, lets it warm up, and measures one window of it."""
 
     def __init__(self, remote: Stub, cores: Cores, folder: Path, seconds: float) -> None:
@@ -62,22 +76,22 @@ class _Bench:
         self._folder = folder
         self._seconds = seconds
 
-    def bare(self) -> _Run:
+    def bare(self) -> PollRun:
         """One window of the bare client."""
         output = self._folder / "bare.log"
-        command = python("tests.bench.bare", self._remote.origin, str(_JOBS))
+        command = python("tests.bench.bare", self._remote.origin, str(POLLED_JOBS))
         run, _ = self._measured(started(command, cores=self._cores.measured, output=output), output)
         return run
 
-    def daemon(self, name: str, database: str, cores: Collection[int]) -> _Run:
-        """One window of the daemon on a database whose jobs are all due."""
-        daemon = DaemonUnderTest.configure(self._folder / name, database, self._remote.origin)
+    def daemon(self, name: str, database: str, cores: Collection[int], accounts: Sequence[str] = (ACCOUNT,)) -> PollRun:
+        """One window of the daemon on a database of these accounts whose jobs are all due."""
+        daemon = DaemonUnderTest.configure(self._folder / name, database, self._remote.origin, accounts=accounts)
         run, polled = self._measured(daemon.serve(cores), daemon.log)
-        if polled >= _JOBS:
-            raise BenchError(f"All {_JOBS:,} jobs were polled before the window ended: choose shorter --seconds.")
+        if polled >= POLLED_JOBS:
+            raise BenchError(f"All {POLLED_JOBS:,} jobs were polled before the window ended: choose shorter --seconds.")
         return run
 
-    def _measured(self, running: AbstractContextManager[Popen[bytes]], output: Path) -> tuple[_Run, int]:
+    def _measured(self, running: AbstractContextManager[Popen[bytes]], output: Path) -> tuple[PollRun, int]:
         """The window, and how much was polled since the start of the process."""
         polls = self._remote.counters().polls
         with running as process:
@@ -86,16 +100,18 @@ class _Bench:
             cpu, busy, before = self._meters(process.pid)
             time.sleep(self._seconds)
             cpu_after, busy_after, after = self._meters(process.pid)
+            resident_mb, _ = memory_of(process.pid)
             check_alive(process, output)
         asked, passed_s, used = after.polls - before.polls, after.now - before.now, cpu_after - cpu
         if asked == 0:
             raise BenchError("Nothing was polled in a whole window.")
-        run = _Run(
+        run = PollRun(
             asked / passed_s,
             used.main_s / asked * 1e6,
             used.all_s / asked * 1e6,
             used.all_s / passed_s,
             (busy_after - busy) / passed_s / len(self._cores.others),
+            resident_mb,
         )
         return run, after.polls - polls
 
@@ -112,11 +128,11 @@ def measure(folder: Path, cores: Cores, seconds: float, say: _Say) -> list[Findi
         seconds: how long each window is.
         say: told of each run.
     """
-    say(f"{_JOBS:,} waiting jobs in each database; {_ROUNDS} rounds of {seconds:g} s windows")
-    runs: dict[str, list[_Run]] = {}
-    with stub(folder, cores.others) as remote, postgres_copies(_JOBS) as fresh_postgres:
-        bench = _Bench(remote, cores, folder, seconds)
-        fresh_sqlite = sqlite_copies(folder, _JOBS)
+    say(f"{POLLED_JOBS:,} waiting jobs in each database; {_ROUNDS} rounds of {seconds:g} s windows")
+    runs: dict[str, list[PollRun]] = {}
+    with stub(folder, cores.others) as remote, postgres_copies(POLLED_JOBS) as fresh_postgres:
+        bench = PollBench(remote, cores, folder, seconds)
+        fresh_sqlite = sqlite_copies(folder, POLLED_JOBS)
         candidates: tuple[tuple[str, Fresh, Collection[int]], ...] = (
             ("sqlite", fresh_sqlite, cores.measured),
             ("postgresql", fresh_postgres, cores.measured),
@@ -129,12 +145,12 @@ def measure(folder: Path, cores: Cores, seconds: float, say: _Say) -> list[Findi
     return _findings(runs)
 
 
-def _note(runs: dict[str, list[_Run]], name: str, run: _Run, say: _Say) -> None:
+def _note(runs: dict[str, list[PollRun]], name: str, run: PollRun, say: _Say) -> None:
     say(f"  {name:16} {run}")
     runs.setdefault(name, []).append(run)
 
 
-def _findings(runs: dict[str, list[_Run]]) -> list[Finding]:
+def _findings(runs: dict[str, list[PollRun]]) -> list[Finding]:
     bare = runs["bare"]
 
     def rates(what: str, name: str) -> tuple[str, str, str, float]:

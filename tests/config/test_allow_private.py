@@ -83,6 +83,7 @@ def test_as_a_variable(tmp_path: Path, value: str, written: object) -> None:
         ('["::ffff:10.0.0.0/104"]', "lies in ::ffff:0:0/96, whose addresses contain an IPv4 address"),
         ('["64:ff9b::/96"]', "lies in 64:ff9b::/96, whose addresses contain an IPv4 address"),
         ('["2002:a00::/24"]', "lies in 2002::/16, whose addresses contain an IPv4 address"),
+        ('"yes"', 'must be true or false: "yes" is a text; write true, without quotes'),
         ("[true]", "must be true or false, or an array of networks in quotes"),
         ("[10]", "must be true or false, or an array of networks in quotes"),
         ("10", "must be true or false, or an array of networks in quotes"),

@@ -185,7 +185,7 @@ def test_every_fault_at_once(tmp_path: Path) -> None:
     assert reasons == {
         "": "names no key; the form is TIDEWAITER__TABLE__KEY",
         "worker.lease_s": "must be 1 or more",
-        "worker.polls": "must be a whole number",
+        "worker.polls": "must be a whole number, without quotes",
         "worker.downloads": "must be a number",
         "worker.drain": "is no known key; did you mean drain_s?",
         "storage.root": "must be a path in quotes",
@@ -195,7 +195,7 @@ def test_every_fault_at_once(tmp_path: Path) -> None:
         "accounts.two.provider": "is required",
         "accounts.two.shard": "is no known key; did you mean shards?",
         "accounts.two.shards": "must be 64 or less",
-        "accounts.two.clean": "must be true or false",
+        "accounts.two.clean": "must be true or false, without quotes",
         "accounts.two.limits": "must be a table",
         "accounts.two.schedule": "cap_s must not be below interval_s",
         "accounts.two.settings.since": "must be text, a number, true or false, an array or a table; dates go in quotes",

@@ -1,6 +1,6 @@
 """The plans of the statements that a piece of work runs, on a table with many jobs."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, event, text
@@ -40,12 +40,18 @@ def statements_run(engine: Engine) -> Iterator[list[tuple[str, object]]]:
 
 async def plan_of(stores: Stores, work: Callable[[], Awaitable[object]]) -> str:
     """The plans of the statements that ``work`` runs."""
-    database = stores.database
     statements: list[tuple[str, object]] = []
-    for engine in all_engines(database):
+    for engine in all_engines(stores.database):
         with statements_run(engine) as recorded:
             await work()
-        statements += [one for one in recorded if not one[0].startswith(("BEGIN", "EXPLAIN"))]
+        statements += recorded
+    return await plan_of_statements(stores, statements)
+
+
+async def plan_of_statements(stores: Stores, recorded: Sequence[tuple[str, object]]) -> str:
+    """The plans of statements that :func:`statements_run` has recorded."""
+    database = stores.database
+    statements = [one for one in recorded if not one[0].startswith(("BEGIN", "EXPLAIN"))]
     explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
     lines: list[str] = []
     async with database.reading() as connection:

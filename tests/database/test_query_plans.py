@@ -3,9 +3,9 @@
 import pytest
 from sqlalchemy import text
 
-from tests.database.query_plans import WAITING, fill, plan_of, statements_run, walks
-from tests.support.database_engines import reading_engine
-from tests.support.stored_jobs import NOW, OWNER, Stores
+from tests.database.query_plans import WAITING, fill, plan_of, plan_of_statements, statements_run, walks
+from tests.support.database_engines import group_engine, reading_engine
+from tests.support.stored_jobs import NOW, OWNER, Stores, artifact
 from tidewaiter.database import job_list
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.delivery_store import DeliveryStore
@@ -61,6 +61,28 @@ async def test_group_commit_looks_up_each_job(stores: Stores) -> None:
         plan = await plan_of(stores, lambda group=group: stores.jobs.record(group, OWNER))  # type: ignore[misc]  # a default
         assert not walks(plan), plan
         assert "PRIMARY KEY" in plan or "jobs_pkey" in plan
+
+
+FILL_FILES = """
+    INSERT INTO artifacts (job_id, number, name, label, key, size, sha256, media_type, landed_at)
+    SELECT id, 0, 'a', '', 'a', 1, 'a', 'text/csv', 0 FROM jobs
+"""
+
+
+async def test_a_group_that_lands_files_looks_up_their_jobs(stores: Stores) -> None:
+    """The files of other jobs are not read, however many have landed."""
+    await fill(stores)
+    async with stores.database.writing() as connection:
+        await connection.execute(text(FILL_FILES))
+        await connection.execute(text("ANALYZE" if stores.database.dialect == "postgresql" else "SELECT 1"))
+    fetching = await stores.accepted(await stores.polling("h"), o.Ready())
+    group = [stores.update(fetching, o.Stored((artifact(0),)))]
+    with statements_run(group_engine(stores.database)) as statements:
+        await stores.jobs.record(group, OWNER)
+    plan = await plan_of_statements(stores, statements)
+    assert "SCAN artifacts" not in plan, plan
+    assert "Seq Scan on artifacts" not in plan, plan
+    assert [one.number for one in await stores.jobs.artifacts(fetching.id)] == [0]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.errors import SettingsError
 from tidewaiter.providers.provider import Provider
 from tidewaiter.providers.spec.account_overrides import LimitsOverride, ScheduleOverride
+from tidewaiter.toml_table import VariableText
 
 BASIC: dict[str, Json] = {
     "server": "https://eu.example.com/",
@@ -114,6 +115,45 @@ def test_what_is_missing_depends_on_what_was_chosen() -> None:
 def test_secrets_that_could_not_be_sent(value: Json, reason: str) -> None:
     """A line break would end the header, and is what a file often brings along; the secret itself is not told."""
     assert _faults({**TOKEN, "token": value}) == [f"account shop: {reason}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (True, True),
+        ("true", 'must be true or false: "true" is a text; write true, without quotes'),
+        ("canary", "must be true or false, without quotes"),
+        (1, "must be true or false, not 1"),
+        (VariableText("on"), True),
+        (VariableText("No"), False),
+        (VariableText("maybe"), "must be one of true, yes, on, 1, false, no, off, 0"),
+    ],
+)
+def test_a_boolean_setting(value: Json, found: object) -> None:
+    """A file writes it without quotes; an environment variable has the same words as for every other key."""
+    provider = provider_of(HEAD + 'wide = { type = "boolean", help = "w" }\n' + SUBMIT + POLL + RESULTS)
+    if isinstance(found, bool):
+        assert provider.bind("shop", {"wide": value})
+    else:
+        assert _faults({"wide": value}, provider) == [f"account shop: wide: {found}"]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        (3, None),
+        ("3", 'must be a whole number: "3" is a text; write 3, without quotes'),
+        (VariableText("3"), None),
+        (VariableText("three"), "must be a whole number, not 'three'"),
+    ],
+)
+def test_a_numeric_setting(value: Json, fault: str | None) -> None:
+    """The same for whole numbers."""
+    provider = provider_of(HEAD + 'size = { type = "integer", help = "s" }\n' + SUBMIT + POLL + RESULTS)
+    if fault is None:
+        assert provider.bind("shop", {"size": value})
+    else:
+        assert _faults({"size": value}, provider) == [f"account shop: size: {fault}"]
 
 
 def test_an_invalid_secret_is_not_repeated() -> None:

@@ -5,6 +5,7 @@ import json
 import sqlite3
 from collections import Counter
 
+from tests.simulation.stored_invariants import history_faults
 from tests.simulation.world import ACCOUNTS, CANARY, World
 from tidewaiter.domain.job import TERMINAL, State
 
@@ -20,7 +21,7 @@ def broken_invariants(world: World) -> list[str]:
             *_nothing_vanished(world, database),
             *_one_submit_per_intent(world, database),
             *_remote_jobs_are_known(world, database),
-            *_history_is_monotone(database),
+            *history_faults(database),
             *_files_are_whole(world, database),
             *_rate_limit_held(world),
             *_no_secret_leaked(world, database),
@@ -64,21 +65,6 @@ def _remote_jobs_are_known(world: World, database: sqlite3.Connection) -> list[s
     if unknown > told:
         return [f"{unknown} remote jobs belong to nobody, but only {told} submits are known to be in doubt"]
     return []
-
-
-def _history_is_monotone(database: sqlite3.Connection) -> list[str]:
-    """Invariant 4: each history row begins where the last one ended, and nothing follows an end."""
-    found: list[str] = []
-    last: dict[int, str] = {}
-    query = "SELECT job_id, version, state_from, state FROM history ORDER BY job_id, version"
-    for row in database.execute(query):
-        before = last.get(row["job_id"])
-        if row["state_from"] != before:
-            found.append(f"job {row['job_id']} went from {row['state_from']} to {row['state']} but was {before}")
-        if before is not None and State(before) in TERMINAL:
-            found.append(f"job {row['job_id']} changed after it had ended")
-        last[row["job_id"]] = row["state"]
-    return found
 
 
 def _files_are_whole(world: World, database: sqlite3.Connection) -> list[str]:

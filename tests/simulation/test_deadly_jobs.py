@@ -6,29 +6,26 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.stub_world import ReplyData, Sent, StubWorld, in_stub_world
+from tests.support.report_spec import HEAD, POLL
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import State
 
-SPEC = """
-name = "demo"
-title = "Demo"
-base_url = "${account.server}"
-[account]
-server = { type = "url", help = "the server" }
-[operations.report]
-title = "Report"
+SPEC = (
+    HEAD
+    + """
 [operations.report.params]
 name = { help = "which" }
 [operations.report.submit]
 url = "/reports"
 json = { name = "${params.name}" }
 handle = "id"
-[operations.report.poll]
-url = "/reports/${handle}"
-rules = [{ word = "status", words = { working = "pending", ready = "ready" } }]
+"""
+    + POLL
+    + """
 [operations.report.results]
 url = "/files/${handle}"
 """
+)
 DOWNLOAD_S = 20.0
 
 

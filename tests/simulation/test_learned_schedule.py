@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulation.stub_world import ReplyData, Sent, StubWorld, in_stub_world
 from tests.support.poll_replay import log_normal
+from tests.support.report_spec import HEAD, POLL, RESULTS, SUBMIT
 from tidewaiter.domain.job import State
 
 INTERVAL_S, CAP_S, PERIOD_S, REQUESTS = 4.0, 60.0, 30.0, 8
@@ -15,29 +16,18 @@ RETRY_AFTER_S = 15.0
 EVERY_S = 200.0
 # Latency, the linger of a commit, and a wait for the limit of requests.
 SLACK_S = 2.0
-SPEC = """
-name = "demo"
-title = "Demo"
-base_url = "${account.server}"
-[account]
-server = { type = "url", help = "the server" }
-[operations.report]
-title = "Report"
+SPEC = (
+    HEAD
+    + """
 [operations.report.schedule]
 first_delay_s = 2
 interval_s = 4
 cap_s = 60
-[operations.report.submit]
-url = "/reports"
-handle = "id"
-[operations.report.poll]
-url = "/reports/${handle}"
-[[operations.report.poll.rules]]
-word = "status"
-words = { working = "pending", ready = "ready" }
-[operations.report.results]
-url = "/reports/${handle}/file"
 """
+    + SUBMIT
+    + POLL
+    + RESULTS
+)
 
 
 class _Provider:

@@ -43,11 +43,7 @@ def check_config(invocation: Invocation, /, *, file: Path | None, file_only: boo
     if file is not None:
         invocation.config = file
     config, faults = _read(invocation, file_only=file_only)
-    warnings = (
-        ()
-        if config is None
-        else (*config_warnings(config, known_settings(config)), *unsealed_secrets(config), *account_warnings(config))
-    )
+    warnings = () if config is None else _warnings_of(config)
     failed = bool(faults) or (strict and bool(warnings))
     if as_json:
         summary = None if config is None or faults else {**_counts(config), "listens": _listens(config)}
@@ -72,8 +68,7 @@ def check_config(invocation: Invocation, /, *, file: Path | None, file_only: boo
 
 
 def _warnings_of(config: Config) -> tuple[ConfigFault, ...]:
-    settings = known_settings(config)
-    return (*config_warnings(config, settings), *unsealed_secrets(config), *account_warnings(config))
+    return (*config_warnings(config, known_settings(config)), *unsealed_secrets(config), *account_warnings(config))
 
 
 def _read(invocation: Invocation, *, file_only: bool) -> tuple[Config | None, tuple[ConfigFault, ...]]:

@@ -38,7 +38,7 @@ from tidewaiter.domain.backoff_and_limits import USUAL_BOUNDS
 from tidewaiter.domain.networks import PermittedNetworks, permitted_networks
 from tidewaiter.providers.spec.account_overrides import LimitsOverride, ScheduleOverride
 from tidewaiter.recurrence import check_cron, check_templates
-from tidewaiter.toml_table import Count, FromOne, FromZero, Positive, TomlTable
+from tidewaiter.toml_table import Boolean, Count, FromOne, FromZero, Positive, TomlTable
 from tidewaiter.transport.proxies import ENVIRONMENT, Proxies, Proxy
 
 
@@ -77,7 +77,7 @@ class AccountTable(TomlTable):
         description='private networks that requests may reach, such as ["10.0.0.0/8", "127.0.0.1/32"]; true: every '
         "private and loopback address, but no link-local one and no cloud's metadata service",
     )
-    clean: bool | None = Field(
+    clean: Boolean | None = Field(
         default=None,
         description="whether the remote job is deleted once its files have landed; without it as the spec says",
         examples=[False],

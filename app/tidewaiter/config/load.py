@@ -20,6 +20,7 @@ from tidewaiter.config.config_tables import Config
 from tidewaiter.config.origins import ConfigFault, ValueOrigin, ValueSource
 from tidewaiter.config.table_keys import is_secret, table_in
 from tidewaiter.toml_file import TomlError, parse, read_regular, read_text
+from tidewaiter.toml_table import VariableText
 from tidewaiter.transport.proxies import ENVIRONMENT, VARIABLES, Proxies
 
 
@@ -177,7 +178,7 @@ def _environment_layer(environ: Mapping[str, str], file: _Layer, faults: list[Co
         key = _as_spelled(names, spelled)
         if key in layer:
             faults.append(ConfigFault(variable, ".".join(key), f"is also given by {layer[key].origin.name}"))
-        layer[key] = _Value(value, ValueOrigin(ValueSource.ENVIRONMENT, variable))
+        layer[key] = _Value(VariableText(value), ValueOrigin(ValueSource.ENVIRONMENT, variable))
     return layer
 
 
@@ -236,7 +237,7 @@ def _read_secret(key: _Key, leaf: _Value, folder: Path, faults: list[ConfigFault
     except ValueError as error:
         faults.append(ConfigFault(leaf.origin.name, ".".join(key), f"{path} {error}"))
         return _Value(None, leaf.origin)
-    return _Value(text, ValueOrigin(ValueSource.SECRET_FILE, str(path)))
+    return _Value(VariableText(text), ValueOrigin(ValueSource.SECRET_FILE, str(path)))
 
 
 def _content(path: Path) -> str:

@@ -13,7 +13,7 @@ from tidewaiter.domain.job import TERMINAL, State
 from tidewaiter.domain.networks import PermittedNetworks, permitted_networks
 from tidewaiter.domain.notification import NOTIFIABLE
 from tidewaiter.domain.webhook_signature import SIGNING_KEY_PREFIX, keys_of
-from tidewaiter.toml_table import TomlTable
+from tidewaiter.toml_table import Boolean, TomlTable
 
 _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 _WEB: Final = r"^[Hh][Tt][Tt][Pp][Ss]?://[^@#\\ ]+$"
@@ -94,7 +94,7 @@ class NotificationTable(TomlTable):
         description=f"states that it is notified about: {_STATES}",
     )
 
-    batches: bool = Field(
+    batches: Boolean = Field(
         default=True,
         description="whether it is also notified when a batch with jobs of these accounts has ended",
     )

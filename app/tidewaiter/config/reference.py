@@ -28,7 +28,8 @@ tidewaiter doctor                            # test everything: database, storag
 
 1. **The environment** overrides the file: `TIDEWAITER__` and the key's path in capitals, with two underscores between
    its parts and one instead of each hyphen: `TIDEWAITER__WORKER__LEASE_S=5`,
-   `TIDEWAITER__ACCOUNTS__MY_SHOP__CLEAN=false`.
+   `TIDEWAITER__ACCOUNTS__MY_SHOP__CLEAN=false`. A variable says `true`, `yes`, `on` or `1`, or `false`, `no`, `off` or
+   `0`, in any case, for a boolean. In the file booleans and numbers have no quotes: `"no"` is a text, and refused.
 2. **A secret file.** Any key may be written as `KEY_file`, in the file and in the environment: the content of the
    file that it names, stripped, is the value of `KEY`. `config show` hides such values.
 3. **The file**, and then **the default**.

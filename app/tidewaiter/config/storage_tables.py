@@ -8,13 +8,15 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 
 from tidewaiter.config.value_types import Text, from_folder
-from tidewaiter.toml_table import TomlTable
+from tidewaiter.toml_table import Boolean, TomlTable
 
 
 class StorageOptionsTable(TomlTable):
     """``[storage.options]``: how a bucket is reached; other values come from the environment or the machine."""
 
-    allow_http: bool = Field(default=False, description="whether an endpoint without TLS is permitted; for any bucket")
+    allow_http: Boolean = Field(
+        default=False, description="whether an endpoint without TLS is permitted; for any bucket"
+    )
     proxy_url: Text | None = Field(
         default=None,
         description="an HTTP proxy, in place of the one of [network]; for any bucket",
@@ -35,12 +37,12 @@ class StorageOptionsTable(TomlTable):
     )
     secret_access_key: Text | None = Field(default=None, repr=False, description="used with access_key_id; for s3")
     session_token: Text | None = Field(default=None, repr=False, description="for temporary credentials; for s3")
-    virtual_hosted_style_request: bool | None = Field(
+    virtual_hosted_style_request: Boolean | None = Field(
         default=None,
         description="true if the bucket's name is part of the endpoint's host name; for s3",
         examples=[True],
     )
-    conditional_put: bool | None = Field(
+    conditional_put: Boolean | None = Field(
         default=None, description="false for a server that answers 501 to If-None-Match; for s3", examples=[False]
     )
     checksum_algorithm: Literal["sha256", "crc64nvme"] | None = Field(

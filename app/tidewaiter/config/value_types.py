@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, Wit
 
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.domain.networks import network_of
+from tidewaiter.toml_table import TRUTH_WORDS, VariableText, unquoted
 
 _LARGEST_PORT: Final = 65_535
 _NAME: Final = "[a-z0-9][a-z0-9_-]{0,63}"
@@ -25,8 +26,6 @@ _SEALING_KEY: Final = "[A-Za-z0-9_-]{43}="
 _LISTEN: Final = r"^(\[[^\[\]/@ ]+\]|[^:/@ ]+):[0-9]{1,5}$"
 _WEB_URL: Final = "^[Hh][Tt][Tt][Pp][Ss]?://[^?#@ ]+$"
 _SEPARATORS: Final = re.compile(r"[,\s]+")
-_TRUTH_VALUES: Final = {"true": True, "1": True, "yes": True, "on": True,
-                        "false": False, "0": False, "no": False, "off": False}  # fmt: skip
 _NETWORK: Final = r"^[0-9A-Fa-f:.]+/[0-9]{1,3}$"
 _MOMENT: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -49,14 +48,17 @@ def _allow_private(value: object) -> bool | tuple[str, ...]:
     match value:
         case bool():
             return value
-        case str() if value.strip().lower() in _TRUTH_VALUES:
-            return _TRUTH_VALUES[value.strip().lower()]
+        case VariableText() if value.strip().lower() in TRUTH_WORDS:
+            return TRUTH_WORDS[value.strip().lower()]
         case str() if "." in value or ":" in value:
             return tuple(str(network_of(one)) for one in _SEPARATORS.split(value) if one)
         case list() | tuple() if all(isinstance(one, str) for one in value):
             return tuple(str(network_of(str(one))) for one in value)
         case _:
-            raise ValueError('must be true or false, or an array of networks in quotes, such as ["10.0.0.0/8"]')
+            must = 'must be true or false, or an array of networks in quotes, such as ["10.0.0.0/8"]'
+            if isinstance(value, str) and value.strip().lower() in TRUTH_WORDS:
+                must = unquoted(value, "must be true or false")
+            raise ValueError(must)
 
 
 def named(what: str) -> Callable[[str], str]:

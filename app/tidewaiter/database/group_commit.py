@@ -12,7 +12,7 @@ update whose stamp is found was committed before.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from itertools import count
 from operator import attrgetter, is_
 
@@ -41,6 +41,7 @@ from tidewaiter.database.update_statements import (
     waiting_statement,
 )
 from tidewaiter.domain.batch import EndedBatch
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import HistoryEntry, track_of
 from tidewaiter.domain.manifest import Artifact
 from tidewaiter.domain.outcome import Stored
@@ -74,7 +75,7 @@ def _only_waits(change: JobUpdate) -> bool:
     return all(map(is_, _unchanged(before), _unchanged(change.job)))
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class FencedUpdate:
     """An update and the epoch of the lane at which its step began.
 
@@ -92,7 +93,7 @@ class FencedUpdate:
         return self.epoch << _SERIAL_BITS | self.serial
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class GroupResult:
     """The result of a group of updates, by job.
 

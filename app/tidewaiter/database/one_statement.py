@@ -99,7 +99,9 @@ def _beyond(accepted: CTE) -> CTE:
     rows = rows_of(_DIALECT, [("id", BigInteger()), ("last", Integer())], "beyond_rows")
     beyond = select(rows.c.id).where(rows.c.id == artifacts.c.job_id, artifacts.c.number > rows.c.last)
     of_job = beyond.join(accepted, accepted.c.id == rows.c.id).correlate(artifacts)
-    return delete(artifacts).where(of_job.exists()).cte("deleted_artifacts")
+    # For a join PostgreSQL may read all files of all jobs; the members of an array are looked up.
+    jobs = func.array(select(rows.c.id).scalar_subquery())
+    return delete(artifacts).where(artifacts.c.job_id == func.any(jobs), of_job.exists()).cte("deleted_artifacts")
 
 
 def _terms(accepted: CTE) -> CTE:

@@ -232,7 +232,9 @@ def artifact_delete(dialect: str) -> Executable:
     """Deletes the files of jobs beyond their last number."""
     rows = rows_of(dialect, [("id", BigInteger()), ("last", Integer())])
     beyond = select(rows.c.id).where(rows.c.id == artifacts.c.job_id, artifacts.c.number > rows.c.last)
-    return delete(artifacts).where(beyond.correlate(artifacts).exists())
+    # Without the list of the jobs, SQLite would read the whole table for each group.
+    of_jobs = artifacts.c.job_id.in_(select(rows.c.id))
+    return delete(artifacts).where(of_jobs, beyond.correlate(artifacts).exists())
 
 
 @cache

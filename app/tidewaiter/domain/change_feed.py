@@ -1,15 +1,15 @@
 """Changes of jobs, sent to listeners in this process after their commit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.state_machine import JobUpdate
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class JobChange:
     """A job that was added or has changed, at ``at`` (epoch seconds); ``event`` is the name of the log event."""
 

@@ -4,13 +4,14 @@ A rule takes the context and the outcome of a step, and returns the changed job.
 it accepts.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any, Self
 
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.failure_cause import cause_of
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import FAILURES, Job, State, fraction_of
 from tidewaiter.domain.learned_schedule import LearnedSchedule, Progress
 
@@ -20,7 +21,7 @@ _AFTER_PAUSE_S = 1.0
 _AGAIN_SPREAD = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class RuleContext:
     """The job before the step, the numbers of its operation, the time, and the source of jitter.
 

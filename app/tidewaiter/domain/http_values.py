@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from tidewaiter.domain.request_signing import RequestSigner
 
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.multipart import Multipart
 from tidewaiter.domain.own_origins import AuthChoice
 
@@ -15,7 +16,7 @@ Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json
 JsonObject: TypeAlias = Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class WireRequest:
     """One HTTP request before credentials are added.
 
@@ -98,7 +99,7 @@ def combined_field(headers: Mapping[str, str], name: str) -> str | None:
     return ", ".join(values) if values else None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Credentials:
     """The account's credentials; added to requests to the provider's own origin and to no others.
 
@@ -117,7 +118,7 @@ class Credentials:
         return Credentials(headers, self.query + other.query, self.body + other.body, signer)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class WireReply:
     """One HTTP reply whose body was read into memory.
 
@@ -136,14 +137,14 @@ class WireReply:
     foreign: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class SealedLinks:
     """Encrypted links as they are stored; only the download of the files decrypts them."""
 
     text: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Link:
     """One file of a finished remote job, as the provider named it.
 

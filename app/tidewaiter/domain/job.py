@@ -7,12 +7,13 @@ the highest number decides and the others wait, so that exactly one ends it.
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, IntEnum, StrEnum
 from operator import attrgetter
 from typing import Any, Final
 
 from tidewaiter.domain.http_values import JsonObject, Link, SealedLinks
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job_context import NO_CONTEXT, JobContext
 from tidewaiter.domain.secret_params import NO_SECRETS, SecretParams
 from tidewaiter.domain.url import shown_handle
@@ -84,7 +85,7 @@ def track_of(state: State) -> Track:
     return Track.FETCH if state is State.FETCHING else Track.ASK
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Job:
     """One job as it stands in the database; every change is a new value with the next ``version``.
 
@@ -210,7 +211,7 @@ _members_of = attrgetter(*Job.__slots__)
 _PLACES = {name: place for place, name in enumerate(Job.__slots__)}
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class NewJob:
     """A job that is requested but not stored yet; ``params`` are checked against the provider's spec.
 
@@ -229,7 +230,7 @@ class NewJob:
     secrets: SecretParams = NO_SECRETS
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class HistoryEntry:
     """One row of a job's history: the state that was reached at ``version``, by which outcome, and why."""
 
@@ -245,7 +246,7 @@ class HistoryEntry:
 _ENDING_STATES = frozenset({State.CLEANING, State.CANCELLING})
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class SameRemoteJob:
     """Another job with the same handle.
 

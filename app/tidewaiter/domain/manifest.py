@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import Job
 
 MANIFEST_NAME = "manifest.json"
@@ -14,7 +15,7 @@ MANIFEST_PIECE = 500
 """So many artifacts are rendered at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Artifact:
     """One landed file.
 
@@ -36,7 +37,7 @@ class Artifact:
     identity: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class ArchiveMember:
     """A landed file that was a member of an archive: which archive, and which of its members.
 
@@ -68,7 +69,7 @@ class ArchiveMember:
         return cls(link, int(place), int(of), int(size), sha256, name)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class StoredResult:
     """The result of a job: when it asked the provider (epoch seconds), and the files of the reply."""
 

@@ -4,14 +4,15 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from tidewaiter.domain.http_values import Link
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.manifest import Artifact
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Intended:
     """The intent to submit is about to be made durable; ``key`` names it, also as idempotency key.
 
@@ -22,7 +23,7 @@ class Intended:
     callback_hash: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Accepted:
     """The provider took the submit and named the remote job; ``exact`` is as in ``Pending``."""
 
@@ -32,7 +33,7 @@ class Accepted:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Duplicate:
     """The provider says that the same remote job exists already. ``handle`` is ``None`` if it does not name it."""
 
@@ -40,7 +41,7 @@ class Duplicate:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class StepDone:
     """A request before the submit, or one that starts the remote job, is done.
 
@@ -53,7 +54,7 @@ class StepDone:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Reused:
     """The provider has a remote job of the same question, which is used in place of a new one.
 
@@ -65,21 +66,21 @@ class Reused:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Unsent:
     """The submit certainly never reached the provider."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Unknown:
     """It is not known whether the provider took the submit."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Adopted:
     """The remote job of an unknown submit was found."""
 
@@ -87,21 +88,21 @@ class Adopted:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Absent:
     """The remote job of an unknown submit was shown not to exist."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Undecidable:
     """The provider gives no way to find out what became of the submit."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Pending:
     """The remote job is not ready. ``handle`` is the handle in this reply, if it has one.
 
@@ -121,7 +122,7 @@ class Pending:
     lists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Ready:
     """The remote job has finished. ``links`` is empty if the links are requested during the download.
 
@@ -136,7 +137,7 @@ class Ready:
     lists: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Inline:
     """The reply is the file itself. The step lands it and reports ``Stored``; the state table never gets this outcome.
 
@@ -153,7 +154,7 @@ class Inline:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Empty:
     """The remote job has finished without a file. The step writes the manifest and reports ``Stored``."""
 
@@ -162,12 +163,12 @@ class Empty:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class StepStarted:
     """A step is about to begin, of a job whose last step may have ended the daemon. It is counted first."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class FetchStarted:
     """A download is about to begin. It is counted first, so that a file that crashes its step is not tried forever.
 
@@ -177,7 +178,7 @@ class FetchStarted:
     suspect: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Stored:
     """Every artifact is durable, and the manifest after them.
 
@@ -192,12 +193,12 @@ class Stored:
     kept: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class PartLanded:
     """The files that were listed before the remote job finished are durable; it is polled again."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LinksExpired:
     """The links do not work; a poll gives new ones.
 
@@ -208,21 +209,21 @@ class LinksExpired:
     progressed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LinksLost:
     """The links are stored and cannot be read: the key that encrypted them is not configured any more."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Gone:
     """The provider does not know the remote job (any more)."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class FailedForNow:
     """The provider failed the remote job, or refused the submit, for a passing reason: submit again, later.
 
@@ -234,29 +235,29 @@ class FailedForNow:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Unmapped:
     """A reply that no rule of the spec matches; ``excerpt`` is its beginning, redacted."""
 
     excerpt: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Cleaned:
     """The remote job was deleted, or was no longer there."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Cancelled:
     """The cancel request was sent to the provider, or the provider has no such request."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class LeftAlone:
     """The job must not end the remote job: other jobs of ours follow it, or none of ours has made it."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Retry:
     """A temporary fault: the same step again, later.
 
@@ -273,7 +274,7 @@ class Retry:
     unreadable: bool = field(default=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class NotYet:
     """The file is not there yet, or must not be requested now: the same step again, later, without charge.
 
@@ -286,7 +287,7 @@ class NotYet:
     exact: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Throttled:
     """The provider asks for a pause of the account; the job is not charged."""
 
@@ -294,38 +295,38 @@ class Throttled:
     retry_after_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Unauthorized:
     """The account's credentials are refused (or its TLS cannot be trusted); the account is paused."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class StorageFull:
     """The storage has no room, or cannot be reached; downloads are paused and nothing is charged to the job."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class FilesLanded:
     """Some of the files have landed, and are recorded in the middle of the step; the download goes on."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Interrupted:
     """The daemon is draining or has lost the lane; nothing is charged to the job."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Refused:
     """The provider refuses permanently."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Crashed:
     """The step failed with a bug of ours. ``sent`` says whether one of its requests may have reached the provider."""
 
@@ -333,24 +334,24 @@ class Crashed:
     sent: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class DeadlinePassed:
     """The job has waited longer than its operation allows. ``reason`` says for what."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class CancelAsked:
     """A person asked to stop the job."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class RetryDecided:
     """A person decided to submit a parked job again."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class AdoptDecided:
     """A person found the remote job of a parked job. ``kept`` are values that the lost reply would have had."""
 

@@ -18,7 +18,7 @@ Three principles keep the table small:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import Random
 from typing import Final, TypeVar, cast
 
@@ -33,6 +33,7 @@ from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.common_transitions import RuleContext
 from tidewaiter.domain.duration_sketch import ObservedDuration
 from tidewaiter.domain.formatting import rfc3339
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
 from tidewaiter.domain.learned_schedule import LearnedSchedule
 from tidewaiter.domain.manifest import Artifact
@@ -48,7 +49,7 @@ class IllegalOutcomeError(Exception):
     """A step reported an outcome that the job's state cannot have, or a rule led to an unexpected state: a bug."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class JobUpdate:
     """What one outcome changes: the new job, valid only if the stored job still has the version ``expected``.
 
@@ -68,7 +69,7 @@ class JobUpdate:
     duration: ObservedDuration | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class Transition:
     """What one outcome does in one state, and the states that it may lead to."""
 
@@ -153,7 +154,7 @@ def _detail(after: Job, outcome: o.Outcome) -> str | None:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class TableRow:
     """A rule for one kind of outcome; without a rule the outcome is illegal in the state."""
 

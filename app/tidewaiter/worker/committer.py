@@ -12,7 +12,7 @@ While the database cannot be written, the updates are kept and the same group is
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from random import Random
 from typing import TypeVar
@@ -22,6 +22,7 @@ from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import FencedUpdate, GroupResult, JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.immutable import immutable
 from tidewaiter.domain.job import LIVE
 from tidewaiter.domain.state_machine import JobUpdate, advance
 from tidewaiter.log import EventLog
@@ -55,7 +56,7 @@ class CommitResult(Enum):
     """The database cannot store its values; the job has failed instead, if it had not changed meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
+@immutable(frozen=True, slots=True)
 class _Item:
     fenced: FencedUpdate
     on_result: Callable[[JobUpdate, CommitResult], None]

@@ -104,7 +104,7 @@ class ListDownload:
         try:
             async with self._tools.downloader.group(self._job.id, len(missing)) as group:
                 try:
-                    await self._each(missing, group, placed)
+                    await (self._each(missing, group, placed) if len(missing) > 1 else self._only(missing[0], group))
                 finally:
                     await self._sync(group, placed)
         except StorageError as error:  # of the folder of the step, so of no file alone
@@ -147,6 +147,12 @@ class ListDownload:
                 await asyncio.wait(running)
             for host in running.values():
                 shares.end(host, served=False)
+
+    async def _only(self, missing: _Missing, group: LandingGroup) -> None:
+        """Land a single file, in the task and with the slot of the step."""
+        place, number, key = missing
+        if not self._passes_over(place):
+            await self._one(group, place, number, key)
 
     async def _queued(self, missing: Sequence[_Missing]) -> FileQueue[_Missing]:
         """The files by their hosts; an empty name is the provider itself."""

@@ -93,8 +93,9 @@ class ProviderSession:
         self, request: WireRequest, *, may_be_file: bool
     ) -> AbstractAsyncContextManager[ReplyBeginning | o.Outcome]:
         """As :meth:`open_reply`, for a request that must not be repeated; a failure says whether it may have left."""
+        permit, self.permit = self.permit, None  # spent: a request after the submit takes its own
         return _SessionExchange(
-            self._client, request, self.permit, self._on_send, self._submit_failed, may_be_file=may_be_file
+            self._client, request, permit, self._on_send, self._submit_failed, may_be_file=may_be_file
         )
 
     async def read(self, reply: WireReply, read: Callable[[WireReply, float], T]) -> T:

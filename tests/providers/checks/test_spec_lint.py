@@ -52,6 +52,21 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(changed('title = "Demo"\n', ""), "title: is missing", id="missing key"),
         pytest.param(changed('"Demo"', "5"), "title: must be text", id="wrong type"),
+        pytest.param(
+            with_settings('note = { help = "a note", default = "" }\n'),
+            "account.note: the default is empty",
+            id="an empty default of a setting",
+        ),
+        pytest.param(
+            with_settings('note = { help = "a note", default = "a\\nb" }\n'),
+            "account.note: the default holds a line break or another control character",
+            id="a default with a line break",
+        ),
+        pytest.param(
+            with_settings('wide = { type = "boolean", help = "w", default = "yes" }\n'),
+            'account.wide: the default must be true or false: "yes" is a text; write true, without quotes',
+            id="a boolean default in quotes",
+        ),
         pytest.param(changed('"Demo"', '""'), "title: must not be empty", id="empty"),
         pytest.param(
             changed('"demo"', '"De mo"'), "name: does not match the pattern ^[a-z][a-z0-9-]*$", id="name of a provider"
@@ -312,7 +327,7 @@ def test_a_sound_spec_has_no_fault() -> None:
         ),
         pytest.param(
             with_settings('a = { help = "x", type = "integer", example = "many" }\n'),
-            "account.a: the example must be a whole number, not 'many'",
+            "account.a: the example must be a whole number, without quotes",
             id="example value",
         ),
         pytest.param(

@@ -13,6 +13,21 @@ IN = "operations.report.params"
     ("text", "fault"),
     [
         pytest.param(
+            PARAMS + 'p = { help = "x", type = "boolean", default = "true" }\n',
+            f'{IN}.p: the default must be true or false: "true" is a text; write true, without quotes',
+            id="a boolean in quotes",
+        ),
+        pytest.param(
+            PARAMS + 'p = { help = "x", type = "integer", example = "5" }\n',
+            f'{IN}.p: the example must be a whole number: "5" is a text; write 5, without quotes',
+            id="a number in quotes",
+        ),
+        pytest.param(
+            (PARAMS + 'p = { help = "x", default = "" }\n').replace('url = "/reports"', 'url = "/reports/${params.p}"'),
+            f"{IN}.p.default: '' cannot be a part of a URL",
+            id="a default that no URL can have",
+        ),
+        pytest.param(
             PARAMS + 'p = { help = "x", fields = { a = { help = "y" } } }\n',
             f"{IN}.p: fields are for objects",
             id="fields",

@@ -9,7 +9,8 @@ from contextlib import closing
 from tests.model.traces import first_impossible
 from tests.simulation.cuts.cut_world import ENDS, PERIOD_S, REQUESTS, CutWorld
 from tests.simulation.cuts.export_provider import TOKEN, Export
-from tidewaiter.domain.job import TERMINAL, State
+from tests.simulation.stored_invariants import file_faults, history_faults, rate_faults, token_faults
+from tidewaiter.domain.job import State
 
 
 def broken_invariants(world: CutWorld) -> list[str]:
@@ -21,11 +22,11 @@ def broken_invariants(world: CutWorld) -> list[str]:
             *_jobs_are_there(world, database),
             *_submits(world),
             *_exports_are_known(world, database),
-            *_history(database),
+            *history_faults(database),
             *_files(world, database),
             *files_are_whole(world),
-            *_rate(world),
-            *_secrets(world, database),
+            *rate_faults(world.provider.asked_at, REQUESTS, PERIOD_S),
+            *token_faults(database, world.output.getvalue(), TOKEN),
             *_parts(world, database),
             *_told(world, database),
             *_model(world),
@@ -71,45 +72,21 @@ def _exports_are_known(world: CutWorld, database: sqlite3.Connection) -> Iterato
     yield from (f"3: export {name} belongs to nobody" for name in world.provider.exports if name not in known)
 
 
-def _history(database: sqlite3.Connection) -> Iterator[str]:
-    """Invariant 4."""
-    last: dict[int, str] = {}
-    for row in database.execute("SELECT * FROM history ORDER BY job_id, version"):
-        before = last.get(row["job_id"])
-        if row["state_from"] != before:
-            yield f"4: job {row['job_id']} went from {row['state_from']} to {row['state']} but was {before}"
-        if before is not None and State(before) in TERMINAL:
-            yield f"4: job {row['job_id']} changed after it had ended"
-        last[row["job_id"]] = row["state"]
-    for row in database.execute("SELECT id, state FROM jobs"):
-        if last.get(row["id"]) != row["state"]:
-            yield f"4: job {row['id']} is {row['state']}, its history ends with {last.get(row['id'])}"
-
-
 def _files(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
     """Invariant 6: what has succeeded has every file, as it was recorded, and a manifest of them."""
     for job in database.execute("SELECT id FROM jobs WHERE state = 'succeeded'"):
-        yield from (f"6: {wrong}" for wrong in missing_files(world, database, job["id"]))
+        yield from missing_files(world, database, job["id"])
 
 
 def missing_files(world: CutWorld, database: sqlite3.Connection, job: int) -> Iterator[str]:
     """What is wrong with the recorded files of a job."""
-    expected = sorted(
-        hashlib.sha256(world.provider.file_of(name, number)).hexdigest()
+    files = [
+        world.provider.file_of(name, number)
         for name, one in world.provider.exports.items()
         if one.job == job and name == _handle(database, job)
         for number in range(one.files)
-    )
-    rows = database.execute("SELECT key, sha256 FROM artifacts WHERE job_id = ?", (job,)).fetchall()
-    if sorted(row["sha256"] for row in rows) != expected:
-        yield f"job {job} has {len(rows)} files recorded, not the {len(expected)} that there are"
-    for row in rows:
-        path = world.exports / row["key"]
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
-        if found != row["sha256"]:
-            yield f"job {job}: {row['key']} is {found}, recorded is {row['sha256']}"
-        if not (path.parent / "manifest.json").exists():
-            yield f"job {job} has no manifest"
+    ]
+    yield from file_faults(database, world.exports, job, files)
 
 
 def _handle(database: sqlite3.Connection, job: int) -> str:
@@ -139,20 +116,6 @@ def files_are_whole(world: CutWorld) -> Iterator[str]:
         yield from (
             f"6: {path} names {name}, which is not there" for name in named if not (path.parent / name).exists()
         )
-
-
-def _rate(world: CutWorld) -> Iterator[str]:
-    """Invariant 8."""
-    times = world.provider.asked_at
-    for at, last in zip(times, times[REQUESTS:], strict=False):
-        if last - at < PERIOD_S - 1e-6:
-            yield f"8: {REQUESTS + 1} requests in {last - at:.3f} s"
-
-
-def _secrets(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
-    """Invariant 10."""
-    if TOKEN in world.output.getvalue() or any(TOKEN in statement for statement in database.iterdump()):
-        yield "10: the token is in the log or in the database"
 
 
 def _parts(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:

@@ -148,8 +148,8 @@ async def test_notifications(notified: ApiServer) -> None:
     assert (await notified.post(f"/v1/notifications/{dead['id']}/retry")).status == 202
     assert (await notified.get("/v1/notifications?status=dead")).json["notifications"] == []
     (await notified.post("/v1/notifications/99/retry")).problem(404)
-    bodies: tuple[dict[str, object], ...] = ({}, {"status": []}, {"status": ["delivered"]}, {"status": "dead"})
-    for body in bodies:
+    wrong: list[dict[str, object]] = [{}, {"status": []}, {"status": ["delivered"]}, {"status": "dead"}]
+    for body in wrong:
         (await notified.post("/v1/notifications:retry", body)).problem(422)
     dead_ones = {"status": ["dead", "waiting"], "endpoint": "ops"}
     async with notified.database.writing() as connection:

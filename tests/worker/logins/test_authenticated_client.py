@@ -10,11 +10,13 @@ from tests.worker.client_setup import ClientSetup, address_of
 from tests.worker.login_api import LOGIN, Api
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain import outcome as o
-from tidewaiter.domain.backoff_and_limits import Limits
-from tidewaiter.domain.http_values import WireRequest
+from tidewaiter.domain.backoff_and_limits import Limits, OperationPolicy
+from tidewaiter.domain.http_values import WireReply, WireRequest
 from tidewaiter.transport.aiohttp_wire import AiohttpWire
+from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.transport.wire import AccountPausedError, TlsError
 from tidewaiter.worker.authenticated_client import SignInError
+from tidewaiter.worker.provider_session import ProviderSession
 
 # --- one login for all ------------------------------------------------------------------------------------------------
 
@@ -212,6 +214,20 @@ async def test_a_login_is_a_request_of_the_account(server: BaseTestServer, clock
         setup = ClientSetup(wire, address_of(server), SystemClock(), Limits(requests=100, period_s=3600.0))
         await asyncio.gather(*(setup.ask() for _ in range(10)))
         assert len(setup.budget.snapshot()) == 11
+        setup.log.close()
+
+
+@pytest.mark.invariant(8)
+async def test_a_request_after_a_submit_takes_a_permit_of_its_own(server: BaseTestServer) -> None:
+    """The permit of the submit is spent: what a step sends after it stands in the window, too."""
+    async with AiohttpWire() as wire:
+        setup = ClientSetup(wire, address_of(server), SystemClock(), Limits(requests=100, period_s=3600.0))
+        session = ProviderSession(setup.client, OperationPolicy())
+        await session.admitted()
+        async with session.submit(setup.submit, may_be_file=False) as beginning:
+            assert isinstance(beginning, ReplyBeginning)
+        assert isinstance(await session.exchange(setup.data), WireReply)
+        assert len(setup.budget.snapshot()) == 3, "login, submit, request"
         setup.log.close()
 
 

@@ -11,6 +11,7 @@ from tidewaiter.providers.checks.spec_traps import find_traps
 from tidewaiter.providers.checks.xml_lint import check_xml_lists
 from tidewaiter.providers.errors import SpecFault
 from tidewaiter.providers.spec.provider_spec import ProviderSpec
+from tidewaiter.providers.steps.parameters import unusable_in_urls
 from tidewaiter.toml_file import TomlError, parse, read_text
 
 
@@ -139,13 +140,21 @@ def read_spec(file: str, text: str) -> tuple[ProviderSpec | None, list[SpecFault
     except ValidationError as error:
         faults = [_fault(file, raw, one) for one in _independent_errors(error)]
         return None, _listed(file, {*like_faults, *faults, *_static_faults(file, raw)})
-    faults = _listed(file, {*like_faults, *_static_faults(file, raw)})
+    faults = _listed(file, {*like_faults, *_static_faults(file, raw), *_refused_defaults(file, spec)})
     return (None if faults else spec), faults
 
 
 def _static_faults(file: str, raw: Mapping[str, Any]) -> Iterator[SpecFault]:
     yield from check_references(file, raw)
     yield from check_xml_lists(file, raw)
+
+
+def _refused_defaults(file: str, spec: ProviderSpec) -> Iterator[SpecFault]:
+    """Defaults of parameters that every job without a value of its own would be refused for."""
+    for operation, one in spec.operations.items():
+        defaults = {name: param.default for name, param in one.params.items() if param.default is not None}
+        for name, reason in unusable_in_urls(one, defaults):
+            yield SpecFault(file, f"operations.{operation}.params.{name}.default", reason)
 
 
 def _independent_errors(error: ValidationError) -> list[Any]:

@@ -59,7 +59,6 @@ class CsvPage:
     """
 
     def __init__(self, so_far: Csv) -> None:
-        self._so_far = so_far
         self._head: bytearray | None = bytearray()
         self._header = so_far.header
         self._newline = so_far.newline

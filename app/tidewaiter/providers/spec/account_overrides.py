@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from tidewaiter.toml_table import Count, CountFromZero, FromOne, FromZero, Positive, TomlTable
+from tidewaiter.toml_table import Boolean, Count, CountFromZero, FromOne, FromZero, Positive, TomlTable
 
 
 class LimitsOverride(TomlTable):
@@ -57,7 +57,7 @@ class ScheduleOverride(TomlTable):
         description="submits in a row with an unknown outcome, after which a person must decide",
         examples=[5],
     )
-    learn: bool | None = Field(
+    learn: Boolean | None = Field(
         default=None,
         description="whether polls come when earlier jobs were ready, within these bounds and with as many polls",
         examples=[False],

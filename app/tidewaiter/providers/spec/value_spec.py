@@ -14,8 +14,10 @@ from tidewaiter.domain.url import AddressError, sendable
 from tidewaiter.patterns import compile_pattern
 from tidewaiter.providers.spec.field_types import InvalidValueError, Items, OneOrMore, Regex, Scalar, SpecVariant, Text
 from tidewaiter.providers.values.addresses import origin_of
+from tidewaiter.toml_table import VariableText, boolean_of, unquoted
 
 _DEEPEST: Final = 32
+_NOT_TEXT: Final = {"boolean": "must be true or false", "integer": "must be a whole number"}
 
 
 def boolean(raw: Json) -> bool:
@@ -213,6 +215,8 @@ class ValueSpec(SpecVariant):
         for name in ("default", "example"):
             value = getattr(self, name)
             problems: Problems = []
+            if isinstance(value, str) and self.type in _NOT_TEXT:
+                raise InvalidValueError(f"the {name} {unquoted(value, _NOT_TEXT[self.type])}")
             if value is not None:
                 self.check(value, "", problems)
             for path, reason in problems[:1]:
@@ -231,6 +235,30 @@ class SettingSpec(ValueSpec):
         default="string", description="`url` is the address of an API, `private_key` is PEM text or a JSON Web Key"
     )
     secret: bool = Field(default=False, description="never shown, and for `auth` only")
+
+    def _checked(self, raw: Json) -> Json:
+        """A file writes numbers and booleans without quotes; the text of a variable stands for any type."""
+        if isinstance(raw, VariableText):
+            raw = self._of_variable(raw)
+        elif isinstance(raw, str) and self.type in _NOT_TEXT:
+            raise InvalidValueError(unquoted(raw, _NOT_TEXT[self.type]))
+        value = super()._checked(raw)
+        # A secret from a file often ends with a line break.
+        if isinstance(value, str) and self.type != "private_key" and any(one < " " or one == "\x7f" for one in value):
+            raise InvalidValueError("holds a line break or another control character")
+        return value
+
+    def _of_variable(self, text: VariableText) -> Json:
+        try:
+            found: Json = boolean_of(text) if self.type == "boolean" else str(text)  # type: ignore[assignment]
+        except ValueError as error:
+            raise InvalidValueError(str(error)) from None
+        return found
+
+    def _permitted(self, text: str) -> str:
+        if not text:
+            raise InvalidValueError("is empty")
+        return super()._permitted(text)
 
     def _shown(self, text: str) -> str:
         return "the secret" if self.secret else super()._shown(text)

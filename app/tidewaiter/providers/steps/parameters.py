@@ -60,7 +60,7 @@ def check_params(spec: OperationSpec, raw: Mapping[str, Json]) -> dict[str, Json
     named = by_own_name(spec.params, raw, "", problems)
     checked = check_values(spec.params, named, "", problems)
     find_ruled_out(spec.params, named, checked, "", problems)
-    problems += _unusable_in_urls(spec, checked.values)
+    problems += unusable_in_urls(spec, checked.values)
     find_missing(spec.params, checked, "", problems)
     if problems:
         raise ParameterError(SpecFault("", key, reason) for key, reason in problems)
@@ -94,22 +94,14 @@ def check_settings(account: str, specs: Mapping[str, SettingSpec], raw: Mapping[
     find_unknown(specs, raw, "setting", "", problems)
     checked = check_values(specs, by_own_name(specs, raw, "", problems), "", problems)
     values = checked.values
-    problems += [(name, "is empty") for name, value in values.items() if isinstance(value, str) and not value]
-    problems += [
-        # A secret from a file often ends with a line break.
-        (name, "holds a line break or another control character")
-        for name, value in values.items()
-        if isinstance(value, str)
-        and specs[name].type != "private_key"
-        and any(character < " " or character == "\x7f" for character in value)
-    ]
     find_missing(specs, checked, "", problems)
     if problems:
         raise SettingsError(SpecFault(f"account {account}", key, reason) for key, reason in problems)
     return values
 
 
-def _unusable_in_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+def unusable_in_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """The parameters whose values cannot stand in the addresses that use them, and why."""
     in_urls = frozenset().union(*(url_names(url) for url in urls_of(spec)))
     in_paths = frozenset().union(*(path_names(url) for url in urls_of(spec)))
     for name, value in values.items():

@@ -25,7 +25,7 @@ from tidewaiter.providers.replies.xml_replies import XmlForm, xml_form
 from tidewaiter.providers.requests.request_building import Build, compile_request
 from tidewaiter.providers.spec.field_types import KeepSpec
 from tidewaiter.providers.spec.reply_spec import ReplySpec
-from tidewaiter.providers.spec.stage_specs import BeforeSpec, StageSpec, StartSpec
+from tidewaiter.providers.spec.stage_specs import BeforeSpec, StartSpec
 from tidewaiter.providers.steps.kept_values import KeptValues
 from tidewaiter.providers.steps.step_variants import StepVariants, variants_for
 
@@ -76,13 +76,11 @@ def compile_stages(
         reply: how replies are read, unless a step says otherwise.
     """
 
-    def step(spec: StageSpec, at: str) -> StageStep:
-        starts = isinstance(spec, StartSpec)
-        build = compile_request(spec, base_url, settings, fresh=starts)
-        rules = spec.rules if isinstance(spec, BeforeSpec | StartSpec) else ()
+    def step(spec: BeforeSpec | StartSpec, at: str) -> StageStep:
+        build = compile_request(spec, base_url, settings, fresh=isinstance(spec, StartSpec))
         repeatable = spec.repeatable if isinstance(spec, StartSpec) else True
         xml = xml_form(spec.reply, reply)
-        return StageStep(build, Rules(rules, f"{at}.rules"), keeping(spec.keep), repeatable, xml)
+        return StageStep(build, Rules(spec.rules, f"{at}.rules"), keeping(spec.keep), repeatable, xml)
 
     found = variants_for(specs, settings, key)
     return {spec.name: StepVariants(((when, at, step(spec, at)),), defaults) for when, at, spec in found}

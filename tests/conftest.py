@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.compiled_statements import compile_statements_once
 from tests.support.compiled_templates import compile_templates_once
 from tests.support.effort import register_profiles
 from tests.support.kept_databases import KeptDatabases
@@ -16,6 +17,7 @@ from tests.support.s3 import Bucket, S3Server, running_s3
 from tidewaiter.database import migrate
 
 register_profiles()
+compile_statements_once()
 compile_templates_once()
 
 # No test connects to a public host, and for each client OpenSSL would read all authorities of the system.

@@ -4,7 +4,8 @@ SQLAlchemy finds the SQL of a statement by a key that it computes for each execu
 which have a hundred columns, that takes longer than all else that it does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Executable
@@ -40,3 +41,9 @@ class BoundStatement:
         self._constants = dict(compiled.params)
         self._places = compiled.positiontup
         self._sql = str(compiled)
+
+
+@cache
+def bound(make: Callable[[str], Executable], dialect: str) -> BoundStatement:
+    """The statement that a function makes for a dialect, the same one for every database that is opened."""
+    return BoundStatement(make(dialect))

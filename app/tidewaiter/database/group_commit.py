@@ -13,13 +13,14 @@ update whose stamp is found was committed before.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
+from functools import cache
 from itertools import count
 from operator import attrgetter, is_
 
 from sqlalchemy import Connection
 
 from tidewaiter.database.batch_counts import BatchCounts, may_end_batch
-from tidewaiter.database.bound_statement import BoundStatement
+from tidewaiter.database.bound_statement import BoundStatement, bound
 from tidewaiter.database.duration_store import DurationWriter
 from tidewaiter.database.link_store import LinkWriter, has_pages
 from tidewaiter.database.notification_store import Outbox
@@ -125,13 +126,13 @@ class GroupCommit:
         self._links = LinkWriter(seal)
         self._trends = TrendWriter(dialect)
         self._durations = DurationWriter(dialect)
-        self._update_waiting = BoundStatement(waiting_statement(dialect))
-        self._update_staying, self._update_moving, self._decide = map(BoundStatement, updates_of_jobs(dialect))
-        self._find_written = BoundStatement(find_by_stamp(dialect))
-        self._insert_history = BoundStatement(history_insert(dialect))
-        self._insert_terms = BoundStatement(term_insert(dialect))
-        self._write_artifacts = BoundStatement(artifact_upsert(dialect))
-        self._delete_artifacts = BoundStatement(artifact_delete(dialect))
+        self._update_waiting = bound(waiting_statement, dialect)
+        self._update_staying, self._update_moving, self._decide = _updates_of_jobs(dialect)
+        self._find_written = bound(find_by_stamp, dialect)
+        self._insert_history = bound(history_insert, dialect)
+        self._insert_terms = bound(term_insert, dialect)
+        self._write_artifacts = bound(artifact_upsert, dialect)
+        self._delete_artifacts = bound(artifact_delete, dialect)
 
     def write(
         self,
@@ -287,6 +288,11 @@ class GroupCommit:
             return frozenset()
         rows = [(one.update.job.id, one.update.expected, one.stamp) for one in group]
         return frozenset(self._find_written.run(connection, {PARAMETER: encode(rows)}).scalars().all())
+
+
+@cache
+def _updates_of_jobs(dialect: str) -> Sequence[BoundStatement]:
+    return [BoundStatement(statement) for statement in updates_of_jobs(dialect)]
 
 
 def _last_of(update: JobUpdate) -> int:

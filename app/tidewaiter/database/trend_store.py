@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tidewaiter.database.bound_statement import BoundStatement
+from tidewaiter.database.bound_statement import bound
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.tables import lanes, trends
@@ -54,7 +54,7 @@ class TrendWriter:
     """
 
     def __init__(self, dialect: str) -> None:
-        self._upsert = BoundStatement(_upsert(dialect))
+        self._upsert = bound(_upsert, dialect)
 
     def write(self, connection: Connection, updates: Iterable[JobUpdate]) -> None:
         """Count the jobs that land or end by these updates, in one statement; without such jobs in none."""

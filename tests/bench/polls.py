@@ -36,7 +36,7 @@ from tests.bench.report import Finding, at_least
 POLLED_JOBS = 100_000
 _ROUNDS = 3
 _WARM_UP_S = 2.0
-_START_S = 30.0
+_START_S = 180.0
 _SQLITE_TARGET = 0.65
 _POSTGRESQL_TARGET = 0.70
 

@@ -10,10 +10,11 @@ from tests.support.stored_jobs import Stores
 from tidewaiter.database.group_commit import GroupCommit
 from tidewaiter.database.notification_store import Outbox
 from tidewaiter.database.row_codec import jobs_of
-from tidewaiter.database.sealing import Seal
+from tidewaiter.database.sealing import Seal, sealed_links
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import Link, SealedLinks
 from tidewaiter.domain.job import Job
+from tidewaiter.domain.job_json import job_json
 
 LINKS = tuple(Link(f"https://files.example.com/{number}", f"{number}.ndjson") for number in range(5_000))
 
@@ -54,3 +55,32 @@ async def test_many_links_leave_the_event_loop_free(stores: Stores, links: tuple
     fetching = await stores.accepted(job, o.Ready(links))
     stored = fetching.links
     assert (await stores.jobs.links.read(job.id, stored) if isinstance(stored, SealedLinks) else stored) == links
+
+
+@pytest.mark.parametrize(
+    ("links", "listed"),
+    [
+        ((), None),
+        (LINKS[:5], 5),
+        (LINKS[:500], 500),
+        (LINKS[:501], 501),
+        (LINKS, 5_000),
+        ((*LINKS[:5], Link("https://files.example.com/all.zip", archive="zip")), None),
+    ],
+)
+async def test_a_job_says_how_many_files_are_listed(
+    stores: Stores, links: tuple[Link, ...], listed: int | None
+) -> None:
+    """For a long list, too, whose links are not in the job's row; how many members an archive has is unknown."""
+    job = await stores.polling("h-1")
+    assert job.files_listed is None
+    fetching = await stores.accepted(job, o.Ready(links))
+    assert fetching.files_listed == listed
+    assert job_json(fetching)["files_listed"] == listed
+
+
+def test_links_of_an_earlier_version_are_not_counted() -> None:
+    """The marker of pages that an earlier program wrote has no total; encrypted links have none either."""
+    assert sealed_links("paged:1:7:12:5800").count == 5800
+    assert sealed_links("paged:1:7:12").count is None
+    assert sealed_links("gAAAAAB").count is None

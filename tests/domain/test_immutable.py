@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from types import FrameType
+from typing import Any
 
 from tests.domain.sample_jobs import job
 from tidewaiter.domain.http_values import WireRequest
@@ -46,7 +47,8 @@ def test_a_copy_of_a_job_is_made_without_a_call_for_each_member() -> None:
     one = job(State.POLLING)
     calls = _calls_into_c(lambda: one.but(polls=one.polls + 1))
     assert calls["object.__setattr__"] == 0
-    assert one.but(polls=7) == Job(*(7 if name == "polls" else getattr(one, name) for name in Job.__slots__))
+    members: list[Any] = [7 if name == "polls" else getattr(one, name) for name in Job.__slots__]
+    assert one.but(polls=7) == Job(*members)
 
 
 def test_a_request_is_made_without_a_call_for_each_member() -> None:

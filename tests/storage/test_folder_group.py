@@ -44,8 +44,8 @@ async def land(group: LandingGroup, number: int, content: bytes = b"content") ->
     await landing.finish(size=len(content))
 
 
-async def test_what_a_small_file_costs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One hand-off and one sync each, one sync of the folder for all of them, and no listing of the parts."""
+def calls_of_the_system(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Counts syncs and listings of folders from now on."""
     counted: Counter[str] = Counter()
 
     def counting_calls(name: str, call: Callable[[int], object]) -> None:
@@ -57,6 +57,25 @@ async def test_what_a_small_file_costs(root: Path, monkeypatch: pytest.MonkeyPat
 
     counting_calls("fsync", os.fsync)
     counting_calls("listdir", os.listdir)
+    return counted
+
+
+async def test_what_a_single_file_costs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hand-offs, one sync for itself and one for its name, and one look for parts of the job."""
+    with StorageThreads() as threads:
+        counting = Counting(threads)
+        storage = LocalStorage(root, counting)
+        async with storage.group(JOB, 1) as group:
+            await land(group, 0)  # makes the folders
+        counting.hand_offs, counted = 0, calls_of_the_system(monkeypatch)
+        async with storage.group(JOB + 1, 1) as group:
+            await land(group, 1)
+    assert (counting.hand_offs, counted) == (2, Counter(fsync=2, listdir=1))
+
+
+async def test_what_a_small_file_costs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One hand-off and one sync each, one sync of the folder for all of them, and no listing of the parts."""
+    counted = calls_of_the_system(monkeypatch)
     with StorageThreads() as threads:
         counting = Counting(threads)
         async with LocalStorage(root, counting).group(JOB, 50) as group:

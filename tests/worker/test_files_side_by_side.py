@@ -51,6 +51,23 @@ async def test_files_come_side_by_side(tmp_path: Path, sqlite_url: str) -> None:
     assert [one["sha256"] for one in listed] == [one.sha256 for one in artifacts]
 
 
+@pytest.mark.parametrize(("files", "tasks"), [(1, 0), (2, 1)])
+async def test_a_single_file_needs_no_task_of_its_own(tmp_path: Path, sqlite_url: str, files: int, tasks: int) -> None:
+    """It is downloaded in the task of the step; of several each has a task."""
+    seen = list[int]()
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+        seen.append(names.count("ListDownload._one"))
+        return web.Response(body=request.path.encode())
+
+    answers = lists([(f"/{number}", f"part {number}") for number in range(files)])
+    answers |= {f"GET /{number}": serve for number in range(files)}
+    async with serving(tmp_path, sqlite_url, LISTED, answers) as (_, running):
+        job = await running.run()
+    assert (job.state, seen) == (State.SUCCEEDED, [tasks] * files)
+
+
 @pytest.mark.fault(42)
 @pytest.mark.slow
 async def test_a_host_that_does_not_answer_keeps_no_other_waiting(tmp_path: Path, sqlite_url: str) -> None:

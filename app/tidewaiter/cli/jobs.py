@@ -337,6 +337,7 @@ def _show(
         ("details", printable(job.reason or "")),
         ("waits", waits),
         ("expected", expected),
+        ("files", f"{len(artifacts)} of {job.files_listed} have landed" if job.files_listed else ""),
         ("created", moment(job.created_at)),
         ("took" if job.finished_at else "since", duration(until - job.created_at)),
         ("next poll", moment(job.due_at) or ""),

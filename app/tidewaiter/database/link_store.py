@@ -1,7 +1,8 @@
 """The links of long lists: pages of a table, so that a row of a job stays small however many files it has.
 
 The column ``links`` of such a job has a marker in place of the links: ``paged:1:``, the version of the job that wrote
-them, and the number of pages. A step reads only the pages of the version in the marker of its own job.
+them, the number of pages, and the number of links, which earlier programs left out. A step reads only the pages of the
+version in the marker of its own job.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from tidewaiter.domain.state_machine import JobUpdate
 
 PAGE_LINKS: Final = 500
 """More links than these are stored in pages of so many."""
-_MARKER: Final = re.compile(rf"{PAGED}1:(\d+):(\d+)")
+_MARKER: Final = re.compile(rf"{PAGED}1:(\d+):(\d+)(?::\d+)?")
 _OF_JOB: Final = links.c.job_id == bindparam("number", type_=BigInteger())
 _OF_VERSION: Final = links.c.version == bindparam("at_version", type_=Integer())
 _READ: Final = select(links.c.text).where(_OF_JOB, _OF_VERSION, links.c.page == bindparam("at_page", type_=Integer()))
@@ -93,7 +94,7 @@ class LinkWriter:
         given = job.links
         if isinstance(given, SealedLinks) or len(given) <= PAGE_LINKS:
             return self._seal.stored(given)
-        return f"{PAGED}1:{job.version}:{-(-len(given) // PAGE_LINKS)}"
+        return f"{PAGED}1:{job.version}:{-(-len(given) // PAGE_LINKS)}:{len(given)}"
 
     def write(self, connection: Connection, updates: Sequence[JobUpdate]) -> None:
         """Write the pages of these updates, and delete those that their jobs had before."""

@@ -11,9 +11,8 @@ from sqlalchemy import ColumnElement, Subquery, Text, bindparam, cast, func, lit
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
-from tidewaiter.database.sealing import is_sealed, links_of
+from tidewaiter.database.sealing import is_sealed, links_of, sealed_links
 from tidewaiter.database.tables import artifacts, history, jobs
-from tidewaiter.domain.http_values import SealedLinks
 from tidewaiter.domain.job import HistoryEntry, Job, State
 from tidewaiter.domain.job_context import NO_CONTEXT, context_of
 from tidewaiter.domain.manifest import Artifact
@@ -113,7 +112,7 @@ def job_of(row: Sequence[Any]) -> Job:
     params, links = values[_PARAMS], values[_LINKS]
     values[_PARAMS] = {} if params == "{}" else json.loads(params)
     values[_STATE] = _STATES[values[_STATE]]
-    values[_LINKS] = () if links == "[]" else SealedLinks(links) if is_sealed(links) else links_of(links)
+    values[_LINKS] = () if links == "[]" else sealed_links(links) if is_sealed(links) else links_of(links)
     values[_CONTEXT] = NO_CONTEXT if (context := values[_CONTEXT]) == "{}" else context_of(context)
     values[_KEPT] = {} if (kept := values[_KEPT]) == "{}" else json.loads(kept)
     values[_SECRETS] = NO_SECRETS if (secrets := values[_SECRETS]) == NO_TEXT else SecretParams(secrets)

@@ -16,6 +16,7 @@ from tidewaiter.domain.secret_params import NO_TEXT, SecretParams
 _ENVELOPE: Final = "sealed:1:"
 _KEY_BYTES: Final = 32
 PAGED: Final = "paged:"
+_TOTAL: Final = 4
 """What the stored text begins with, if the links themselves are in pages."""
 
 
@@ -86,6 +87,12 @@ class Seal:
 def is_sealed(text: str) -> bool:
     """Whether a stored text is sealed, and not plain JSON."""
     return not text.startswith(("[", "{"))
+
+
+def sealed_links(text: str) -> SealedLinks:
+    """What a stored text has in place of the links; only the marker of their pages says how many they are."""
+    parts = text.split(":") if text.startswith(PAGED) else []
+    return SealedLinks(text, int(parts[_TOTAL]) if len(parts) > _TOTAL else None)
 
 
 def links_of(text: str) -> tuple[Link, ...]:

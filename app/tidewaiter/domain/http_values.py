@@ -139,9 +139,13 @@ class WireReply:
 
 @immutable(frozen=True, slots=True)
 class SealedLinks:
-    """Encrypted links as they are stored; only the download of the files decrypts them."""
+    """Encrypted links as they are stored; only the download of the files decrypts them.
+
+    ``count`` is how many there are, if the text itself says so.
+    """
 
     text: str = field(repr=False)
+    count: int | None = None
 
 
 @immutable(frozen=True, slots=True)

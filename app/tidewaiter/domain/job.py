@@ -170,6 +170,16 @@ class Job:
     secrets: SecretParams = NO_SECRETS
 
     @property
+    def files_listed(self) -> int | None:
+        """How many files the provider's list names so far; ``None`` if that is unknown, or the job has all of them.
+
+        Of an archive only the members land, and encrypted links are not counted.
+        """
+        if isinstance(self.links, SealedLinks):
+            return self.links.count
+        return len(self.links) if self.links and all(link.archive is None for link in self.links) else None
+
+    @property
     def fetches_early(self) -> bool:
         """Whether files are being fetched before the remote job has finished."""
         return self.state is State.FETCHING and self.poll_at is not None

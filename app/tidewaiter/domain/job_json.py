@@ -44,6 +44,7 @@ class JobView(NamedTuple):
     resubmits: int
     agains: int
     fetches: int
+    files_listed: int | None
     created_at: float
     due_at: float | None
     deadline_at: float

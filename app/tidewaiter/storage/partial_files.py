@@ -227,12 +227,14 @@ class PartialFiles:
         """
         checkpoint = self._place(f"{job_id}-{number}.json")
         with self._made() as folder:
-            if takes_over:
-                take_over(self._root, folder, job_id)
-            part = self._claim(folder, checkpoint, md5=md5, identity=identity)
-            for name in _parts_in(folder, f"{job_id}-{number}-"):
-                if part is None or name != part.place.name:
-                    remove(folder, name)
+            part = None
+            if any(name.startswith(f"{job_id}-") for name in names_at(folder)):  # mostly there is nothing of the job
+                if takes_over:
+                    take_over(self._root, folder, job_id)
+                part = self._claim(folder, checkpoint, md5=md5, identity=identity)
+                for name in _parts_in(folder, f"{job_id}-{number}-"):
+                    if part is None or name != part.place.name:
+                        remove(folder, name)
             if part is None:
                 place = self._place(f"{job_id}-{number}-{secrets.token_hex(8)}.part")
                 part = PartialFile(place, create(folder, place.name), checkpoint, md5=md5, identity=identity)

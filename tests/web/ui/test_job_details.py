@@ -9,7 +9,9 @@ from sqlalchemy import delete
 from tests.support.stored_jobs import NOW
 from tests.web.ui.ui_server import UiServer
 from tidewaiter.database.tables import durations
+from tidewaiter.domain import outcome as o
 from tidewaiter.domain.duration_sketch import NO_DURATIONS
+from tidewaiter.domain.http_values import Link
 from tidewaiter.domain.job_context import JobContext
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -67,6 +69,17 @@ async def test_a_job_says_when_it_is_expected(page_server: UiServer) -> None:
         await connection.execute(delete(durations))
     words = r"The remote job is usually ready after 1\u00a0d; expected at [-0-9]+ [:0-9]+ ± \d+\u00a0min\."
     assert re.search(words, text)
+
+
+async def test_a_job_says_how_many_files_will_come(page_server: UiServer) -> None:
+    """As soon as the provider's list has told it; a job that has all its files has no second number."""
+    sample = page_server.sample
+    job = await sample.polling("newsletter", "statistics")
+    links = tuple(Link(f"https://files.example.com/{number}") for number in range(1200))
+    await sample.learn(job, o.Ready(links))
+    assert "None of 1,200\N{NO-BREAK SPACE}files has landed yet." in (await page_server.get(f"/jobs/{job.id}"))[1]
+    landed = await sample.landed("newsletter", "statistics")
+    assert " of " not in (await page_server.get(f"/jobs/{landed.id}"))[1].split('id="h-files"')[1].split("</h2>")[0]
 
 
 async def test_many_files_are_shown_in_parts(page_server: UiServer) -> None:

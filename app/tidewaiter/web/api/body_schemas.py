@@ -136,6 +136,9 @@ class JobShape(Outgoing):
     resubmits: Annotated[int, Field(description="submits made because the remote job was gone")]
     agains: Annotated[int, Field(description="submits made because the provider failed it for a passing reason")]
     fetches: int
+    files_listed: Annotated[
+        int | None, Field(description="files in the provider's list so far; null if unknown, or if all have landed")
+    ]
     created_at: Moment
     due_at: Annotated[Moment | None, Field(description="when its next step is due; null for never")]
     deadline_at: Moment

@@ -161,6 +161,8 @@ def in_environment(
     template: Path,
     build: Callable[[Clock], tuple[Sequence[EmulatedServer], Callable[[], EmulatedAccount]]],
     story: Callable[[Environment], Awaitable[T]],
+    *,
+    lookout_s: float = 20.0,
     **table: Json,
 ) -> T:
     """Tell a story, and see that no secret showed anywhere.
@@ -169,12 +171,15 @@ def in_environment(
         template: a migrated, empty SQLite file.
         build: makes the servers, each with a port of its own, and the account that leads to them.
         story: what happens.
+        lookout_s: how often the daemon looks for new jobs and for what people have decided; in days, most of its work.
         table: more of the account's table in the configuration.
     """
     with virtual_time() as (loop, clock), scratch("stage") as folder:
         shutil.copyfile(template, folder / "tidewaiter.db")
         servers, account = build(clock)
-        return loop.run_until_complete(_run_story(folder, clock, servers, account(), story, table=table))
+        return loop.run_until_complete(
+            _run_story(folder, clock, servers, account(), story, lookout_s=lookout_s, table=table)
+        )
 
 
 async def _run_story(
@@ -184,9 +189,10 @@ async def _run_story(
     account: EmulatedAccount,
     story: Callable[[Environment], Awaitable[T]],
     *,
+    lookout_s: float,
     table: Mapping[str, Json],
 ) -> T:
-    config = _config(root, account, table)
+    config = _config(root, account, table, lookout_s)
     secrets = [str(account.settings[name]) for name in account.secrets]
     accounts, output = bootstrap.bind_accounts(config), io.StringIO()
     power = _Power()
@@ -202,7 +208,7 @@ async def _run_story(
     return scenario
 
 
-def _config(root: Path, account: EmulatedAccount, table: Mapping[str, Json]) -> Config:
+def _config(root: Path, account: EmulatedAccount, table: Mapping[str, Json], lookout_s: float) -> Config:
     own: dict[str, Json] = {
         "provider": account.provider,
         "allow_private": True,
@@ -215,7 +221,7 @@ def _config(root: Path, account: EmulatedAccount, table: Mapping[str, Json]) -> 
         {
             "database": {"url": f"sqlite:///{root / 'tidewaiter.db'}"},
             "storage": {"root": str(root / "exports")},
-            "worker": {"lease_s": 1200.0, "lookout_s": 5.0, "drain_s": 10.0, "heartbeat_s": 3600.0},
+            "worker": {"lease_s": 1200.0, "lookout_s": lookout_s, "drain_s": 10.0, "heartbeat_s": 3600.0},
             "accounts": {ACCOUNT: own},
             "retention": {},
             "log": {},

@@ -48,7 +48,12 @@ class Scenario:
 
 
 def _run_scenario(
-    template: Path, story: Callable[[Scenario], Awaitable[T]], *, campaigns: int = 3, **variants: Any
+    template: Path,
+    story: Callable[[Scenario], Awaitable[T]],
+    *,
+    campaigns: int = 3,
+    lookout_s: float = 20.0,
+    **variants: Any,
 ) -> T:
     """Tell a story with a gateway that has such variants; no token shows anywhere afterwards."""
     gateways: list[SocialGatewayEmulator] = []
@@ -68,7 +73,7 @@ def _run_scenario(
         environment.secrets = [*environment.secrets, *(session.token for session in gateway.sessions)]
         return result
 
-    return in_environment(template, build, scenario)
+    return in_environment(template, build, scenario, lookout_s=lookout_s)
 
 
 def test_statistics(template: Path) -> None:
@@ -166,7 +171,7 @@ def test_renewed_ahead_of_its_end(template: Path, minutes: int) -> None:
         lifetimes = [line["expires_in_s"] for line in scenario.environment.events("session.renewed")]
         assert lifetimes == pytest.approx([600] * 3, abs=1)
 
-    _run_scenario(template, story, token_ttl_s=600, utc_offset_minutes=minutes)
+    _run_scenario(template, story, lookout_s=5.0, token_ttl_s=600, utc_offset_minutes=minutes)
 
 
 @pytest.mark.fault(26)

@@ -86,16 +86,23 @@ class PollBench:
     def daemon(self, name: str, database: str, cores: Collection[int], accounts: Sequence[str] = (ACCOUNT,)) -> PollRun:
         """One window of the daemon on a database of these accounts whose jobs are all due."""
         daemon = DaemonUnderTest.configure(self._folder / name, database, self._remote.origin, accounts=accounts)
-        run, polled = self._measured(daemon.serve(cores), daemon.log)
+
+        def has_lanes() -> bool:
+            return sum(1 for _ in daemon.events("lane.taken")) >= len(accounts)
+
+        run, polled = self._measured(daemon.serve(cores), daemon.log, has_lanes)
         if polled >= POLLED_JOBS:
             raise BenchError(f"All {POLLED_JOBS:,} jobs were polled before the window ended: choose shorter --seconds.")
         return run
 
-    def _measured(self, running: AbstractContextManager[Popen[bytes]], output: Path) -> tuple[PollRun, int]:
+    def _measured(
+        self, running: AbstractContextManager[Popen[bytes]], output: Path, is_ready: Callable[[], bool] = lambda: True
+    ) -> tuple[PollRun, int]:
         """The window, and how much was polled since the start of the process."""
         polls = self._remote.counters().polls
         with running as process:
             wait_until(lambda: self._remote.counters().polls > polls, _START_S, process, output)
+            wait_until(is_ready, _START_S, process, output)
             time.sleep(_WARM_UP_S)
             cpu, busy, before = self._meters(process.pid)
             time.sleep(self._seconds)

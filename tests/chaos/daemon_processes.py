@@ -170,10 +170,10 @@ async def kill(daemon: asyncio.subprocess.Process) -> None:
     await daemon.wait()
 
 
-async def drain(daemon: asyncio.subprocess.Process) -> int:
+async def drain(daemon: asyncio.subprocess.Process, within_s: float = _GRACE_S) -> int:
     """SIGTERM, and the exit code."""
     os.kill(daemon.pid, signal.SIGTERM)
-    async with asyncio.timeout(_GRACE_S):
+    async with asyncio.timeout(within_s):
         return await daemon.wait()
 
 

@@ -7,6 +7,7 @@ last, because caches fill at first.
 import asyncio
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
@@ -25,6 +26,7 @@ from tidewaiter.domain.job import NewJob, State
 _MOST_DRIFT: Final = 0.05
 _LIVE: Final = 30
 _SAMPLES: Final = 200
+_GRACE_S: Final = 120.0
 _SCHEDULE: Final = 'schedule = { first_delay_s = 0.1, interval_s = 0.3, cap_s = 0.5 }\n[log]\nlevel = "warning"\n'
 
 
@@ -71,19 +73,26 @@ async def soak(folder: Path, seconds: float) -> list[str]:
         feeding.cancel()
         with suppress(asyncio.CancelledError):
             await feeding
-        code = await drain(daemon)
+        drifts = _drifts(samples)
+        print(f"{samples[-1]['jobs']:.0f} jobs in {seconds:.0f} s")  # noqa: T201
+        code = await drain(daemon, _GRACE_S)
         await database.close()
-    tenth = _SAMPLES // 10
-    drifts = [] if code == 0 else [f"the exit code is {code}"]
+    if code != 0:
+        drifts.append(f"the exit code is {code}")
+    twice = [marker for marker, number in provider.posts.items() if number > 1]
+    return drifts + ([f"{len(twice)} markers were posted twice"] if twice else [])
+
+
+def _drifts(samples: Sequence[Mapping[str, float]]) -> list[str]:
+    """Print what was measured in the third tenth of the time and in the last; what has grown."""
+    tenth, drifts = len(samples) // 10, []
     for name in ("MiB", "descriptors", "threads"):
         first = fmean(one[name] for one in samples[2 * tenth : 3 * tenth])
         last = fmean(one[name] for one in samples[-tenth:])
         print(f"{name}: {first:.1f} in the third tenth, {last:.1f} in the last: {last / first - 1:+.1%}")  # noqa: T201
         if last > first * (1 + _MOST_DRIFT):
             drifts.append(f"{name} grew by {last / first - 1:.1%}")
-    print(f"{samples[-1]['jobs']:.0f} jobs in {seconds:.0f} s")  # noqa: T201
-    twice = [marker for marker, number in provider.posts.items() if number > 1]
-    return drifts + ([f"{len(twice)} markers were posted twice"] if twice else [])
+    return drifts
 
 
 def main() -> int:

@@ -1,7 +1,8 @@
-"""Retention: how long notifications and trends are kept."""
+"""Retention: how long notifications, trends and parts of downloads are kept."""
 
 import asyncio
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,7 +15,9 @@ from tidewaiter.config.config_tables import RetentionTable
 from tidewaiter.database.delivery_store import DeliveryStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.notification_store import NotificationStore
+from tidewaiter.domain.job import NewJob, State
 from tidewaiter.log import configure
 from tidewaiter.storage.folder import LocalStorage
 from tidewaiter.worker.retention import Retention
@@ -74,5 +77,31 @@ async def test_notifications_are_kept_for_a_while(
     async with database.reading() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM trends"))).scalar() == 0
         assert (await connection.execute(text("SELECT count(*) FROM durations"))).scalar() == 0
+    log.close()
+    await database.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("state", [State.FETCHING, State.POLLING])
+async def test_parts_stay_however_many_jobs_are_fetched(sqlite_url: str, tmp_path: Path, state: State) -> None:
+    """The part of the oldest of very many jobs that fetch is old, and stays; a job that does not fetch needs none."""
+    database, exports = Database.open(sqlite_url, StandingClock()), tmp_path / "exports"
+    jobs, storage = JobStore(database), LocalStorage(exports, _inline)
+    lanes = LaneStore(database)
+    await lanes.ensure({"acme": 1})
+    (lane,) = await lanes.ids("acme")
+    await jobs.add_many([(NewJob("acme", "statistics", {}, 3600.0), lane)] * 10_001, NOW)
+    async with database.writing() as connection:
+        await connection.execute(text("UPDATE jobs SET state = :state"), {"state": state.value})
+    landing = await storage.open("a/b", 1, 0)
+    await landing.write(b"beginning")
+    await landing.checkpoint('"etag"')
+    for part in (exports / ".partial").iterdir():
+        os.utime(part, (NOW - 2 * DAY, NOW - 2 * DAY))
+    log = configure("json", "info", [], stream=io.StringIO(), strict=True)
+    settings = RetentionTable(finished_days=90.0, partial_hours=24.0)
+    with pytest.raises(StoppedError):
+        await Retention(jobs, DeliveryStore(database), storage, OneRound(), log, settings=settings).run()
+    assert any((exports / ".partial").iterdir()) is (state is State.FETCHING)
     log.close()
     await database.close()

@@ -86,7 +86,21 @@ def _following(as_json: bool) -> Iterator[tuple[Callable[[Job], None], TextIO]]:
             task = bar.add_task("starting", total=None)
             yield lambda job: _move(bar, task, job), _Above(bar)
     else:
-        yield lambda job: click.echo(job_line(job)), sys.stderr
+        yield line_printer(), sys.stderr
+
+
+def line_printer() -> Callable[[Job], None]:
+    """Prints a job's line whenever it reads otherwise: a job also changes in ways that the line does not show."""
+    shown = ""
+
+    def show(job: Job) -> None:
+        nonlocal shown
+        line = job_line(job)
+        if line != shown:
+            shown = line
+            click.echo(line)
+
+    return show
 
 
 def _bar() -> Progress:

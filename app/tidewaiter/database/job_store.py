@@ -49,6 +49,8 @@ from tidewaiter.domain.state_machine import JobUpdate
 
 __all__ = ["FencedUpdate", "GroupResult", "JobStore"]
 
+_IDS_AT_ONCE: Final = 10_000
+
 
 class JobStore:
     """Jobs with their history and artifacts. Every method raises ``StoreUnavailableError`` where the database does.
@@ -143,6 +145,15 @@ class JobStore:
             matching = [jobs.c.id.in_(newest_ids(states or State, matching, limit))]
         statement = select(*JOB_COLUMNS).where(*matching).order_by(jobs.c.id.desc()).limit(limit)
         return await jobs_of(await self._rows(statement))
+
+    async def ids_in(self, state: State) -> set[int]:
+        """The ids of all jobs in that state."""
+        found: set[int] = set()
+        after = 0
+        while some := await self._rows(_IDS_IN, of_state=state.value, after=after):
+            found.update(number for (number,) in some)
+            after = some[-1][0]
+        return found
 
     async def has_operation(self, name: str) -> bool:
         """Whether any job is of this operation; reads an index of all jobs if none is."""
@@ -310,6 +321,12 @@ _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _LIMIT: Final = bindparam("limit", type_=Integer())
 
 _GET: Final = select(*JOB_COLUMNS).where(jobs.c.id == bindparam("id", type_=BigInteger()))
+_IDS_IN: Final = (
+    select(jobs.c.id)
+    .where(jobs.c.state == bindparam("of_state", type_=Text()), jobs.c.id > bindparam("after", type_=BigInteger()))
+    .order_by(jobs.c.id)
+    .limit(_IDS_AT_ONCE)
+)
 _OF_OPERATION: Final = select(jobs.c.operation).where(jobs.c.operation == bindparam("operation", type_=Text())).limit(1)
 _HISTORY: Final = (
     select(*ENTRY_COLUMNS).where(history.c.job_id == bindparam("id", type_=BigInteger())).order_by(history.c.version)

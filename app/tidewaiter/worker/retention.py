@@ -111,8 +111,8 @@ class Retention:
                 pass
 
     async def _sweep_parts(self) -> None:
-        fetching = await self._jobs.find(states=(State.FETCHING,), limit=10_000)
+        fetching = await self._jobs.ids_in(State.FETCHING)
         before = self._clock.now() - self._settings.partial_hours * _HOUR_S
-        swept = await self._storage.sweep(before, keep={job.id for job in fetching})
+        swept = await self._storage.sweep(before, keep=fetching)
         if swept:
             self._log.emit("storage.swept", parts=swept)

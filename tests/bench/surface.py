@@ -3,14 +3,17 @@
 import http.client
 import os
 import socket
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from itertools import cycle
 from pathlib import Path
 from statistics import median
 from subprocess import Popen
+
+import psycopg
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from tests.bench.account import ACCOUNT
 from tests.bench.daemon_under_test import DaemonUnderTest
@@ -19,6 +22,8 @@ from tests.bench.processes import BenchError, Cores, memory_of, wait_until
 from tests.bench.remote import stub
 from tests.bench.report import Finding, at_most
 from tests.bench.seeding import seed
+from tests.support.postgres import running_postgres
+from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.domain.search_terms import file_term, parameter_terms
 
 _POLLED_JOBS = 100_000
@@ -49,7 +54,9 @@ _FAIL_SOME = """
     UPDATE jobs SET state = 'failed', landed_at = NULL, reason = 'HTTP 404: no report ' || id,
                     cause = 'HTTP 404: no report *' WHERE id % 200 = 1
 """
-_ADD_TERM = "INSERT OR IGNORE INTO job_terms (term, job_id) SELECT :term, id FROM jobs WHERE id % :every = 0"
+_ADD_TERM = """
+    INSERT INTO job_terms (term, job_id) SELECT :term, id FROM jobs WHERE id % :every = 0 ON CONFLICT DO NOTHING
+"""
 _RARE, _COMMON = "rare.csv", "period=LAST_DAY"
 _VIEWS = (
     "/jobs",
@@ -88,7 +95,7 @@ def measure(folder: Path, cores: Cores, seconds: float, say: Callable[[str], Non
             return [
                 *_idle(folder, cores, remote.origin, say),
                 *_reads(folder, cores, remote.origin, seconds, say),
-                *_page(folder, cores, remote.origin, say),
+                *_pages(folder, cores, remote.origin, say),
             ]
     finally:
         os.sched_setaffinity(0, before)
@@ -127,20 +134,34 @@ def _reads(folder: Path, cores: Cores, origin: str, seconds: float, say: Callabl
     ]
 
 
-def _page(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -> list[Finding]:
-    file = folder / "page.db"
+def _pages(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -> list[Finding]:
     say(f"the page over {_MANY_JOBS:,} jobs, of which four in five have ended")
-    seed(f"sqlite:///{file}", _MANY_JOBS, due=0)
-    with closing(sqlite3.connect(file)) as connection:
-        values = {"now": time.time(), "jobs": _MANY_JOBS}
-        connection.execute(_END_SOME, values)
-        connection.execute(_FAIL_SOME)
-        (common,) = parameter_terms({"period": "LAST_DAY"}, {})
-        connection.execute(_ADD_TERM, {"term": common, "every": 1})
-        connection.execute(_ADD_TERM, {"term": file_term(_RARE), "every": 100_000})
-        connection.commit()
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    with _serving(folder / "page", f"sqlite:///{file}", origin, cores) as (_, asked):
+    found = [_page(folder / "sqlite", cores, origin, f"sqlite:///{folder / 'page.db'}", say)]
+    with running_postgres() as server:
+        with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE page")
+        found.append(_page(folder / "postgresql", cores, origin, server.url("page"), say))
+    return found
+
+
+def _fill(url: str) -> None:
+    """Store the jobs, end some of them, and give all one search term and a few another."""
+    seed(url, _MANY_JOBS, due=0)
+    engine = create_engine(DatabaseAddress.parse(url).for_migrations(), poolclass=NullPool)
+    (common,) = parameter_terms({"period": "LAST_DAY"}, {})
+    with engine.begin() as connection:
+        connection.execute(text(_END_SOME), {"now": time.time(), "jobs": _MANY_JOBS})
+        connection.execute(text(_FAIL_SOME))
+        connection.execute(text(_ADD_TERM), {"term": common, "every": 1})
+        connection.execute(text(_ADD_TERM), {"term": file_term(_RARE), "every": 100_000})
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        is_sqlite = engine.dialect.name == "sqlite"
+        connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)" if is_sqlite else "VACUUM ANALYZE"))
+
+
+def _page(folder: Path, cores: Cores, origin: str, url: str, say: Callable[[str], None]) -> Finding:
+    _fill(url)
+    with _serving(folder, url, origin, cores) as (_, asked):
         first_ms = asked.get("/") * 1e3
         later = []
         for _ in range(_LOOKS):
@@ -148,9 +169,11 @@ def _page(folder: Path, cores: Cores, origin: str, say: Callable[[str], None]) -
             later.append(asked.get("/") * 1e3)
         views = {path: max(asked.get(path) for _ in range(_LOOKS_AT_VIEW)) * 1e3 for path in _VIEWS}
     slowest = max(first_ms, *later, *views.values())
-    say(f"  first look {first_ms:.0f} ms, later {median(later):.0f} ms, at most {max(later):.0f}")
+    say(f"  {folder.name}: first look {first_ms:.0f} ms, later {median(later):.0f} ms, at most {max(later):.0f}")
     say("  " + ", ".join(f"{path} {took_ms:.0f} ms" for path, took_ms in views.items()))
-    return [at_most("slowest look at the page", f"{slowest:.0f} ms", f"{_PAGE_MS:g} ms", slowest / _PAGE_MS, 1)]
+    return at_most(
+        f"slowest look at the page, {folder.name}", f"{slowest:.0f} ms", f"{_PAGE_MS:g} ms", slowest / _PAGE_MS, 1
+    )
 
 
 class _Asked:

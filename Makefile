@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-fast test-slow recipes matrix chaos chaos-short lies soak mutants check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
+.PHONY: help demo test test-fast test-slow recipes matrix chaos chaos-short slow-and-chaos static lies soak mutants check fmt lint types arch bench docs docs-events docs-config docs-metrics docs-spec docs-states docs-faults man lock build \
 	audit image clean
 
 help: ## List the targets
@@ -47,9 +47,18 @@ mutants: .venv/dev.stamp ## Take each promise out in turn and see which test fai
 	$(BIN)/python -m tests.mutants --unchanged --jobs $(or $(JOBS),2) $(addprefix --area ,$(AREA)) $(NAMES)
 
 # What kills and floods, and some of the simulated hours and mixes of lies: CI has 25 minutes. `make chaos` has the many.
+SHORT := TIDEWAITER_SEEDS=5 TIDEWAITER_FLEETS=2 TIDEWAITER_MIXES=500 TIDEWAITER_KILLS=3 TIDEWAITER_BLOWS=2 TIDEWAITER_CUTS=0.03
+
 chaos-short: .venv/dev.stamp ## Run the attacks and long repetitions that CI runs: ten minutes at most
-	TIDEWAITER_SEEDS=5 TIDEWAITER_FLEETS=2 TIDEWAITER_MIXES=500 TIDEWAITER_KILLS=3 TIDEWAITER_BLOWS=2 TIDEWAITER_CUTS=0.03 \
-		$(PYTEST) -m "chaos and not long"
+	$(SHORT) $(PYTEST) -m "chaos and not long"
+
+# Together, because to collect the tests takes as long as fifty of them.
+slow-and-chaos: .venv/dev.stamp
+	$(SHORT) $(PYTEST) --durations 30 -m "(slow or chaos) and not long"
+
+# Two at a time: each of them keeps one core busy.
+static: .venv/dev.stamp
+	$(MAKE) --no-print-directory --jobs 2 types docs lint arch
 
 chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000 CUTS=1 KILLS=200
 	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) TIDEWAITER_CUTS=$(or $(CUTS),1) \
@@ -58,7 +67,7 @@ chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: 
 soak: .venv/dev.stamp ## Run a daemon at full rate for an hour; its memory, descriptors and threads may grow by 5 %: SECONDS=3600
 	$(BIN)/python -m tests.chaos.soak $(or $(SECONDS),3600)
 
-check: lint types arch docs test test-slow chaos-short ## Run everything that must pass before a change is merged, as CI does
+check: static test slow-and-chaos ## Run everything that must pass before a change is merged, as CI does
 
 fmt: .venv/dev.stamp ## Format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix-only

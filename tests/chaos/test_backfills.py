@@ -53,7 +53,7 @@ async def _end_of(run: ChaosRun, within_s: float) -> Backfill:
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=[pytest.mark.chaos, pytest.mark.long])])
 async def test_killed_while_it_fills(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Daemons die at random moments; the last one ends the backfill, and every window has landed once."""
     rand = Random(11)

@@ -6,6 +6,8 @@ LOCKS := config/locks
 BIN := .venv/bin
 # Many tests wait for processes and sockets, so that three at a time keep two cores busy.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
+# The slow ones wait for most of their time.
+PATIENT := $(BIN)/python -m pytest -n 4 --dist worksteal
 # Pure functions, and tests in one process without a server, a daemon or a database.
 FAST := tests/arch tests/config tests/domain tests/log tests/providers tests/test_patterns.py tests/test_recurrence.py
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -28,7 +30,7 @@ test: .venv/dev.stamp ## Run the tests: about five minutes on two cores
 	$(PYTEST)
 
 test-slow: .venv/dev.stamp ## Run the tests that each take a second or more, mostly of waiting
-	$(PYTEST) -m "slow and not chaos"
+	$(PATIENT) -m "slow and not chaos"
 
 test-fast: .venv/dev.stamp ## Run the tests that need no server and no daemon: less than a minute
 	$(PYTEST) $(FAST)
@@ -54,7 +56,7 @@ chaos-short: .venv/dev.stamp ## Run the attacks and long repetitions that CI run
 
 # Together, because to collect the tests takes as long as fifty of them.
 slow-and-chaos: .venv/dev.stamp
-	$(SHORT) $(PYTEST) --durations 30 -m "(slow or chaos) and not long"
+	$(SHORT) $(PATIENT) --durations 30 -m "(slow or chaos) and not long"
 
 # Two at a time: each of them keeps one core busy.
 static: .venv/dev.stamp

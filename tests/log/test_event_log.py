@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.log.log_stream import Hands, LogStream
+from tests.log.log_stream import LogStream
+from tests.support.stored_jobs import StandingClock
 from tidewaiter import events
 from tidewaiter.config.config_tables import LogTable
 from tidewaiter.log import EventLog, UncataloguedError, configure
@@ -189,7 +190,7 @@ class Terminal(io.StringIO):
 def test_a_terminal_gets_the_console_format() -> None:
     """``auto`` is readable on a terminal; what a provider says cannot steer it, and secrets stay out there too."""
     stream = Terminal()
-    log = configure("auto", "info", ["canary"], clock=Hands(), stream=stream, strict=True)
+    log = configure("auto", "info", ["canary"], clock=StandingClock(), stream=stream, strict=True)
     log.emit("job.troubled", job=3, reason="HTTP 500 \x1b[2J canary")
     text = stream.getvalue()
     assert "job.troubled" in text
@@ -218,7 +219,7 @@ def test_a_stalled_reader_loses_lines_which_is_reported(monkeypatch: pytest.Monk
     monkeypatch.setattr("tidewaiter.log.line_output._WAIT_S", 0.01)
     reading, writing = os.pipe()
     with open(writing, "w") as stream, open(reading, "rb", buffering=0) as pipe:  # noqa: PTH123  # descriptors
-        log = configure("json", "info", clock=Hands(), stream=stream)
+        log = configure("json", "info", clock=StandingClock(), stream=stream)
         for job in range(2000):
             log.emit("job.advanced", job=job, reason="x" * 100)
         taken = pipe.read(1 << 20)

@@ -110,7 +110,7 @@ def test_faults_name_the_key(key: str, fault: str) -> None:
     [("5 minutes", "s", ["5 minutes"]), ("soon", "s", []), ("5 minutes", "text", []), ("soon", "text", [])],
 )
 def test_a_text_that_another_unit_would_read(value: str, unit: WaitUnit, ignored: list[str]) -> None:
-    """It is noted, so that whoever writes a spec learns of it."""
+    """It is noted, so that the author of a spec learns of it."""
     with ignored_texts() as texts:
         parse_wait(value, unit, None, NOW)
     assert texts == ignored

@@ -108,7 +108,7 @@ class NotificationSetup:
             await connection.execute(
                 text(
                     "UPDATE notifications SET attempts = 3, due_at = attempted_at + 300 - id,"
-                    " attempted_at = attempted_at - 1 WHERE due_at IS NOT NULL"
+                    " attempted_at = attempted_at - 1, at = attempted_at - 70 WHERE due_at IS NOT NULL"
                 )
             )
 
@@ -278,6 +278,27 @@ async def test_a_message_that_is_never_accepted_keeps_its_delays(setup: Notifica
         await setup.stands(DeliveryStatus.WAITING, *[DeliveryStatus.DELIVERED] * 5)
     assert sum(one.body["data"]["id"] == first.id for one in hook.received) == 2
 
+
+
+async def test_messages_that_are_never_accepted_keep_their_delays(setup: NotificationSetup, hook: Receiver) -> None:
+    """Two of them fail in a row as in an outage; each is tried early once all the same, however many others go out."""
+
+    async def all_but_two(request: web.Request) -> web.StreamResponse:
+        refused = (await request.json())["data"]["id"] in {one.id for one in bad}
+        return web.Response(status=400 if refused else 200)
+
+    hook.answer = status(500)
+    bad = await setup.ends(2)
+    async with setup.notifier():
+        await setup.troubled(2)
+        await setup.wait_long()
+        hook.answer = all_but_two
+        for number in range(1, 6):
+            await setup.ends()
+            await setup.stands(*[DeliveryStatus.WAITING] * 2, *[DeliveryStatus.DELIVERED] * number)
+            await asyncio.sleep(0.3)
+    for one in bad:
+        assert sum(message.body["data"]["id"] == one.id for message in hook.received) == 2
 
 async def test_410_is_the_end(setup: NotificationSetup, hook: Receiver) -> None:
     """A receiver that is gone for good is not asked again; a person is told, and may think otherwise."""

@@ -4,7 +4,7 @@ A claim moves the due time of a notification forward, so it becomes due again if
 with each claim and fences the result. All times are by the database's clock, because several daemons write here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     Boolean,
+    Case,
     Double,
     Executable,
     Integer,
@@ -35,7 +36,7 @@ from tidewaiter.database.notification_store import NOTIFICATION_COLUMNS, Notific
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sql_functions import DatabaseNow
 from tidewaiter.database.tables import notifications
-from tidewaiter.domain.notification import CLAIM_S, RETRY_S, DeliveryStatus, longest_wait_s
+from tidewaiter.domain.notification import CLAIM_S, RETRY_S, DeliveryStatus, longest_wait_s, usual_at_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +100,9 @@ class DeliveryStore:
     async def bring_forward(self, endpoint: str, failed_before_s: float, limit: int) -> int:
         """Make notifications due that wait because their last attempt failed before so many seconds, the oldest first.
 
-        Left out are those that are due within the time of a claim, because they may be claimed, and those whose
-        receiver has asked for a longer delay than the usual one.
+        Left out are those that are due within the time of a claim, because they may be claimed, those whose receiver
+        has asked for a longer delay than the usual one, and those that had an attempt before its usual time: what a
+        receiver never accepts must not use up its attempts because others are accepted.
 
         Returns:
             How many are due now.
@@ -244,18 +246,20 @@ def _claim() -> Executable:
     )
 
 
+def _by_attempts(seconds: Callable[[int], float]) -> Case[float]:
+    """Seconds that depend on how many attempts a waiting notification has had."""
+    each = {attempts: seconds(attempts) for attempts in range(1, len(RETRY_S) + 1)}
+    return case(each, value=notifications.c.attempts, else_=0.0)
+
+
 def _early() -> Select[int]:
-    usual_s = case(
-        {attempts: longest_wait_s(attempts) for attempts in range(1, len(RETRY_S) + 1)},
-        value=notifications.c.attempts,
-        else_=0.0,
-    )
     return (
         select(notifications.c.id)
         .where(
             notifications.c.endpoint == bindparam("of_endpoint", type_=Text()),
             notifications.c.due_at > _NOW + CLAIM_S,
-            notifications.c.due_at <= notifications.c.attempted_at + usual_s,
+            notifications.c.due_at <= notifications.c.attempted_at + _by_attempts(longest_wait_s),
+            notifications.c.attempted_at >= notifications.c.at + _by_attempts(usual_at_s),
             notifications.c.attempted_at <= _NOW - _number("failed_before_s"),
         )
         .order_by(notifications.c.id)

@@ -279,7 +279,6 @@ async def test_a_message_that_is_never_accepted_keeps_its_delays(setup: Notifica
     assert sum(one.body["data"]["id"] == first.id for one in hook.received) == 2
 
 
-
 async def test_messages_that_are_never_accepted_keep_their_delays(setup: NotificationSetup, hook: Receiver) -> None:
     """Two of them fail in a row as in an outage; each is tried early once all the same, however many others go out."""
 
@@ -299,6 +298,7 @@ async def test_messages_that_are_never_accepted_keep_their_delays(setup: Notific
             await asyncio.sleep(0.3)
     for one in bad:
         assert sum(message.body["data"]["id"] == one.id for message in hook.received) == 2
+
 
 async def test_410_is_the_end(setup: NotificationSetup, hook: Receiver) -> None:
     """A receiver that is gone for good is not asked again; a person is told, and may think otherwise."""

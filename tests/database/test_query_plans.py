@@ -238,6 +238,23 @@ async def test_notifications_are_looked_up(stores: Stores) -> None:
         assert not any(sign in plan for sign in ("SCAN notifications", "Seq Scan on notifications")), plan
 
 
+async def test_a_backlog_is_brought_forward_group_by_group(stores: Stores) -> None:
+    """Each group is read off an index by its ids, so that a long backlog is not read for each."""
+    now, on_sqlite = await stores.database.now(), stores.database.dialect == "sqlite"
+    failed = f"UPDATE notifications SET attempts = 3, at = {now - 1000.0}, attempted_at = {now - 200.0}"  # noqa: S608  # a number
+    async with stores.database.writing() as connection:
+        fill = FILL_NOTIFICATIONS_SQLITE if on_sqlite else FILL_NOTIFICATIONS_POSTGRESQL
+        await connection.execute(text(fill), {"number": WAITING})
+        await connection.execute(text(f"{failed}, due_at = {now + 100.0}"))
+        await connection.execute(text(DELIVER_SOME))
+        await connection.execute(text("SELECT 1" if on_sqlite else "ANALYZE"))
+    deliveries = DeliveryStore(stores.database)
+    after = (await deliveries.bring_forward("a", 0.0, 100))[-1]
+    plan = await plan_of(stores, lambda: deliveries.bring_forward("a", 0.0, 100, after))
+    signs = ("SCAN notifications", "Seq Scan on notifications", "TEMP B-TREE", "notifications_due")
+    assert not any(sign in plan for sign in signs), plan
+
+
 async def test_a_common_term_beside_a_rare_condition(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     """A search for what all jobs have reads the few jobs in a state, not the jobs of the term; both find the same."""
     await fill(stores)

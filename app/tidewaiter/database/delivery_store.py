@@ -274,8 +274,6 @@ def _early() -> Select[int]:
             notifications.c.attempted_at <= _NOW - _number("failed_before_s"),
         )
         .order_by(notifications.c.id)
-        # SQLite would read and sort all that waits for the endpoint, for each group.
-        .with_hint(notifications, "INDEXED BY notifications_status", "sqlite")
     )
 
 

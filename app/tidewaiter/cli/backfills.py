@@ -135,7 +135,7 @@ def list_backfills(invocation: Invocation, /, *, limit: int, before: str | None,
             one.name, one.account, one.operation, one.state.value, str(one.done), str(one.windows),
             f"{span.first} to {span.last} by {span.window}",
         )  # fmt: skip
-    show_table(made)
+    show_table(made, below=("span",))
 
 
 @backfills.command(epilog=example("tidewaiter backfills show newsletter-statistics-20260701T090000Z"))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tidewaiter.domain.trends import OperationTrend, TrendPeriod
 
 _NUMBERS = ("landed", "failed", "expired", "cancelled", "files", "bytes", "p50", "p95", "delay p95")
+_LESS = ("expired", "cancelled", "files", "delay p95")
 
 
 @click.command(epilog=example("tidewaiter trends", "tidewaiter trends --step week --account newsletter --json"))
@@ -69,14 +70,14 @@ def trends(
     for period in periods:
         begin = date_and_time(period.at)
         by_time.add_row(begin[:-3] if length is TrendStep.HOUR else begin[:10], *_cells(period.sums))
-    show_table(by_time)
+    show_table(by_time, below=_LESS)
     if not operations:
         return
     click.echo()
     by_operation = table("account", "operation", *_NUMBERS, right=_NUMBERS)
     for one in operations:
         by_operation.add_row(one.account, one.operation, *_cells(one.sums))
-    show_table(by_operation)
+    show_table(by_operation, below=_LESS)
 
 
 async def _read(

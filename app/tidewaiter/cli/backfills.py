@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=example(
-        "tidewaiter backfill newsletter statistics --from 2026-01-01 --to 2026-06-30 --window 1d"
-        " -p 'day=${window.from}' --dry-run",
+        "tidewaiter backfill social resource --from 2026-01-01 --to 2026-06-30 --window 1d"
+        ' -p path=campaign/stats -p \'parameters={"day": "${window.from}"}\' --dry-run',
     )
 )
 @click.argument("account", shell_complete=name_completion.accounts)

@@ -12,7 +12,7 @@ from tidewaiter.cli.invocation import Invocation, config_option, example, open_j
 from tidewaiter.cli.job_selection import check_account
 from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.clock import SystemClock
-from tidewaiter.domain.formatting import date_and_time, duration, size
+from tidewaiter.domain.formatting import date_and_time, size
 from tidewaiter.domain.trends import Trend, TrendStep
 
 if TYPE_CHECKING:
@@ -97,9 +97,10 @@ async def _read(
 def _cells(sums: Trend) -> list[str]:
     """The numbers of a row; what is zero stays empty, so that the rest is seen."""
     counts = (sums.landed, sums.failed, sums.expired, sums.cancelled, sums.files)
-    seconds = (sums.duration.quantile_s(0.5), sums.duration.quantile_s(0.95), sums.delay.quantile_s(0.95))
     return [
         *(str(count or "") for count in counts),
         size(sums.bytes) if sums.bytes else "",
-        *("" if one is None else duration(one) for one in seconds),
+        sums.duration.quantile_words(0.5),
+        sums.duration.quantile_words(0.95),
+        sums.delay.quantile_words(0.95),
     ]

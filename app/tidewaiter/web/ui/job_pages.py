@@ -179,7 +179,7 @@ class JobDetailPage:
             job=job,
             lane=lane,
             wait=wait_reason(job, report, now, phase=phase),
-            is_held=job.state is not State.PARKED and report is not None and report.condition is LaneCondition.PAUSED,
+            is_held=job.state in LIVE and lane is not None and lane.condition is LaneCondition.PAUSED,
             expected=None if expected is None else unbroken(expected.sentence(now)),
             stretches=timeline(history),
             entries=len(history),

@@ -79,7 +79,7 @@ def test_many_groups_of_failures_are_one_line_at_the_end() -> None:
 def test_a_request_that_cannot_be_made_is_no_matter_of_the_account() -> None:
     """Its parameters are the cause, so a later pause of the account is not shown as such, nor what ends it."""
     reason = "the submit cannot be built from the provider's spec as it is now: filter is no single value"
-    pauses = {"shop": Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", NOW, 0.0)}
+    pauses = {"shop": Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", NOW, 0.0, None)}
     unbuilt = UnhandledFailures("shop", "profiles", 1, replace(JOB, state=State.FAILED, reason=reason))
     (group,) = failure_groups([unbuilt], pauses, [])
     assert group.trouble is None

@@ -1,17 +1,20 @@
 """The client trusts webhooks that were signed with its secret, and no others."""
 
-import json
 from datetime import UTC, datetime
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 
+from tests.support.ended_job import AT, FILE, JOB
 from tests.support.webhook_receiver import SECRET
 from tidewaiter.client import WebhookError, verify_webhook
+from tidewaiter.client.webhook_events import event_of
+from tidewaiter.domain.notification import body_of
 from tidewaiter.domain.webhook_signature import keys_of, signed_headers
 
-BODY = '{"type":"job.succeeded","data":{"id":812}}'
+BODY = body_of(JOB, AT, [FILE], 1)
 NOW = 1_750_000_000
+EVENT = event_of(BODY.encode())
 OTHER = "whsec_" + "A" * 44
 
 
@@ -26,16 +29,16 @@ def _headers(**changes: str) -> dict[str, str]:
 
 def test_what_is_signed_is_trusted() -> None:
     """By the convention's own library, by us with two secrets, and with two secrets at the receiver."""
-    assert verify_webhook(SECRET, _headers(), BODY.encode(), NOW + 299) == json.loads(BODY)
-    assert verify_webhook(f"{OTHER} {SECRET}", _headers(), BODY.encode(), NOW) == json.loads(BODY)
+    assert verify_webhook(SECRET, _headers(), BODY.encode(), NOW + 299) == EVENT
+    assert verify_webhook(f"{OTHER} {SECRET}", _headers(), BODY.encode(), NOW) == EVENT
     both = signed_headers(keys_of(f"{OTHER} {SECRET}"), "msg_1", NOW, BODY.encode())
-    assert verify_webhook(SECRET, both, BODY.encode(), NOW) == json.loads(BODY)
+    assert verify_webhook(SECRET, both, BODY.encode(), NOW) == EVENT
 
 
 @pytest.mark.parametrize(
     ("headers", "body", "now"),
     [
-        (_headers(), BODY.replace("812", "813"), NOW),
+        (_headers(), BODY.replace('"id":7', '"id":8'), NOW),
         (_headers(), BODY, NOW + 301),
         (_headers(), BODY, NOW - 301),
         (_headers(webhook_signature=""), BODY, NOW),

@@ -12,10 +12,12 @@ import pytest
 from tests.support.api_server import serving
 from tests.support.daemon_in_process import open_daemon_setup
 from tests.support.doc_pages import ROOT, blocks
+from tests.support.ended_job import AT, FILE, JOB
 from tests.support.ports import free_port
 from tidewaiter import client
 from tidewaiter.client import errors
 from tidewaiter.clock import SystemClock
+from tidewaiter.domain.notification import body_of
 from tidewaiter.domain.webhook_signature import keys_of, signed_headers
 
 PAGE = ROOT / "docs/client.md"
@@ -70,13 +72,13 @@ def test_the_receiver(capsys: pytest.CaptureFixture[str]) -> None:
     """A signed message is accepted, and another is refused."""
     names: dict[str, object] = {}
     exec(EXAMPLES[-1], names)  # noqa: S102  # the page's own
-    receive, secret, body = names["receive"], names["SECRET"], b'{"type":"job.failed","data":{"id":7}}'
+    receive, secret, body = names["receive"], names["SECRET"], body_of(JOB, AT, [FILE], 1).encode()
     assert callable(receive)
     assert isinstance(secret, str)
     headers = signed_headers(keys_of(secret), "msg_1", int(SystemClock().now()), body)
     assert receive(headers, body) == 204
-    assert capsys.readouterr().out == "job.failed 7\n"
-    assert receive(headers, body.replace(b"7", b"8")) == 401
+    assert capsys.readouterr().out == "job.succeeded 7 ['acme/opens.csv']\n"
+    assert receive(headers, body.replace(b'"id":7', b'"id":8')) == 401
 
 
 def test_the_tables() -> None:

@@ -10,10 +10,12 @@ from tidewaiter.domain.job import fraction_of
 @pytest.mark.parametrize(
     ("seconds", "read", "rough"),
     [
-        (-5.0, "0.0 s", "0 s"),
-        (0.04, "0.0 s", "0 s"),
+        (-5.0, "0 s", "0 s"),
+        (0.0004, "0 s", "0 s"),
+        (0.04, "40 ms", "0 s"),
+        (0.06, "0.1 s", "0 s"),
         (9.94, "9.9 s", "10 s"),
-        (9.96, "10.0 s", "10 s"),
+        (9.96, "10 s", "10 s"),
         (59.4, "59 s", "59 s"),
         (59.6, "1 min", "1 min"),
         (61.0, "1 min 1 s", "1 min"),

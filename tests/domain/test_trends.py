@@ -30,6 +30,7 @@ def test_quantiles() -> None:
     assert Spread().quantile_s(0.5) is None
     assert Spread({4: 2}).quantile_s(0.5) == pytest.approx((BOUNDS_S[3] + BOUNDS_S[4]) / 2)
     assert Spread({0: 1}).quantile_s(1.0) == 1.0
+    assert [Spread(one).quantile_words(0.5) for one in ({}, {0: 9}, {19: 2})] == ["", "under 1 s", "10 min 18 s"]
     two = Spread({2: 95, 20: 5})
     assert two.count == 100
     assert two.quantile_s(0.95) == pytest.approx(2.0)

@@ -79,7 +79,7 @@ def list_accounts(invocation: Invocation, /, *, as_json: bool) -> None:
     for name, waiting in orphans.items():
         remedy = f"put [accounts.{name}] back, or cancel its jobs"
         made.add_row(name, "", Text("not configured", style="bold red"), "", Text(remedy), _counts(waiting))
-    show_table(made)
+    show_table(made, below=("since (UTC)", "why", "refresh token of (UTC)"))
 
 
 @accounts.command(epilog=example('tidewaiter accounts pause newsletter --reason "their maintenance on Sunday"'))

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog=example(
-        "tidewaiter backfill newsletter statistics --from 2026-01-01 --to 2026-06-30 --window 1d"
-        " -p 'day=${window.from}' --dry-run",
+        "tidewaiter backfill social resource --from 2026-01-01 --to 2026-06-30 --window 1d"
+        ' -p path=campaign/stats -p \'parameters={"day": "${window.from}"}\' --dry-run',
     )
 )
 @click.argument("account", shell_complete=name_completion.accounts)
@@ -135,7 +135,7 @@ def list_backfills(invocation: Invocation, /, *, limit: int, before: str | None,
             one.name, one.account, one.operation, one.state.value, str(one.done), str(one.windows),
             f"{span.first} to {span.last} by {span.window}",
         )  # fmt: skip
-    show_table(made)
+    show_table(made, below=("span",))
 
 
 @backfills.command(epilog=example("tidewaiter backfills show newsletter-statistics-20260701T090000Z"))

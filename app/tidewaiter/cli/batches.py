@@ -64,7 +64,7 @@ def list_batches(invocation: Invocation, /, *, limit: int, before: str | None, a
             one.name, str(one.jobs), str(one.open), _states(one), date_and_time(one.created_at),
             date_and_time(one.ended_at), one.created_by,
         )  # fmt: skip
-    show_table(made)
+    show_table(made, below=("states", "by"))
 
 
 @batches.command(epilog=example("tidewaiter batches show march"))

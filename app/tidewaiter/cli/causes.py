@@ -53,7 +53,7 @@ def _show(groups: "list[FailureGroup]") -> None:
             date_and_time(one.last_at),
             ", ".join(map(str, one.examples)),
         )
-    show_table(made)
+    show_table(made, below=("cause", "examples"))
     for group in groups:
         one = group.failures
         click.echo(f"\n{one.account} / {one.operation}: {printable(one.newest.reason or 'no reason was given')}")

@@ -53,7 +53,7 @@ def show(invocation: Invocation, /, *, origin: bool, as_json: bool) -> None:
         click.echo(as_toml(values, with_origin=origin), nl=False)
 
 
-@config.command(epilog=example("tidewaiter config init --provider my-api", "tidewaiter config init - | less"))
+@config.command(epilog=example("tidewaiter config init --provider NAME", "tidewaiter config init - | less"))
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--provider",

@@ -28,10 +28,10 @@ from tidewaiter.cli.output import (
     console,
     files_json,
     history_table,
-    jobs_table,
     json_option,
     remote_text,
     show_files,
+    show_jobs,
     show_json,
     show_table,
     state_text,
@@ -106,8 +106,8 @@ def list_jobs(
     """List jobs, the newest first.
 
     --search takes a job's number, a whole handle, a whole parameter or label as NAME=VALUE, the name of a file, the
-    beginning of a unique key or an operation, or a part of the reason of an unhandled failure. Where the next poll has
-    "(limit)", the request limit of the account is used up until then.
+    beginning of a unique key or an operation, or a part of the reason of an unhandled failure. "(limit)" after
+    the next poll means that the request limit of the account is used up until then.
 
     --by cause groups unhandled failures, and says what to do about each. --by state, account, operation, batch,
     schedule or label.NAME counts the newest 10,000 jobs that match, by state.
@@ -134,13 +134,13 @@ def list_jobs(
         show_counts(invocation, filters, by, as_json=as_json)
         return
 
-    async def find() -> tuple[list[Job], dict[int, float]]:
+    async def find() -> tuple[list[Job], dict[int, float | None]]:
         async with open_job_service(invocation) as (service, _):
             await check_account(service, account, operation)
             found = await find_jobs(service, filters, limit + 1, before)
-            return found, {} if as_json else await service.used_up_limits(found)
+            return found, {} if as_json else await service.lane_waits(found)
 
-    found, used_up = asyncio.run(find())
+    found, waits = asyncio.run(find())
     page = found[:limit]
     if as_json:
         only = ["true"] if unhandled else []
@@ -151,7 +151,7 @@ def list_jobs(
         }  # fmt: skip
         show_json({"jobs": jobs_json(page), "next": next_page("/v1/jobs", query, page) if found[limit:] else None})
     elif page:
-        show_table(jobs_table(page, used_up))
+        show_jobs(page, waits)
     else:
         click.echo("no jobs")
 

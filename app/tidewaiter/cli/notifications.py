@@ -108,7 +108,7 @@ def list_notifications(
             Text(one.status.value, style=_STYLES[one.status]), str(one.attempts), date_and_time(one.due_at),
             "" if one.status is DeliveryStatus.DELIVERED else printable(one.last_error or ""),
         )  # fmt: skip
-    show_table(made)
+    show_table(made, below=("attempts", "why"))
 
 
 @notifications.command(

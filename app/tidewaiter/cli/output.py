@@ -2,16 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import click
 from rich import box
-from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tidewaiter.cli.stacked_table import legible_width, stacked_lines
 from tidewaiter.domain.formatting import date_and_time, parameters, printable, size
 from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
 from tidewaiter.domain.job_json import JobView, artifact_json
@@ -30,10 +30,12 @@ _LIVE_STYLE: Final = "cyan"
 _WIDE: Final = 4096
 _LONGEST_TEXT: Final = 60
 _TYPED: Final = frozenset(
-    {"job", "account", "operation", "schedule", "provider", "endpoint", "parameter", "setting", "last job", "state"}
-)
+    {
+        "job", "account", "operation", "schedule", "provider", "endpoint", "parameter", "setting", "last job", "state",
+        "status", "job state", "batch", "backfill", "examples",
+    }
+)  # fmt: skip
 """Columns whose values people type into other commands."""
-_LEAST_COLUMN: Final = 8
 _GAP: Final = 3
 """What the terminal's box puts between two columns."""
 
@@ -58,12 +60,23 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     return made
 
 
-def show_table(made: Table) -> None:
-    """Print a table; off a terminal without trailing blanks. Text in brackets is not read as markup."""
+def show_table(made: Table, *, below: Collection[str] = (), omitted: Collection[str] = ()) -> None:
+    """Print a table; off a terminal without trailing blanks. Text in brackets is not read as markup.
+
+    Args:
+        made: the table.
+        below: columns that become a line below each row where the terminal is too narrow for all of them.
+        omitted: columns that are not shown there.
+    """
     if sys.stdout.isatty():
         screen = console()
+        needed = legible_width(made, _GAP)
+        if below and screen.width < needed:
+            for text in stacked_lines(made, below, omitted, screen.width):
+                screen.print(text, crop=False, soft_wrap=True)
+            return
         # A terminal that is too narrow wraps the lines; a table that is fitted to it would cut names.
-        screen.width = max(screen.width, _least_width(made))
+        screen.width = max(screen.width, needed)
         screen.print(made, markup=False, crop=False)
         return
     wide = console()
@@ -71,15 +84,6 @@ def show_table(made: Table) -> None:
         wide.print(made, markup=False)
     for line in captured.get().splitlines():
         click.echo(line.rstrip())
-
-
-def _least_width(made: Table) -> int:
-    """The width at which no column that stays on one line is cut, and the others are still legible."""
-    total = 0
-    for column in made.columns:
-        widest = max((cell_len(str(cell)) for cell in (column.header, *column.cells)), default=0)
-        total += (widest if column.no_wrap else min(widest, _LEAST_COLUMN)) + _GAP
-    return total
 
 
 def show_json(value: object) -> None:
@@ -102,15 +106,17 @@ def remote_text(job: Job) -> str:
     return printable(JobView.of(job).remote_words)
 
 
-def jobs_table(jobs: Iterable[Job], used_up: Mapping[int, float]) -> Table:
-    """Jobs, one a line.
+def show_jobs(jobs: Iterable[Job], waits: Mapping[int, float | None]) -> None:
+    """Print jobs, one a line; on a narrow terminal parameters and reason are below it.
 
     Args:
         jobs: the jobs.
-        used_up: when the used-up limits of lanes permit the next request; a due job of such a lane waits until then.
+        waits: the lanes that send no request now, with when their used-up limit permits the next one, ``None`` if the
+            account is paused; a due job of such a lane waits.
     """
     made = table(
-        "job", "status", "account", "operation", "parameters", "details", "polls", "created (UTC)", "next poll (UTC)",
+        "job", "status", "account", "operation", "parameters", "details", "polls", "created (UTC)",
+        "next poll / end (UTC)",
         right=("job", "polls"),
     )  # fmt: skip
     for job in jobs:
@@ -123,14 +129,18 @@ def jobs_table(jobs: Iterable[Job], used_up: Mapping[int, float]) -> Table:
             _shortened(details_of(job)),
             str(job.polls),
             date_and_time(job.created_at),
-            _next_poll(job, used_up),
+            date_and_time(job.finished_at) if job.finished_at is not None else _next_poll(job, waits),
         )
-    return made
+    show_table(made, below=("parameters", "details", "created (UTC)"), omitted=("polls",))
 
 
-def _next_poll(job: Job, used_up: Mapping[int, float]) -> str:
-    opens_at = used_up.get(job.lane)
-    if job.state not in LIVE or job.due_at is None or opens_at is None or job.due_at >= opens_at:
+def _next_poll(job: Job, waits: Mapping[int, float | None]) -> str:
+    if job.state not in LIVE or job.due_at is None or job.lane not in waits:
+        return date_and_time(job.due_at)
+    opens_at = waits[job.lane]
+    if opens_at is None:
+        return "account paused"
+    if job.due_at >= opens_at:
         return date_and_time(job.due_at)
     return f"{date_and_time(opens_at)} (limit)"
 

@@ -72,7 +72,7 @@ def _list(found: list[Provider], invocation: Invocation, *, as_json: bool) -> No
 
 
 @providers.command(
-    epilog=example("tidewaiter providers show my-api", "tidewaiter providers show my-api --toml > specs/mine.toml")
+    epilog=example("tidewaiter providers show NAME", "tidewaiter providers show NAME --toml > specs/mine.toml")
 )
 @click.argument("name", shell_complete=name_completion.providers)
 @click.option("--toml", "as_toml", is_flag=True, help="Print the spec itself.")
@@ -119,7 +119,7 @@ def lint_files(*, file: tuple[Path, ...], as_json: bool) -> None:
     click.echo(f"{counted(len(file), 'spec')}: no fault")
 
 
-@providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test my-api"))
+@providers.command(epilog=example("tidewaiter providers test specs/mine.toml", "tidewaiter providers test NAME"))
 @click.argument("what", metavar="FILE_OR_NAME", nargs=-1, required=True, shell_complete=name_completion.providers)
 @json_option
 @config_option

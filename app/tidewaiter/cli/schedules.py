@@ -70,7 +70,7 @@ def list_schedules(invocation: Invocation, /, *, as_json: bool) -> None:
             date_and_time(status.next_at) if status.pause is None else "paused",
             "" if status.job is None else str(status.job),
         )  # fmt: skip
-    show_table(made)
+    show_table(made, below=("cron", "time zone"))
 
 
 @schedules.command(epilog=example("tidewaiter schedules next nightly-opens --number 3"))

@@ -12,13 +12,14 @@ from tidewaiter.cli.invocation import Invocation, config_option, example, open_j
 from tidewaiter.cli.job_selection import check_account
 from tidewaiter.cli.output import json_option, show_json, show_table, table
 from tidewaiter.clock import SystemClock
-from tidewaiter.domain.formatting import date_and_time, duration, size
+from tidewaiter.domain.formatting import date_and_time, size
 from tidewaiter.domain.trends import Trend, TrendStep
 
 if TYPE_CHECKING:
     from tidewaiter.domain.trends import OperationTrend, TrendPeriod
 
 _NUMBERS = ("landed", "failed", "expired", "cancelled", "files", "bytes", "p50", "p95", "delay p95")
+_LESS = ("expired", "cancelled", "files", "delay p95")
 
 
 @click.command(epilog=example("tidewaiter trends", "tidewaiter trends --step week --account newsletter --json"))
@@ -69,14 +70,14 @@ def trends(
     for period in periods:
         begin = date_and_time(period.at)
         by_time.add_row(begin[:-3] if length is TrendStep.HOUR else begin[:10], *_cells(period.sums))
-    show_table(by_time)
+    show_table(by_time, below=_LESS)
     if not operations:
         return
     click.echo()
     by_operation = table("account", "operation", *_NUMBERS, right=_NUMBERS)
     for one in operations:
         by_operation.add_row(one.account, one.operation, *_cells(one.sums))
-    show_table(by_operation)
+    show_table(by_operation, below=_LESS)
 
 
 async def _read(
@@ -96,9 +97,10 @@ async def _read(
 def _cells(sums: Trend) -> list[str]:
     """The numbers of a row; what is zero stays empty, so that the rest is seen."""
     counts = (sums.landed, sums.failed, sums.expired, sums.cancelled, sums.files)
-    seconds = (sums.duration.quantile_s(0.5), sums.duration.quantile_s(0.95), sums.delay.quantile_s(0.95))
     return [
         *(str(count or "") for count in counts),
         size(sums.bytes) if sums.bytes else "",
-        *("" if one is None else duration(one) for one in seconds),
+        sums.duration.quantile_words(0.5),
+        sums.duration.quantile_words(0.95),
+        sums.delay.quantile_words(0.95),
     ]

@@ -18,6 +18,15 @@ from tidewaiter.client.errors import (
     UnexpectedReplyError,
     WebhookError,
 )
+from tidewaiter.client.webhook_events import (
+    BatchEvent,
+    JobEvent,
+    OtherEvent,
+    WebhookBatch,
+    WebhookEvent,
+    WebhookFile,
+    WebhookJob,
+)
 from tidewaiter.client.webhook_verification import verify_webhook
 from tidewaiter.domain.job import State
 from tidewaiter.web.api.batch_schemas import BackfillShape as Backfill
@@ -33,17 +42,24 @@ __all__ = [
     "AsyncClient",
     "Backfill",
     "Batch",
+    "BatchEvent",
     "ChecksumError",
     "Client",
     "ConflictError",
     "InvalidRequestError",
     "Job",
+    "JobEvent",
     "JobNotSucceededError",
     "NotFoundError",
+    "OtherEvent",
     "State",
     "UnavailableError",
     "UnexpectedReplyError",
+    "WebhookBatch",
     "WebhookError",
+    "WebhookEvent",
+    "WebhookFile",
+    "WebhookJob",
     "require_success",
     "verify_webhook",
 ]

@@ -1,18 +1,18 @@
 """Verifies the webhooks that Tidewaiter sends, by the Standard Webhooks convention."""
 
 import hmac
-import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from tidewaiter.client.errors import WebhookError
+from tidewaiter.client.webhook_events import WebhookEvent, event_of
 from tidewaiter.clock import SystemClock
 from tidewaiter.domain.webhook_signature import keys_of, signed_headers
 
 _TOLERANCE_S: Final = 300.0
 
 
-def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes, now: float | None = None) -> dict[str, Any]:
+def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes, now: float | None = None) -> WebhookEvent:
     """The event in a message, if it was signed with this secret and is not older than five minutes.
 
     Args:
@@ -23,7 +23,7 @@ def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes, now: fl
         now: epoch seconds; the time of the system if left out.
 
     Raises:
-        WebhookError: the message cannot be trusted.
+        WebhookError: the message cannot be trusted, or is no event.
         ValueError: the secret is none.
     """
     given = {name.lower(): value for name, value in headers.items()}
@@ -36,5 +36,4 @@ def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes, now: fl
     proofs = given.get("webhook-signature", "").encode().split()
     if not any(hmac.compare_digest(one.encode(), proof) for one in expected for proof in proofs):
         raise WebhookError("the message is not signed with this secret")
-    event: dict[str, Any] = json.loads(body)
-    return event
+    return event_of(body)

@@ -12,6 +12,8 @@ from typing import Final, overload
 from tidewaiter.domain.http_values import Json
 
 _LAST_SECOND: Final = 253_402_300_799.0
+_LEAST_TENTH: Final = 0.05
+_MOST_TENTHS: Final = 9.95
 _UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB")
 # Control characters, what breaks a line, and what changes the direction of text.
@@ -67,9 +69,12 @@ def _utc(at: float) -> datetime:
 
 
 def duration(seconds: float) -> str:
-    """A duration in its two largest units, such as ``1.4 s``, ``3 min 20 s`` or ``2 d 4 h``."""
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
+    """A duration in its two largest units, such as ``33 ms``, ``1.4 s``, ``3 min 20 s`` or ``2 d 4 h``."""
+    if seconds < _LEAST_TENTH:
+        milliseconds = round(max(0.0, seconds) * 1000)
+        return f"{milliseconds} ms" if milliseconds else "0 s"
+    if seconds < _MOST_TENTHS:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     for length, unit, below, smaller in _UNITS:
         if whole >= length:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
+from tidewaiter.domain.formatting import duration, rough
 from tidewaiter.domain.job import Job, State
 from tidewaiter.domain.outcome import Stored
 from tidewaiter.domain.state_machine import JobUpdate
@@ -93,6 +94,13 @@ class Spread:
         bucket, part = found
         low = BOUNDS_S[bucket - 1] if bucket else 0.0
         return low + (BOUNDS_S[bucket] - low) * part
+
+    def quantile_words(self, share: float) -> str:
+        """The same for people; empty if there is none. Of what is shorter than a second only that is known."""
+        found = self.quantile_s(share)
+        if found is None:
+            return ""
+        return duration(found) if found > BOUNDS_S[0] else f"under {rough(BOUNDS_S[0])}"
 
     def bound_s(self, share: float) -> float | None:
         """The end of the bucket that has this quantile: so long certainly is enough for this share."""

@@ -13,6 +13,7 @@ from tidewaiter.domain.formatting import rfc3339
 
 # The provider refused the request; except for a timeout and a limit it does so again.
 _REFUSED: Final = re.compile(r"\bHTTP 4(?!08|29)\d\d\b")
+_UNBUILT: Final = re.compile(r"^the submit cannot be built from the provider's spec")
 _OF_STORAGE: Final = re.compile(r"storage|no space|disk", re.IGNORECASE)
 _PAUSED: Final = {
     PauseCause.CREDENTIALS: (
@@ -70,6 +71,12 @@ def failure_groups(
             advice = "Put the account back into the configuration, or acknowledge the failures."
             trouble = f"Account {one.account} is not in the configuration."
             return FailureGroup(one, trouble, advice, (Remedy.ACKNOWLEDGE,))
+        if _UNBUILT.search(one.newest.reason or ""):  # whatever holds the account up now, it is not the cause
+            advice = (
+                "The spec cannot make a request of these parameters, so nothing was sent. Submit them with other "
+                "parameters, or acknowledge the failures."
+            )
+            return FailureGroup(one, None, advice, (Remedy.ACKNOWLEDGE, Remedy.RETRY))
         if (pause := pauses.get(one.account)) is not None:
             why, advice = _PAUSED[pause.by]
             return FailureGroup(one, f"Account {one.account} is paused, {why}: {pause.reason}", advice, on_account)

@@ -299,15 +299,20 @@ class JobService:
         known, fault = job.account in self.accounts, faulty_among(self.accounts).get(job.account)
         return lane_report(lane, is_configured=known, pause=pause, now=self._clock.now(), fault=fault)
 
-    async def used_up_limits(self, jobs: Iterable[Job]) -> dict[int, float]:
-        """The lanes of these jobs whose request limit is used up, by number: when it permits the next request.
+    async def lane_waits(self, jobs: Iterable[Job]) -> dict[int, float | None]:
+        """The lanes of these jobs that send no request now, by number.
 
-        Only lanes with a due job are looked at, all of them in one query.
+        Each has when its used-up limit permits the next request; ``None`` if the account is paused. Only lanes with a
+        due job are looked at, all of them in one query.
         """
-        now, found = self._clock.now(), {}
+        now = self._clock.now()
+        found: dict[int, float | None] = {}
         due = {job.lane for job in jobs if job.state in LIVE and job.due_at is not None and job.due_at <= now}
+        pauses = await self._pauses.paused() if due else {}
         for lane in await self._lanes.all_lanes() if due else ():
-            if lane.id in due and (account := self.accounts.get(lane.account)) is not None:
+            if lane.id in due and lane.account in pauses:
+                found[lane.id] = None
+            elif lane.id in due and (account := self.accounts.get(lane.account)) is not None:
                 limits = account.limits.share(self._choice.number_of(lane.account))
                 if (opens_at := limit_opens_at(lane.request_window, limits, now)) is not None:
                     found[lane.id] = opens_at

@@ -1,11 +1,11 @@
 """Why a job waits, until when, and what a person can do about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from tidewaiter.database.account_store import Pause
+from tidewaiter.database.account_store import Pause, PauseCause
 from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import TERMINAL, Job, State
@@ -39,6 +39,14 @@ _NOW: Final = {
 
 
 _LONG_S: Final = 5.0
+PAUSE_REMEDIES: Final[Mapping[PauseCause, str]] = {
+    PauseCause.CREDENTIALS: "Correct the key in the configuration, then send SIGHUP to the daemon or restart it: new "
+    "settings end the pause. If the key works again as it is, resume the account.",
+    PauseCause.TLS: "Compare the certificate of the provider with the authorities that the configuration trusts. The "
+    "daemon tries again by itself; resume the account to try now.",
+    PauseCause.PERSON: "Resume the account when its cause is gone. Until then its jobs wait, and their deadlines move.",
+}
+"""What ends a pause, by its cause."""
 PROVIDER_FAILS: Final = "The provider is failing; other requests wait until a test request succeeds"
 
 

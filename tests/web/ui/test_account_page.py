@@ -76,3 +76,17 @@ async def test_a_pause_says_what_ends_it(page_server: UiServer) -> None:
     assert ">due<" not in text
     assert "account paused" in text
     assert "Resume the account when its cause is gone." in (await page_server.get("/accounts/loyalty"))[1]
+    _, overview = await page_server.get("/")
+    assert "Correct the key in the configuration, then send SIGHUP" in overview
+    assert "Resume the account when its cause is gone." in overview
+
+
+async def test_a_job_of_a_paused_account_says_why_once(page_server: UiServer) -> None:
+    """The reason of the pause is not repeated as the job's own, and a link leads to what fixes it."""
+    job = await page_server.sample.polling("shop", "profiles", None, -5.0)
+    await page_server.sample.learn(job, o.Unauthorized("HTTP 401: the key was revoked"))
+    await page_server.sample.refuse("shop", "HTTP 401: the key was revoked")
+    _, text = await page_server.get(f"/jobs/{job.id}")
+    before = text[: text.index("Time in each state")]
+    assert before.count("HTTP 401: the key was revoked") == 1
+    assert '<a href="/accounts/shop">What fixes it</a>' in before

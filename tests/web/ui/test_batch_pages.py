@@ -89,7 +89,7 @@ async def test_one_batch(page_server: UiServer) -> None:
     assert 'href="/jobs/review?action=cancel&amp;batch=night"' in text
     assert 'href="/jobs/review?action=retry&amp;batch=night"' in text
     assert f'href="/jobs/{job.id}"' in text
-    assert "no endpoint is told when it ends" in text
+    assert "no endpoint is notified when it ends" in text
     assert 'href="/batches/night"' in (await page_server.get(f"/jobs/{job.id}"))[1]
     assert (await page_server.get("/batches/none"))[0] == 404
     await sample.learn(job, o.CancelAsked())
@@ -103,7 +103,7 @@ async def test_one_batch(page_server: UiServer) -> None:
     async with sample.database.writing() as connection:
         await connection.execute(insert(notifications), [row, {**row, "endpoint": "other", "batch": "day"}])
     _, text = await page_server.get("/batches/night")
-    assert "was not told: <bdi>HTTP 410</bdi>" in text
+    assert "was not notified: <bdi>HTTP 410</bdi>" in text
     assert "other" not in re.findall(r"endpoint=(\w+)", text)
     assert 'href="/batches/night"' in (await page_server.get("/notifications?status=dead"))[1]
 

@@ -78,6 +78,15 @@ async def test_a_list_fits_every_screen(browser: Browser, busy: UiServer) -> Non
             }).length"""
         )
         assert overlaps == 0
+    for width, shown in (
+        (1100, "export_type=OPENS period=LAST_DAY"),
+        (1440, "export_type=UNSUBSCRIBES period=LAST_DAY"),
+    ):
+        async with looking(browser, busy, viewport={"width": width, "height": 900}) as page:
+            await page.goto("/jobs")
+            assert await page.locator(".jobs .det .remote").count()  # the list has details, too
+            one_line = page.locator(".jobs .params").filter(has_text=shown).first
+            assert await one_line.evaluate("text => text.clientHeight") < 30
     async with looking(browser, busy, viewport={"width": 2200, "height": 1000}) as page:
         await page.goto("/jobs")
         wide = await page.locator(".jobs").evaluate("table => table.getBoundingClientRect().width")

@@ -150,3 +150,9 @@ async def test_the_last_error_of_an_endpoint_is_read_whole(browser: Browser, not
                 around = page.locator(".scroll", has=page.locator(table))
                 assert await around.evaluate("(one) => one.scrollWidth <= one.clientWidth"), (table, wide)
             await expect(page.get_by_text("Test…")).to_be_in_viewport(ratio=1)
+            shown = page.locator(".notifications .why")
+            assert await shown.evaluate("(one) => one.clientWidth") > 200, wide
+            row = page.locator(".notifications tbody tr")
+            assert await row.evaluate("(one) => one.clientHeight") < 100, wide
+            told = page.locator(".endpoints .late", has_text="2 attempts failed")
+            assert await told.evaluate("(one) => getComputedStyle(one).textAlign") in ("left", "start")

@@ -10,6 +10,7 @@ from tidewaiter.database.failure_store import UnhandledFailures
 from tidewaiter.database.notification_store import EndpointBacklog as Undelivered
 from tidewaiter.domain.backoff_and_limits import Limits
 from tidewaiter.domain.job import Job, State
+from tidewaiter.services.failure_groups import failure_groups
 from tidewaiter.services.wait_reasons import LaneCondition, LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.ui.dashboard import LaneView
@@ -73,6 +74,18 @@ def test_many_groups_of_failures_are_one_line_at_the_end() -> None:
     assert len(whats) == 9
     assert whats[0] == "11 jobs of a11 / profiles failed or expired"
     assert whats[-1] == "6 jobs with other causes failed or expired"
+
+
+def test_a_request_that_cannot_be_made_is_no_matter_of_the_account() -> None:
+    """Its parameters are the cause, so a later pause of the account is not shown as such, nor what ends it."""
+    reason = "the submit cannot be built from the provider's spec as it is now: filter is no single value"
+    pauses = {"shop": Pause("shop", PauseCause.CREDENTIALS, "HTTP 401", NOW, 0.0, None)}
+    unbuilt = UnhandledFailures("shop", "profiles", 1, replace(JOB, state=State.FAILED, reason=reason))
+    (group,) = failure_groups([unbuilt], pauses, [])
+    assert group.trouble is None
+    assert "nothing was sent. Submit them with other parameters" in group.advice
+    other = replace(unbuilt, newest=replace(JOB, state=State.FAILED, reason="no"))
+    assert "Account shop is paused" in str(failure_groups([other], pauses, [])[0].trouble)
 
 
 def test_a_pause_that_a_person_wanted_is_no_alarm() -> None:

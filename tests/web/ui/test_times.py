@@ -29,6 +29,14 @@ async def test_a_clock_has_its_date_where_the_day_is_not_today(page_server: UiSe
 
 
 @pytest.mark.slow
+async def test_a_zone_that_is_utc_is_called_so(browser: Browser, page_server: UiServer) -> None:
+    """A reader whose zone is UTC reads "UTC", not an offset of zero hours."""
+    async with looking(browser, page_server, timezone_id="UTC") as page:
+        await page.goto("/schedules")
+        await expect(page.get_by_text("Next in your zone").first).to_have_text(re.compile(r"\d\d:\d\d UTC$"))
+
+
+@pytest.mark.slow
 async def test_a_reader_chooses_the_zone(browser: Browser, page_server: UiServer) -> None:
     """The switch changes all times of the page, an update keeps the choice, and so does another page."""
     page_server.sample.clock.at = NOW - DAY

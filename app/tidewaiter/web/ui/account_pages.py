@@ -2,12 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from aiohttp import web
 from yarl import URL
 
-from tidewaiter.database.account_store import PauseCause
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.database.refresh_token_store import StoredToken
 from tidewaiter.domain.formatting import duration, written
@@ -16,20 +14,13 @@ from tidewaiter.providers.bound_accounts import faulty_among
 from tidewaiter.providers.provider import BoundAccount
 from tidewaiter.services import AccountService, ConflictError, NotFoundError, ScheduleService
 from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
+from tidewaiter.services.wait_reasons import PAUSE_REMEDIES
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui.dashboard import DashboardReader, DashboardView, LaneView
 from tidewaiter.web.ui.page_renderer import PageRenderer, rough
 from tidewaiter.web.ui.schedule_page import schedule_rows
 
 _LIMIT = 20
-_REMEDIES: Final = {
-    PauseCause.CREDENTIALS: "Correct the key in the configuration, then send SIGHUP to the daemon or restart it: new "
-    "settings end the pause. If the key works again as it is, resume the account.",
-    PauseCause.TLS: "Compare the certificate of the provider with the authorities that the configuration trusts. The "
-    "daemon tries again by itself; resume the account to try now.",
-    PauseCause.PERSON: "Resume the account when its cause is gone. Until then its jobs wait, and their deadlines move.",
-}
-"""What ends a pause, by its cause."""
 
 
 class AccountPages:
@@ -93,7 +84,7 @@ class AccountPages:
             limits=_limits(account, _lanes_of(view, name), await _remote_jobs(service, account)),
             schedules=await schedule_rows(self._schedules(request), self._renderer.clock.now(), name),
             documentation=[address for address in account.provider.spec.documentation if is_web_address(address)],
-            remedies=_REMEDIES,
+            remedies=PAUSE_REMEDIES,
             newest=newest,
             example=next((example_submit(account, one) for one in sorted(account.operations)), ANY_SUBMIT),
         )

@@ -11,7 +11,7 @@ from tidewaiter.domain.job import FAILURES, LIVE, TERMINAL, HistoryEntry, Job, S
 from tidewaiter.services import JobService, NotFoundError
 from tidewaiter.services.job_pace import expected_ready
 from tidewaiter.services.parked_decisions import decisions_about
-from tidewaiter.services.wait_reasons import LaneReport, wait_reason
+from tidewaiter.services.wait_reasons import LaneCondition, LaneReport, wait_reason
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.request_reading import number_of
 from tidewaiter.web.route_rules import GuardedRoute, read_route
@@ -179,6 +179,7 @@ class JobDetailPage:
             job=job,
             lane=lane,
             wait=wait_reason(job, report, now, phase=phase),
+            is_held=job.state in LIVE and lane is not None and lane.condition is LaneCondition.PAUSED,
             expected=None if expected is None else unbroken(expected.sentence(now)),
             stretches=timeline(history),
             entries=len(history),

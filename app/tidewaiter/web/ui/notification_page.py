@@ -111,11 +111,11 @@ class NotificationPage:
         try:
             reply = await self._send_test(name)
         except TransportError as error:
-            raise ProblemError(502, f"{name} did not accept the test message: {error}") from error
+            raise ProblemError(502, f"endpoint {name} did not accept the test message: {error}") from error
         if not reply.accepted:
             answer = f"HTTP {reply.status} {reply.phrase}".strip()
             raise ProblemError(
-                502, f"{name} did not accept the test message: it replied {answer}; only 200 to 299 counts"
+                502, f"endpoint {name} did not accept the test message: it replied {answer}; only 200 to 299 counts"
             )
         raise redirect_after(_PATH, "test-accepted")
 

@@ -16,7 +16,7 @@ from tidewaiter.services.example_command import ANY_SUBMIT, example_submit
 from tidewaiter.services.failure_groups import FailureGroup, Remedy, failure_groups
 from tidewaiter.services.many_jobs import JobAction
 from tidewaiter.services.parked_decisions import UNKNOWN_SUBMIT
-from tidewaiter.services.wait_reasons import PROVIDER_FAILS, LaneCondition
+from tidewaiter.services.wait_reasons import PAUSE_REMEDIES, PROVIDER_FAILS, LaneCondition
 from tidewaiter.web.health_routes import Phase
 from tidewaiter.web.route_rules import GuardedRoute, read_route
 from tidewaiter.web.ui import charts
@@ -139,6 +139,7 @@ class AttentionItem:
     """The failures that it is about."""
     actions: tuple[tuple[str, str], ...] = ()
     """The labels of links, with their addresses."""
+    remedy: str | None = None
 
 
 def attention_items(
@@ -218,7 +219,11 @@ def _of_accounts(snapshot: DashboardSnapshot, lanes: Sequence[LaneView]) -> Iter
         if name in known:
             level = Urgency.WATCH if pause.by is PauseCause.PERSON else Urgency.URGENT
             yield AttentionItem(
-                level, f"Account {name} is paused: {_PAUSED[pause.by]}", pause.reason, f"/accounts/{name}"
+                level,
+                f"Account {name} is paused: {_PAUSED[pause.by]}",
+                pause.reason,
+                f"/accounts/{name}",
+                remedy=PAUSE_REMEDIES[pause.by],
             )
 
 

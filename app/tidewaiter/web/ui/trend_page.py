@@ -9,7 +9,7 @@ from aiohttp import web
 from yarl import URL
 
 from tidewaiter.database.trend_store import TrendStore
-from tidewaiter.domain.formatting import counted, duration, size
+from tidewaiter.domain.formatting import counted, size
 from tidewaiter.domain.job import State
 from tidewaiter.domain.trends import Spread, Trend, TrendPeriod, TrendStep
 from tidewaiter.services import JobService
@@ -154,10 +154,9 @@ def _view(period: TrendPeriod, step: TrendStep) -> PeriodView:
 
 def spread_text(spread: Spread) -> str:
     """The median and the 95th percentile in words."""
-    median, slow = spread.quantile_s(0.5), spread.quantile_s(0.95)
-    if median is None or slow is None:
+    if not spread.count:
         return "nothing"
-    return unbroken(f"half within {duration(median)}, 95 % within {duration(slow)}")
+    return unbroken(f"half within {spread.quantile_words(0.5)}, 95 % within {spread.quantile_words(0.95)}")
 
 
 def _curves(spreads: Sequence[Spread]) -> charts.DelayCurves:

@@ -22,8 +22,8 @@
   const clockOf = (date) => date.toISOString().slice(11, 19);
 
   function zoneOf(date, local) {
-    if (!local) return "UTC";
-    const minutes = -date.getTimezoneOffset();
+    const minutes = local ? -date.getTimezoneOffset() : 0;
+    if (minutes === 0) return "UTC";
     const size = Math.abs(minutes);
     return `UTC${minutes < 0 ? "-" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`;
   }

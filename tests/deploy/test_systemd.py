@@ -88,7 +88,7 @@ def test_the_journal_names_it() -> None:
 
 
 def test_it_has_files_and_connections_enough() -> None:
-    """systemd's own limit of open files is for programs that use select()."""
+    """The limit of open files that systemd sets is for programs that use select()."""
     assert int(_settings()["LimitNOFILE"][0]) >= 65536
 
 

@@ -13,6 +13,8 @@ _UNSHARED = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c")
 _SCRIPT = """
 import os, sys
 from pathlib import Path
+from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.file_access import reason_of, why_denied
 print(why_denied(Path(sys.argv[1]), os.W_OK | os.X_OK))
 print(why_denied(Path(sys.argv[1]), os.R_OK | os.X_OK))
@@ -20,6 +22,10 @@ try:
     Path(sys.argv[1], "new").touch()
 except OSError as error:
     print(reason_of(error, Path(sys.argv[1], "new"), os.W_OK))
+try:
+    DaemonLock(Path(sys.argv[1], "x.lock")).try_acquire()
+except StoreUnavailableError as error:
+    print(error)
 """
 
 
@@ -40,4 +46,6 @@ def test_a_file_system_that_is_mounted_read_only(tmp_path: Path) -> None:
     )
     advice = "mount it for writing (in a systemd unit: ReadWritePaths=), or use another folder"
     why = f"{tmp_path} is on a file system that is mounted read-only; {advice}"
-    assert run.stdout.splitlines() == [why, "", f"Read-only file system; {why}"]
+    reason = f"Read-only file system; {why}"
+    lock = f"The lock file {tmp_path}/x.lock cannot be opened: {reason}."
+    assert run.stdout.splitlines() == [why, "", reason, lock]

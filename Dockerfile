@@ -25,6 +25,7 @@ COPY migrations migrations
 RUN /opt/build/bin/python -m hatchling build --target wheel \
  && /opt/venv/bin/pip install --no-deps --no-index dist/*.whl \
  && /opt/venv/bin/pip check \
+ && /opt/venv/bin/python -m tidewaiter.web.ui.page_code \
  && config/bill-of-materials.sh /opt/build/bin/cyclonedx-py /opt/venv/share/sbom/tidewaiter.cdx.json \
  && /opt/venv/bin/pip uninstall --yes pip
 

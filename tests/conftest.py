@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.compiled_statements import compile_statements_once
-from tests.support.compiled_templates import compile_templates_once
 from tests.support.effort import register_profiles
 from tests.support.kept_databases import KeptDatabases
 from tests.support.postgres import Postgres, running_postgres
@@ -18,7 +17,6 @@ from tidewaiter.database import migrate
 
 register_profiles()
 compile_statements_once()
-compile_templates_once()
 
 # No test connects to a public host, and for each client OpenSSL would read all authorities of the system.
 os.environ["SSL_CERT_FILE"] = os.devnull

@@ -18,3 +18,5 @@ def downgrade() -> None:
     # Older programs cannot read these times of requests: the next owner counts the whole window as used.
     op.execute("UPDATE lanes SET clean = false, request_window = '[]' WHERE stored_at > 0 AND request_window <> '[]'")
     op.drop_column("lanes", "stored_at")
+    # Older programs cannot read the marker of a long list that ends in the number of links.
+    op.execute("UPDATE jobs SET links = rtrim(rtrim(links, '0123456789'), ':') WHERE links LIKE 'paged:1:%:%:%'")

@@ -1,6 +1,7 @@
 """``python -m tests.bench``: runs the benchmarks and prints the results."""
 
 import argparse
+import os
 import signal
 import sys
 import tempfile
@@ -56,6 +57,7 @@ def main() -> int:
     """Run what was asked for; the exit code is 1 where ``--check`` finds a target missed, 2 where something broke."""
     asked = _arguments()
     signal.signal(signal.SIGTERM, _end)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each daemon compiles all modules at its start
     # platformdirs, which falls back by itself.
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
     try:

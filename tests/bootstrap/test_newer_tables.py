@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.another_program import written_by_another_program
 from tests.support.http_process import answers, configured, process
 from tests.support.scripted_provider import answering, open_provider
 
@@ -27,8 +28,7 @@ async def test_an_old_daemon_leaves_its_lanes(tmp_path: Path) -> None:
             assert reply.status == 202
             number = (await reply.json())["id"]
         await running.until(f"/v1/jobs/{number}", 200, state="polling")
-        with closing(sqlite3.connect(file)) as connection, connection:
-            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        await written_by_another_program(file, "UPDATE alembic_version SET version_num = '9999'")
         async with asyncio.timeout(20):
             status, document = 202, {}
             while status == 202:

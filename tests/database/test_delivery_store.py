@@ -173,9 +173,9 @@ async def test_what_waits_is_brought_forward(deliveries: Deliveries) -> None:
     async with deliveries.stores.database.writing() as connection:
         await connection.execute(text("UPDATE notifications SET attempts = 3 WHERE attempts > 0"))
     bring = deliveries.deliveries.bring_forward
-    assert await bring("a", 100.0, 10) == 0
-    assert await bring("b", 0.0, 10) == 0
-    assert await bring("a", 0.0, 10) == 1
+    assert await bring("a", 100.0, 10) == []
+    assert await bring("b", 0.0, 10) == []
+    assert len(await bring("a", 0.0, 10)) == 1
     assert [one.notification.job_id for one in await deliveries.claim()] == [3, 5]
 
 
@@ -189,9 +189,12 @@ async def test_what_waits_is_brought_forward_in_order(deliveries: Deliveries) ->
         )
     async with deliveries.stores.database.writing() as connection:
         await connection.execute(text("UPDATE notifications SET attempts = 3 WHERE attempts > 0"))
-    assert await deliveries.deliveries.bring_forward("a", 0.0, 2) == 2
+    first, second, third = (one.notification.id for one in claimed)
+    assert await deliveries.deliveries.bring_forward("a", 0.0, 2) == [first, second]
+    assert await deliveries.deliveries.bring_forward("a", 0.0, 2, third) == []
+    assert await deliveries.deliveries.bring_forward("a", 0.0, 2, second) == [third]
     assert [one.notification.job_id for one in await deliveries.claim(most=1)] == [1]
-    assert [one.notification.job_id for one in await deliveries.claim()] == [2]
+    assert [one.notification.job_id for one in await deliveries.claim()] == [2, 3]
 
 
 async def test_a_person_has_what_waits_sent_now(deliveries: Deliveries) -> None:

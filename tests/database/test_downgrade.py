@@ -83,6 +83,23 @@ def test_nothing_is_lost(empty_url: str) -> None:
     assert (migrate.current(empty_url), _columns(empty_url)) == ("0014", before)
 
 
+def test_long_lists_are_read_by_an_older_program(empty_url: str) -> None:
+    """It knows the marker of their pages without the number of links; other links stay as they are."""
+    migrate.upgrade(empty_url)
+    _execute(empty_url, "INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)")
+    stored = {1: "paged:1:7:11:5010", 2: "paged:1:7:11", 3: "[]", 4: "sealed:1:1:2:3:4"}
+    for number, links in stored.items():
+        job = JOB.replace(":id", str(number)).replace(":state", "'fetching'")
+        _execute(empty_url, job, f"UPDATE jobs SET links = '{links}' WHERE id = {number}")  # noqa: S608  # of the test
+    migrate.downgrade(empty_url)
+    assert migrate.current(empty_url) == "0015"
+    engine = create_engine(DatabaseAddress.parse(empty_url).for_migrations())
+    with engine.connect() as connection:
+        found = {row.id: row.links for row in connection.execute(text("SELECT id, links FROM jobs"))}
+    engine.dispose()
+    assert found == {**stored, 1: "paged:1:7:11"}
+
+
 def test_no_daemon_may_run(empty_url: str) -> None:
     """Its next statement would name a column that is gone."""
     migrate.upgrade(empty_url)

@@ -131,8 +131,14 @@ async def test_the_first_look_finds_what_was_read_ahead(stores: Stores, monkeypa
     await stores.add()
     clock = StandingClock()
     dashboard, trends = DashboardStore(stores.jobs), TrendStore(stores.database)
-    ahead = ReadAhead(dashboard, trends, clock)
+    prepared = []
+
+    async def prepare() -> None:
+        prepared.append(clock.at)
+
+    ahead = ReadAhead(dashboard, trends, clock, prepare=prepare)
     await ahead.read()
+    assert prepared == [clock.at]
 
     async def look() -> None:
         await dashboard.snapshot(clock.at)
@@ -143,6 +149,18 @@ async def test_the_first_look_finds_what_was_read_ahead(stores: Stores, monkeypa
     clock.at += 31.0  # half of what is bearable: they are counted again, and the old days are not read again
     assert await _statements(stores, ahead.read) == (2, 0)
     assert await _statements(stores, ahead.read) == (0, 0)
+    assert len(prepared) == 1
+
+
+async def test_few_jobs_need_no_preparation(stores: Stores) -> None:
+    """A daemon with few jobs that nobody looks at spends nothing on a page."""
+    await stores.add()
+
+    async def prepare() -> None:
+        raise AssertionError
+
+    dashboard, trends = DashboardStore(stores.jobs), TrendStore(stores.database)
+    await ReadAhead(dashboard, trends, StandingClock(), prepare=prepare).read()
 
 
 async def _statements(stores: Stores, work: Callable[[], Awaitable[object]]) -> tuple[int, int]:

@@ -1,10 +1,12 @@
 """The statements of the hot path use indexes; they never scan the waiting jobs."""
 
+from contextlib import ExitStack
+
 import pytest
 from sqlalchemy import text
 
 from tests.database.query_plans import WAITING, fill, plan_of, plan_of_statements, statements_run, walks
-from tests.support.database_engines import group_engine, reading_engine
+from tests.support.database_engines import all_engines, group_engine, reading_engine
 from tests.support.stored_jobs import NOW, OWNER, Stores, artifact
 from tidewaiter.database import job_list
 from tidewaiter.database.batch_store import BatchStore
@@ -236,6 +238,42 @@ async def test_notifications_are_looked_up(stores: Stores) -> None:
         plan = await plan_of(stores, work)
         assert index in plan, plan
         assert not any(sign in plan for sign in ("SCAN notifications", "Seq Scan on notifications")), plan
+
+
+async def test_a_backlog_is_brought_forward_group_by_group(stores: Stores) -> None:
+    """Each group is read off an index by its ids, so that a long backlog is not read for each."""
+    now, on_sqlite = await stores.database.now(), stores.database.dialect == "sqlite"
+    failed = f"UPDATE notifications SET attempts = 3, at = {now - 1000.0}, attempted_at = {now - 200.0}"  # noqa: S608  # a number
+    async with stores.database.writing() as connection:
+        fill = FILL_NOTIFICATIONS_SQLITE if on_sqlite else FILL_NOTIFICATIONS_POSTGRESQL
+        await connection.execute(text(fill), {"number": WAITING})
+        await connection.execute(text(f"{failed}, due_at = {now + 100.0}"))
+        await connection.execute(text(DELIVER_SOME))
+        await connection.execute(text("SELECT 1" if on_sqlite else "ANALYZE"))
+    deliveries = DeliveryStore(stores.database)
+    after = (await deliveries.bring_forward("a", 0.0, 100))[-1]
+    plan = await plan_of(stores, lambda: deliveries.bring_forward("a", 0.0, 100, after))
+    signs = ("SCAN notifications", "Seq Scan on notifications", "TEMP B-TREE", "notifications_due")
+    assert not any(sign in plan for sign in signs), plan
+
+
+async def test_a_backlog_is_retried_group_by_group(stores: Stores) -> None:
+    """A person's retry of all that waits holds the write lock for a few thousand at a time, each of them once."""
+    now, on_sqlite = await stores.database.now(), stores.database.dialect == "sqlite"
+    fill = FILL_NOTIFICATIONS_SQLITE if on_sqlite else FILL_NOTIFICATIONS_POSTGRESQL
+    async with stores.database.writing() as connection:
+        await connection.execute(text(fill), {"number": 4500})
+        await connection.execute(text(f"UPDATE notifications SET due_at = {now + 1000.0}, attempts = 3"))  # noqa: S608  # a number
+        await connection.execute(text("UPDATE notifications SET status = 'dead', due_at = NULL WHERE job_id % 10 = 0"))
+    people = NotificationStore(stores.database)
+    with ExitStack() as watched:
+        run = [watched.enter_context(statements_run(engine)) for engine in all_engines(stores.database)]
+        assert await people.retry_all([DeliveryStatus.WAITING, DeliveryStatus.DEAD], "a") == 4500
+        updates = [statement for statements in run for statement, _ in statements if "UPDATE" in statement]
+    # The groups of those that are dead, and of those that wait, each with an empty one at the end.
+    assert len(updates) == 2 + 4
+    assert await people.retry_all([DeliveryStatus.WAITING, DeliveryStatus.DEAD]) == 0
+    assert {one.attempts for one in await people.find(limit=5000)} == {0}
 
 
 async def test_a_common_term_beside_a_rare_condition(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:

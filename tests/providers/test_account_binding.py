@@ -280,3 +280,10 @@ def test_no_secret_leaves_in_a_reason() -> None:
         assert "pä'ss" not in text
         assert credential not in text
         assert "abc" not in text
+
+
+def test_accounts_share_what_settings_cannot_change() -> None:
+    """A thousand accounts need the tables of an operation once: names that depend on settings are the exception."""
+    provider = symplify()
+    one, other = (provider.bind(name, TOKEN).operations["statistics"].parts.spec for name in ("shop", "other"))
+    assert one is other is provider.spec.operations["statistics"]

@@ -139,8 +139,8 @@ def test_first_come_first_served() -> None:
 
 
 def test_the_library_does_not_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    """asyncio-throttle would check every few milliseconds; a waiting request sleeps until there is room."""
-    polls = list[float]()
+    """asyncio-throttle would check every few milliseconds; a waiting request sleeps once, until there is room."""
+    polls, sleeps = list[float](), list[float]()
 
     async def counted(seconds: float) -> None:
         polls.append(seconds)
@@ -149,9 +149,17 @@ def test_the_library_does_not_poll(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio_throttle.throttler, "asyncio", SimpleNamespace(sleep=counted))
     with virtual_time() as (loop, clock):
         budget = new_budget(clock, Limits(requests=3, period_s=60.0, spacing_s=0.7))
+        sleep_until = loop.call_at
+
+        def slept(when: float, *of_timer: Any, **context: Any) -> asyncio.TimerHandle:
+            sleeps.append(when)
+            return sleep_until(when, *of_timer, **context)
+
+        monkeypatch.setattr(loop, "call_at", slept)
         for _ in range(50):
             loop.run_until_complete(admitted_at(clock, budget))
     assert not polls
+    assert len(sleeps) <= 2 * 50
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.support.another_program import written_by_another_program
 from tests.support.http_process import answers, configured, process
 from tests.support.scripted_provider import open_provider
 from tidewaiter import __version__, bootstrap
@@ -109,9 +110,9 @@ async def test_a_schema_of_another_time_is_not_ready(tmp_path: Path, sqlite_url:
     config = configured(tmp_path, sqlite_url)
     async with process(config) as daemon:
         await daemon.until("/readyz", 200)
-        with sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), timeout=60) as database:
-            database.execute("UPDATE alembic_version SET version_num = '9999'")
-        database.close()
+        await written_by_another_program(
+            sqlite_url.removeprefix("sqlite:///"), "UPDATE alembic_version SET version_num = '9999'"
+        )
         unready = await daemon.until("/readyz", 503)
         assert "newer than this program" in json.dumps(unready["failing"])
         samples = await daemon.scrape()

@@ -35,7 +35,7 @@ def lists(*every: list[tuple[str, str]], between: Callable[[], None] = lambda: N
         nonlocal polls
         polls += 1
         if polls == 2:
-            between()
+            await asyncio.to_thread(between)  # it may wait for the daemon, which runs in this loop
         return web.json_response(bodies[min(polls, len(bodies)) - 1])
 
     return {"POST /jobs": answering({"id": 1}), "GET /jobs/1": answer}

@@ -105,3 +105,23 @@ async def test_parts_stay_however_many_jobs_are_fetched(sqlite_url: str, tmp_pat
     assert any((exports / ".partial").iterdir()) is (state is State.FETCHING)
     log.close()
     await database.close()
+
+
+@pytest.mark.fault(53)
+@pytest.mark.fault(44)
+async def test_the_wall_clock_was_set_back(sqlite_url: str, tmp_path: Path) -> None:
+    """A part is being written, just now by the clock of the files, and long ago by that of the daemon."""
+    database, exports = Database.open(sqlite_url, StandingClock()), tmp_path / "exports"
+    storage, clock = LocalStorage(exports, _inline), OneRound()
+    clock.skew = lambda: -2 * DAY  # type: ignore[method-assign]
+    landing = await storage.open("a/b", 1, 0)
+    (part,) = (exports / ".partial").iterdir()
+    os.utime(part, (NOW - 2 * DAY, NOW - 2 * DAY))
+    log = configure("json", "info", [], stream=io.StringIO(), strict=True)
+    settings = RetentionTable(finished_days=90.0, partial_hours=24.0)
+    with pytest.raises(StoppedError):
+        await Retention(JobStore(database), DeliveryStore(database), storage, clock, log, settings=settings).run()
+    await landing.write(b"whole")
+    assert (await landing.finish()).size == 5
+    log.close()
+    await database.close()

@@ -8,6 +8,8 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from importlib import import_module
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -204,7 +206,8 @@ async def web_listener(
     services = LiveServices(running, seams, log)
     readers = seams.database.for_readers
     dashboard, trends = DashboardStore(JobStore(readers)), TrendStore(readers)
-    context = _api_context(services, seams, log, health.storage_trouble, dashboard=dashboard, trends=trends)
+    dashboards = Dashboards(dashboard, seams.clock)
+    context = _api_context(services, seams, log, health.storage_trouble, dashboards=dashboards, trends=trends)
     change_feed.subscribe(context.watch.on_change)
     change_feed.subscribe(context.batch_watch.on_change)
     change_feed.subscribe(context.feed.on_change)
@@ -234,7 +237,8 @@ async def web_listener(
     tls = _tls(running)
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
-    ahead = asyncio.create_task(ReadAhead(dashboard, trends, seams.clock).run())
+    prepare = partial(_look_first, dashboards)
+    ahead = asyncio.create_task(ReadAhead(dashboard, trends, seams.clock, prepare=prepare).run())
     host, port = listening.getsockname()[:2]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.emit("http.started", url=running.bound.config.http.page_url(place))
@@ -248,6 +252,12 @@ async def web_listener(
         ahead.cancel()
         await asyncio.wait([task, ahead])
         await dashboard.censuses.close()
+
+
+async def _look_first(dashboards: Dashboards) -> None:
+    """Import what renders pages, and make the SQL of the first page."""
+    await asyncio.to_thread(import_module, "jinja2")
+    await dashboards.of(EVERY_ACCOUNT).snapshot()
 
 
 def _endpoint_views(config: Config) -> list[EndpointView]:
@@ -273,12 +283,11 @@ def _api_context(
     log: EventLog,
     storage_trouble: Callable[[], str | None],
     *,
-    dashboard: DashboardStore,
+    dashboards: Dashboards,
     trends: TrendStore,
 ) -> ApiContext:
     database = seams.database.for_readers
     lists, notifications, batches = JobList(JobStore(database)), NotificationStore(database), BatchStore(database)
-    dashboards = Dashboards(dashboard, seams.clock)
     return ApiContext(
         jobs=lambda request: services.jobs().limited_to(scope_of(request)),
         accounts=lambda request: services.accounts().limited_to(scope_of(request)),

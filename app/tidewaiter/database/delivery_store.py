@@ -4,7 +4,7 @@ A claim moves the due time of a notification forward, so it becomes due again if
 with each claim and fences the result. All times are by the database's clock, because several daemons write here.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     BindParameter,
     Boolean,
+    Case,
     Double,
     Executable,
     Integer,
@@ -35,7 +36,7 @@ from tidewaiter.database.notification_store import NOTIFICATION_COLUMNS, Notific
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of
 from tidewaiter.database.sql_functions import DatabaseNow
 from tidewaiter.database.tables import notifications
-from tidewaiter.domain.notification import CLAIM_S, RETRY_S, DeliveryStatus, longest_wait_s
+from tidewaiter.domain.notification import CLAIM_S, RETRY_S, DeliveryStatus, longest_wait_s, usual_at_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +97,29 @@ class DeliveryStore:
                 claimed += sorted(found, key=lambda one: one.notification.id)
         return claimed
 
-    async def bring_forward(self, endpoint: str, failed_before_s: float, limit: int) -> int:
+    async def bring_forward(self, endpoint: str, failed_before_s: float, limit: int, after: int = 0) -> list[int]:
         """Make notifications due that wait because their last attempt failed before so many seconds, the oldest first.
 
-        Left out are those that are due within the time of a claim, because they may be claimed, and those whose
-        receiver has asked for a longer delay than the usual one.
+        Left out are those that are due within the time of a claim, because they may be claimed, those whose receiver
+        has asked for a longer delay than the usual one, and those that had an attempt before its usual time: what a
+        receiver never accepts must not use up its attempts because others are accepted.
+
+        Args:
+            endpoint: whose.
+            failed_before_s: see above.
+            limit: the most of them; there may be more behind them if they are fewer.
+            after: only those with a higher id, so that a long backlog is read once, and not for each group again.
 
         Returns:
-            How many are due now.
+            The ids of those that are due now, in order.
         """
-        asked = {"of_endpoint": endpoint, "failed_before_s": failed_before_s, "most": limit}
-        # A read locks nothing, and often there is none.
-        if not await self._rows(_EARLY.limit(1), of_endpoint=endpoint, failed_before_s=failed_before_s):
-            return 0
+        asked = {"of_endpoint": endpoint, "failed_before_s": failed_before_s}
+        # A read locks nothing, often there is none, and the first may be behind many others.
+        if not (first := await self._rows(_EARLY.limit(1), **asked, first=after + 1)):
+            return []
         async with self._database.writing() as connection:
-            return len((await connection.execute(_BRING_FORWARD, asked)).all())
+            given = {**asked, "first": first[0][0], "most": limit}
+            return sorted((await connection.execute(_BRING_FORWARD, given)).scalars())
 
     async def settle(self, attempts: Sequence[DeliveryAttempt]) -> set[int]:
         """Store the results of deliveries.
@@ -168,6 +177,8 @@ def _number(name: str) -> BindParameter[float]:
 
 
 _MOST: Final = bindparam("most", type_=Integer())
+_FIRST: Final[BindParameter[int]] = bindparam("first", type_=BigInteger())
+_SPAN: Final = 2000
 _WAITS: Final = notifications.c.due_at.is_not(None)
 
 # A scalar subquery is evaluated once, and can then be a bound in an index: PostgreSQL's clock is volatile.
@@ -244,18 +255,22 @@ def _claim() -> Executable:
     )
 
 
+def _by_attempts(seconds: Callable[[int], float]) -> Case[float]:
+    """Seconds that depend on how many attempts a waiting notification has had."""
+    each = {attempts: seconds(attempts) for attempts in range(1, len(RETRY_S) + 1)}
+    return case(each, value=notifications.c.attempts, else_=0.0)
+
+
 def _early() -> Select[int]:
-    usual_s = case(
-        {attempts: longest_wait_s(attempts) for attempts in range(1, len(RETRY_S) + 1)},
-        value=notifications.c.attempts,
-        else_=0.0,
-    )
     return (
         select(notifications.c.id)
         .where(
+            notifications.c.status == DeliveryStatus.WAITING.value,
+            notifications.c.id >= _FIRST,
             notifications.c.endpoint == bindparam("of_endpoint", type_=Text()),
             notifications.c.due_at > _NOW + CLAIM_S,
-            notifications.c.due_at <= notifications.c.attempted_at + usual_s,
+            notifications.c.due_at <= notifications.c.attempted_at + _by_attempts(longest_wait_s),
+            notifications.c.attempted_at >= notifications.c.at + _by_attempts(usual_at_s),
             notifications.c.attempted_at <= _NOW - _number("failed_before_s"),
         )
         .order_by(notifications.c.id)
@@ -263,7 +278,8 @@ def _early() -> Select[int]:
 
 
 def _bring_forward() -> Executable:
-    chosen = _locked(_EARLY)
+    # PostgreSQL expects so few that it would read and sort the whole backlog, but for such a span it does not.
+    chosen = _locked(_EARLY.where(notifications.c.id < _FIRST + _SPAN))
     return (
         update(notifications).where(notifications.c.id == chosen.c.id).values(due_at=_NOW).returning(notifications.c.id)
     )

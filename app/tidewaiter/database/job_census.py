@@ -59,15 +59,16 @@ class JobCensus:
             _ = self._begin_count(now)
         return kept
 
-    async def count_ahead(self, now: float) -> None:
-        """Count, if a look after a few more seconds would have to wait for it.
+    async def count_ahead(self, now: float) -> Census:
+        """Count, if a look after a few more seconds would have to wait for it; the counts that are kept now.
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
         """
         kept = self._kept
         if kept is None or (kept.stale_s and now - kept.at >= _OLDEST * kept.stale_s / 2):
-            await asyncio.shield(self._begin_count(now))
+            return await asyncio.shield(self._begin_count(now))
+        return kept
 
     async def close(self) -> None:
         """End the count that is under way."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, Connection, Executable, and_, func, literal, not_, null, select, union_all, update
+from sqlalchemy import BigInteger, Connection, Executable, func, literal, null, select, union_all, update
 
 from tidewaiter.database.engine import Database
 from tidewaiter.database.row_codec import PARAMETER, encode, rows_of, storable
@@ -84,6 +84,7 @@ class EndpointBacklog:
     last_error: str | None = None
 
 
+_RETRIED_AT_ONCE: Final = 2000
 _FIELDS: Final = tuple(field.name for field in fields(Notification))
 NOTIFICATION_COLUMNS: Final = tuple(notifications.c[name] for name in _FIELDS)
 
@@ -283,16 +284,24 @@ class NotificationStore:
         Returns:
             Their number.
         """
-        soon = and_(
-            notifications.c.status == DeliveryStatus.WAITING.value,
-            notifications.c.due_at <= select(DatabaseNow() + CLAIM_S).scalar_subquery(),
-        )
-        chosen = notifications.c.status.in_(sorted(statuses))
-        statement = _RETRY.where(chosen, not_(soon), *self._within)
+        return sum([await self._retry_all(status, endpoint) for status in sorted(statuses)])
+
+    async def _retry_all(self, status: DeliveryStatus, endpoint: str | None) -> int:
+        """In a transaction for each group: one for a million rows would keep other writers waiting, and time out."""
+        chosen = select(notifications.c.id).where(notifications.c.status == status.value, *self._within)
+        if status is DeliveryStatus.WAITING:
+            chosen = chosen.where(notifications.c.due_at > select(DatabaseNow() + CLAIM_S).scalar_subquery())
         if endpoint is not None:
-            statement = statement.where(notifications.c.endpoint == endpoint)
-        async with self.database.writing() as connection:
-            return (await connection.execute(statement)).rowcount
+            chosen = chosen.where(notifications.c.endpoint == endpoint)
+        retried, after = 0, 0
+        while True:
+            group = chosen.where(notifications.c.id > after).order_by(notifications.c.id).limit(_RETRIED_AT_ONCE)
+            statement = _RETRY.where(notifications.c.id.in_(group)).returning(notifications.c.id)
+            async with self.database.writing() as connection:
+                numbers = (await connection.execute(statement)).scalars().all()
+            if not numbers:
+                return retried
+            retried, after = retried + len(numbers), max(numbers)
 
     async def _rows(self, statement: Executable) -> Sequence[Sequence[Any]]:
         return await self.database.read(lambda connection: connection.execute(statement).all())

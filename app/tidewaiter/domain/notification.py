@@ -129,6 +129,14 @@ def longest_wait_s(attempts: int) -> float:
     return RETRY_S[attempts - 1] * (1.0 + _JITTER) + CLAIM_S
 
 
+def usual_at_s(attempts: int) -> float:
+    """How long after its event a notification has had so many attempts, if none of them came early.
+
+    That is the shortest time, less the length of a claim, so that clocks may differ by that.
+    """
+    return max(0.0, sum(RETRY_S[: attempts - 1]) * (1.0 - _JITTER) - CLAIM_S)
+
+
 def delivery_retry_in(attempts: int, rand: Random, asked_s: float | None = None) -> float | None:
     """Seconds until the next attempt; ``None`` if there is no more attempt.
 

@@ -1,5 +1,6 @@
 """Reads in the background what the first look at a page would wait for, where there are many jobs: see decision 146."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from tidewaiter.clock import Clock
@@ -18,12 +19,16 @@ class ReadAhead:
         dashboard: has the counts.
         trends: has the trends.
         clock: the time.
+        prepare: does once what the first look would do besides, where there are many jobs.
     """
 
-    def __init__(self, dashboard: DashboardStore, trends: TrendStore, clock: Clock) -> None:
+    def __init__(
+        self, dashboard: DashboardStore, trends: TrendStore, clock: Clock, *, prepare: Callable[[], Awaitable[object]]
+    ) -> None:
         self._census = dashboard.censuses.of(EVERY_ACCOUNT)
         self._trends = trends
         self._clock = clock
+        self._prepare: Callable[[], Awaitable[object]] | None = prepare
 
     async def run(self) -> None:
         """Read again whenever something has become old, until cancelled."""
@@ -34,7 +39,10 @@ class ReadAhead:
     async def read(self) -> None:
         """Read what has become old; a database that cannot be reached is the next look's to report."""
         try:
-            await self._census.count_ahead(self._clock.now())
+            kept = await self._census.count_ahead(self._clock.now())
+            if kept.stale_s and self._prepare is not None:
+                await self._prepare()
+                self._prepare = None
             await self._trends.read_ahead(self._clock.now())
         except StoreUnavailableError:
             return

@@ -1,6 +1,7 @@
 """Which endpoints of notifications work again after failures, so that what waits for them need not wait longer."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Final
 
 from tidewaiter.clock import Clock
@@ -25,6 +26,7 @@ class EndpointRecovery:
         self._working: set[str] = set()
         self._recovered_at: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
+        self._places: dict[str, int] = {}
 
     def failed(self, endpoint: str) -> None:
         """A delivery has failed."""
@@ -54,9 +56,19 @@ class EndpointRecovery:
             return None
         return now - at
 
-    def has_caught_up(self, endpoint: str) -> None:
-        """Nothing is left that could be tried early."""
-        self._recovered_at.pop(endpoint, None)
+    def place(self, endpoint: str) -> int:
+        """The id up to which its notifications have been tried early; 0 at the beginning."""
+        return self._places.get(endpoint, 0)
+
+    def brought(self, endpoint: str, numbers: Sequence[int]) -> None:
+        """Notifications after :meth:`place` are tried early now, in the order of their ids.
+
+        If there was none, those before are looked at once more, which may have failed since: then it has caught up.
+        """
+        if numbers:
+            self._places[endpoint] = numbers[-1]
+        elif self._places.pop(endpoint, None) is None:
+            self._recovered_at.pop(endpoint, None)
 
     def forget(self) -> None:
         """Begin anew, because the endpoints were configured anew."""
@@ -64,3 +76,4 @@ class EndpointRecovery:
         self._working.clear()
         self._recovered_at.clear()
         self._not_before.clear()
+        self._places.clear()

@@ -112,7 +112,9 @@ class Retention:
 
     async def _sweep_parts(self) -> None:
         fetching = await self._jobs.ids_in(State.FETCHING)
-        before = self._clock.now() - self._settings.partial_hours * _HOUR_S
+        now = self._clock.now()
+        # Files have the wall clock's time, which may have been set back since the process began.
+        before = min(now, now + self._clock.skew()) - self._settings.partial_hours * _HOUR_S
         swept = await self._storage.sweep(before, keep=fetching)
         if swept:
             self._log.emit("storage.swept", parts=swept)

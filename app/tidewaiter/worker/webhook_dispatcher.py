@@ -146,10 +146,10 @@ class WebhookDispatcher:
         sooner: dict[str, float] = {}
         for name, seconds in due_in_s.items():
             if seconds > 0 and (since_s := self._recovery.since_s(name)) is not None:
-                if await self._store.bring_forward(name, since_s, _EARLY_GROUP):
+                brought = await self._store.bring_forward(name, since_s, _EARLY_GROUP, self._recovery.place(name))
+                self._recovery.brought(name, brought)
+                if brought:
                     sooner[name] = 0.0
-                else:
-                    self._recovery.has_caught_up(name)
         return {**due_in_s, **sooner}
 
     async def _deliver(self, claimed: ClaimedNotification, endpoint: WebhookEndpoint) -> None:

@@ -25,9 +25,18 @@ def names_as_written(spec: OperationSpec, settings: Mapping[str, Json]) -> Opera
     """The operation for an account with these settings.
 
     If the ``as_written`` of a parameter or field holds, each of its other names (``also``) becomes a separate
-    parameter, so its value is stored and sent under the name that was used.
+    parameter, so its value is stored and sent under the name that was used. An operation without such a parameter is
+    returned as it is: a thousand accounts share it.
     """
+    if not any(map(_is_as_written, spec.params.values())):
+        return spec
     return spec.model_copy(update={"params": dict(_separated(spec.params, settings))})
+
+
+def _is_as_written(one: ParameterSpec) -> bool:
+    """Whether the names of a parameter, or of a field in it, can depend on the settings."""
+    inside = [*one.fields.values(), *(one.items.fields.values() if one.items is not None else ())]
+    return bool(one.as_written) or any(map(_is_as_written, inside))
 
 
 def _separated(

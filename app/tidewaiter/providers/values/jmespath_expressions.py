@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 import jmespath
@@ -74,6 +75,7 @@ def compile_expression(source: str) -> Search:
     return noting
 
 
+@lru_cache(maxsize=1024)  # the operations of all accounts of a provider share it
 def _compiled(source: str) -> Search:
     tree = _parse(source)
     names = _path(tree)

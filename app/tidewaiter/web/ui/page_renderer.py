@@ -76,7 +76,7 @@ class PageRenderer:
 
     @cached_property
     def _templates(self) -> "Environment":
-        return _environment(self.assets.addresses)
+        return make_environment(self.assets.addresses)
 
     @property
     def phase(self) -> Phase:
@@ -130,22 +130,24 @@ class PageRenderer:
         return response
 
 
-def _environment(assets: Mapping[str, str]) -> "Environment":
-    """The templates; each is compiled when it is first used.
+def make_environment(assets: Mapping[str, str]) -> "Environment":
+    """The templates; each is read when it is first used.
 
-    To import the library and compile all of them takes 4 MB, and a fifth of the start of a daemon that perhaps nobody
-    looks at.
+    To import the library and read all of them takes 4 MB, which a daemon that nobody looks at does not need.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
 
+    from tidewaiter.web.ui.page_code import PageCode  # noqa: PLC0415
+
+    settings: dict[str, Any] = {"trim_blocks": True, "lstrip_blocks": True}
     environment = Environment(
         loader=PackageLoader("tidewaiter.web.ui"),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
         auto_reload=False,
+        bytecode_cache=PageCode(str(settings)),
+        **settings,
     )
     environment.filters.update(FILTERS)
     environment.globals.update(assets=assets, State=State, STATES=STATES, LIVE=LIVE, TERMINAL=TERMINAL)

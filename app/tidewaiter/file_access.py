@@ -1,8 +1,14 @@
 """Why this process may not use a path, in words that name the path, both users and the remedy."""
 
+import errno
 import os
 import stat
 from pathlib import Path
+
+_READ_ONLY = (
+    "is on a file system that is mounted read-only; mount it for writing (in a systemd unit: ReadWritePaths=), "
+    "or use another folder"
+)
 
 
 def why_denied(path: Path, wanted: int = os.R_OK) -> str:
@@ -26,7 +32,7 @@ def why_denied(path: Path, wanted: int = os.R_OK) -> str:
     if _may(found, wanted):
         return ""
     if wanted & os.W_OK and os.statvfs(found).f_flag & os.ST_RDONLY:
-        return f"{found} is on a file system that is mounted read-only; mount it for writing, or use another folder"
+        return f"{found} {_READ_ONLY}"
     if found.is_dir():
         remedy = f"give it to that user: chown {user}:{group} {found} (for the volume of a container, on its host)"
     elif wanted & os.W_OK:
@@ -37,9 +43,10 @@ def why_denied(path: Path, wanted: int = os.R_OK) -> str:
 
 
 def reason_of(error: OSError, path: Path, wanted: int = os.R_OK) -> str:
-    """An error of the system in words; for a denied access with :func:`why_denied`."""
+    """An error of the system in words; for a denied access, or a read-only file system, with :func:`why_denied`."""
     reason = error.strerror or type(error).__name__
-    why = why_denied(path, wanted) if isinstance(error, PermissionError) else ""
+    is_denied = isinstance(error, PermissionError) or error.errno == errno.EROFS
+    why = why_denied(path, wanted) if is_denied else ""
     return f"{reason}; {why}" if why else reason
 
 

@@ -67,6 +67,31 @@ def test_a_reload_during_the_upgrade(tmp_path: Path) -> None:
     assert started.returncode == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("content", "code"), [("", 0), ("[database]\nunknown = 1\n", 78)], ids=["right", "faulty"])
+def test_a_reload_says_whether_the_file_is_right(tmp_path: Path, content: str, code: int) -> None:
+    """The daemon is told first, and decides by itself; then the exit code of the check becomes that of the reload."""
+    told, check = _settings()["ExecReload"]
+    assert told == "/bin/kill -HUP $MAINPID"
+    file = tmp_path / "tidewaiter.toml"
+    file.write_text(content)
+    words = shlex.split(check.replace(PROGRAM, str(Path(sys.executable).with_name("tidewaiter"))))
+    ended = subprocess.run(words, env={CONFIG_VARIABLE: str(file)}, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "unknown" in ended.stderr) == (code, code != 0)
+
+
+def test_the_journal_names_it() -> None:
+    """Lines are found by the program's name, not by that of the shell; a hang that the watchdog ends has its place."""
+    unit = _settings()
+    assert unit["SyslogIdentifier"] == ["tidewaiter"]
+    assert "PYTHONFAULTHANDLER=1" in unit["Environment"]
+
+
+def test_it_has_files_and_connections_enough() -> None:
+    """The limit of open files that systemd sets is for programs that use select()."""
+    assert int(_settings()["LimitNOFILE"][0]) >= 65536
+
+
 @pytest.mark.fault(64)
 def test_restarts_know_the_exit_codes() -> None:
     """A faulty configuration and a lost database file stay down; after anything else the daemon is started again."""
@@ -82,7 +107,6 @@ def test_there_is_time_to_drain() -> None:
     unit = _settings()
     assert float(unit["TimeoutStopSec"][0]) > WorkerTable().drain_s + 10
     assert unit["KillMode"] == ["mixed"]
-    assert unit["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
 
 
 def test_it_says_when_it_is_ready_and_alive() -> None:

@@ -236,7 +236,7 @@ def test_a_lease_counts_from_before_it_was_asked_for(sqlite_url: str, renewals: 
 @pytest.mark.fault(14, 15)
 @pytest.mark.parametrize("away_s", [LEASE_S / 2, 3 * LEASE_S], ids=["shorter than a lease", "longer than a lease"])
 def test_the_database_is_away_in_the_middle_of_a_step(sqlite_url: str, away_s: float) -> None:
-    """A lease that may be over stops the step; a shorter outage disturbs nobody. Afterwards the lane is served."""
+    """A lease that may be over stops the step; a shorter outage disturbs nobody. The end is logged, the lane served."""
     outlasts = away_s < LEASE_S
 
     async def story(site: Site) -> None:
@@ -259,6 +259,8 @@ def test_the_database_is_away_in_the_middle_of_a_step(sqlite_url: str, away_s: f
         site.reachable = True
         await site.clock.sleep(LEASE_S)
         assert {daemon.leases.in_touch} == {True}
+        kept = [line["waiting"] for line in daemon.events("store.resumed")]
+        assert kept == ([0] if outlasts else [1, 0])
         assert (daemon.lane is lane) is outlasts
         done.set()
         await site.clock.sleep(60.0)

@@ -9,6 +9,7 @@ import click
 
 from tidewaiter import __version__
 from tidewaiter.cli.exit_codes import MEANINGS, ExitCode, command_error_of
+from tidewaiter.cli.first_process import end_on_sigterm
 from tidewaiter.cli.invocation import COMPLETION_VARIABLE, Invocation, config_option
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class CommandLine(click.Group):
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command, or answer a shell's request for completions."""
+        end_on_sigterm()
         if COMPLETION_VARIABLE in os.environ:
             from tidewaiter.cli.completion import register  # noqa: PLC0415
 

@@ -1,5 +1,6 @@
 """The file lock that lets only one daemon at a time serve an SQLite database; others wait in standby."""
 
+import errno
 import fcntl
 import os
 import stat
@@ -134,6 +135,8 @@ class DaemonLock:
     def _not_opened(self, error: OSError) -> StoreUnavailableError:
         if self.path.is_symlink():
             return self._refused("is a symbolic link, which is not followed", "remove it")
+        if error.errno == errno.EROFS:
+            return self._refused("cannot be opened", reason_of(error, self.path, os.R_OK | os.W_OK))
         return self._refused(
             f"cannot be opened ({reason_of(error, self.path, os.R_OK | os.W_OK)})",
             "run this as the user that the file and its folder belong to, or give both to the daemon's user (chown)",

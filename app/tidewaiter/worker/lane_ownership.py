@@ -115,6 +115,7 @@ class LaneOwnership:
 
     async def run(self) -> None:
         """Take and renew until cancelled; the lanes' tasks belong to this call."""
+        is_away = False
         async with asyncio.TaskGroup() as self._group:
             while True:
                 self._round_began_at = self._clock.monotonic()
@@ -122,8 +123,11 @@ class LaneOwnership:
                     async with self._one_round:
                         await self._round()
                     self._in_touch = True
+                    if is_away:
+                        is_away = False
+                        self._log.emit("store.resumed", waiting=0)
                 except StoreUnavailableError as error:
-                    self._in_touch = False
+                    self._in_touch, is_away = False, True
                     self._log.emit("store.unavailable", reason=str(error), waiting=0)
                     self._drop_expired()
                 await self._timer.sleep(self._lease_s / _RENEWALS_PER_LEASE)

@@ -279,12 +279,24 @@ def _pairs(tree: Json) -> Iterable[tuple[str, str]]:
 
 
 def _spread(name: str, value: Json) -> Iterable[tuple[str, str]]:
+    if (fault := spread_fault(value)) is not None:
+        raise UnsendableError(f"{name} {fault}")
     for one in value if isinstance(value, list) else [value]:
-        text = as_text(one)
-        if text is None and one is not None:
-            raise UnsendableError(f"{name} is neither a single value nor a list of them, which is what a query holds")
-        if text is not None:
+        if (text := as_text(one)) is not None:
             yield name, text
+
+
+def spread_fault(value: Json) -> str | None:
+    """Why the member of a spread object cannot become fields of a query or form; ``None`` if it can."""
+    if all(one is None or as_text(one) is not None for one in (value if isinstance(value, list) else [value])):
+        return None
+    return "is neither a single value nor a list of them, which is what a query or a form holds"
+
+
+def spread_names(spec: RequestSpec) -> frozenset[str]:
+    """The parameters that are objects whose members become fields of the query or form."""
+    texts = (table[SPREAD] for table in (spec.query, spec.form) if table and isinstance(table.get(SPREAD), str))
+    return frozenset(one.name for text in texts for one in references_in(str(text)) if one.scope == "params")
 
 
 def _members(tree: Json) -> Iterable[tuple[str, str]]:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tidewaiter.domain.http_values import Json
 from tidewaiter.providers.errors import ParameterError, SettingsError, SpecFault
-from tidewaiter.providers.requests.request_building import path_names, url_names
+from tidewaiter.providers.requests.request_building import path_names, spread_fault, spread_names, url_names
 from tidewaiter.providers.spec.field_types import holds
 from tidewaiter.providers.spec.parameter_spec import (
     Item,
@@ -70,6 +70,7 @@ def check_params(spec: OperationSpec, raw: Mapping[str, Json]) -> dict[str, Json
     checked = check_values(spec.params, named, "", problems)
     find_ruled_out(spec.params, named, checked, "", problems)
     problems += unusable_in_urls(spec, checked.values)
+    problems += unusable_in_fields(spec, checked.values)
     find_missing(spec.params, checked, "", problems)
     if problems:
         raise ParameterError(SpecFault("", key, reason) for key, reason in problems)
@@ -122,6 +123,16 @@ def unusable_in_urls(spec: OperationSpec, values: Mapping[str, Json]) -> Iterato
             why = "has a segment that is empty or made of dots, and" if len(parts) > 1 else ""
             shown = "the secret" if spec.params[name].secret else repr(value)
             yield name, f"{shown} {why} cannot be a part of a URL".replace("  ", " ")
+
+
+def unusable_in_fields(spec: OperationSpec, values: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    """The members of objects that every way to submit spreads over a query or form, and that cannot stand there."""
+    spread = frozenset.intersection(*map(spread_names, spec.submit)) if spec.submit else frozenset()
+    for name in sorted(spread & values.keys()):
+        value = values[name]
+        for key, one in value.items() if isinstance(value, Mapping) else ():
+            if (fault := spread_fault(one)) is not None:
+                yield f"{name}.{key}", fault
 
 
 # --- JSON Schema ------------------------------------------------------------------------------------------------------

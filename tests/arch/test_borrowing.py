@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parents[1]
 
 
@@ -30,6 +32,7 @@ def test_what_is_borrowed_is_found() -> None:
     assert list(borrowed("from tests.world import y\nimport tests.world\nimport json\nfrom app.x import _z\n")) == []
 
 
+@pytest.mark.slow
 def test_no_test_borrows_from_another() -> None:
     """What several suites use belongs in `tests/support`; what one suite shares belongs beside it."""
     found = [

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.arch.names import ROOT, namings, provider_names
 
 
+@pytest.mark.slow
 def test_nothing_is_named() -> None:
     """The source names no provider, and the check has names to look for."""
     assert len(provider_names(ROOT)) >= 2

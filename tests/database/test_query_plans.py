@@ -87,38 +87,37 @@ async def test_a_group_that_lands_files_looks_up_their_jobs(stores: Stores) -> N
     assert [one.number for one in await stores.jobs.artifacts(fetching.id)] == [0]
 
 
-@pytest.mark.parametrize(
-    ("job_filter", "index"),
-    [
-        (JobFilter(account="acme"), "jobs_listed"),
-        (JobFilter(account="nobody"), "jobs_listed"),
-        (JobFilter(account="acme", states=[State.FAILED, State.POLLING]), "jobs_listed"),
-        (JobFilter(operation="statistics"), "jobs_listed"),
-        (JobFilter(operation="statistics", states=[State.FAILED]), "jobs_listed"),
-        (JobFilter(unique_key="night"), "jobs_keys"),
-        (JobFilter(search="night"), "jobs_keys"),
-        (JobFilter(search="day=2026-01-01"), "job_terms"),
-        (JobFilter(search="no such segment"), "jobs_unhandled"),
-        (JobFilter(search="no such segment", account="acme"), "jobs_unhandled"),
-        (JobFilter(cause="no such segment"), "jobs_state"),
-        (JobFilter(labels=(("dag", "x"),)), "job_terms"),
-        (JobFilter(batch="march"), "jobs_batch"),
-        (JobFilter(schedule="nightly"), "jobs_schedule"),
-        (JobFilter(numbers=[7, 8]), "PRIMARY KEY"),
-    ],
+LISTS = (
+    (JobFilter(account="acme"), "jobs_listed"),
+    (JobFilter(account="nobody"), "jobs_listed"),
+    (JobFilter(account="acme", states=[State.FAILED, State.POLLING]), "jobs_listed"),
+    (JobFilter(operation="statistics"), "jobs_listed"),
+    (JobFilter(operation="statistics", states=[State.FAILED]), "jobs_listed"),
+    (JobFilter(unique_key="night"), "jobs_keys"),
+    (JobFilter(search="night"), "jobs_keys"),
+    (JobFilter(search="day=2026-01-01"), "job_terms"),
+    (JobFilter(search="no such segment"), "jobs_unhandled"),
+    (JobFilter(search="no such segment", account="acme"), "jobs_unhandled"),
+    (JobFilter(cause="no such segment"), "jobs_state"),
+    (JobFilter(labels=(("dag", "x"),)), "job_terms"),
+    (JobFilter(batch="march"), "jobs_batch"),
+    (JobFilter(schedule="nightly"), "jobs_schedule"),
+    (JobFilter(numbers=[7, 8]), "PRIMARY KEY"),
 )
-async def test_lists_are_read_from_an_index(stores: Stores, job_filter: JobFilter, index: str) -> None:
+
+
+async def test_lists_are_read_from_an_index(stores: Stores) -> None:
     """A page of whatever account, state or key is looked up, and stops where it is full."""
     await fill(stores)
     await stores.add(unique_key="night-1")
-    lists = JobList(stores.jobs)
-    plan = await plan_of(
-        stores, lambda: lists.page(job_filter, 50, operations_by_account={"acme": ["statistics"], "dock": ["listing"]})
-    )
-    # PostgreSQL knows how many rows there are and may choose another; what is sorted in the end is a page or a few.
-    assert index in plan or stores.database.dialect == "postgresql", plan
-    # SQLite says that it scans the partial index, which has the unhandled failures only.
-    assert not [line for line in walks(plan) if "Sort" not in line and "USING INDEX jobs_unhandled" not in line], plan
+    lists, offered = JobList(stores.jobs), {"acme": ["statistics"], "dock": ["listing"]}
+    for job_filter, index in LISTS:
+        plan = await plan_of(stores, lambda wanted=job_filter: lists.page(wanted, 50, operations_by_account=offered))  # type: ignore[misc]  # a default
+        # PostgreSQL knows how many rows there are and may choose another; what is sorted in the end is a page or a few.
+        assert index in plan or stores.database.dialect == "postgresql", (job_filter, plan)
+        # SQLite says that it scans the partial index, which has the unhandled failures only.
+        scans = [line for line in walks(plan) if "Sort" not in line and "USING INDEX jobs_unhandled" not in line]
+        assert not scans, (job_filter, plan)
 
 
 async def test_a_list_of_an_operation_is_made_of_its_accounts(stores: Stores) -> None:

@@ -85,6 +85,7 @@ def test_what_cannot_be_read(value: object) -> None:
         read_digest(value, "sha256")  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @given(value=st.one_of(st.text(), st.integers(), st.none()), algorithm=st.sampled_from(["sha256", "md5"]))
 def test_it_is_a_digest_or_an_error(value: str | int | None, algorithm: Algorithm) -> None:
     """Whatever was announced."""

@@ -112,6 +112,7 @@ def _running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     assert not failed, failed
 
 
+@pytest.mark.slow
 def test_the_document_is_sound(running: Running) -> None:
     """It is an OpenAPI 3.1 document by the specification's own schema."""
     from openapi_spec_validator import validate  # noqa: PLC0415  # it takes a second to import

@@ -176,10 +176,8 @@ def _page(folder: Path, cores: Cores, origin: str, url: str, say: Callable[[str]
             later.append(asked.get("/") * 1e3)
         views = {path: max(asked.get(path) for _ in range(_LOOKS_AT_VIEW)) * 1e3 for path in _VIEWS}
     slowest = max(first_ms, *later, *views.values())
-    say(
-        f"  {folder.name}: the look that came first after {_STARTED_S:g} s {first_ms:.0f} ms, at once {at_once_ms:.0f} ms"
-    )
-    say(f"  then {median(later):.0f} ms, at most {max(later):.0f}")
+    say(f"  {folder.name}: a first look at once {at_once_ms:.0f} ms, after {_STARTED_S:g} s {first_ms:.0f} ms")
+    say(f"  later {median(later):.0f} ms, at most {max(later):.0f}")
     say("  " + ", ".join(f"{path} {took_ms:.0f} ms" for path, took_ms in views.items()))
     return at_most(
         f"slowest look at the page, {folder.name}", f"{slowest:.0f} ms", f"{_PAGE_MS:g} ms", slowest / _PAGE_MS, 1

@@ -273,7 +273,7 @@ async def test_the_daemon_dies_with_its_listener(prepared: Prepare, monkeypatch:
     monkeypatch.setattr(socket, "create_server", remembered)
     log = configure("json", "debug", (), stream=callback_daemon.output, strict=True)
     running = asyncio.ensure_future(bootstrap.serve(callback_daemon.config, log))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(line["event"] == "daemon.started" for line in callback_daemon.lines()):  # noqa: ASYNC110  # a log is a file
             await asyncio.sleep(0.02)
         bound[0].shutdown(socket.SHUT_RDWR)

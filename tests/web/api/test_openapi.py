@@ -33,7 +33,7 @@ CHECKS = [
     checks.unsupported_method,
 ]
 LIMITS = settings(
-    max_examples=20,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,

@@ -75,6 +75,7 @@ async def test_the_life_of_a_daemon(setup: DaemonSetup, manager: Manager) -> Non
     assert "STATUS=Draining: running steps end" in heard
 
 
+@pytest.mark.slow
 async def test_a_standby_is_ready(setup: DaemonSetup, manager: Manager) -> None:
     """A start must not wait until another daemon ends."""
     setup.environ = manager.environ()

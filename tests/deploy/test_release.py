@@ -43,6 +43,7 @@ def _wheel(folder: Path, umask: int) -> bytes:
     return built.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_wheel_is_built_twice_to_the_same_bytes(tmp_path: Path) -> None:
     """Neither the folder, nor the times of the files, nor the umask of the builder is in it."""
     os.umask(before := os.umask(0))
@@ -156,6 +157,7 @@ async def _audited(url: str, home: Path) -> tuple[int, str, str]:
     return process.returncode or 0, out.decode(), err.decode()
 
 
+@pytest.mark.slow
 async def test_an_audit_asks_about_every_locked_version(database: Database, tmp_path: Path) -> None:
     """Where nothing is known it says so."""
     code, out, _ = await _audited(database.url, tmp_path)
@@ -164,6 +166,7 @@ async def test_an_audit_asks_about_every_locked_version(database: Database, tmp_
     assert "no vulnerability is known" in out
 
 
+@pytest.mark.slow
 async def test_an_audit_lists_what_is_known(database: Database, tmp_path: Path) -> None:
     """With the library and the number of the fault, and an exit code that stops a release."""
     database.against = "packaging"
@@ -173,6 +176,7 @@ async def test_an_audit_lists_what_is_known(database: Database, tmp_path: Path) 
     assert "make lock" in err
 
 
+@pytest.mark.slow
 async def test_an_audit_that_asked_nobody_does_not_look_like_a_clean_one(tmp_path: Path) -> None:
     """A database that cannot be reached is no clean bill of health."""
     code, out, err = await _audited("http://127.0.0.1:9/v1/query", tmp_path)

@@ -195,6 +195,7 @@ def test_a_long_secret_is_known_in_all_of_its_length() -> None:
         *("http://", "x", "kEy/9+a&", "cookie:", "basic ", "\r\n", "unexpected token", "%", "\\", "'password':'"),
     ],
 )
+@pytest.mark.slow
 def test_time_grows_with_the_text(piece: str) -> None:
     """Four times the text takes about four times as long, whatever it is made of, and the most is bounded."""
     redactor = Redactor([SECRET, "eyJhbGciOiJIUzI1NiJ9." + "a" * 300, "x" * 16_000])

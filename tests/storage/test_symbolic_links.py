@@ -236,6 +236,7 @@ def _swapping(folder: Path, outside: Path) -> Iterator[None]:
         thread.join()
 
 
+@pytest.mark.slow
 async def test_swapped_all_the_time(root: Path, outside: Path) -> None:
     """However a folder and a link take turns, nothing is written or removed outside, and nothing of it is read."""
     before = _everything(outside)

@@ -57,6 +57,7 @@ def test_it_stops_at_the_most(most: int) -> None:
     assert Unpacker("gzip").feed(gzip.compress(PLAIN), most) == PLAIN[:most]
 
 
+@pytest.mark.slow
 def test_a_bomb_within_a_bomb() -> None:
     """Every level is bounded, and none is unpacked in memory as a whole."""
     inner = gzip.compress(bytes(60 * 2**20))

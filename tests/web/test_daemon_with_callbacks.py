@@ -193,6 +193,7 @@ async def test_a_forged_body_is_one_poll(prepared: Prepare) -> None:
 
 
 @pytest.mark.fault(49)
+@pytest.mark.slow
 async def test_a_callback_before_the_submits_answer_helps(prepared: Prepare) -> None:
     """A provider that calls back before it has answered the submit: the job is polled as soon as it has."""
     callback_daemon = await prepared(3600.0)

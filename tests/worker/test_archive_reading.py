@@ -194,6 +194,7 @@ REFUSED: list[tuple[str, str, bytes | Callable[[], bytes], str]] = [
 
 
 @pytest.mark.parametrize(("kind", "data", "why"), [one[1:] for one in REFUSED], ids=[one[0] for one in REFUSED])
+@pytest.mark.slow
 def test_archives_that_are_refused(kind: str, data: bytes | Callable[[], bytes], why: str) -> None:
     """As a whole, before anything of them lands, in a sentence; the next try would bring the same."""
     data = data if isinstance(data, bytes) else data()

@@ -99,6 +99,7 @@ def listed(number_of_files: int) -> bytes:
         pytest.param(lambda: b'{"state":1e999}', 200, "a number that is too large", id="infinite"),
     ],
 )
+@pytest.mark.slow
 async def test_the_loop_goes_round(
     poll: Callable[[], bytes], status: int, reason: str, tmp_path: Path, sqlite_url: str
 ) -> None:

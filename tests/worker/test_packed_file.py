@@ -137,6 +137,7 @@ async def test_a_digest_that_cannot_be_read_is_logged_once(tmp_path: Path, sqlit
     assert line["reason"] == "md5: 'see header' cannot be read as a digest of md5"
 
 
+@pytest.mark.slow
 async def test_a_bomb_is_refused(tmp_path: Path, sqlite_url: str) -> None:
     """A file of which a gigabyte would come out of a megabyte ends the job, and leaves nothing behind."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)

@@ -108,6 +108,7 @@ async def test_ten_thousand_and_not_one_more(site: ApiServer) -> None:
     assert problem["errors"][0]["pointer"] == "/jobs"
 
 
+@pytest.mark.slow
 async def test_a_million_are_refused_unread(site: ApiServer) -> None:
     """A million jobs are refused by their size, and a million empty ones by their number, before they are parsed."""
     million = json.dumps({"jobs": [new_job()] * 300_000}).encode()

@@ -36,6 +36,7 @@ _FAULTS = """() => {
 }"""
 
 
+@pytest.mark.slow
 async def test_the_overview_is_drawn(browser: Browser, busy: UiServer) -> None:
     """Numbers lead to lists, charts have names, lanes have budgets; one heading, landmarks, a title, a language."""
     async with looking(browser, busy) as page:

@@ -3,11 +3,13 @@
 import zipfile
 from pathlib import Path
 
+import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.mark.slow
 def test_templates_and_static_files_are_packed(tmp_path: Path) -> None:
     """An installed Tidewaiter has every template, the style and the script."""
     (built,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])

@@ -11,7 +11,7 @@ def end_on_sigterm() -> None:
     """Let SIGTERM end this process, also where it is the first one of a container.
 
     The default action does that for every other process. A command that handles the signal in its own way replaces
-    this handler. Before that, and in all other commands, whoever stops the container would wait in vain.
+    this handler. Without it, a person who stops the container would wait in vain.
     """
     if os.getpid() == _FIRST:
         signal.signal(signal.SIGTERM, _end)

@@ -60,9 +60,7 @@ class PostgresCopies:
 def postgres_copies(jobs: int, accounts: Sequence[str] = (ACCOUNT,)) -> Iterator[PostgresCopies]:
     """Copies of a PostgreSQL database with so many jobs, all due; the server runs while the block lasts."""
     with running_postgres() as server, psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        # The tests' server does not wait for its disk. This one has to: durable is what is measured.
-        connection.execute("ALTER SYSTEM RESET fsync")
-        connection.execute("SELECT pg_reload_conf()")
+        server.make_durable()
         connection.execute("CREATE DATABASE seeded")
         seed(server.url("seeded"), jobs, due=jobs, accounts=accounts)
         yield PostgresCopies(server, connection)

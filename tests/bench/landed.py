@@ -16,7 +16,8 @@ from typing import Final, TypeAlias
 from tests.bench.account import ACCOUNT, CONCURRENCY
 from tests.bench.daemon_under_test import DaemonUnderTest
 from tests.bench.databases import Fresh, postgres_copies, sqlite_copies
-from tests.bench.processes import BenchError, Cores, cpu_of, cpu_of_children, python, wait_until
+from tests.bench.landed_loop import INTERVAL_S, loop_s
+from tests.bench.processes import Cores, cpu_of, cpu_of_children, wait_until
 from tests.bench.remote import Stub, landing_stub
 from tests.bench.report import Finding, at_most
 from tidewaiter.clock import SystemClock
@@ -27,7 +28,6 @@ from tidewaiter.domain.job import NewJob
 
 _JOBS: Final = 1000
 _ROUNDS: Final = 3
-_INTERVAL_S: Final = 1.0
 _WITHIN_S: Final = 180.0
 _SQLITE_TARGET: Final = 3.0
 _POSTGRESQL_TARGET: Final = 4.0
@@ -49,7 +49,7 @@ def measure(folder: Path, cores: Cores, say: _Say) -> list[Finding]:
     with postgres_copies(0) as fresh_postgres:
         fresh_sqlite = sqlite_copies(folder, 0)
         for number in range(_ROUNDS):
-            used["loop"].append(_loop_s(folder, cores, number))
+            used["loop"].append(loop_s(folder, cores, number, _JOBS))
             used["sqlite"].append(_daemon_s(folder / f"sqlite-{number}", cores, fresh_sqlite))
             used["postgresql"].append(
                 _daemon_s(folder / f"postgresql-{number}", cores, fresh_postgres, fresh_postgres.server_pid)
@@ -75,25 +75,11 @@ def _ratio(what: str, used: dict[str, list[float]], name: str, target: float) ->
     return at_most(what, f"{measured:.2f} ms", f"{reference:.2f} ms", ratio, target)
 
 
-def _loop_s(folder: Path, cores: Cores, number: int) -> float:
-    """Seconds of processor time of the loop."""
-    files = folder / f"loop-{number}"
-    files.mkdir()
-    with landing_stub(folder, cores.others) as remote:
-        arguments = [remote.origin, str(_JOBS), str(_INTERVAL_S), str(files)]
-        done = subprocess.run(  # on whatever core: its time is its own
-            python("tests.bench.bare_landed", *arguments), capture_output=True, check=False, timeout=_WITHIN_S
-        )
-    if done.returncode or len(list(files.iterdir())) != _JOBS:
-        raise BenchError(f"The loop failed: {done.stderr.decode(errors='replace')[-500:]}")
-    return float(done.stdout)
-
-
 def _configured(folder: Path, database: str, remote: Stub) -> DaemonUnderTest:
-    first = f"first_delay_s = {_INTERVAL_S}\n"
+    first = f"first_delay_s = {INTERVAL_S}\n"
     # As many files at once as the loop downloads.
     return DaemonUnderTest.configure(
-        folder, database, remote.origin, first, interval_s=_INTERVAL_S, downloads=CONCURRENCY
+        folder, database, remote.origin, first, interval_s=INTERVAL_S, downloads=CONCURRENCY
     )
 
 

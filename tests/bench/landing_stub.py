@@ -16,7 +16,7 @@ _HEAD = (
     b"HTTP/1.1 %s\r\nServer: nginx\r\nDate: Thu, 01 Oct 2026 12:00:00 GMT\r\nContent-Type: application/json\r\n"
     b"Content-Length: %d\r\nConnection: keep-alive\r\n"
 )
-_FILE = b'["' + b"x" * (FILE_BYTES - 4) + b'"]'
+_FILE = b'[{"row":"' + b"x" * (FILE_BYTES - 12) + b'"}]'
 _BATCH = (
     b'{"id":%s,"type":" STAT_EXPORT","customerId":5004,"startTime":1790000000000,"endTime":null,'
     b'"affected":0,"processed":%d,"total":501,"status":"%s"}'

@@ -9,38 +9,20 @@ import contextlib
 import json
 import os
 import sqlite3
-import subprocess
 import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 
 import psycopg
 from aiohttp import web
 
 from tests.peers.contestants import CONTESTANTS, Contestant
 from tests.peers.provider import CONTENT, Moment, Provider
+from tests.support.peer_environments import prepared
 from tests.support.postgres import Postgres
+from tests.support.process_sessions import kill_session
 from tidewaiter.database import migrate
-
-ENVIRONMENTS: Final = Path(__file__).parents[2] / ".cache/matrix"
-WITHIN_S: Final = 240.0
-
-
-def prepared(name: str, packages: tuple[str, ...]) -> tuple[Path, str]:
-    """The Python of a peer's environment, and the peer's version."""
-    folder = ENVIRONMENTS / name
-    python = folder / "bin/python"
-    if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages], check=True
-        )
-        (folder / "ready").touch()
-    code = f"import importlib.metadata as m; print(m.version({packages[0]!r}))"
-    found = subprocess.run([python, "-c", code], check=True, capture_output=True, text=True)
-    return python, found.stdout.strip()
 
 
 def asked(database: str, query: str) -> int:
@@ -78,17 +60,17 @@ class _Run:
 
     def _kill(self) -> None:
         assert self._worker is not None
-        self._worker.kill()
+        kill_session(self._worker.pid)
 
     async def _start(self, command: list[str]) -> asyncio.subprocess.Process:
         with (self._folder / "log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *command, env=self._environ, stdout=log, stderr=log, cwd=self._folder
+                *command, env=self._environ, stdout=log, stderr=log, cwd=self._folder, start_new_session=True
             )
 
     async def go(self, moment: Moment) -> dict[str, object]:
         """Kill the worker at the moment, start it again at once, and wait for the end of the job."""
-        provider = Provider(moment, self._kill, self._landed)
+        provider = Provider(moment, self._kill, self._landed, self._contestant.build_s)
         runner = web.AppRunner(provider.app())
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -103,14 +85,15 @@ class _Run:
         try:
             return await self._watched(provider)
         finally:
-            if self._worker is not None and self._worker.returncode is None:
-                self._worker.kill()
+            if self._worker is not None:
+                if self._worker.returncode is None:
+                    self._kill()
                 await self._worker.wait()
             await runner.cleanup()
 
     async def _watched(self, provider: Provider) -> dict[str, object]:
         loop = asyncio.get_running_loop()
-        until = loop.time() + WITHIN_S
+        until = loop.time() + self._contestant.within_s
         torn = 0
         self._worker = await self._start(self._work)
         live, parked = 1, 0
@@ -141,14 +124,21 @@ async def compare(name: str, server: Postgres) -> None:
     contestant = CONTESTANTS[name]
     python, version = Path(sys.executable), "this tree"
     if contestant.packages:
-        python, version = await asyncio.to_thread(prepared, name, contestant.packages)
+        python, version = await asyncio.to_thread(prepared, contestant.module or name, contestant.packages)
+
+    slots = asyncio.Semaphore(contestant.at_once)
 
     async def one(moment: Moment) -> None:
+        async with slots:
+            await in_a_folder(moment)
+
+    async def in_a_folder(moment: Moment) -> None:
         with tempfile.TemporaryDirectory(prefix="matrix-") as made:
             folder = Path(made)
             if contestant.lite:
                 database = f"sqlite:///{folder}/tidewaiter.db"
-                migrate.upgrade(database)
+                if not contestant.packages:
+                    migrate.upgrade(database)
             else:
                 database = server.url(await asyncio.to_thread(server.create, migrated=not contestant.packages))
             found = await _Run(name, contestant, python, folder, database).go(moment)

@@ -38,6 +38,10 @@ class Contestant:
         asks: counts the jobs that wait for a person.
         kind: the spec of Tidewaiter.
         lite: its database is an SQLite file.
+        module: its worker, ``{module}_worker.py``.
+        build_s: how long the provider takes: longer than until the third poll.
+        at_once: how many of its kills run at once.
+        within_s: how long a run may take.
     """
 
     packages: tuple[str, ...] = ()
@@ -45,12 +49,16 @@ class Contestant:
     asks: str = "SELECT 0"
     kind: str = ""
     lite: bool = False
+    module: str = ""
+    build_s: float = 2.5
+    at_once: int = 5
+    within_s: float = 240.0
 
     def commands(self, name: str, folder: Path, python: Path) -> tuple[list[str], list[str]]:
         """What prepares the database and makes the job, and what works on it."""
         if self.packages:
-            worker = [str(python), str(HERE / f"{name}_worker.py")]
-            return [*worker, "prepare"], [*worker, "work"]
+            worker = [str(python), str(HERE / f"{self.module or name}_worker.py")]
+            return [*worker, "prepare", name], [*worker, "work", name]
         config = ["--config", str(folder / "tidewaiter.toml")]
         return [str(TIDEWAITER), "submit", "shop", "export", *config], [str(TIDEWAITER), "serve", *config]
 
@@ -70,6 +78,15 @@ class Contestant:
 
 
 _OURS: Final = "SELECT count(*) FROM jobs WHERE state NOT IN ('succeeded', 'failed', 'expired', 'cancelled', 'parked')"
+_AIRFLOW: Final = Contestant(
+    ("apache-airflow", "psycopg2-binary", "asyncpg", "aiohttp"),
+    "SELECT 1 - count(*) FROM dag_run WHERE state IN ('success', 'failed')",
+    "SELECT count(*) FROM dag_run WHERE state = 'failed'",
+    module="airflow",
+    build_s=8.0,
+    at_once=3,
+    within_s=300.0,
+)
 _PARKED: Final = "SELECT count(*) FROM jobs WHERE state = 'parked'"
 
 CONTESTANTS: Final[Mapping[str, Contestant]] = {
@@ -82,4 +99,7 @@ CONTESTANTS: Final[Mapping[str, Contestant]] = {
         " WHERE task_name IN ('submit', 'poll', 'land') AND status IN ('todo', 'doing')",
     ),
     "pgqueuer": Contestant(("pgqueuer", "asyncpg", "aiohttp"), "SELECT count(*) FROM pgqueuer"),
+    "airbyte": Contestant(("airbyte-cdk",), "SELECT sum(live) FROM reads", module="airbyte", lite=True, build_s=8.0),
+    "airflow": _AIRFLOW,
+    "airflow-resumable": _AIRFLOW,
 }

@@ -10,8 +10,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-BUILD_S: Final = 2.5
-CONTENT: Final = bytes(range(256)) * 4096
+CONTENT: Final = b"".join(b'{"row": %d, "text": "%s"}\n' % (1000 + row, b"x" * 998) for row in range(1024))
+"""Rows as Python writes them, so that a peer which parses them and writes them again makes the same file."""
 _CHUNK: Final = len(CONTENT) // 8
 
 
@@ -27,11 +27,15 @@ class Moment(Enum):
 
 @dataclass(slots=True)
 class Provider:
-    """One job's provider; ``kill`` ends the worker once, at ``moment``, ``landed`` finds files under final names."""
+    """One job's provider; ``kill`` ends the worker once, at ``moment``, ``landed`` finds files under final names.
+
+    The export is ready ``build_s`` after it was made.
+    """
 
     moment: Moment
     kill: Callable[[], None]
     landed: Callable[[], list[Path]]
+    build_s: float
     posts: dict[str, int] = field(default_factory=dict)
     exports: dict[str, dict[str, str]] = field(default_factory=dict)
     ready_at: dict[str, float] = field(default_factory=dict)
@@ -76,7 +80,7 @@ class Provider:
         self.posts[asked["job"]] = self.posts.get(asked["job"], 0) + 1
         name = f"e{len(self.exports)}"
         self.exports[name] = {"id": name, "marker": asked["marker"]}
-        self.ready_at[name] = _now() + BUILD_S
+        self.ready_at[name] = _now() + self.build_s
         self._die(Moment.AFTER_POST)
         return web.json_response({"id": name}, status=201)
 

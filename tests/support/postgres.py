@@ -84,6 +84,11 @@ class Postgres:
                         raise
         return name
 
+    def make_durable(self) -> None:
+        """Let the server wait for its disk, as servers do; those of the tests do not."""
+        self._run("ALTER SYSTEM RESET fsync")
+        self._run("SELECT pg_reload_conf()")
+
     def kill(self) -> None:
         """Stop the server as a crash does: every connection is cut, nothing is tidied up."""
         self._control("stop", "-m", "immediate")

@@ -64,7 +64,7 @@ static: .venv/dev.stamp
 
 chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000 CUTS=1 KILLS=200
 	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) TIDEWAITER_CUTS=$(or $(CUTS),1) \
-		TIDEWAITER_KILLS=$(or $(KILLS),200) TIDEWAITER_BLOWS=$(or $(BLOWS),30) TIDEWAITER_FROZEN_S=26 $(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
+		TIDEWAITER_KILLS=$(or $(KILLS),200) TIDEWAITER_BLOWS=$(or $(BLOWS),30) TIDEWAITER_FROZEN_S=26 TIDEWAITER_UPGRADE_CUTS=50 $(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
 
 soak: .venv/dev.stamp ## Run a daemon at full rate for an hour; its memory, descriptors and threads may grow by 5 %: SECONDS=3600
 	$(BIN)/python -m tests.chaos.soak $(or $(SECONDS),3600)

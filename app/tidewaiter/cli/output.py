@@ -65,7 +65,8 @@ def show_table(made: Table, *, below: Sequence[str] = (), omitted: Collection[st
 
     Args:
         made: the table.
-        below: columns that become a line below each row, in this order, where the terminal is too narrow for all of them.
+        below: columns that become a line below each row, in this order, where the terminal is too narrow for all of
+            them.
         omitted: columns that are not shown there.
     """
     if sys.stdout.isatty():

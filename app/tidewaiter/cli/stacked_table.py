@@ -26,8 +26,8 @@ def legible_width(made: Table, gap: int) -> int:
 def stacked_lines(made: Table, below: Sequence[str], omitted: Collection[str], width: int) -> Iterator[Text]:
     """The lines of the table: each row without the columns ``below``, and these below it, wrapped to the width.
 
-    The columns below stand in the order of ``below``. Columns ``omitted`` are not shown, nor are empty values below. Numbers and times there have their heading before
-    them; a text speaks for itself.
+    The columns below stand in the order of ``below``. Columns ``omitted`` are not shown, nor are empty values below.
+    Numbers and times there have their heading before them; a text speaks for itself.
     """
     head = [column for column in made.columns if column.header not in (*below, *omitted)]
     rest = sorted((one for one in made.columns if one.header in below), key=lambda one: below.index(str(one.header)))

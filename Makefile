@@ -49,7 +49,7 @@ mutants: .venv/dev.stamp ## Take each promise out in turn and see which test fai
 	$(BIN)/python -m tests.mutants --unchanged --jobs $(or $(JOBS),2) $(addprefix --area ,$(AREA)) $(NAMES)
 
 # What kills and floods, and some of the simulated hours and mixes of lies: CI has 25 minutes. `make chaos` has the many.
-SHORT := TIDEWAITER_SEEDS=5 TIDEWAITER_FLEETS=1 TIDEWAITER_MIXES=500 TIDEWAITER_KILLS=3 TIDEWAITER_BLOWS=2 TIDEWAITER_CUTS=0.03
+SHORT := TIDEWAITER_SEEDS=20 TIDEWAITER_FLEETS=1 TIDEWAITER_MIXES=500 TIDEWAITER_KILLS=3 TIDEWAITER_BLOWS=2 TIDEWAITER_CUTS=0.03
 
 chaos-short: .venv/dev.stamp ## Run the attacks and long repetitions that CI runs: ten minutes at most
 	$(SHORT) $(PYTEST) -m "chaos and not long"
@@ -62,9 +62,9 @@ slow-and-chaos: .venv/dev.stamp
 static: .venv/dev.stamp
 	$(MAKE) --no-print-directory --jobs 2 types docs lint arch
 
-chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=1000 MIXES=30000 CUTS=1 KILLS=200
-	TIDEWAITER_SEEDS=$(or $(SEEDS),1000) TIDEWAITER_MIXES=$(or $(MIXES),30000) TIDEWAITER_CUTS=$(or $(CUTS),1) \
-		TIDEWAITER_KILLS=$(or $(KILLS),200) TIDEWAITER_BLOWS=$(or $(BLOWS),30) TIDEWAITER_FROZEN_S=26 $(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
+chaos: .venv/dev.stamp ## Run the same ten times as often, for an hour or more: SEEDS=2000 MIXES=30000 CUTS=1 KILLS=200
+	TIDEWAITER_SEEDS=$(or $(SEEDS),2000) TIDEWAITER_MIXES=$(or $(MIXES),30000) TIDEWAITER_CUTS=$(or $(CUTS),1) \
+		TIDEWAITER_KILLS=$(or $(KILLS),200) TIDEWAITER_BLOWS=$(or $(BLOWS),30) TIDEWAITER_FROZEN_S=26 TIDEWAITER_UPGRADE_CUTS=50 $(PYTEST) -m "chaos or hypothesis" --hypothesis-profile thorough --timeout 1200
 
 soak: .venv/dev.stamp ## Run a daemon at full rate for an hour; its memory, descriptors and threads may grow by 5 %: SECONDS=3600
 	$(BIN)/python -m tests.chaos.soak $(or $(SECONDS),3600)

@@ -27,17 +27,17 @@ _JOBS: Final = """
     SELECT lanes.id, lanes.account,
            CASE WHEN n % 1000 = 7 THEN 'rare' ELSE 'statistics' END,
            '{"export_type": "OPENS", "period": "LAST_DAY"}',
-           CASE WHEN n * 5 >= :jobs * 4 AND n % 10 < 7 THEN 'polling'
-                WHEN n * 5 >= :jobs * 4 AND n % 10 = 7 THEN 'queued'
+           CASE WHEN n >= :jobs / 5 * 4 AND n % 10 < 7 THEN 'polling'
+                WHEN n >= :jobs / 5 * 4 AND n % 10 = 7 THEN 'queued'
                 WHEN n % 100 = 8 THEN 'failed' WHEN n % 100 = 18 THEN 'expired' WHEN n % 100 = 28 THEN 'cancelled'
                 ELSE 'succeeded' END,
            5,
-           CASE WHEN n * 5 >= :jobs * 4 AND n % 10 < 8
-                THEN CASE WHEN n * 1000 >= :jobs * 999 THEN :now - 10.0 ELSE :now + 600.0 + n * 0.001 END END,
-           :now - 86400.0 * 100 + n * 86400.0 * 100 / :jobs, :now + 86400.0, CAST(n + 1000000 AS TEXT),
+           CASE WHEN n >= :jobs / 5 * 4 AND n % 10 < 8
+                THEN CASE WHEN n >= :jobs / 1000 * 999 THEN :now - 10.0 ELSE :now + 600.0 + n * 0.001 END END,
+           :now - 86400.0 * 100 + n * (86400.0 * 100 / :jobs), :now + 86400.0, CAST(n + 1000000 AS TEXT),
            1, :now - 3600.0, NULL,
-           CASE WHEN n * 5 >= :jobs * 4 AND n % 10 < 8 THEN NULL
-                ELSE :now - 86400.0 * 100 + n * 86400.0 * 100 / :jobs + 300.0 END,
+           CASE WHEN n >= :jobs / 5 * 4 AND n % 10 < 8 THEN NULL
+                ELSE :now - 86400.0 * 100 + n * (86400.0 * 100 / :jobs) + 300.0 END,
            'key-' || n,
            CASE WHEN n % 100 = 8 THEN 'the provider has no such period' END,
            CASE WHEN n % 1000 = 8 THEN NULL WHEN n % 100 IN (8, 18) THEN :now END,

@@ -1,12 +1,15 @@
 """Tables on a terminal that is too narrow for all columns."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click import unstyle
 from rich.cells import cell_len
 from rich.text import Text
 
+from tests.cli.terminal import terminal
 from tests.support.stored_jobs import NOW
 from tidewaiter.cli import output
 from tidewaiter.domain.formatting import date_and_time
@@ -78,4 +81,21 @@ def test_what_stands_below(capsys: pytest.CaptureFixture[str], monkeypatch: pyte
         "         put [accounts.shop] back put [accounts.shop] back",
         "         put [accounts.shop] back · attempts 3",
         "news     open",
+    ]
+
+
+def test_providers_fit_80_columns(tmp_path: Path) -> None:
+    """The list, and the parameters of one: names on one line each, and below it what explains them."""
+    shown = []
+    for command in (["providers", "list"], ["providers", "show", "symplify"]):
+        program = [sys.executable, "-m", "tidewaiter.cli.main", *command]
+        with terminal(program, tmp_path, {"NO_COLOR": "1"}) as screen:
+            screen.process.wait(30.0)
+            shown += [line.rstrip() for line in unstyle(screen.rest()).splitlines()]
+    assert max(map(cell_len, (line for line in shown if "https://" not in line))) <= 80
+    (place,) = [number for number, line in enumerate(shown) if line.split() == ["period", "string", "no"]]
+    assert [line.strip() for line in shown[place + 1 : place + 4]] == [
+        "the period; Symplify recommends LAST_DAY once a day",
+        "one of TODAY, LAST_DAY, LAST_3_DAYS, LAST_WEEK, LAST_2_WEEKS",
+        "default LAST_DAY",
     ]

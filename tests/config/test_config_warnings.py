@@ -39,7 +39,7 @@ def test_no_account(tmp_path: Path) -> None:
 
 
 def test_secrets_that_all_may_read(tmp_path: Path) -> None:
-    """A readable secret file is reported, and a configuration that contains a secret; each once, with the fix."""
+    """A readable secret file is reported, and a configuration that contains a secret; with the fix."""
     (tmp_path / "token").write_text("secret")
     (tmp_path / "token").chmod(0o644)
     found = cautions_of(tmp_path, f'{ACCOUNT}token_file = "token"')
@@ -48,10 +48,19 @@ def test_secrets_that_all_may_read(tmp_path: Path) -> None:
         f"chmod o-r {tmp_path}/token"
     }
     inline = f'{ACCOUNT}token = "t"\npassword = "u"\n[database]\nurl = "postgresql://u:p@h/d"'
-    assert list(cautions_of(tmp_path, inline, 0o644)) == ["database.url"]
+    assert list(cautions_of(tmp_path, inline, 0o644)) == ["database.url", "accounts.shop.settings.password"]
     assert cautions_of(tmp_path, inline, 0o640) == {}
     # Nobody knows what a setting is that the provider does not have; it is a fault already.
     assert cautions_of(tmp_path, f'{ACCOUNT}custmer_id = "5004"', 0o644) == {}
+
+
+def test_every_account_of_a_readable_file_is_named(tmp_path: Path) -> None:
+    """Accounts that share a secret file are reported one by one, because `doctor --account` shows its own only."""
+    (tmp_path / "token").write_text("secret")
+    (tmp_path / "token").chmod(0o644)
+    shop = f'{ACCOUNT}token_file = "token"\n'
+    found = cautions_of(tmp_path, shop + shop.replace("accounts.shop", "accounts.club"))
+    assert sorted(found) == ["accounts.club.settings.token", "accounts.shop.settings.token"], "each once"
 
 
 def test_unencrypted_ways(tmp_path: Path) -> None:

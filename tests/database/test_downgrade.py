@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from tests.support.older_jobs import JOB, LANE, add_job_of_each_state
 from tests.support.postgres import Postgres
 from tidewaiter.clock import SystemClock
 from tidewaiter.database import migrate
@@ -16,13 +17,6 @@ from tidewaiter.database.engine import Database
 from tidewaiter.database.errors import SchemaError, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.schema_check import known_revisions
-from tidewaiter.domain.job import State
-
-FIRST_WITH_STARTING = "0011"
-JOB = (
-    "INSERT INTO jobs (id, lane, account, operation, params, state, version, created_at, deadline_at, track)"
-    " VALUES (:id, 1, 'a', 'o', '{}', :state, 1, 0, 0, 0)"
-)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -75,8 +69,8 @@ def test_the_newest_migrations_are_undone(empty_url: str) -> None:
 def test_nothing_is_lost(empty_url: str) -> None:
     """A row that has what only the newer tables can keep is named, and nothing changes."""
     migrate.upgrade(empty_url, revision="0014")
-    lane, job = "INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)", JOB.replace(":id", "1")
-    _execute(empty_url, lane, job.replace(":state", "'queued'"), """UPDATE jobs SET secrets = '{"a": "x"}'""")
+    job = JOB.replace(":id", "1")
+    _execute(empty_url, LANE, job.replace(":state", "'queued'"), """UPDATE jobs SET secrets = '{"a": "x"}'""")
     before = _columns(empty_url)
     with pytest.raises(SchemaError, match=r"Revision 0014 .* jobs have secret parameters \(1 rows\)"):
         migrate.downgrade(empty_url)
@@ -86,7 +80,7 @@ def test_nothing_is_lost(empty_url: str) -> None:
 def test_long_lists_are_read_by_an_older_program(empty_url: str) -> None:
     """It knows the marker of their pages without the number of links; other links stay as they are."""
     migrate.upgrade(empty_url)
-    _execute(empty_url, "INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)")
+    _execute(empty_url, LANE)
     stored = {1: "paged:1:7:11:5010", 2: "paged:1:7:11", 3: "[]", 4: "sealed:1:1:2:3:4"}
     for number, links in stored.items():
         job = JOB.replace(":id", str(number)).replace(":state", "'fetching'")
@@ -123,13 +117,8 @@ async def test_jobs_of_every_state_are_upgraded(tmp_path: Path, postgres: Postgr
     for revision in known_revisions()[:-1]:
         name = await asyncio.to_thread(lambda: postgres.create(migrated=False))
         for url in (f"sqlite:///{tmp_path}/{revision}.db", postgres.url(name)):
-            states = [one for one in State if one is not State.STARTING or revision >= FIRST_WITH_STARTING]
             await asyncio.to_thread(migrate.upgrade, url, revision=revision)
-            rows = [
-                JOB.replace(":id", str(number)).replace(":state", f"'{state}'")
-                for number, state in enumerate(states, 1)
-            ]
-            await asyncio.to_thread(_execute, url, "INSERT INTO lanes (id, account, shard) VALUES (1, 'a', 0)", *rows)
+            states = await asyncio.to_thread(add_job_of_each_state, url, revision)
             await asyncio.to_thread(migrate.upgrade, url)
             assert await asyncio.to_thread(migrate.check, url) == []
             database = Database.open(url, SystemClock())

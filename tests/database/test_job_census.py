@@ -2,14 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from tests.database.query_plans import statements_run
 from tests.support.database_engines import reading_engine
 from tests.support.stored_jobs import NOW, StandingClock, Stores
+from tests.support.virtual_time import virtual_time
 from tidewaiter.database import job_census
 from tidewaiter.database.dashboard_store import DashboardStore, limited_snapshot
+from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.job_census import Census, Censuses, JobCensus
 from tidewaiter.database.trend_store import TrendStore
 from tidewaiter.domain.account_scope import EVERY_ACCOUNT, Scope
@@ -133,12 +137,17 @@ async def test_the_first_look_finds_what_was_read_ahead(stores: Stores, monkeypa
     dashboard, trends = DashboardStore(stores.jobs), TrendStore(stores.database)
     prepared = []
 
+    told: list[str] = []
+
     async def prepare() -> None:
         prepared.append(clock.at)
 
-    ahead = ReadAhead(dashboard, trends, clock, prepare=prepare)
+    ahead = ReadAhead(
+        dashboard, trends, clock, prepare=prepare, prepared=lambda: told.append(f"after {len(prepared)} preparation")
+    )
     await ahead.read()
     assert prepared == [clock.at]
+    assert told == ["after 1 preparation"]
 
     async def look() -> None:
         await dashboard.snapshot(clock.at)
@@ -160,7 +169,31 @@ async def test_few_jobs_need_no_preparation(stores: Stores) -> None:
         raise AssertionError
 
     dashboard, trends = DashboardStore(stores.jobs), TrendStore(stores.database)
-    await ReadAhead(dashboard, trends, StandingClock(), prepare=prepare).read()
+    told: list[bool] = []
+    await ReadAhead(dashboard, trends, StandingClock(), prepare=prepare, prepared=lambda: told.append(True)).read()
+    assert told == [True]
+
+
+@pytest.mark.parametrize(("fault", "told_after_s"), [(None, 1.0), (StoreUnavailableError("gone"), 0.0)])
+def test_nobody_waits_long_for_the_first_reading(fault: Exception | None, told_after_s: float) -> None:
+    """A count takes longer than a second, or the database cannot be reached."""
+    with virtual_time() as (loop, clock):
+
+        async def told_after() -> float:
+            counts, told = SlowCounts(), asyncio.Event()
+            counts.fault = fault
+            if fault is None:
+                counts.done.clear()
+            dashboard: Any = SimpleNamespace(censuses=Censuses(lambda now, _: counts.read(now)))
+            unused: Any = None
+            ahead = ReadAhead(dashboard, unused, clock, prepare=told.wait, prepared=told.set)
+            running = asyncio.create_task(ahead.run())
+            await told.wait()
+            running.cancel()
+            await asyncio.wait([running])
+            return clock.monotonic()
+
+        assert loop.run_until_complete(told_after()) == told_after_s
 
 
 async def _statements(stores: Stores, work: Callable[[], Awaitable[object]]) -> tuple[int, int]:

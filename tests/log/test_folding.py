@@ -54,6 +54,18 @@ def test_the_end_of_an_error_ends_its_fold() -> None:
     ]  # fmt: skip
 
 
+def test_repeats_are_told_before_the_daemon_has_stopped() -> None:
+    """Nothing that happened before is printed after the line that says that the daemon has stopped."""
+    stream = LogStream()
+    for _ in range(3):
+        stream.log.emit("notification.troubled", notification=1, endpoint="ops", reason="HTTP 500")
+    stream.log.emit("daemon.stopped", clean=True, uptime_s=1.0)
+    stream.log.close()
+    assert [(line["event"], line.get("repeated")) for line in stream.lines] == [
+        ("notification.troubled", None), ("notification.troubled", 2), ("daemon.stopped", None),
+    ]  # fmt: skip
+
+
 def test_folded_lines_are_reported_at_the_end() -> None:
     """A daemon that stops within the minute still says how often."""
     stream = LogStream()

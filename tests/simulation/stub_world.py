@@ -28,7 +28,7 @@ from tidewaiter.domain.networks import PermittedNetworks
 from tidewaiter.log import configure
 from tidewaiter.services import DAEMON, AccountService, JobService
 from tidewaiter.storage.folder import LocalStorage
-from tidewaiter.transport.wire import Timeouts
+from tidewaiter.transport.wire import BrokenBodyError, Timeouts
 
 T = TypeVar("T")
 
@@ -57,11 +57,15 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class ReplyData:
-    """A reply; a body that is no bytes is written as JSON."""
+    """A reply; a body that is no bytes is written as JSON.
+
+    After ``breaks_after`` of its bytes the connection is lost.
+    """
 
     status: int = 200
     body: object = b""
     headers: Mapping[str, str] = field(default_factory=dict)
+    breaks_after: int | None = None
 
 
 Answer: TypeAlias = Callable[[Sent], ReplyData]
@@ -75,6 +79,7 @@ class StubReply:
         self.phrase = ""
         self.url = url
         self._body = data.body if isinstance(data.body, bytes) else json.dumps(data.body).encode()
+        self._breaks_after = data.breaks_after
         given = {name.lower(): value for name, value in data.headers.items()}
         self.headers: Mapping[str, str] = {
             "date": formatdate(now, usegmt=True),
@@ -87,8 +92,10 @@ class StubReply:
         return self._body[:limit], len(self._body) > limit
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body in one piece."""
-        yield self._body
+        """The body in one piece, or as much of it as comes."""
+        yield self._body[: self._breaks_after]
+        if self._breaks_after is not None:
+            raise BrokenBodyError("the connection was lost in the middle of the body")
 
 
 class StubWire:

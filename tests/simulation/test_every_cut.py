@@ -37,6 +37,15 @@ def test_a_few_moments_of_a_story() -> None:
     assert again["trace"] == found["trace"]
 
 
+@pytest.mark.invariant(13)
+@pytest.mark.slow
+def test_names_that_are_made_at_random_do_not_count() -> None:
+    """Each file of a step has a name of its own, in each process another one: the trace stays the same."""
+    stories = ("two jobs", "resumed")
+    first, again = (_cut("--share", "0", *stories, timeout_s=600) for _ in range(2))
+    assert [one["trace"] for one in first] == [one["trace"] for one in again]
+
+
 @pytest.mark.fault(1, 2, 13)
 @pytest.mark.invariant(2, 3)
 @pytest.mark.slow

@@ -55,6 +55,8 @@ class World:
     asked_for: list[int] = field(default_factory=list)
     notifications: dict[str, dict[str, object]] = field(default_factory=dict)
     provider: str = "symplify"
+    lease_s: float = 60.0
+    lookout_s: float = 20.0
 
     @property
     def database_path(self) -> Path:
@@ -122,7 +124,7 @@ def config_of(world: World) -> Config:
         {
             "database": {"url": f"sqlite:///{world.database_path}"},
             "storage": {"root": str(world.root / "exports")},
-            "worker": {"lease_s": 60.0, "lookout_s": 20.0, "drain_s": 10.0},
+            "worker": {"lease_s": world.lease_s, "lookout_s": world.lookout_s, "drain_s": 10.0},
             "accounts": accounts,
             "notifications": world.notifications,
             "retention": {},

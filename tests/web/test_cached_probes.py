@@ -146,6 +146,23 @@ async def test_a_database_that_cannot_even_cancel(place: Place, monkeypatch: pyt
 
 
 @pytest.mark.fault(8)
+async def test_ready_when_the_page_would_not_wait(place: Place) -> None:
+    """The daemon serves its lanes before, and is alive."""
+    status, metrics = ProcessStatus(asyncio.Event()), Metrics()
+    status.enter(Phase.SERVING)
+    status.page_prepared.clear()
+    metrics.serve({}, lambda: DaemonReading(in_touch=True))
+    health = HealthRoutes(status, metrics, place.soundings, version="1", lines_lost=lambda: 0, clock=place.clock)
+    application = web.Application()
+    application.add_routes(health.routes())
+    async with TestClient(TestServer(application)) as client:
+        assert (await client.get("/healthz")).status == 200
+        ready = await client.get("/readyz")
+        assert (ready.status, [*(await ready.json())["failing"]]) == (503, ["page"])
+        status.page_prepared.set()
+        assert (await client.get("/readyz")).status == 200
+
+
 @pytest.mark.parametrize(
     ("daemon", "healthz", "readyz", "reason"),
     [

@@ -14,6 +14,7 @@ from tidewaiter.domain import outcome as o
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.storage.base import StorageError, StorageThreads
 from tidewaiter.storage.folder import LocalStorage
+from tidewaiter.storage.step_folder import StepFolder
 from tidewaiter.transport.reply_bodies import ReplyBeginning
 from tidewaiter.worker.result_fetcher import ResultFetcher
 
@@ -40,3 +41,18 @@ async def test_a_former_owner_lands_nothing_beside_it(tmp_path: Path, content: b
             with pytest.raises(StorageError):
                 await former.finish()
             assert (tmp_path / landed.artifacts[0].key).read_bytes() == b"new"
+
+
+@pytest.mark.fault(13)
+@pytest.mark.invariant(12)
+async def test_a_step_that_lands_nothing_more_leaves_nothing_unfinished(tmp_path: Path) -> None:
+    """All files were recorded when the daemon died, so the next step only writes the manifest."""
+    async with downloading(tmp_path, answering(whole(b"new"))) as setup:
+        job = job_with().but(fetches=1)
+        StepFolder(tmp_path, job.id)
+        with StorageThreads() as threads:
+            fetcher = ResultFetcher(
+                LocalStorage(tmp_path, threads), _UNUSED, SystemClock(), setup.job_log, rand=Random(1)
+            )
+            assert isinstance(await fetcher.land_no_files(job, o.Empty()), o.Stored)
+        assert not [*(tmp_path / ".partial").glob(f"{job.id}-*")]

@@ -39,6 +39,7 @@ from tidewaiter.worker.backfill_runner import BackfillRunner, BackfillSettings
 from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.daemon import Daemon, Run
 from tidewaiter.worker.database_watch import DatabaseFileWatch, SchemaWatch
+from tidewaiter.worker.deadline_watch import DeadlineWatch
 from tidewaiter.worker.due_reader import DueReader
 from tidewaiter.worker.heartbeat import Heartbeat
 from tidewaiter.worker.job_event_log import JobLog
@@ -225,6 +226,7 @@ async def assemble(
         work_watcher.run,
         heartbeat.run,
         SlowJobWatch(JobPace(database.for_readers, clock), served, clock, log).run,
+        DeadlineWatch(DueStore(database.for_readers), served, clock).run,
         DatabaseFileWatch(database.check_file, clock).run,
         SchemaWatch(database.newer_revision, leases, config.worker.drain_s, clock, log).run,
         retention.run,

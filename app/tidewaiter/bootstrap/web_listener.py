@@ -238,7 +238,9 @@ async def web_listener(
     task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     task.add_done_callback(lambda _: stop.set())
     prepare = partial(_look_first, dashboards)
-    ahead = asyncio.create_task(ReadAhead(dashboard, trends, seams.clock, prepare=prepare).run())
+    status.page_prepared.clear()
+    reading = ReadAhead(dashboard, trends, seams.clock, prepare=prepare, prepared=status.page_prepared.set)
+    ahead = asyncio.create_task(reading.run())
     host, port = listening.getsockname()[:2]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.emit("http.started", url=running.bound.config.http.page_url(place))

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -32,7 +32,7 @@ _LONGEST_TEXT: Final = 60
 _TYPED: Final = frozenset(
     {
         "job", "account", "operation", "schedule", "provider", "endpoint", "parameter", "setting", "last job", "state",
-        "status", "job state", "batch", "backfill", "examples",
+        "status", "job state", "batch", "backfill", "examples", "default",
     }
 )  # fmt: skip
 """Columns whose values people type into other commands."""
@@ -60,12 +60,13 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     return made
 
 
-def show_table(made: Table, *, below: Collection[str] = (), omitted: Collection[str] = ()) -> None:
+def show_table(made: Table, *, below: Sequence[str] = (), omitted: Collection[str] = ()) -> None:
     """Print a table; off a terminal without trailing blanks. Text in brackets is not read as markup.
 
     Args:
         made: the table.
-        below: columns that become a line below each row where the terminal is too narrow for all of them.
+        below: columns that become a line below each row, in this order, where the terminal is too narrow for all of
+            them.
         omitted: columns that are not shown there.
     """
     if sys.stdout.isatty():

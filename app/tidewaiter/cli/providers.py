@@ -68,7 +68,7 @@ def _list(found: list[Provider], invocation: Invocation, *, as_json: bool) -> No
     made = table("provider", "title", "verified", "operations")
     for provider in found:
         made.add_row(provider.name, provider.title, provider.spec.verified or "", ", ".join(provider.operations))
-    show_table(made)
+    show_table(made, below=("title", "operations"))
 
 
 @providers.command(
@@ -219,7 +219,7 @@ def _show_values(kind: str, values: Mapping[str, ValueSpec]) -> None:
         made.add_row(
             name, f"{value.type}{secret}", _required(value), _permitted(value), _default(value), Text(value.help)
         )
-    show_table(made)
+    show_table(made, below=("what it is", "permitted", "default"))
 
 
 def _every(values: Mapping[str, ValueSpec]) -> Iterator[tuple[str, ValueSpec]]:
@@ -245,7 +245,7 @@ def _required(value: ValueSpec) -> str:
 
 
 def _permitted(value: ValueSpec) -> Text:
-    parts = [", ".join(value.enum)] if value.enum else []
+    parts = [f"one of {', '.join(value.enum)}"] if value.enum else []
     if isinstance(value, ParameterSpec) and value.more:
         parts.append("others are sent with a warning")
     if value.pattern is not None:

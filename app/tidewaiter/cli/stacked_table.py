@@ -1,7 +1,7 @@
 """A table on a terminal that is too narrow for it: some columns become lines below each row."""
 
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from rich.cells import cell_len
@@ -23,14 +23,14 @@ def legible_width(made: Table, gap: int) -> int:
     )
 
 
-def stacked_lines(made: Table, below: Collection[str], omitted: Collection[str], width: int) -> Iterator[Text]:
+def stacked_lines(made: Table, below: Sequence[str], omitted: Collection[str], width: int) -> Iterator[Text]:
     """The lines of the table: each row without the columns ``below``, and these below it, wrapped to the width.
 
-    Columns ``omitted`` are not shown, nor are empty values below. Numbers and times there have their heading before
-    them; a text speaks for itself.
+    The columns below stand in the order of ``below``. Columns ``omitted`` are not shown, nor are empty values below.
+    Numbers and times there have their heading before them; a text speaks for itself.
     """
     head = [column for column in made.columns if column.header not in (*below, *omitted)]
-    rest = [column for column in made.columns if column.header in below]
+    rest = sorted((one for one in made.columns if one.header in below), key=lambda one: below.index(str(one.header)))
     widths = [_widest(column) for column in head]
     yield _line([Text(str(column.header), style="bold") for column in head], head, widths)
     yield Text("─" * min(width, sum(widths) + len(_GAP) * (len(widths) - 1)))

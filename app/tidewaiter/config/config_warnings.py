@@ -41,7 +41,7 @@ def _nothing_to_do(config: Config) -> Iterator[ConfigFault]:
 def _readable_secrets(
     config: Config, values: Iterator[Shown], specs: Mapping[str, Mapping[str, SettingSpec]]
 ) -> Iterator[ConfigFault]:
-    reported: set[str] = set()
+    reported: set[tuple[str, tuple[str, ...]]] = set()
     for shown in values:
         if _is_unknown(config, shown, specs):
             continue
@@ -49,8 +49,9 @@ def _readable_secrets(
         if not (shown.hidden or is_password) or shown.origin.source not in (ValueSource.FILE, ValueSource.SECRET_FILE):
             continue
         path = Path(shown.origin.name)
-        if shown.origin.name not in reported and _all_may_read(path):
-            reported.add(shown.origin.name)
+        whose = (shown.origin.name, shown.key[:2])  # an account, a token: each once, though they may share a file
+        if whose not in reported and _all_may_read(path):
+            reported.add(whose)
             reason = f"the file holds a secret, and every user of this machine may read it; chmod o-r {path}"
             yield config.fault_at(*shown.key, reason=reason)
 

@@ -88,10 +88,28 @@ class DueStore:
             for place, one in enumerate(questions)
         ]
 
+    async def overdue(self, lane: int, now: float, most: int) -> list[Job]:
+        """Jobs of this lane whose next step would ask the provider, and whose deadline has passed; up to ``most``."""
+        asked = {"lane": lane, "now": now, "most": most}
+        found = await self._database.read(lambda connection: connection.execute(_OVERDUE, asked).all())
+        return await jobs_of(found)
+
 
 _HAS_FILES: Final = 2
 _FIRST: Final = 3
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
+
+_OVERDUE: Final = (
+    select(*JOB_COLUMNS)
+    .where(
+        jobs.c.lane == bindparam("lane", type_=BigInteger()),
+        jobs.c.track == Track.ASK.value,
+        jobs.c.due_at.is_not(None),
+        jobs.c.deadline_at <= _NOW,
+        jobs.c.state != State.SUBMITTING.value,
+    )
+    .limit(bindparam("most", type_=Integer()))
+)
 
 
 @cache

@@ -26,7 +26,8 @@ _NEVER_FOLDED: Final = frozenset(
 )
 _SAME_FIELDS: Final = ("job", "account", "lane", "endpoint", "reason", "logger", "message")
 _OWN_SAME_FIELDS: Final = {"notification.troubled": ("endpoint", "reason")}  # folded whatever its level
-_ENDS_FOLDS_OF: Final = {
+_ENDS_FOLDS_OF: Final[Mapping[str, str | None]] = {
+    "daemon.stopped": None,  # of all lines: what was repeated until then happened before
     "storage.resumed": "storage.paused",
     "store.resumed": "store.unavailable",
     "endpoint.recovered": "notification.troubled",

@@ -296,6 +296,11 @@ class Budget:
         return self._closed_reason if self.closed_until else self._breaker.reason
 
     @property
+    def is_closed(self) -> bool:
+        """Whether a closing or the breaker holds requests back; neither the rate limit nor a pause counts."""
+        return self.closed_until > 0 or self._breaker.wait_s(self._clock.monotonic()) > 0
+
+    @property
     def tests_at(self) -> float | None:
         """When the open breaker lets a test request through, in epoch seconds; ``None`` if it is not open."""
         if self.closed_until or self.breaker != "open":

@@ -59,6 +59,9 @@ class ProcessStatus:
     def __init__(self, stop: asyncio.Event) -> None:
         self._stop = stop
         self._phase = Phase.STARTING
+        self.page_prepared = asyncio.Event()
+        """Set when the first look at the page waits for nothing of the start; a listener clears it at first."""
+        self.page_prepared.set()
 
     @property
     def phase(self) -> Phase:
@@ -332,6 +335,8 @@ class HealthRoutes:
                 failing["phase"] = "the daemon was asked to end and is draining"
             case Phase.SERVING if self._metrics.daemon().stalled:
                 failing["lanes"] = _STALLED
+            case Phase.SERVING if not self._status.page_prepared.is_set():
+                failing["page"] = "the counts of all jobs are read for the first time"
             case Phase.SERVING if not self._metrics.daemon().in_touch:
                 failing["lanes"] = "the leases of the lanes could not be taken or renewed"
             case Phase.SERVING | Phase.STANDBY:

@@ -31,7 +31,7 @@ from tidewaiter.worker.committer import Committer
 from tidewaiter.worker.early_files import EarlyFiles
 from tidewaiter.worker.file_walk import FileWalk
 from tidewaiter.worker.job_download import not_open
-from tidewaiter.worker.outcome_texts import cleaned
+from tidewaiter.worker.outcome_texts import cleaned, expired
 from tidewaiter.worker.page_walk import ListWalk
 from tidewaiter.worker.result_fetcher import ResultFetcher
 from tidewaiter.worker.reusing import Reuser
@@ -296,10 +296,7 @@ class Executor:
 
     async def _expire(self, step: StepContext, waited: str | None = None) -> o.Outcome:
         """The job has waited too long: cancel the remote job once, if the provider can, and end the job."""
-        job = step.job
-        late = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
-        late = f"{late}: {job.reason}" if job.reason else late
-        return await self._endings.expire(step, waited or late)
+        return await self._endings.expire(step, waited or expired(step.job))
 
 
 _STEPS: Mapping[State, Callable[[Executor, StepContext], Awaitable[o.Outcome]]] = {

@@ -6,7 +6,7 @@ the step in a task of its own.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tidewaiter.database.duration_store import DurationStore
@@ -24,6 +24,7 @@ from tidewaiter.worker.jobs_under_way import JobsUnderWay
 from tidewaiter.worker.lane_parts import LaneLimits, LaneParts, ProviderAccess
 from tidewaiter.worker.learned_schedules import LearnedSchedules
 from tidewaiter.worker.lease import Lease
+from tidewaiter.worker.outcome_texts import expired_while_closed
 from tidewaiter.worker.remote_job_limit import RemoteJobs
 from tidewaiter.worker.shared_results import SharedResults, asks_for_result, may_share
 from tidewaiter.worker.step_context import RunningSteps, StepContext, SupersededError
@@ -73,14 +74,14 @@ class Lane:
         self._remote = RemoteJobs(parts.jobs, row.id, limits.remote_jobs, parts.clock)
         durations = DurationStore(parts.jobs.database)
         self.learned = LearnedSchedules(durations, row.id, access.account.operations, parts.clock)
-        self._under_way = JobsUnderWay()
+        self.under_way = JobsUnderWay()
         self._due: Mapping[Track, DueJobs] = {
             track: DueJobs(
                 row.id,
                 track,
                 slots,
                 reader=parts.due_reader,
-                under_way=self._under_way,
+                under_way=self.under_way,
                 remote=self._remote,
                 clock=parts.clock,
             )
@@ -119,21 +120,35 @@ class Lane:
 
     def wake_up(self, job_id: int) -> None:
         """A callback has made a job due. If a step works on it now, another step follows when that one has ended."""
-        if job_id in self._under_way:
+        if job_id in self.under_way:
             self._woken.add(job_id)
         self.due_by(Track.ASK, self._clock.now())
 
     def cancel(self, job: Job) -> None:
         """Cancel a job on request: at once, whatever the budget says. A download under way is stopped."""
-        if job.id in self._under_way:
+        if job.id in self.under_way:
             self._running_steps.stop(job.id)
             return
         if self.is_closed:
             return
         self._preparing.discard(job.id)
-        self._under_way.begin(job.id)
+        self.under_way.begin(job.id)
         update = advance(job, o.CancelAsked(), self._policy_of(job), self._clock.now(), self._rand)
-        self._committer.record(update, self.lease.epoch, self._settled_cancel)
+        self._committer.record(update, self.lease.epoch, self._settled_between_steps)
+
+    def expire(self, jobs: Iterable[Job]) -> None:
+        """End jobs whose deadline has passed while nothing may be sent to the provider.
+
+        Their remote jobs are not cancelled: that would be a request, too. A job that a step works on is left to it.
+        """
+        for job in jobs:
+            if self.is_closed or self.budget.paused is not None or not self.under_way.is_current(job):
+                continue
+            self._preparing.discard(job.id)
+            self.under_way.begin(job.id)
+            policy, now = self._policy_of(job), self._clock.now()
+            update = advance(job, expired_while_closed(job, policy, self.budget.closed_reason), policy, now, self._rand)
+            self._committer.record(update, self.lease.epoch, self._settled_between_steps)
 
     def apply_pause(self, reason: str | None) -> None:
         """Pause the lane for this reason, or (``None``) end its pause.
@@ -213,7 +228,7 @@ class Lane:
                 continue
             self._preparing.discard(job.id)
             self._remote.begin(job)
-            self._under_way.begin(job.id)
+            self.under_way.begin(job.id)
             task = group.create_task(self._step(due, job, step))
             self._steps.add(task)
             task.add_done_callback(self._steps.discard)
@@ -282,7 +297,7 @@ class Lane:
                 outcome = await self._executor.take(step)
             except SupersededError:
                 self._remote.forget(job.id)
-                self._under_way.end(job.id)
+                self.under_way.end(job.id)
                 return
             except asyncio.CancelledError:
                 if not self._running_steps.was_stopped(job.id):
@@ -334,7 +349,7 @@ class Lane:
     def _settled(self, update: JobUpdate, result: CommitResult) -> None:
         """The result of a commit is known: another step of the job may begin."""
         job = update.job
-        self._under_way.end(job.id)
+        self.under_way.end(job.id)
         match result:
             case CommitResult.ACCEPTED | CommitResult.UNWRITABLE:
                 if update.duration is not None:
@@ -356,7 +371,7 @@ class Lane:
         """Another job follows the remote job of this one: search again, or refuse the job."""
         job = update.job
         before = update.before or replace(job, state=update.state_from, version=update.expected, handle=None)
-        self._under_way.begin(job.id)
+        self.under_way.begin(job.id)
         if update.state_from is not State.RECONCILING:
             self._refuse(before, f"the provider named remote job {job.shown_handle}, which another job follows already")
             return
@@ -365,8 +380,8 @@ class Lane:
         again = advance(before, outcome, self._policy_of(before), self._clock.now(), self._rand)
         self._committer.record(again, self.lease.epoch, self._settled)
 
-    def _settled_cancel(self, update: JobUpdate, result: CommitResult) -> None:
-        """A job was cancelled between two steps: delete the parts of its downloads. In a drain, retention does it."""
+    def _settled_between_steps(self, update: JobUpdate, result: CommitResult) -> None:
+        """A job ended between two steps: delete the parts of its downloads. In a drain, retention does it."""
         self._settled(update, result)
         if result is CommitResult.ACCEPTED and update.job.ready_at and self._group is not None and not self.is_closed:
             self._group.create_task(self._executor.drop_parts(update.job))

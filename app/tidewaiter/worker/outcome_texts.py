@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tidewaiter.domain import outcome as o
+from tidewaiter.domain.backoff_and_limits import OperationPolicy
+from tidewaiter.domain.job import Job
 
 
 def cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
@@ -34,3 +36,19 @@ def cleaned(outcome: o.Outcome, clean: Callable[[str], str]) -> o.Outcome:
             | o.AdoptDecided()
         ):  # fmt: skip
             return outcome
+
+
+def expired(job: Job) -> str:
+    """The reason of a job that has waited too long: in which state, and what its last step reported."""
+    late = f"after {job.deadline_at - job.created_at:.0f} s the job was still {job.state}"
+    return f"{late}: {job.reason}" if job.reason else late
+
+
+def expired_while_closed(job: Job, policy: OperationPolicy, closed_reason: str | None) -> o.DeadlinePassed:
+    """The end of a job whose deadline has passed while nothing may be sent to its provider, for this reason."""
+    reason = expired(job)
+    if not job.reason and closed_reason is not None:
+        reason = f"{reason}: {closed_reason}"
+    if job.handle is not None and policy.cancels:
+        reason = f"{reason}; the remote job could not be cancelled"
+    return o.DeadlinePassed(reason)

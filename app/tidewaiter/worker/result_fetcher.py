@@ -343,7 +343,7 @@ class ResultFetcher:
             job: the job.
             artifacts: its files, in the order of their numbers.
             status: the provider's status of the remote job, if it was just read.
-            clear: whether other files of earlier steps may be stored; they are removed first.
+            clear: whether earlier steps may have left other files, or unfinished ones; they are removed first.
         """
         pieces = manifest_pieces(
             job,
@@ -357,6 +357,8 @@ class ResultFetcher:
         try:
             if clear:
                 await self._clear(job, frozenset(one.key for one in artifacts))
+                if job.fetches:
+                    await self._storage.drop_partials(job.id)
             # A cancel request does not stop this: with its manifest a job has succeeded.
             await despite_cancel_request(write_manifest(self._storage, key, job.id, pieces, is_long=is_long))
         except StorageError as error:

@@ -29,6 +29,7 @@ def broken_invariants(world: CutWorld) -> list[str]:
             *token_faults(database, world.output.getvalue(), TOKEN),
             *_parts(world, database),
             *_told(world, database),
+            *_resumed(world),
             *_model(world),
             *world.provider.wrong,
         ]
@@ -37,14 +38,40 @@ def broken_invariants(world: CutWorld) -> list[str]:
 def _jobs_are_there(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
     """Invariants 1 and 7."""
     states = {row["id"]: State(row["state"]) for row in database.execute("SELECT id, state FROM jobs")}
-    yield from (f"1: job {job} has vanished" for job in world.asked_for if job not in states)
     yield from (f"7: job {job} is still {state}" for job, state in states.items() if state not in ENDS)
+    if world.purges:
+        yield from _forgotten_whole(world, database)
+        return
+    yield from (f"1: job {job} has vanished" for job in world.asked_for if job not in states)
     new = database.execute("SELECT count(*) FROM jobs WHERE retry_of IS NULL").fetchone()[0]
     if new != len(world.asked_for) + world.ticks:
         yield f"1: {new} jobs were made for {len(world.asked_for)} requests and {world.ticks} ticks"
     if not world.may_fail:
         good = {State.SUCCEEDED, State.CANCELLED}
         yield from (f"7: job {job} is {state}" for job, state in states.items() if state not in good)
+
+
+def _forgotten_whole(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
+    """Retention deletes a job with all its rows or not at all, and none of its files.
+
+    A daemon looks for old jobs at its start, when its configuration changes and every hour, so what is left after a cut
+    is for the next hour.
+    """
+    if not world.cuts and database.execute("SELECT count(*) FROM jobs").fetchone()[0]:
+        yield "1: retention has deleted nothing"
+    for table in ("history", "artifacts", "job_terms"):
+        query = f"SELECT count(*) FROM {table} WHERE job_id NOT IN (SELECT id FROM jobs)"  # noqa: S608  # names of ours
+        if count := database.execute(query).fetchone()[0]:
+            yield f"1: {count} rows of {table} belong to no job"
+    if (manifests := len([*world.exports.rglob("manifest.json")])) != len(world.asked_for):
+        yield f"6: {manifests} manifests of {len(world.asked_for)} jobs are left"
+
+
+def _resumed(world: CutWorld) -> Iterator[str]:
+    """A transfer that breaks half way is continued; after a power cut it may begin again."""
+    provider = world.provider
+    if provider.breaks and not world.cuts and provider.resumed != len(provider.downloads):
+        yield f"{provider.resumed} of {len(provider.downloads)} transfers were continued"
 
 
 def _submits(world: CutWorld) -> Iterator[str]:
@@ -63,13 +90,15 @@ def _model(world: CutWorld) -> Iterator[str]:
 
 
 def _exports_are_known(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
-    """Invariant 3: a remote job is followed by its job, or was."""
+    """Invariant 3: a remote job is followed by its job, or was. Where jobs are forgotten, it was cleaned up before."""
     known = {row["handle"] for row in database.execute("SELECT handle FROM jobs")}
     known |= {
         row["detail"].removeprefix("handle ")
         for row in database.execute("SELECT detail FROM history WHERE detail LIKE 'handle %'")
     }
-    yield from (f"3: export {name} belongs to nobody" for name in world.provider.exports if name not in known)
+    for name, one in world.provider.exports.items():
+        if name not in known and not (world.purges and one.deleted):
+            yield f"3: export {name} belongs to nobody"
 
 
 def _files(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
@@ -133,6 +162,13 @@ def _told(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
     if not world.tables.get("notifications"):
         return
     rows = {row["message_id"]: row for row in database.execute("SELECT * FROM notifications")}
+    yield from (
+        f"{name} was told in {len(bodies)} ways" for name, bodies in world.provider.told.items() if len(bodies) > 1
+    )
+    if world.purges:
+        if len(world.provider.told) != len(world.asked_for):
+            yield f"{len(world.asked_for)} jobs, {len(world.provider.told)} ends were told"
+        return
     ends = database.execute(
         "SELECT count(*) FROM history WHERE state IN ('succeeded', 'failed', 'expired', 'parked')"
         " AND state_from <> state"
@@ -141,9 +177,6 @@ def _told(world: CutWorld, database: sqlite3.Connection) -> Iterator[str]:
         yield f"{ends} ends, {len(rows)} notifications"
     if set(rows) != set(world.provider.told):
         yield f"{sorted(world.provider.told)} were told, {sorted(rows)} are written"
-    yield from (
-        f"{name} was told in {len(bodies)} ways" for name, bodies in world.provider.told.items() if len(bodies) > 1
-    )
 
 
 def may_be_deleted(world: CutWorld, export: Export) -> str | None:

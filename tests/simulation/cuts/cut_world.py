@@ -22,6 +22,8 @@ from tests.simulation.cuts.observed_steps import ObservedSteps
 from tests.simulation.stub_world import ACCOUNT, ORIGIN, Sent, StubReply
 from tests.support.inline_sqlite import connect_inline
 from tidewaiter import bootstrap
+from tidewaiter.bootstrap.daemon_assembly import Assembled, assemble
+from tidewaiter.bootstrap.live_config import BoundConfig
 from tidewaiter.clock import Clock
 from tidewaiter.config import Config
 from tidewaiter.database.engine import Database
@@ -64,6 +66,17 @@ class People:
             if (hashed := callback_hash_of(token)) is not None:
                 await self.wake_ups.wake_up(hashed, self.world.clock.now())
 
+    async def reload(self) -> None:
+        """Use the configuration as it is now, as SIGHUP does."""
+        config = self.world.config()
+        bound = BoundConfig(config, bootstrap.bind_accounts(config))
+        assembled = self.world.assembled
+        assert assembled is not None
+        plan = await assembled.prepare(bound, [ACCOUNT])
+        for one in assembled.reloadables:
+            one.ready(bound)()
+        await assembled.daemon.replace_lanes(plan, [ACCOUNT])
+
 
 Act = Callable[[People], Awaitable[object]]
 
@@ -89,6 +102,10 @@ class CutWorld:
     ticks: int = 0
     retried: Counter[int] = field(default_factory=Counter)
     may_fail: bool = False
+    purges: bool = False
+    cleans: bool = False
+    poll_interval_s: float = 5.0
+    assembled: Assembled | None = None
     disk: Disk | None = None
     observed: ObservedSteps = field(default_factory=ObservedSteps)
 
@@ -127,6 +144,8 @@ class CutWorld:
             "allow_private": True,
             "settings": {"server": ORIGIN, "token": TOKEN},
             "limits": {"requests": REQUESTS, "period_s": PERIOD_S},
+            "schedule": {"interval_s": self.poll_interval_s},
+            "clean": self.cleans,
         }
         return Config.model_validate(
             {
@@ -202,9 +221,9 @@ async def live(world: CutWorld) -> None:
     stop = asyncio.Event()
     world.disk = Disk(world.exports, world.effects)
     with world.disk.watched():
-        daemon = await bootstrap.build_daemon(config, accounts, seams, log)
+        world.assembled = await assemble(BoundConfig(config, accounts), seams, log)
         async with asyncio.TaskGroup() as group:
-            life = group.create_task(daemon.run(stop))
+            life = group.create_task(world.assembled.daemon.run(stop))
             await _people(world, accounts, life)
             stop.set()
         await database.close()
@@ -254,7 +273,8 @@ def _at_rest(world: CutWorld) -> bool:
         states = {State(row[0]) for row in database.execute("SELECT DISTINCT state FROM jobs")}
         made = database.execute("SELECT count(*) FROM jobs WHERE retry_of IS NULL").fetchone()[0]
         waiting = database.execute("SELECT count(*) FROM notifications WHERE status = 'waiting'").fetchone()[0]
-    return made >= len(world.asked_for) + world.ticks and states <= ENDS and not waiting
+    all_made = world.purges or made >= len(world.asked_for) + world.ticks
+    return all_made and states <= ENDS and not waiting
 
 
 async def _connect(path: Path) -> aiosqlite.Connection:

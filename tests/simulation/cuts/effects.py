@@ -14,7 +14,7 @@ from tests.support.inline_sqlite import InlineConnection
 
 T = TypeVar("T")
 
-_RANDOM_PART = re.compile(r"-[0-9a-f]{16}(?=\.(?:part|tmp)$)")
+_RANDOM_PART = re.compile(r"-?\b[0-9a-f]{16}(?=\.(?:part|tmp|json|step)$)")
 
 Gap = Callable[[int], None]
 """Called between two effects with the number of those that have happened. Where it cuts the power it never returns."""

@@ -43,6 +43,9 @@ class Story:
     may_fail: bool = False
     ticks: int = 0
     inline: bool = False
+    breaks: bool = False
+    purges: bool = False
+    cleans: bool = False
     tables: dict[str, object] = field(default_factory=dict)
 
 
@@ -66,11 +69,12 @@ def explore(story: Story, template: Path, *, chosen: Callable[[int, str], bool],
         seed: decides what becomes of unsynced bytes, and where the next daemon is cut in turn.
     """
     with virtual_time() as (loop, clock), scratch("cuts") as folder:
-        provider = ExportProvider(repeatable=story.repeatable, inline=story.inline)
+        provider = ExportProvider(repeatable=story.repeatable, inline=story.inline, breaks=story.breaks)
         root = folder / "run"
         root.mkdir()
         world = CutWorld(root, clock, Random(seed), story.spec, provider, list(story.acts), tables=story.tables)
         world.may_fail, world.ticks = story.may_fail, story.ticks
+        world.purges, world.cleans = story.purges, story.cleans
         provider.on_delete = lambda export: may_be_deleted(world, export)
         world.prepare(template)
         found = Explored()

@@ -1,11 +1,13 @@
 """A provider of exports that counts what it is asked by what each request is for, and looks at what a client may do."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.simulation.stub_world import ORIGIN, ReplyData, Sent
+from tidewaiter.domain.http_values import WireRequest
 
 TOKEN = "canary-6d1f2b"
 HOOK = f"{ORIGIN}/hook"
@@ -88,7 +90,7 @@ class ExportProvider:
     """Makes exports; ``posts`` counts submits by the job that they are for.
 
     ``on_delete`` is called with the job before its export is deleted. ``told`` are the bodies of notifications by their
-    ids.
+    ids. Where it ``breaks`` the first transfer of each file is lost half way; ``resumed`` counts requests for the rest.
     """
 
     on_delete: Callable[[Export], str | None] = lambda _: None
@@ -100,12 +102,15 @@ class ExportProvider:
     wrong: list[str] = field(default_factory=list)
     repeatable: bool = False
     inline: bool = False
+    breaks: bool = False
+    resumed: int = 0
 
     def file_of(self, export: str, number: int) -> bytes:
         """The bytes of a file; without links it is the reply that says ready."""
         if self.inline:
             return json.dumps({"status": "ready", "rows": [export] * 50}).encode()
-        return f"{export} {number};".encode() * (50 + 7 * number)
+        # What breaks before a file's kind is known leaves nothing to continue.
+        return f"{export} {number};".encode() * (50 + 7 * number) * (200 if self.breaks else 1)
 
     def __call__(self, sent: Sent) -> ReplyData:
         """One request."""
@@ -127,7 +132,7 @@ class ExportProvider:
                 return self._delete(name)
             case "GET", ["files", name, number]:
                 self.downloads[f"{name} {number}"] += 1
-                return ReplyData(200, self.file_of(name, int(number)), {"etag": f'"{name}-{number}"'})
+                return self._file(request, name, number)
             case _:
                 return ReplyData(404)
 
@@ -154,6 +159,19 @@ class ExportProvider:
             return ReplyData(200, self.file_of(name, 0))
         files = [{"url": f"{ORIGIN}/files/{name}/{one}", "name": f"part-{one}.csv"} for one in range(export.files)]
         return ReplyData(200, {"status": "ready", "files": files})
+
+    def _file(self, request: WireRequest, name: str, number: str) -> ReplyData:
+        whole, etag = self.file_of(name, int(number)), f'"{name}-{number}"'
+        half = len(whole) // 2
+        if self.breaks and self.downloads[f"{name} {number}"] == 1:
+            return ReplyData(200, whole, {"etag": etag}, breaks_after=half)
+        wanted = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        if wanted is None or request.headers.get("If-Range", etag) != etag:
+            return ReplyData(200, whole, {"etag": etag})
+        self.resumed += 1
+        start = int(wanted[1])
+        told = {"etag": etag, "content-range": f"bytes {start}-{len(whole) - 1}/{len(whole)}"}
+        return ReplyData(206, whole[start:], told)
 
     def _delete(self, name: str) -> ReplyData:
         export = self.exports.get(name)

@@ -42,6 +42,16 @@ async def _retry(people: People) -> None:
     await people.jobs.retry(people.world.asked_for[0], actor=DAEMON)
 
 
+async def _reload(people: People) -> None:
+    people.world.poll_interval_s = 3.0
+    await people.reload()
+
+
+async def _forget_ended_jobs(people: People) -> None:
+    people.world.tables = {**HOOKS, "retention": {"finished_days": 1e-6}}
+    await people.reload()
+
+
 _CALLBACKS: Final[dict[str, object]] = {"callbacks": {"listen": "127.0.0.1:8091", "public_url": "http://127.0.0.1:9"}}
 # One tick, twenty seconds after the beginning.
 _SCHEDULE: Final[dict[str, object]] = {"nightly": {"account": ACCOUNT, "operation": "export", "cron": "7 15 * * *"}}
@@ -61,6 +71,17 @@ STORIES: Final[Mapping[str, Story]] = {
         Story("inline", spec("adoptable", INLINE), ((0.5, _submit),), inline=True),
         Story("retry", spec("adoptable"), ((0.5, _submit), (8.0, _cancel), (60.0, _retry))),
         Story("schedule", spec("adoptable"), (), tables={"schedules": _SCHEDULE}, ticks=1),
+        Story("resumed", spec("adoptable"), ((0.5, _submit_many),), breaks=True),
+        Story("reload", spec("adoptable"), ((0.5, _submit), (7.0, _reload))),
+        Story("clean", spec("adoptable"), ((0.5, _submit),), cleans=True),
+        Story(
+            "retention",
+            spec("adoptable"),
+            ((0.5, _submit), (60.0, _forget_ended_jobs)),
+            purges=True,
+            cleans=True,
+            tables=dict(HOOKS),
+        ),
         Story("notify", spec("adoptable"), ((0.5, _submit),), tables=dict(HOOKS)),
     )
 }

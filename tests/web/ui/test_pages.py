@@ -72,6 +72,18 @@ async def test_the_overview_leads_with_what_needs_a_person(busy: UiServer) -> No
     assert text.index("the segment is not there") < text.index("Under way")
 
 
+@pytest.mark.parametrize("parked", [False, True])
+async def test_the_headline_counts_all_that_is_listed(busy: UiServer, parked: bool) -> None:
+    """What ends by itself, or was caused by a person, is counted apart from what needs somebody."""
+    await busy.sample.accounts.pause("shop", "their maintenance")
+    if parked:
+        await busy.sample.parked("loyalty", "statistics")
+    _, text = await busy.get("/")
+    assert text.count('class="watch"') == 1
+    counts = "; 1\u00a0thing needs attention, 1 more to watch." if parked else "; 1\u00a0thing to watch."
+    assert counts in text
+
+
 async def test_a_lane_has_one_number(busy: UiServer) -> None:
     """The number that a job, the log and metrics have is that of the account's page, too."""
     lane = busy.sample.lanes["social"]

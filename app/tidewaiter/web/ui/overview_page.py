@@ -83,7 +83,7 @@ class OverviewPage:
             attention=items,
             urgent=sum(item.level is Urgency.URGENT for item in items),
             groups=[_group("Under way", snapshot, _UNDER_WAY), _group("Ended", snapshot, _ENDED)],
-            headline=_headline(snapshot, urgent=sum(item.level is Urgency.URGENT for item in items)),
+            headline=_headline(snapshot, items),
             ended=charts.ended_columns(snapshot.minutes),
             ended_now=sum(snapshot.minutes[-2].ended.values()) if len(snapshot.minutes) > 1 else 0,
             ended_hour=sum(sum(minute.ended.values()) for minute in snapshot.minutes),
@@ -106,12 +106,17 @@ def _group(title: str, snapshot: DashboardSnapshot, states: tuple[State, ...]) -
     return StateGroup(title, sum(count for _, count in counts), charts.state_bar(snapshot.counts, states), counts)
 
 
-def _headline(snapshot: DashboardSnapshot, *, urgent: int) -> str:
+def _headline(snapshot: DashboardSnapshot, items: Sequence["AttentionItem"]) -> str:
     """The whole page in a sentence."""
     live = sum(snapshot.counts.get(state, 0) for state in _UNDER_WAY)
     moving = f"{counted(live, 'job')} under way" if live else "Nothing is under way"
+    urgent = sum(item.level is Urgency.URGENT for item in items)
+    watch = len(items) - urgent
     if urgent:
-        return f"{moving}; {counted(urgent, 'thing needs', 'things need')} attention."
+        more = f", {watch} more to watch" if watch else ""
+        return f"{moving}; {counted(urgent, 'thing needs', 'things need')} attention{more}."
+    if watch:
+        return f"{moving}; {counted(watch, 'thing')} to watch."
     newest = snapshot.arrivals[0].job.finished_at if snapshot.arrivals else None
     if live and newest is not None:
         return f"{moving}; the last landed {rough(snapshot.at - newest)} ago."

@@ -1,0 +1,47 @@
+"""The deadline watch: ends jobs at their deadline while their provider may not be asked."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+from tidewaiter.clock import Clock
+from tidewaiter.database.due_store import DueStore
+from tidewaiter.database.engine import StoreUnavailableError
+from tidewaiter.worker.lane import Lane
+
+_ROUND_S: Final = 1.0
+_SHARE: Final = 20.0  # a read of a lane with very many jobs takes long: it gets a twentieth of the time
+_MOST: Final = 500
+
+
+class DeadlineWatch:
+    """Reads the jobs of closed lanes whose deadline has passed, and lets the lanes end them.
+
+    A lane takes one due job after the other, and each waits for its request to be admitted. While a breaker is open or
+    the provider throttles, no job comes to its turn, so none would end before the lane opens again.
+
+    Args:
+        due: where the jobs are; a reader that commits do not wait for.
+        lanes: the lanes of this daemon, by number.
+        clock: the time.
+    """
+
+    def __init__(self, due: DueStore, lanes: Mapping[int, Lane], clock: Clock) -> None:
+        self._due = due
+        self._lanes = lanes
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            began = self._clock.monotonic()
+            for number, lane in list(self._lanes.items()):
+                if lane.budget.is_closed and lane.budget.paused is None:
+                    with suppress(StoreUnavailableError):  # it is read again a round later
+                        await self._look(number, lane)
+            took_s = self._clock.monotonic() - began
+            await self._clock.sleep(max(_ROUND_S, took_s * _SHARE))
+
+    async def _look(self, number: int, lane: Lane) -> None:
+        with lane.under_way.reading():
+            lane.expire(await self._due.overdue(number, self._clock.now(), _MOST))

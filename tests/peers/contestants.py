@@ -84,8 +84,8 @@ _AIRFLOW: Final = Contestant(
     "SELECT count(*) FROM dag_run WHERE state = 'failed'",
     module="airflow",
     build_s=8.0,
-    at_once=3,
-    within_s=300.0,
+    at_once=1,
+    within_s=600.0,
 )
 _PARKED: Final = "SELECT count(*) FROM jobs WHERE state = 'parked'"
 

@@ -19,6 +19,7 @@ from tests.bench import (
     growth,
     landed,
     landed_peers,
+    landing_delay,
     many_daemons,
     many_files,
     million,
@@ -35,6 +36,7 @@ _Benchmark = Callable[[Path, Cores, float], list[Finding]]
 _BENCHMARKS: Mapping[str, _Benchmark] = {
     "polls": lambda folder, cores, seconds: polls.measure(folder, cores, seconds, _say),
     "landed": lambda folder, cores, _seconds: landed.measure(folder, cores, _say),
+    "delay": lambda folder, cores, _seconds: landing_delay.measure(folder, cores, _say),
     "peers": lambda folder, cores, _seconds: landed_peers.measure(folder, cores, _say),
     "accounts": lambda folder, cores, seconds: accounts.measure(folder, cores, seconds, _say),
     "million": lambda folder, cores, _seconds: million.measure(folder, cores, _say),

@@ -75,7 +75,8 @@ def _ratio(what: str, used: dict[str, list[float]], name: str, target: float) ->
     return at_most(what, f"{measured:.2f} ms", f"{reference:.2f} ms", ratio, target)
 
 
-def _configured(folder: Path, database: str, remote: Stub) -> DaemonUnderTest:
+def configured(folder: Path, database: str, remote: Stub) -> DaemonUnderTest:
+    """A daemon whose jobs are polled every second."""
     first = f"first_delay_s = {INTERVAL_S}\n"
     # As many files at once as the loop downloads.
     return DaemonUnderTest.configure(
@@ -87,7 +88,7 @@ def _daemon_s(folder: Path, cores: Cores, fresh: Fresh, server: int | None = Non
     """Seconds of processor time of a daemon, and of the database server, from the first job on."""
     database = fresh()
     with landing_stub(folder.parent, cores.others) as remote:
-        daemon = _configured(folder, database, remote)
+        daemon = configured(folder, database, remote)
         with daemon.serve(cores.measured) as process:
             wait_until(lambda: any(daemon.events("lane.taken")), _WITHIN_S, process, daemon.log)
             time.sleep(1.0)
@@ -96,8 +97,8 @@ def _daemon_s(folder: Path, cores: Cores, fresh: Fresh, server: int | None = Non
                 return cpu_of(process.pid).all_s + (0.0 if server is None else cpu_of_children(server))
 
             before = used_s()
-            asyncio.run(_submit(database))
-            _until_landed(daemon, process)
+            asyncio.run(submit(database, _JOBS))
+            until_landed(daemon, process, _JOBS)
             return used_s() - before
 
 
@@ -105,30 +106,39 @@ def _counts(folder: Path, cores: Cores, fresh: Fresh) -> dict[str, int]:
     database = fresh()
     path = folder.parent / "counts.json"
     with landing_stub(folder.parent, cores.others) as remote:
-        daemon = _configured(folder, database, remote)
+        daemon = configured(folder, database, remote)
         with daemon.serve(cores.measured, "tests.bench.counted_database", str(path)) as process:
             wait_until(lambda: any(daemon.events("lane.taken")), _WITHIN_S, process, daemon.log)
-            asyncio.run(_submit(database))
-            _until_landed(daemon, process)
+            asyncio.run(submit(database, _JOBS))
+            until_landed(daemon, process, _JOBS)
     counts: dict[str, int] = json.loads(path.read_text())
     return counts
 
 
-def _until_landed(daemon: DaemonUnderTest, process: "subprocess.Popen[bytes]") -> None:
+def until_landed(daemon: DaemonUnderTest, process: "subprocess.Popen[bytes]", jobs: int) -> None:
+    """Wait until so many jobs have ended.
+
+    Raises:
+        BenchError: they do not, or the daemon has ended.
+    """
+
     def landed() -> bool:
         time.sleep(0.2)
-        return sum(1 for _ in daemon.events("job.finished")) >= _JOBS
+        return sum(1 for _ in daemon.events("job.finished")) >= jobs
 
     wait_until(landed, _WITHIN_S, process, daemon.log)
 
 
-async def _submit(url: str) -> None:
-    """Store jobs that are due at once, as another process does."""
+async def submit(url: str, jobs: int, each_s: float = 0.0, times: int = 1) -> None:
+    """Store so many jobs that are due at once, as another process does, and again every ``each_s``."""
     clock = SystemClock()
     database = Database.open(url, clock)
     try:
         (lane,) = await LaneStore(database).ids(ACCOUNT)
         new = NewJob(ACCOUNT, "statistics", {"export_type": "OPENS", "period": "LAST_DAY"}, _DEADLINE_S)
-        await JobStore(database).add_many([(new, lane)] * _JOBS, clock.now())
+        began = clock.monotonic()
+        for number in range(times):
+            await asyncio.sleep(max(0.0, began + number * each_s - clock.monotonic()))
+            await JobStore(database).add_many([(new, lane)] * jobs, clock.now())
     finally:
         await database.close()

@@ -5,26 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.stub_world import Answer, ReplyData, Sent, StubWorld, in_stub_world
+from tests.support.report_spec import HEAD, POLL, RESULTS, SUBMIT
 from tidewaiter.domain.job import Job, State
 
-SPEC = """
-name = "demo"
-title = "Demo"
-base_url = "${account.server}"
-[account]
-server = { type = "url", help = "the server" }
-[operations.report]
-title = "Report"
-repeatable = true
-[operations.report.submit]
-url = "/reports"
-handle = "id"
-[operations.report.poll]
-url = "/reports/${handle}"
-rules = [{ word = "status", words = { working = "pending", ready = "ready" } }]
-[operations.report.results]
-inline = true
-"""
+SPEC = HEAD + "repeatable = true\n" + SUBMIT + POLL + RESULTS
 DEADLINE_S = 100.0
 
 

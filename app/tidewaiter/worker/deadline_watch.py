@@ -39,9 +39,7 @@ class DeadlineWatch:
         """Watch until cancelled."""
         while True:
             began = self._clock.monotonic()
-            closed = [
-                one for one in self._lanes.items() if one[1].budget.is_closed and one[1].budget.paused is None
-            ]
+            closed = [one for one in self._lanes.items() if one[1].budget.is_closed and one[1].budget.paused is None]
             for start in range(0, len(closed), _LANES):
                 with suppress(StoreUnavailableError):  # they are read again a round later
                     await self._look(dict(closed[start : start + _LANES]))

@@ -192,7 +192,7 @@ def test_what_the_watch_leaves_alone(sqlite_url: str) -> None:
 def test_a_remote_job_that_may_continue_is_named(handle: str | None) -> None:
     """The job's own reason comes first; a provider that can cancel was not asked to."""
     job = Job(1, 1, "acme", "report", {}, State.POLLING, 1, None, 100.0, 112.0, handle=handle)
-    rest = "" if handle is None else "; the remote job could not be cancelled"
+    rest = "" if handle is None else "; the remote job was not cancelled"
     for reason, told in ((None, DOWN), ("HTTP 502", "HTTP 502")):
         outcome = expired_while_closed(replace(job, reason=reason), OperationPolicy(cancels=True), DOWN)
         assert outcome.reason == f"after 12 s the job was still polling: {told}{rest}"

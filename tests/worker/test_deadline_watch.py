@@ -13,6 +13,7 @@ from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
 from tidewaiter.domain.backoff_and_limits import OperationPolicy
 from tidewaiter.domain.job import Job, State, Track
+from tidewaiter.worker import deadline_watch
 from tidewaiter.worker.deadline_watch import DeadlineWatch
 from tidewaiter.worker.outcome_texts import expired_while_closed
 from tidewaiter.worker.step_context import StepContext
@@ -110,6 +111,33 @@ def test_all_closed_lanes_are_read_at_once(sqlite_url: str) -> None:
         assert [(await site.stored(job)).state for job in jobs] == [State.EXPIRED] * 2
         assert {tuple(sorted(one)) for one in due.asked} == {tuple(sorted(daemon.leases.lanes))}
         assert len(due.asked) < DEADLINE_S + 4
+        await daemon.die()
+
+    live(sqlite_url, story)
+
+
+def test_jobs_under_way_take_no_places_of_others(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that hang with a provider that is down are overdue, too, and are found at each look."""
+    monkeypatch.setattr(deadline_watch, "_MOST", 1)
+
+    async def story(site: Site) -> None:
+        daemon = _watched(site)
+
+        async def step(_: StepContext) -> o.Outcome:
+            await site.clock.sleep(60.0)
+            return o.Refused("no such period")
+
+        daemon.executor.step = step
+        await site.clock.sleep(1.0)
+        busy = [await _add(site) for _ in range(2)]
+        daemon.lane.due_by(Track.ASK, site.clock.now())
+        await site.clock.sleep(1.0)
+        assert daemon.lane.in_flight == len(busy)
+        _break(daemon)
+        job = await _add(site)
+        await site.clock.sleep(DEADLINE_S + 5.0)
+        assert daemon.lane.in_flight == len(busy)
+        assert (await site.stored(job)).state is State.EXPIRED
         await daemon.die()
 
     live(sqlite_url, story)

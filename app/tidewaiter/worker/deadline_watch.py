@@ -51,7 +51,8 @@ class DeadlineWatch:
         with ExitStack() as reading:
             for lane in lanes.values():
                 reading.enter_context(lane.under_way.reading())
-            for job in await self._due.overdue(list(lanes), self._clock.now(), _MOST):
+            most = _MOST + sum(len(lane.under_way) for lane in lanes.values())  # those are found again and again
+            for job in await self._due.overdue(list(lanes), self._clock.now(), most):
                 found[job.lane].append(job)
             for number, jobs in found.items():
                 lanes[number].expire(jobs)

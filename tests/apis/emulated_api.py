@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from tests.simulation.simulated_wire import SimulatedWire
 from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.scratch import patience, scratch
 from tests.support.virtual_time import virtual_time
 from tidewaiter import bootstrap
@@ -91,8 +92,7 @@ class Environment:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
     @asynccontextmanager
     async def daemon(self, *, is_cut: bool = False) -> AsyncIterator[None]:

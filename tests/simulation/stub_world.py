@@ -13,6 +13,7 @@ from random import Random
 from typing import TypeAlias, TypeVar
 
 from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.scratch import patience, scratch
 from tests.support.virtual_time import virtual_time
 from tidewaiter import bootstrap
@@ -164,8 +165,7 @@ class StubWorld:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
     def paths(self) -> list[str]:
         """What the provider was asked, in order."""

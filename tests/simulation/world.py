@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from tests.simulation.simulated_wire import SimulatedWire
 from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter import bootstrap
@@ -79,7 +80,7 @@ class World:
 
     def lines(self) -> list[dict[str, object]]:
         """What the daemons have logged."""
-        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return log_lines(self.output)
 
 
 def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]], *, lag: bool = False) -> T:

@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.support.log_lines import log_lines
 from tests.support.ports import free_port
 from tidewaiter import bootstrap
 from tidewaiter.clock import SystemClock
@@ -67,8 +68,7 @@ class ConfiguredDaemon:
 
     def lines(self, name: str) -> list[dict[str, object]]:
         """The lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import io
-import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 from sqlalchemy import text
 
 from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.spec_samples import provider_of
 from tests.support.stored_jobs import new_job
 from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
@@ -113,8 +113,7 @@ class Daemon:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
     @property
     def lane(self) -> Lane:

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.stored_jobs import Stores
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter.database.delivery_store import DeliveryStore
@@ -114,7 +114,7 @@ def live(url: str, story: Callable[[World], Awaitable[None]]) -> None:
     with virtual_time() as (loop, clock):
 
         async def begin() -> None:
-            database = Database.open(url, clock, sqlite_connect=lambda: connect_inline(path))
+            database = InlineProcess(path).database(clock)
             stores = await Stores.set_up(database, [Subscription("ops", TERMINAL)])
             await story(World(clock, database, stores, ScriptedWire(clock)))
             await database.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.spec_samples import provider_of
 from tests.support.stored_jobs import new_job
 from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
@@ -255,13 +255,7 @@ def live(url: str, story: Callable[[Site], Awaitable[None]]) -> None:
 
         async def begin() -> None:
             nonlocal site
-
-            async def connect() -> object:
-                connection = await connect_inline(path, alive=works)
-                connection.isolation_level = None
-                return connection
-
-            database = Database.open(url, clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
+            database = InlineProcess(path, works).database(clock)
             database.exclusive = False
             site = Site(clock, database)
             await LaneStore(database).ensure(dict.fromkeys(ACCOUNTS, 1))

@@ -60,7 +60,7 @@ def _questions(database: Database) -> Mapping[str, _Question]:
     return {
         "due jobs of all lanes": lambda: due.due(tracks, now),
         "next due time of all lanes": lambda: jobs.next_due(range(1, len(ACCOUNTS) + 1)),
-        "oldest due job": jobs.oldest_due,
+        "oldest due job": lambda: DueStore(jobs.database).first_waiting(4),
         "claim of a lane": lambda: lanes.take("bench", 1, 0.0, force=False, accounts=ACCOUNTS),
         "remote jobs of a lane": lambda: jobs.remote(1),
         "counts by state, all jobs": jobs.counts,

@@ -189,8 +189,11 @@ def test_acknowledging(shell: CommandShell) -> None:
 def test_a_used_up_limit_in_the_list(shell: CommandShell) -> None:
     """A due job whose account has used its request limit up shows when the limit permits the next request."""
     submit(shell)
-    assert "(limit)" not in shell("jobs", "list").stdout
+    shown = shell("jobs", "list").stdout
+    assert "no daemon" in shown
+    assert "(limit)" not in shown
     with sqlite3.connect(shell.folder / "tidewaiter.db") as database:
+        database.execute("UPDATE lanes SET lease_until = ?", (time.time() + 60.0,))
         database.execute("UPDATE lanes SET request_window = ?", (json.dumps([time.time()] * 1000),))
     database.close()
     assert re.search(r"\d\d:\d\d:\d\d \(limit\)", shell("jobs", "list").stdout)

@@ -1,5 +1,6 @@
 """Tables on a terminal that is too narrow for all columns."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.stored_jobs import NOW
 from tidewaiter.cli import output
 from tidewaiter.domain.formatting import date_and_time
 from tidewaiter.domain.job import Job, State
+from tidewaiter.services.wait_reasons import LaneCondition, LaneReport
 
 
 def terminal_of(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,15 +56,22 @@ def test_a_wide_terminal_has_all_columns(capsys: pytest.CaptureFixture[str], mon
 
 
 def test_jobs_that_wait(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A due job of a paused account, or of one whose limit is used up, shows what it waits for."""
+    """A due job of a lane that sends no request shows what holds it, and until when; others show their time."""
     terminal_of(80, monkeypatch)
-    output.show_jobs(
-        [job(3, State.POLLING, due_at=NOW, lane=1), job(2, State.POLLING, due_at=NOW, lane=2)],
-        {1: None, 2: NOW + 60},
-    )
-    lines = unstyle(capsys.readouterr().out).splitlines()
-    assert lines[2].endswith("account paused")
-    assert lines[4].endswith(f"{date_and_time(NOW + 60)} (limit)")
+    held = {number: LaneReport(condition) for number, condition in enumerate(LaneCondition) if condition != "open"}
+    held |= {
+        10: LaneReport(LaneCondition.OPEN, until=NOW + 60),
+        11: LaneReport(LaneCondition.THROTTLED, "429", NOW + 90),
+    }
+    jobs = [job(number, State.POLLING, due_at=NOW, lane=number) for number in held]
+    output.show_jobs([*jobs, job(12, State.POLLING, due_at=NOW + 70, lane=10), job(13, State.PARKED, lane=10)], held)
+    rows = [line.strip() for line in unstyle(capsys.readouterr().out).splitlines() if re.match(r" {0,2}\d", line)]
+    shown = [re.split(r" {2,}", row)[4:] for row in rows]
+    assert [one[0] if one else "" for one in shown] == [
+        "throttled", "provider failing", "account paused", "no daemon", "not configured", "faulty spec",
+        f"{date_and_time(NOW + 60)} (limit)", f"{date_and_time(NOW + 90)} (throttled)",
+        date_and_time(NOW + 70), "",
+    ]  # fmt: skip
 
 
 def test_what_stands_below(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact
 from tidewaiter.database import dashboard_store, migrate
 from tidewaiter.database.dashboard_store import Dashboard, DashboardStore
+from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
@@ -18,7 +20,7 @@ from tidewaiter.domain.job import State
 
 async def test_an_empty_database_has_an_empty_dashboard(stores: Stores, clock: StandingClock) -> None:
     """Every state has a number, every minute of the hour is there, and nothing is due."""
-    picture = await Dashboard(DashboardStore(stores.jobs).snapshot, clock).snapshot()
+    picture = await Dashboard(DashboardStore(stores.jobs, lambda: 4).snapshot, clock).snapshot()
     assert set(picture.counts.values()) == {0}
     assert len(picture.minutes) == 60
     assert not any(minute.ended or minute.delays_s for minute in picture.minutes)
@@ -31,10 +33,29 @@ async def test_what_is_due_is_counted_by_lane(stores: Stores) -> None:
     for _ in range(3):
         await stores.add()
     await stores.polling("waits")
-    found = await DashboardStore(stores.jobs).backlogs(NOW + 5.0)
+    found = await DashboardStore(stores.jobs, lambda: 4).backlogs(NOW + 5.0)
     assert (found[stores.lane.id].due, found[stores.lane.id].oldest_due_at) == (3, NOW)
-    found = await DashboardStore(stores.jobs).backlogs(NOW + 600.0)
+    found = await DashboardStore(stores.jobs, lambda: 4).backlogs(NOW + 600.0)
     assert found[stores.lane.id].due == 4
+
+
+@pytest.mark.parametrize("leased", [True, False], ids=["served", "served by nobody"])
+async def test_a_download_under_way_is_not_late(stores: Stores, clock: StandingClock, leased: bool) -> None:
+    """A job is due until its files have landed. So only those beyond the slots wait, where a daemon has the lane."""
+    jobs = [
+        await stores.accepted(await stores.polling(f"h{number}"), o.Ready(), now=NOW + number) for number in range(3)
+    ]
+    clock.at = NOW + 3.0
+    if not leased:
+        async with stores.database.writing() as connection:
+            await connection.execute(text("UPDATE lanes SET owner = NULL, lease_until = NULL"))
+    store, due = DashboardStore(stores.jobs, lambda: 2), DueStore(stores.database)
+    backlog = (await store.backlogs(clock.at))[stores.lane.id]
+    waiting = jobs[2] if leased else jobs[0]
+    assert (backlog.due, backlog.oldest_due_at) == (3, waiting.due_at)
+    assert await due.first_waiting(2) == waiting.due_at
+    backlog = (await DashboardStore(stores.jobs, lambda: 3).backlogs(clock.at))[stores.lane.id]
+    assert (backlog.due, backlog.oldest_due_at) == (3, None if leased else waiting.due_at)
 
 
 async def test_no_more_due_jobs_are_counted_than_are_wanted(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,7 +63,7 @@ async def test_no_more_due_jobs_are_counted_than_are_wanted(stores: Stores, monk
     for _ in range(4):
         await stores.add()
     monkeypatch.setattr(dashboard_store, "MOST_DUE", 2)
-    found = await DashboardStore(stores.jobs).backlogs(NOW)
+    found = await DashboardStore(stores.jobs, lambda: 4).backlogs(NOW)
     assert found[stores.lane.id].due == 3
 
 
@@ -53,7 +74,7 @@ async def test_landed_files_are_counted_by_the_minute(stores: Stores, clock: Sta
     files = (artifact(1), replace(artifact(2), key="acme/two.csv", size=24))
     job = await stores.accepted(job, o.Stored(files), now=NOW + 72.5)
     clock.at = NOW + 75.0
-    picture = await Dashboard(DashboardStore(stores.jobs).snapshot, clock).snapshot()
+    picture = await Dashboard(DashboardStore(stores.jobs, lambda: 4).snapshot, clock).snapshot()
     minute = picture.minutes[-1]
     assert minute.ended == {State.SUCCEEDED: 1}
     assert minute.delays_s == [12.5]
@@ -63,7 +84,7 @@ async def test_landed_files_are_counted_by_the_minute(stores: Stores, clock: Sta
 
 async def test_a_dashboard_is_read_once_for_concurrent_callers(stores: Stores, clock: StandingClock) -> None:
     """Within a second everybody gets the same picture; after that it is drawn anew."""
-    view = Dashboard(DashboardStore(stores.jobs).snapshot, clock)
+    view = Dashboard(DashboardStore(stores.jobs, lambda: 4).snapshot, clock)
     first = await view.snapshot()
     await stores.add()
     assert await view.snapshot() is first
@@ -79,7 +100,7 @@ async def test_the_dashboard_of_one_account(stores: Stores, clock: StandingClock
     await stores.accepted(await stores.accepted(job, o.Ready(())), o.Stored((artifact(2), artifact(3))))
     stores.lane = lane
     failed = await stores.accepted(await stores.polling("r-2", account="other"), o.Refused("no such period"))
-    store = DashboardStore(stores.jobs)
+    store = DashboardStore(stores.jobs, lambda: 4)
     ours, theirs = await store.snapshot(NOW + 1.0, "acme"), await store.snapshot(NOW + 1.0, "other")
     assert [(one.job.id, one.name) for one in ours.arrivals] == [(job.id, "2.csv")]
     assert (ours.minutes[-1].ended, ours.failures) == ({State.SUCCEEDED: 1}, [])
@@ -103,7 +124,7 @@ async def test_a_database_that_is_gone_is_not_asked_by_everybody(clock: Standing
     await asyncio.to_thread(migrate.upgrade, f"sqlite:///{tmp_path / 'whole.db'}")
     (tmp_path / "gone.db").write_bytes(b"no database" * 1000)
     database = Database.open(f"sqlite:///{tmp_path / 'gone.db'}", clock)
-    overview = Dashboard(DashboardStore(JobStore(database)).snapshot, clock)
+    overview = Dashboard(DashboardStore(JobStore(database), lambda: 4).snapshot, clock)
     with pytest.raises(StoreUnavailableError):
         await overview.snapshot()
     shutil.copyfile(tmp_path / "whole.db", tmp_path / "gone.db")  # the same inode, as the database demands

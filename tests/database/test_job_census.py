@@ -116,7 +116,7 @@ async def test_no_count_outlives_the_page() -> None:
 
 async def test_many_jobs_are_not_counted_for_every_dashboard(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of one scope as of all; few jobs are counted at each look, and once in it."""
-    store, scope = DashboardStore(stores.jobs), Scope(frozenset({"acme"}))
+    store, scope = DashboardStore(stores.jobs, lambda: 4), Scope(frozenset({"acme"}))
     assert (await store.snapshot(NOW)).counts[State.QUEUED] == 0
     await stores.add()
     assert (await store.snapshot(NOW)).counts[State.QUEUED] == 1
@@ -134,7 +134,7 @@ async def test_the_first_look_finds_what_was_read_ahead(stores: Stores, monkeypa
     monkeypatch.setattr(job_census, "_STALE_S_PER_JOB", 10.0)
     await stores.add()
     clock = StandingClock()
-    dashboard, trends = DashboardStore(stores.jobs), TrendStore(stores.database)
+    dashboard, trends = DashboardStore(stores.jobs, lambda: 4), TrendStore(stores.database)
     prepared = []
 
     told: list[str] = []
@@ -168,7 +168,7 @@ async def test_few_jobs_need_no_preparation(stores: Stores) -> None:
     async def prepare() -> None:
         raise AssertionError
 
-    dashboard, trends = DashboardStore(stores.jobs), TrendStore(stores.database)
+    dashboard, trends = DashboardStore(stores.jobs, lambda: 4), TrendStore(stores.database)
     told: list[bool] = []
     await ReadAhead(dashboard, trends, StandingClock(), prepare=prepare, prepared=lambda: told.append(True)).read()
     assert told == [True]

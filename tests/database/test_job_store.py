@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.support.stored_jobs import NOW, OWNER, StandingClock, Stores, artifact, new_job
+from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain import outcome as o
@@ -189,12 +190,11 @@ async def test_next_due_by_lane_and_track(stores: Stores) -> None:
         (second, Track.ASK): NOW + 6.0,
     }
     assert await stores.jobs.next_due([]) == {}
-    assert await stores.jobs.oldest_due() == NOW
 
 
 async def test_nothing_is_due_in_an_empty_database(stores: Stores) -> None:
     """No jobs: no due time, and a zero for every state."""
-    assert await stores.jobs.oldest_due() is None
+    assert await DueStore(stores.database).first_waiting(4) is None
     assert await stores.jobs.counts() == dict.fromkeys(State, 0)
 
 

@@ -29,7 +29,7 @@ async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
     for work in (
         lambda: stores.due(Track.ASK, NOW + 500.0, 100),
         lambda: stores.jobs.next_due([lane]),
-        stores.jobs.oldest_due,
+        lambda: DueStore(stores.database).first_waiting(4),
     ):
         plan = await plan_of(stores, work)
         assert "jobs_due" in plan

@@ -177,7 +177,7 @@ def _paths_of_health(config: Config) -> set[str]:
     metrics = metrics_of_process(clock, log)
     vitals = ProcessStatus(asyncio.Event())
     database = Database.open(config.database.url, clock)
-    health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+    health = health_of(config, vitals, metrics, database, clock=clock, log=log, downloads=lambda: 4)
     return {route.path for route in health.routes() if isinstance(route, web.RouteDef | GuardedRoute)}
 
 

@@ -272,7 +272,7 @@ async def serving(
             news, stop, metrics = ChangeFeed(log.follower_failed), asyncio.Event(), Metrics()
             seams = Seams(clock, Random(7), wire, database, storage, metrics, news.publish)
             vitals = ProcessStatus(stop)
-            health = health_of(config, vitals, metrics, database, clock=clock, log=log)
+            health = health_of(config, vitals, metrics, database, clock=clock, log=log, downloads=lambda: 4)
             site = web_listener(
                 LiveConfig(bind(config)), health, vitals, seams, log, change_feed=news, listening=bound, stop=stop
             )

@@ -103,15 +103,19 @@ def health_of(
     clock: Clock,
     log: EventLog,
     schedules: Callable[[], Mapping[str, Schedule]] = dict,
+    downloads: Callable[[], int],
 ) -> HealthRoutes:
-    """The routes ``/healthz``, ``/readyz`` and ``/metrics``; ``schedules`` are those of the current configuration."""
+    """The routes ``/healthz``, ``/readyz`` and ``/metrics``.
+
+    ``schedules`` and ``downloads`` (how many run at once) are those of the current configuration.
+    """
     readers = database.for_readers
     jobs = JobStore(readers)
     probes = CachedProbes(
         database.check_schema,
         check_writes=database.check_writable,
         jobs=jobs,
-        overview=DashboardStore(jobs),
+        overview=DashboardStore(jobs, downloads),
         lanes=LaneStore(readers),
         free_bytes=FreeSpace(None if config.storage.url else config.storage.root),
         exports=ExportHealth(schedules, readers, clock).reading,
@@ -191,6 +195,7 @@ async def serve(
                     clock=clock,
                     log=log,
                     schedules=lambda: read_schedules(running.bound.config, running.bound.accounts),
+                    downloads=lambda: running.bound.config.worker.downloads,
                 )
                 change_feed = ChangeFeed(log.follower_failed)
                 async with AiohttpWire(own, connections=running.bound.connections) as wire:

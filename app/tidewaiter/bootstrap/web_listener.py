@@ -206,7 +206,8 @@ async def web_listener(
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
     services = LiveServices(running, seams, log)
     readers = seams.database.for_readers
-    dashboard, trends = DashboardStore(JobStore(readers)), TrendStore(readers)
+    dashboard = DashboardStore(JobStore(readers), lambda: running.bound.config.worker.downloads)
+    trends = TrendStore(readers)
     dashboards = Dashboards(dashboard, seams.clock)
     context = _api_context(services, seams, log, health.storage_trouble, dashboards=dashboards, trends=trends)
     change_feed.subscribe(context.watch.on_change)

@@ -47,6 +47,7 @@ from tidewaiter.domain.manifest import Artifact
 if TYPE_CHECKING:
     from tidewaiter.domain.expectation import Expectation
     from tidewaiter.services.many_jobs import ManyResult
+    from tidewaiter.services.wait_reasons import LaneReport
 
 
 @click.group(cls=CommandGroup)
@@ -106,8 +107,9 @@ def list_jobs(
     """List jobs, the newest first.
 
     --search takes a job's number, a whole handle, a whole parameter or label as NAME=VALUE, the name of a file, the
-    beginning of a unique key or an operation, or a part of the reason of an unhandled failure. "(limit)" after
-    the next poll means that the request limit of the account is used up until then.
+    beginning of a unique key or an operation, or a part of the reason of an unhandled failure. "(limit)" or
+    "(throttled)" after the next poll means that the request limit is used up until then, or that the provider asked
+    for silence. Where the time is not known, it says what holds the job, such as "provider failing" or "no daemon".
 
     --by cause groups unhandled failures, and says what to do about each. --by state, account, operation, batch,
     schedule or label.NAME counts the newest 10,000 jobs that match, by state.
@@ -134,7 +136,7 @@ def list_jobs(
         show_counts(invocation, filters, by, as_json=as_json)
         return
 
-    async def find() -> tuple[list[Job], dict[int, float | None]]:
+    async def find() -> "tuple[list[Job], dict[int, LaneReport]]":
         async with open_job_service(invocation) as (service, _):
             await check_account(service, account, operation)
             found = await find_jobs(service, filters, limit + 1, before)

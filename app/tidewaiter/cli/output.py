@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich import box
@@ -17,6 +17,9 @@ from tidewaiter.domain.job import LIVE, HistoryEntry, Job, State
 from tidewaiter.domain.job_json import JobView, artifact_json
 from tidewaiter.domain.manifest import Artifact
 
+if TYPE_CHECKING:
+    from tidewaiter.services.wait_reasons import LaneReport
+
 STYLES: Final[Mapping[State, str]] = {
     State.SUCCEEDED: "green",
     State.FAILED: "bold red",
@@ -27,6 +30,16 @@ STYLES: Final[Mapping[State, str]] = {
     State.QUEUED: "dim",
 }
 _LIVE_STYLE: Final = "cyan"
+# What holds a due job, by the condition of its lane.
+_HELD: Final[Mapping[str, str]] = {
+    "open": "limit",
+    "paused": "account paused",
+    "throttled": "throttled",
+    "breaker open": "provider failing",
+    "unserved": "no daemon",
+    "not configured": "not configured",
+    "faulty": "faulty spec",
+}
 _WIDE: Final = 4096
 _LONGEST_TEXT: Final = 60
 _TYPED: Final = frozenset(
@@ -107,13 +120,12 @@ def remote_text(job: Job) -> str:
     return printable(JobView.of(job).remote_words)
 
 
-def show_jobs(jobs: Iterable[Job], waits: Mapping[int, float | None]) -> None:
+def show_jobs(jobs: Iterable[Job], waits: Mapping[int, "LaneReport"]) -> None:
     """Print jobs, one a line; on a narrow terminal parameters and reason are below it.
 
     Args:
         jobs: the jobs.
-        waits: the lanes that send no request now, with when their used-up limit permits the next one, ``None`` if the
-            account is paused; a due job of such a lane waits.
+        waits: the lanes that send no request now, with what holds them; a due job of such a lane waits.
     """
     made = table(
         "job", "status", "account", "operation", "parameters", "details", "polls", "created (UTC)",
@@ -135,15 +147,15 @@ def show_jobs(jobs: Iterable[Job], waits: Mapping[int, float | None]) -> None:
     show_table(made, below=("parameters", "details", "created (UTC)"), omitted=("polls",))
 
 
-def _next_poll(job: Job, waits: Mapping[int, float | None]) -> str:
-    if job.state not in LIVE or job.due_at is None or job.lane not in waits:
+def _next_poll(job: Job, waits: Mapping[int, "LaneReport"]) -> str:
+    held = waits.get(job.lane)
+    if job.state not in LIVE or job.due_at is None or held is None:
         return date_and_time(job.due_at)
-    opens_at = waits[job.lane]
-    if opens_at is None:
-        return "account paused"
-    if job.due_at >= opens_at:
+    if held.until is None:
+        return _HELD[held.condition.value]
+    if job.due_at >= held.until:
         return date_and_time(job.due_at)
-    return f"{date_and_time(opens_at)} (limit)"
+    return f"{date_and_time(held.until)} ({_HELD[held.condition.value]})"
 
 
 def details_of(job: Job) -> str:

@@ -98,7 +98,7 @@ class _Observer:
     def __init__(self, service: "JobService", config: "Config", clock: Clock, account: str | None) -> None:
         from tidewaiter.database.dashboard_store import DashboardStore  # noqa: PLC0415  # help and completion do without
 
-        self._overview = DashboardStore(service.jobs)
+        self._overview = DashboardStore(service.jobs, lambda: config.worker.downloads)
         self._accounts = service.accounts
         self._database = service.jobs.database
         self._shards = {name: one.shards for name, one in config.accounts.items()}

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from tidewaiter.clock import Clock
 from tidewaiter.database import notification_store
 from tidewaiter.database.account_store import AccountStore, Pause
+from tidewaiter.database.due_store import FIRST_WAITING
 from tidewaiter.database.errors import StoreUnavailableError
 from tidewaiter.database.failure_store import FailureStore, UnhandledFailures
 from tidewaiter.database.job_census import Census, Censuses
@@ -61,7 +62,8 @@ _MOST_DASHBOARDS: Final = 64
 class LaneBacklog:
     """What waits in a lane: how many jobs that have not ended, and how many of them are due.
 
-    ``due`` is :data:`MOST_DUE` + 1 where there are more; ``oldest_due_at`` is since when the first is (epoch seconds).
+    ``due`` is :data:`MOST_DUE` + 1 where there are more, and downloads under way are among them; ``oldest_due_at`` is
+    since when (epoch seconds) the first is due that waits, see :data:`~tidewaiter.database.due_store.FIRST_WAITING`.
     """
 
     lane: int
@@ -123,10 +125,12 @@ class DashboardStore:
 
     Args:
         jobs: the jobs table.
+        downloads: gives how many jobs of a lane are downloaded at once.
     """
 
-    def __init__(self, jobs: JobStore) -> None:
+    def __init__(self, jobs: JobStore, downloads: Callable[[], int]) -> None:
         self._database = jobs.database
+        self._downloads = downloads
         self.jobs = jobs
         self.lanes = LaneStore(jobs.database)
         self.accounts = AccountStore(jobs.database)
@@ -167,7 +171,7 @@ class DashboardStore:
 
     async def _backlogs(self, now: float, lives: Mapping[int, int]) -> dict[int, LaneBacklog]:
         found: dict[int, LaneBacklog] = {}
-        for number, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1):
+        for number, *of_tracks in await self._rows(_BACKLOGS, now=now, most=MOST_DUE + 1, downloads=self._downloads()):
             due, first = sum(of_tracks[:2]), [at for at in of_tracks[2:] if at is not None and at <= now]
             found[number] = LaneBacklog(number, lives.get(number, 0), min(due, MOST_DUE + 1), min(first, default=None))
         return found
@@ -308,15 +312,8 @@ def _due(track: Track) -> ScalarSelect[int]:
     return select(func.count()).select_from(some.correlate(lanes).subquery()).scalar_subquery()
 
 
-def _first_due(track: Track) -> ScalarSelect[float]:
-    of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at.is_not(None))
-    return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
-
-
 _LIVES: Final = select(jobs.c.lane, func.count()).where(jobs.c.due_at.is_not(None)).group_by(jobs.c.lane)
-_BACKLOGS: Final = select(
-    lanes.c.id, _due(Track.ASK), _due(Track.FETCH), _first_due(Track.ASK), _first_due(Track.FETCH)
-)
+_BACKLOGS: Final = select(lanes.c.id, _due(Track.ASK), _due(Track.FETCH), *FIRST_WAITING)
 _ACCOUNT: Final = bindparam("account", type_=Text())
 _OF_ACCOUNT: Final = or_(_ACCOUNT.is_(None), jobs.c.account == _ACCOUNT)
 _STEP: Final = cast(func.floor((jobs.c.finished_at - _SINCE) / bindparam("step", type_=Double())), BigInteger)

@@ -26,8 +26,10 @@ from sqlalchemy import (
 )
 
 from tidewaiter.database.engine import Database
+from tidewaiter.database.job_store import first_due
 from tidewaiter.database.row_codec import JOB_COLUMNS, JOB_FIELDS, PARAMETER, encode, jobs_of, rows_of
-from tidewaiter.database.tables import artifacts, jobs
+from tidewaiter.database.sql_functions import DatabaseNow
+from tidewaiter.database.tables import artifacts, jobs, lanes
 from tidewaiter.domain.job import Job, State, Track
 
 
@@ -94,6 +96,31 @@ class DueStore:
         found = await self._database.read(lambda connection: connection.execute(_OVERDUE, asked).all())
         return await jobs_of(found)
 
+    async def first_waiting(self, downloads: int) -> float | None:
+        """The earliest ``due_at`` of all jobs that wait, see :data:`FIRST_WAITING`; ``None`` if none waits.
+
+        If it has passed, the daemons are late by that much.
+
+        Args:
+            downloads: how many jobs of a lane are downloaded at once.
+        """
+        asked = {"downloads": downloads}
+        rows = await self._database.read(lambda connection: connection.execute(_FIRST_OF_LANES, asked).all())
+        return min((at for row in rows for at in row if at is not None), default=None)
+
+
+# An open lane has begun its due downloads but those beyond its slots. A large one is due until it has landed.
+_LATER_DOWNLOAD: Final = first_due(Track.FETCH, bindparam("downloads", type_=Integer()))
+FIRST_WAITING: Final = (
+    first_due(Track.ASK),
+    case((lanes.c.lease_until > DatabaseNow(), _LATER_DOWNLOAD), else_=first_due(Track.FETCH)),
+)
+"""When the first job of the outer query's lane became or becomes due, for each track; downloads under way are left out.
+
+Which downloads are under way is known to the lane's owner alone, and the longest due are the first. So where a daemon
+has the lane, the first ``downloads`` of them are left out.
+"""
+_FIRST_OF_LANES: Final = select(*FIRST_WAITING).select_from(lanes)
 
 _HAS_FILES: Final = 2
 _FIRST: Final = 3

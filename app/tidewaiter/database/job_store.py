@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     Connection,
     Executable,
     Integer,
@@ -185,10 +186,6 @@ class JobStore:
         rows = await self._rows(_NEXT_DUE.where(lanes.c.id.in_(numbers)))
         return {(row[0], track): row[1 + track] for row in rows for track in Track if row[1 + track] is not None}
 
-    async def oldest_due(self) -> float | None:
-        """The earliest ``due_at`` of all jobs; if it has passed, the daemons are late by that much."""
-        return min((at for row in await self._rows(_NEXT_DUE) for at in row[1:] if at is not None), default=None)
-
     async def record(self, updates: Sequence[FencedUpdate], owner: str) -> GroupResult:
         """Commit the updates of steps in one transaction; at most one update for each job.
 
@@ -311,10 +308,13 @@ def _is_handle_taken(error: DBAPIError) -> bool:
     return isinstance(error, IntegrityError) and (HANDLE_INDEX in str(error.orig) or "jobs.handle" in str(error.orig))
 
 
-def _first_due(track: Track) -> ScalarSelect[float]:
-    """The first entry of the due index for a lane of the outer query: one lookup for any number of jobs."""
+def first_due(track: Track, skipped: BindParameter[int] | None = None) -> ScalarSelect[float]:
+    """The first entry of the due index for a lane of the outer query, or the first after so many ``skipped`` ones.
+
+    One lookup for any number of jobs.
+    """
     of_stream = (jobs.c.lane == lanes.c.id, jobs.c.track == track.value, jobs.c.due_at.is_not(None))
-    return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).scalar_subquery()
+    return select(jobs.c.due_at).where(*of_stream).order_by(jobs.c.due_at).limit(1).offset(skipped).scalar_subquery()
 
 
 _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
@@ -338,7 +338,7 @@ _ARTIFACTS: Final = (
 )
 _SINCE: Final = bindparam("since", type_=jobs.c.due_at.type)
 _REMOTE: Final = select(jobs.c.id).where(jobs.c.lane == bindparam("lane", type_=BigInteger()), WITH_REMOTE_JOB)
-_NEXT_DUE: Final = select(lanes.c.id, _first_due(Track.ASK), _first_due(Track.FETCH))
+_NEXT_DUE: Final = select(lanes.c.id, first_due(Track.ASK), first_due(Track.FETCH))
 # Copies of a shared result have no ``ready_at``: they are as old as their original.
 _ASKED_AT: Final = func.coalesce(jobs.c.intent_at, jobs.c.ready_at)
 _STORED_RESULT: Final = (

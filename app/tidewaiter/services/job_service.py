@@ -8,13 +8,14 @@ from random import Random
 from typing import Final
 
 from tidewaiter.clock import Clock
-from tidewaiter.database.account_store import AccountStore
+from tidewaiter.database.account_store import AccountStore, Pause
 from tidewaiter.database.admin_action_store import AdminActionStore, with_actions
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.errors import HandleTakenError
 from tidewaiter.database.failure_store import FailureStore
 from tidewaiter.database.job_insert import Guard
 from tidewaiter.database.job_store import JobStore
+from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.wake_up_store import WakeUpStore
 from tidewaiter.domain import outcome as o
@@ -296,26 +297,32 @@ class JobService:
         """Whether the lane of a job sends requests."""
         pause = (await self._pauses.paused()).get(job.account)
         lane = None if pause else await self._lanes.lane(job.lane)
-        known, fault = job.account in self.accounts, faulty_among(self.accounts).get(job.account)
+        return self._report_of(lane, job.account, pause)
+
+    def _report_of(self, lane: LaneStatus | None, account: str, pause: Pause | None) -> LaneReport:
+        known, fault = account in self.accounts, faulty_among(self.accounts).get(account)
         return lane_report(lane, is_configured=known, pause=pause, now=self._clock.now(), fault=fault)
 
-    async def lane_waits(self, jobs: Iterable[Job]) -> dict[int, float | None]:
-        """The lanes of these jobs that send no request now, by number.
+    async def lane_waits(self, jobs: Iterable[Job]) -> dict[int, LaneReport]:
+        """The lanes of these jobs that send no request now, by number, with what holds them.
 
-        Each has when its used-up limit permits the next request; ``None`` if the account is paused. Only lanes with a
-        due job are looked at, all of them in one query.
+        An open one has used up its limit, until ``until``. Only lanes with a due job are looked at, all of them in one
+        query.
         """
         now = self._clock.now()
-        found: dict[int, float | None] = {}
+        found: dict[int, LaneReport] = {}
         due = {job.lane for job in jobs if job.state in LIVE and job.due_at is not None and job.due_at <= now}
         pauses = await self._pauses.paused() if due else {}
         for lane in await self._lanes.all_lanes() if due else ():
-            if lane.id in due and lane.account in pauses:
-                found[lane.id] = None
-            elif lane.id in due and (account := self.accounts.get(lane.account)) is not None:
+            account = self.accounts.get(lane.account)
+            if lane.id not in due:
+                continue
+            report = self._report_of(lane, lane.account, pauses.get(lane.account))
+            if report.is_open and account is not None:
                 limits = account.limits.share(self._choice.number_of(lane.account))
-                if (opens_at := limit_opens_at(lane.request_window, limits, now)) is not None:
-                    found[lane.id] = opens_at
+                report = replace(report, until=limit_opens_at(lane.request_window, limits, now))
+            if not report.is_open or report.until is not None:
+                found[lane.id] = report
         return found
 
     async def job(self, job_id: int) -> Job:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from tidewaiter.clock import Clock, WakeableTimer
+from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.engine import StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.state_counts import StateCounts
@@ -21,22 +22,24 @@ def _uncounted(_seconds: float) -> None:
 
 
 class HeartbeatSettings(Protocol):
-    """How often the daemon logs its status, in seconds."""
+    """How often the daemon logs its status, in seconds, and how many jobs of a lane are downloaded at once."""
 
     @property
     def heartbeat_s(self) -> float: ...  # noqa: D102  # a key of the configuration
+    @property
+    def downloads(self) -> int: ...  # noqa: D102  # a key of the configuration
 
 
 class Heartbeat:
     """Logs the daemon's state at an interval, and measures how late the event loop runs.
 
     Args:
-        jobs: where jobs are counted.
+        jobs: where jobs are counted and the longest due is found.
         lanes: the lanes of this daemon, by number.
         job_log: counts polls and landed bytes since the last heartbeat.
         clock: the time.
         log: receives the heartbeat.
-        settings: the interval.
+        settings: the interval, and how many downloads run at once.
         lagged: called with each measured delay of the event loop, in seconds.
     """
 
@@ -51,7 +54,7 @@ class Heartbeat:
         settings: HeartbeatSettings,
         lagged: Callable[[float], None] = _uncounted,
     ) -> None:
-        self._jobs = jobs
+        self._due = DueStore(jobs.database)
         self._counts = StateCounts(jobs.database)
         self._lanes = lanes
         self._job_log = job_log
@@ -87,7 +90,7 @@ class Heartbeat:
     async def _beat(self) -> None:
         try:
             counts = await self._counts.counts(self._clock.monotonic())
-            oldest = await self._jobs.oldest_due()
+            oldest = await self._due.first_waiting(self._settings.downloads)
         except StoreUnavailableError as error:
             self._log.emit("store.unavailable", reason=str(error), waiting=0)
             return

@@ -181,7 +181,9 @@ async def served(
         vitals = ProcessStatus(stop)
         vitals.enter(phase)
         metrics = metrics_of_process(SystemClock(), log)
-        health = health_of(config, vitals, metrics, database, clock=SystemClock(), log=log)
+        health = health_of(
+            config, vitals, metrics, database, clock=SystemClock(), log=log, downloads=lambda: config.worker.downloads
+        )
         async with AiohttpWire() as wire:
             storage = stack.enter_context(open_storage(folder / "exports", None, {}))
             seams = Seams(Ticking(told_by), Random(7), wire, database, storage, metrics)

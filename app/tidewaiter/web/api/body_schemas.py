@@ -280,7 +280,7 @@ class BacklogShape(Outgoing):
 
     lane: int
     due: Annotated[int, Field(description="how many jobs; 10,001 means more")]
-    oldest_due_at: Moment | None
+    oldest_due_at: Annotated[Moment | None, Field(description="since when the first waits; downloads under way do not")]
 
 
 class MinuteShape(Outgoing):

@@ -61,6 +61,8 @@ async def test_a_long_write_of_this_process(sqlite_url: str) -> None:
     await database.close()
 
 
+@pytest.mark.fault(12)
+@pytest.mark.slow
 async def test_a_write_that_waits_for_another_program_is_no_good_news(sqlite_url: str) -> None:
     """Once a check has found the file locked, a transaction that waits for the same lock does not hide it."""
     database = Database.open(sqlite_url, StandingClock())

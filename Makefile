@@ -39,8 +39,8 @@ test-fast: .venv/dev.stamp ## Run the tests that need no server and no daemon: l
 recipes: .venv/dev.stamp ## Run the recipes with the newest Airflow, Dagster and Prefect: NAME=airflow for one
 	$(BIN)/python -m tests.recipes $(NAME)
 
-matrix: .venv/dev.stamp ## Kill Tidewaiter and its peers at five moments: NAME=procrastinate for one
-	$(BIN)/python -m tests.peers $(NAME)
+matrix: .venv/dev.stamp ## Kill Tidewaiter and its peers at five moments: NAME=procrastinate MOMENTS=in_download for one
+	$(BIN)/python -m tests.peers $(NAME) $(addprefix --moment ,$(MOMENTS))
 
 lies: .venv/dev.stamp ## Run more mixes against a server that lies than the tests do: FIRST=100000 COUNT=20000
 	$(BIN)/python -m tests.lying $(or $(FIRST),100000) $(or $(COUNT),20000)

@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.simulation.world import World, config_of, from_command_line, in_world, inline, log_of
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.virtual_time import VirtualLoop
 from tidewaiter import bootstrap
 from tidewaiter.database import migrate
-from tidewaiter.database.engine import Database
 from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault, RetryAfter
 from tidewaiter.services import DAEMON
 from tidewaiter.storage.folder import LocalStorage
@@ -67,13 +66,7 @@ class _Folder(LocalStorage):
 async def _daemon(world: World, disk: _Disk, folder: _Folder, *, is_cut: bool = False) -> AsyncIterator[None]:
     """A daemon lives while the block runs; it is drained at its end, or gone without a word."""
     config = config_of(world)
-
-    async def connect() -> object:
-        connection = await connect_inline(world.database_path, alive=disk.works)
-        connection.isolation_level = None
-        return connection
-
-    database = Database.open(config.database.url, world.clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
+    database = InlineProcess(world.database_path, disk.works).database(world.clock)
     seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, folder)
     daemon = await bootstrap.build_daemon(config, bootstrap.bind_accounts(config), seams, log_of(world))
     stop = asyncio.Event()

@@ -12,16 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-import aiosqlite
-
 from tests.simulation.simulated_wire import SimulatedWire
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.scratch import patience, scratch
 from tests.support.virtual_time import virtual_time
 from tidewaiter import bootstrap
 from tidewaiter.clock import Clock
 from tidewaiter.config import Config
-from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, State
@@ -94,15 +92,14 @@ class Environment:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
     @asynccontextmanager
     async def daemon(self, *, is_cut: bool = False) -> AsyncIterator[None]:
         """A daemon lives while the block runs; it is drained at its end, or its power is cut."""
-        power = _Power()
+        process = InlineProcess(self._path)
         config, accounts = self.config, bootstrap.bind_accounts(self.config)
-        database = Database.open(config.database.url, self.clock, sqlite_connect=lambda: power.connect(self._path))
+        database = process.database(self.clock)
         seams = bootstrap.Seams(
             self.clock, self.rand, self.wire, database, LocalStorage(self.root / "exports", _inline)
         )
@@ -113,10 +110,10 @@ class Environment:
             yield
         finally:
             if is_cut:
-                power.on = False
+                process.on = False
                 life.cancel()
                 await asyncio.wait([life])
-                power.close()
+                process.cut()
             else:
                 stop.set()
                 await life
@@ -134,27 +131,6 @@ class Environment:
         names = "\n".join(str(path) for path in self.root.rglob("*"))
         places = {"the log": self.output.getvalue(), "the database": dump, "a file's name": names}
         return [f"{where} shows a secret" for where, text in places.items() if any(one in text for one in self.secrets)]
-
-
-class _Power:
-    """What a daemon's database connections live on: while it is off, nothing is written any more."""
-
-    def __init__(self) -> None:
-        self.on = True
-        self._connections: list[sqlite3.Connection] = []
-
-    async def connect(self, path: Path) -> aiosqlite.Connection:
-        """A connection that works only while the power is on."""
-        connection = await connect_inline(path, alive=lambda: self.on)
-        connection.isolation_level = None
-        # The one beneath: the pool may have closed the other by the time the power goes.
-        self._connections.append(connection._conn)
-        return connection
-
-    def close(self) -> None:
-        """Give the file back."""
-        for connection in self._connections:
-            connection.close()
 
 
 def in_environment(
@@ -195,8 +171,7 @@ async def _run_story(
     config = _config(root, account, table, lookout_s)
     secrets = [str(account.settings[name]) for name in account.secrets]
     accounts, output = bootstrap.bind_accounts(config), io.StringIO()
-    power = _Power()
-    database = Database.open(config.database.url, clock, sqlite_connect=lambda: power.connect(root / "tidewaiter.db"))
+    database = InlineProcess(root / "tidewaiter.db").database(clock)
     service = JobService(
         accounts, JobStore(database),
         shards=dict.fromkeys(accounts, 1), clock=clock, rand=Random(2), log=_log(output, clock, secrets),

@@ -5,7 +5,6 @@ Where they are called back, both are polled only after minutes, so a job ends wi
 
 import asyncio
 import io
-import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,6 +13,7 @@ from typing import TypeAlias
 
 import pytest
 
+from tests.support.log_lines import log_lines
 from tidewaiter import bootstrap
 from tidewaiter.cli.emulate import account_table
 from tidewaiter.clock import SystemClock
@@ -94,8 +94,7 @@ class CallbackDaemon:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 Open: TypeAlias = Callable[[str], Awaitable[CallbackDaemon]]

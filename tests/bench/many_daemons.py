@@ -19,19 +19,17 @@ from random import Random
 from statistics import median, quantiles
 from typing import Final, TypeAlias, TypeVar
 
-import aiosqlite
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from tests.bench.report import Finding, at_least, at_most
 from tests.simulation.stub_world import ORIGIN, ReplyData, Sent, StubWire
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.report_spec import HEAD, POLL, RESULTS, SUBMIT
 from tests.support.virtual_time import START_AT, VirtualClock, virtual_time
 from tidewaiter import bootstrap
 from tidewaiter.config import Config
 from tidewaiter.database import migrate
-from tidewaiter.database.engine import Database
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.log import configure
 from tidewaiter.providers.provider import BoundAccount
@@ -70,18 +68,7 @@ class _Life:
     number: int
     wire: StubWire
     task: "asyncio.Task[bool]"
-    power: "_Power"
-
-
-class _Power:
-    def __init__(self, path: Path) -> None:
-        self.on = True
-        self._path = path
-
-    async def connect(self) -> aiosqlite.Connection:
-        connection = await connect_inline(self._path, alive=lambda: self.on)
-        connection.isolation_level = None
-        return connection
+    process: InlineProcess
 
 
 @dataclass(slots=True)
@@ -147,7 +134,7 @@ async def _live(folder: Path, clock: VirtualClock) -> Story:
     await _fill(folder, path, clock, accounts)
     lives = [await _born(number, config, accounts, path, clock) for number in range(DAEMONS)]
     story = Story(defaultdict(list))
-    stores = LaneStore(Database.open(config.database.url, clock, sqlite_connect=_Power(path).connect))
+    stores = LaneStore(InlineProcess(path).database(clock))
     while clock.monotonic() < _END_S:
         await clock.sleep(1.0)
         if not story.died_at and clock.monotonic() >= _DEATH_S:
@@ -171,7 +158,7 @@ async def _fill(folder: Path, path: Path, clock: VirtualClock, accounts: Mapping
     template = folder / "template.db"
     migrate.upgrade(f"sqlite:///{template}")
     shutil.move(template, path)
-    database = Database.open(f"sqlite:///{path}", clock, sqlite_connect=_Power(path).connect)
+    database = InlineProcess(path).database(clock)
     await LaneStore(database).ensure(dict.fromkeys(accounts, 1))
     await database.close()
     engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
@@ -182,19 +169,19 @@ async def _fill(folder: Path, path: Path, clock: VirtualClock, accounts: Mapping
 async def _born(
     number: int, config: Config, accounts: Mapping[str, BoundAccount], path: Path, clock: VirtualClock
 ) -> _Life:
-    power = _Power(path)
-    database = Database.open(config.database.url, clock, sqlite_connect=power.connect)
+    process = InlineProcess(path)
+    database = process.database(clock)
     database.exclusive = False  # as on PostgreSQL: several daemons share it
     wire = StubWire(_pending, clock)
     storage = LocalStorage(path.parent / f"exports-{number}", _inline)
     seams = bootstrap.Seams(clock, Random(number), wire, database, storage)
     log = configure("json", "error", [], clock=clock, stream=io.StringIO(), strict=True)
     daemon = await bootstrap.build_daemon(config, accounts, seams, log)
-    return _Life(number, wire, asyncio.ensure_future(daemon.run(asyncio.Event())), power)
+    return _Life(number, wire, asyncio.ensure_future(daemon.run(asyncio.Event())), process)
 
 
 async def _end(life: _Life) -> None:
-    life.power.on = False
+    life.process.on = False
     life.task.cancel()
     await asyncio.wait([life.task])
     with suppress(asyncio.CancelledError):

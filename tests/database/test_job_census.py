@@ -174,9 +174,11 @@ async def test_few_jobs_need_no_preparation(stores: Stores) -> None:
     assert told == [True]
 
 
-@pytest.mark.parametrize(("fault", "told_after_s"), [(None, 1.0), (StoreUnavailableError("gone"), 0.0)])
+@pytest.mark.parametrize(
+    ("fault", "told_after_s"), [(None, 1.0), (StoreUnavailableError("gone"), 0.0), (RuntimeError("a mistake"), 0.0)]
+)
 def test_nobody_waits_long_for_the_first_reading(fault: Exception | None, told_after_s: float) -> None:
-    """A count takes longer than a second, or the database cannot be reached."""
+    """A count takes longer than a second, the database cannot be reached, or the reading ends by a mistake of ours."""
     with virtual_time() as (loop, clock):
 
         async def told_after() -> float:
@@ -188,10 +190,12 @@ def test_nobody_waits_long_for_the_first_reading(fault: Exception | None, told_a
             unused: Any = None
             ahead = ReadAhead(dashboard, unused, clock, prepare=told.wait, prepared=told.set)
             running = asyncio.create_task(ahead.run())
-            await told.wait()
+            async with asyncio.timeout(5.0):
+                await told.wait()
+            at = clock.monotonic()
             running.cancel()
-            await asyncio.wait([running])
-            return clock.monotonic()
+            await asyncio.gather(running, return_exceptions=True)
+            return at
 
         assert loop.run_until_complete(told_after()) == told_after_s
 

@@ -11,6 +11,7 @@ from tests.support.stored_jobs import NOW, OWNER, Stores, artifact
 from tidewaiter.database import job_list
 from tidewaiter.database.batch_store import BatchStore
 from tidewaiter.database.delivery_store import DeliveryStore
+from tidewaiter.database.due_store import DueStore
 from tidewaiter.database.job_list import JobFilter, JobList
 from tidewaiter.database.notification_store import NotificationStore
 from tidewaiter.database.wake_up_store import WakeUpStore
@@ -33,6 +34,15 @@ async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
         plan = await plan_of(stores, work)
         assert "jobs_due" in plan
         assert not walks(plan), plan
+
+
+async def test_deadlines_of_closed_lanes_are_looked_up(stores: Stores) -> None:
+    """A look every second at lanes whose provider may not be asked reads no job of another lane."""
+    await fill(stores)
+    closed = [stores.lane.id + 1, stores.lane.id + 2]
+    plan = await plan_of(stores, lambda: DueStore(stores.database).overdue(closed, NOW, 100))
+    assert "jobs_due" in plan
+    assert not walks(plan), plan
 
 
 async def test_cancel_requests_use_their_own_index(stores: Stores) -> None:

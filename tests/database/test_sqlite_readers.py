@@ -11,6 +11,7 @@ from tests.support.stored_jobs import StandingClock
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.sqlite_engines import thread_reader
 from tidewaiter.database.sqlite_readers import SqliteReaders
+from tidewaiter.database.sqlite_thread import SqliteThread
 
 
 def one(connection: Connection) -> int:
@@ -21,7 +22,8 @@ def one(connection: Connection) -> int:
 async def test_a_read_whose_caller_has_left_keeps_its_connection(tmp_path: Path) -> None:
     """The next read gets the free one, and does not wait behind the long list that nobody wants any more."""
     (tmp_path / "a.db").touch()
-    readers = SqliteReaders(thread_reader(DatabaseAddress.parse(f"sqlite:///{tmp_path}/a.db"), StandingClock()), 2)
+    engine = thread_reader(DatabaseAddress.parse(f"sqlite:///{tmp_path}/a.db"), StandingClock())
+    readers = SqliteReaders([SqliteThread(engine), SqliteThread(engine)])
     goes_on, begun, loop = threading.Event(), asyncio.Event(), asyncio.get_running_loop()
 
     def long_list(connection: Connection) -> int:

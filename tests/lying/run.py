@@ -20,13 +20,12 @@ from tests.lying.origin import listening
 from tests.lying.plan import ARCHIVES, Plan
 from tests.lying.remote import Remote
 from tests.lying.specs import DEADLINE_S, spec_of
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter import bootstrap
 from tidewaiter.config import Config
 from tidewaiter.database.account_store import AccountStore
-from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.job import TERMINAL, HistoryEntry, Job, State
 from tidewaiter.domain.manifest import Artifact
@@ -172,15 +171,8 @@ async def _serve(
     config: Config, remotes: dict[str, Remote], folder: Path, clock: VirtualClock, log: EventLog
 ) -> list[Ended]:
     accounts = bootstrap.bind_accounts(config)
-    connections = []
-
-    async def connect() -> object:
-        connection = await connect_inline(folder / "tidewaiter.db")
-        connection.isolation_level = None
-        connections.append(connection._conn)
-        return connection
-
-    database = Database.open(config.database.url, clock, sqlite_connect=connect)  # type: ignore[arg-type]
+    process = InlineProcess(folder / "tidewaiter.db")
+    database = process.database(clock)
     jobs = JobStore(database)
     pauses = AccountStore(database)
     service = JobService(
@@ -208,8 +200,7 @@ async def _serve(
         _ = await life
         ended = [await _ended(service, remotes[name], number, folder) for name, number in numbers.items()]
     await database.close()
-    for connection in connections:
-        connection.close()
+    process.cut()
     return ended
 
 

@@ -1,16 +1,19 @@
-"""``python -m tests.peers [NAME ...]``: kills the worker of each at five moments.
+"""``python -m tests.peers [NAME ...] [--moment MOMENT]``: kills the worker of each at five moments, or at these.
 
 Prints one JSON line for each run. The peers' environments are in ``.cache/matrix``, with the newest releases;
-PostgreSQL is the tests' own.
+PostgreSQL is the tests' own. SIGTERM ends it with all that it has started.
 """
 
+import argparse
 import asyncio
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -81,8 +84,9 @@ class _Run:
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         self._environ = {**kept, **values}
         self._contestant.write(self._folder, values)
-        assert await (await self._start(self._prepare)).wait() == 0, (self._folder / "log").read_text()
         try:
+            self._worker = await self._start(self._prepare)
+            assert await self._worker.wait() == 0, (self._folder / "log").read_text()
             return await self._watched(provider)
         finally:
             if self._worker is not None:
@@ -119,8 +123,8 @@ class _Run:
         }
 
 
-async def compare(name: str, server: Postgres) -> None:
-    """All moments of one contestant, one after the other's beginning: most of the time is waiting."""
+async def compare(name: str, moments: Sequence[Moment], server: Postgres) -> None:
+    """The moments of one contestant, one after the other's beginning: most of the time is waiting."""
     contestant = CONTESTANTS[name]
     python, version = Path(sys.executable), "this tree"
     if contestant.packages:
@@ -149,19 +153,30 @@ async def compare(name: str, server: Postgres) -> None:
             sys.stdout.flush()
 
     async with asyncio.TaskGroup() as group:
-        for moment in Moment:
+        for moment in moments:
             group.create_task(one(moment))
 
 
-async def main(names: list[str]) -> None:
+async def main(names: Sequence[str], moments: Sequence[Moment]) -> None:
     """Compare these, or all, one after another."""
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     with tempfile.TemporaryDirectory(prefix="matrix-postgres-") as folder:
         server = await asyncio.to_thread(Postgres, Path(folder))
         try:
             for name in names or CONTESTANTS:
-                await compare(name, server)
+                await compare(name, moments, server)
         finally:
             await asyncio.to_thread(server.stop)
 
 
-asyncio.run(main(sys.argv[1:]))
+_parser = argparse.ArgumentParser(prog="python -m tests.peers")
+_parser.add_argument("names", nargs="*", metavar="NAME")
+_parser.add_argument("--moment", action="append", choices=[one.name.lower() for one in Moment])
+_asked = _parser.parse_args()
+_moments = [one for one in Moment if not _asked.moment or one.name.lower() in _asked.moment]
+try:
+    asyncio.run(main(_asked.names, _moments))
+except asyncio.CancelledError:
+    sys.exit(128 + signal.SIGTERM)

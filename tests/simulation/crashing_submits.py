@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.scratch import scratch
 from tests.support.stored_jobs import StandingClock
 from tidewaiter.database import migrate
@@ -172,13 +172,7 @@ async def crash(count: int, seed: int, folder: Path) -> Tally:
     clock, rand, tally = StandingClock(), Random(f"crashing {seed}"), Tally()
     file = folder / "jobs.db"
     migrate.upgrade(f"sqlite:///{file}")
-
-    async def connect() -> object:
-        connection = await connect_inline(file)
-        connection.isolation_level = None
-        return connection
-
-    database = Database.open(f"sqlite:///{file}", clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
+    database = InlineProcess(file).database(clock)
     await LaneStore(database).ensure({_ACCOUNT: 1})
     number = 0
     while tally.crashed < count and not tally.wrong:

@@ -12,15 +12,13 @@ from pathlib import Path
 from random import Random
 from typing import TypeAlias, TypeVar
 
-import aiosqlite
-
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.scratch import patience, scratch
 from tests.support.virtual_time import virtual_time
 from tidewaiter import bootstrap
 from tidewaiter.clock import Clock
 from tidewaiter.config import Config
-from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.http_values import WireRequest
 from tidewaiter.domain.job import TERMINAL, Job, State
@@ -167,8 +165,7 @@ class StubWorld:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
     def paths(self) -> list[str]:
         """What the provider was asked, in order."""
@@ -209,13 +206,13 @@ async def _live(
     output = io.StringIO()
     log = configure("json", "info", [], clock=clock, stream=output, strict=True)
     accounts = bootstrap.bind_accounts(config)
-    database = Database.open(config.database.url, clock, sqlite_connect=lambda: _connect(root / "tidewaiter.db"))
+    database = InlineProcess(root / "tidewaiter.db").database(clock)
     lives: list[asyncio.Task[None]] = []
-    powers: list[_Power] = []
+    processes: list[InlineProcess] = []
 
     async def daemon() -> None:
-        powers.append(power := _Power())
-        own = Database.open(config.database.url, clock, sqlite_connect=lambda: power.connect(root / "tidewaiter.db"))
+        processes.append(process := InlineProcess(root / "tidewaiter.db"))
+        own = process.database(clock)
         seams = bootstrap.Seams(clock, Random(1 + len(lives)), wire, own, LocalStorage(root / "exports", _inline))
         built = await bootstrap.build_daemon(config, accounts, seams, log)
         await built.run(stop)
@@ -229,7 +226,7 @@ async def _live(
         lives.append(group.create_task(daemon()))
 
     async def cut(after_s: float) -> None:
-        powers[-1].off()
+        processes[-1].cut()
         lives[-1].cancel()
         await asyncio.wait([lives[-1]])
         await clock.sleep(after_s)
@@ -263,33 +260,6 @@ def _config(root: Path, account: Mapping[str, object], lookout_s: float) -> Conf
             "providers": {"folders": [str(root / "specs")]},
         }
     )
-
-
-class _Power:
-    """What a daemon lives on; when it is off, its database connections are closed."""
-
-    def __init__(self) -> None:
-        self._connections: list[aiosqlite.Connection] = []
-        self._on = True
-
-    async def connect(self, path: Path) -> aiosqlite.Connection:
-        """A connection that works only while the power is on."""
-        connection = await connect_inline(path, alive=lambda: self._on)
-        connection.isolation_level = None
-        self._connections.append(connection)
-        return connection
-
-    def off(self) -> None:
-        """Nothing that is not committed yet is stored any more."""
-        self._on = False
-        for connection in self._connections:
-            connection._conn.close()
-
-
-async def _connect(path: Path) -> aiosqlite.Connection:
-    connection = await connect_inline(path)
-    connection.isolation_level = None
-    return connection
 
 
 async def _inline(work: Callable[[], T]) -> T:

@@ -20,7 +20,7 @@ def _down(_: Sent) -> ReplyData:
     return ReplyData(503, b"")
 
 
-@pytest.mark.fault(7)
+@pytest.mark.fault(25, 30)
 @pytest.mark.parametrize("answer", [_throttled, _down])
 def test_jobs_of_a_closed_provider_expire_in_time(answer: Answer, template: Path) -> None:
     """A provider that asks for an hour of silence, and one that is down: no job waits for its next request to end."""

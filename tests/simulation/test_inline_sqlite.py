@@ -1,4 +1,4 @@
-"""The simulation's database connections run the real SQL, without threads and without waiting."""
+"""The simulation's database runs the real SQL, without threads and without waiting."""
 
 import asyncio
 import sqlite3
@@ -6,11 +6,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import exc, text
+from sqlalchemy import Connection, exc, text
 
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess, connect_inline
 from tests.support.stored_jobs import NOW, StandingClock, new_job
-from tidewaiter.database.engine import Database
+from tidewaiter.database.engine import Database, StoreUnavailableError
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 
@@ -19,9 +19,17 @@ def _path(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///"))
 
 
-async def test_stores_work_without_threads(sqlite_url: str) -> None:
-    """Under SQLAlchemy everything works as on aiosqlite, and no thread is ever started."""
-    database = Database.open(sqlite_url, StandingClock(), sqlite_connect=lambda: connect_inline(_path(sqlite_url)))
+def _lanes(connection: Connection) -> list[int]:
+    return list(connection.execute(text("SELECT id FROM lanes")).scalars())
+
+
+@pytest.mark.parametrize("how", ["connections alone", "as a process"])
+async def test_stores_work_without_threads(sqlite_url: str, how: str) -> None:
+    """Under SQLAlchemy everything works as on aiosqlite and in a thread, and no thread is ever started."""
+    if how == "as a process":
+        database = InlineProcess(_path(sqlite_url)).database(StandingClock())
+    else:
+        database = Database.open(sqlite_url, StandingClock(), sqlite_connect=lambda: connect_inline(_path(sqlite_url)))
     threads = threading.active_count()
     lanes, jobs = LaneStore(database), JobStore(database)
     await lanes.ensure({"acme": 1})
@@ -79,3 +87,43 @@ async def test_a_dead_process_does_nothing_more(sqlite_url: str) -> None:
     after = Database.open(sqlite_url, StandingClock(), sqlite_connect=lambda: connect_inline(_path(sqlite_url)))
     assert len(await LaneStore(after).all_lanes()) == 1
     await after.close()
+
+
+async def test_a_process_whose_power_is_cut_does_nothing_more(sqlite_url: str) -> None:
+    """Neither a connection nor a function gets through; another process has what was committed."""
+    process = InlineProcess(_path(sqlite_url))
+    database = process.database(StandingClock())
+    await LaneStore(database).ensure({"acme": 1})
+    assert len(await database.read(_lanes)) == 1
+    process.cut()
+    with pytest.raises(exc.OperationalError, match="the process is dead"):
+        await database.write(lambda connection: connection.execute(text("DELETE FROM lanes")))
+    with pytest.raises(exc.OperationalError, match="the process is dead"):
+        await database.read(_lanes)
+    with pytest.raises(exc.OperationalError, match="the process is dead"):
+        await LaneStore(database).all_lanes()
+    after = InlineProcess(_path(sqlite_url)).database(StandingClock())
+    assert len(await after.read(_lanes)) == 1
+    await after.close()
+
+
+async def test_a_file_that_fails_fails_every_way(sqlite_url: str) -> None:
+    """The error of a file that cannot be used is the driver's, by a connection and by a function."""
+
+    def works() -> bool:
+        if fails:
+            error = sqlite3.OperationalError("disk I/O error")
+            error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+            raise error
+        return True
+
+    fails = False
+    database = InlineProcess(_path(sqlite_url), works).database(StandingClock())
+    assert await database.read(_lanes) == []
+    fails = True
+    for asked in (database.read(_lanes), database.write(_lanes), LaneStore(database).all_lanes()):
+        with pytest.raises(StoreUnavailableError, match="cannot be read or written"):
+            await asked
+    fails = False
+    assert await database.read(_lanes) == []
+    await database.close()

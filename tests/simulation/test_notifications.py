@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ from random import Random
 
 import pytest
 
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.stored_jobs import Stores
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter.database.delivery_store import DeliveryStore
@@ -104,8 +104,7 @@ class World:
 
     def lines(self, event: str) -> list[dict[str, object]]:
         """The log's lines of one event."""
-        every = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in every if line["event"] == event]
+        return log_lines(self.output, event)
 
 
 def live(url: str, story: Callable[[World], Awaitable[None]]) -> None:
@@ -114,7 +113,7 @@ def live(url: str, story: Callable[[World], Awaitable[None]]) -> None:
     with virtual_time() as (loop, clock):
 
         async def begin() -> None:
-            database = Database.open(url, clock, sqlite_connect=lambda: connect_inline(path))
+            database = InlineProcess(path).database(clock)
             stores = await Stores.set_up(database, [Subscription("ops", TERMINAL)])
             await story(World(clock, database, stores, ScriptedWire(clock)))
             await database.close()

@@ -4,23 +4,19 @@ import asyncio
 import io
 import json
 import shutil
-import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-import aiosqlite
-
 from tests.simulation.simulated_wire import SimulatedWire
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.scratch import scratch
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter import bootstrap
 from tidewaiter.config import Config
-from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.domain.job import TERMINAL, State
 from tidewaiter.emulators.file_host import FileHost
@@ -57,6 +53,7 @@ class World:
     provider: str = "symplify"
     lease_s: float = 60.0
     lookout_s: float = 20.0
+    terminal: "Terminal | None" = None
 
     @property
     def database_path(self) -> Path:
@@ -75,9 +72,15 @@ class World:
         self.provider = "changed"
         (self.specs / "changed.toml").write_text(change(text.replace('name = "symplify"', 'name = "changed"', 1)))
 
+    def leave_terminal(self) -> None:
+        """Close what the command line has open."""
+        if self.terminal is not None:
+            self.terminal.process.cut()
+            self.terminal = None
+
     def lines(self) -> list[dict[str, object]]:
         """What the daemons have logged."""
-        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return log_lines(self.output)
 
 
 def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]], *, lag: bool = False) -> T:
@@ -92,7 +95,10 @@ def in_world(seed: int, template: Path, live: Callable[[World], Awaitable[T]], *
     with virtual_time(lag=lag) as (loop, clock), scratch("sim") as folder:
         shutil.copyfile(template, folder / "tidewaiter.db")
         world = make_world(seed, folder, clock)
-        return loop.run_until_complete(live(world))
+        try:
+            return loop.run_until_complete(live(world))
+        finally:
+            world.leave_terminal()
 
 
 def make_world(seed: int, root: Path, clock: VirtualClock) -> World:
@@ -109,6 +115,10 @@ def make_world(seed: int, root: Path, clock: VirtualClock) -> World:
 
 def config_of(world: World) -> Config:
     """The configuration of the daemons and of the command line."""
+    return Config.model_validate(_tables_of(world))
+
+
+def _tables_of(world: World) -> dict[str, object]:
     settings = {"server": world.emulator.origin, "customer_id": "5004", "token": CANARY}
     accounts = {
         name: {
@@ -120,18 +130,16 @@ def config_of(world: World) -> Config:
         }
         for name in ACCOUNTS
     }
-    return Config.model_validate(
-        {
-            "database": {"url": f"sqlite:///{world.database_path}"},
-            "storage": {"root": str(world.root / "exports")},
-            "worker": {"lease_s": world.lease_s, "lookout_s": world.lookout_s, "drain_s": 10.0},
-            "accounts": accounts,
-            "notifications": world.notifications,
-            "retention": {},
-            "log": {},
-            "providers": {"folders": [str(world.specs)]} if world.specs.exists() else {},
-        }
-    )
+    return {
+        "database": {"url": f"sqlite:///{world.database_path}"},
+        "storage": {"root": str(world.root / "exports")},
+        "worker": {"lease_s": world.lease_s, "lookout_s": world.lookout_s, "drain_s": 10.0},
+        "accounts": accounts,
+        "notifications": world.notifications,
+        "retention": {},
+        "log": {},
+        "providers": {"folders": [str(world.specs)]} if world.specs.exists() else {},
+    }
 
 
 # --- people -----------------------------------------------------------------------------------------------------------
@@ -145,42 +153,36 @@ class Services:
     accounts: AccountService
 
 
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Where people run one command after the other, with the configuration that was read at the first."""
+
+    tables: str
+    process: InlineProcess
+    services: Services
+
+
 async def from_command_line(world: World, request: Callable[[Services], Awaitable[T]]) -> T:
-    """Somebody uses the command line: another process, with a connection of its own."""
-    with _power() as power:
-        database, service = _open(world, power)
-        result = await request(Services(service, AccountService(service.accounts, database, world.clock)))
-        await database.close()
-        return result
+    """Somebody uses the command line: another process, with connections of its own."""
+    tables = json.dumps(_tables_of(world))
+    if world.terminal is None or world.terminal.tables != tables:
+        world.leave_terminal()
+        process = InlineProcess(world.database_path)
+        world.terminal = Terminal(tables, process, _services(world, process))
+    return await request(world.terminal.services)
+
+
+def _services(world: World, process: InlineProcess) -> Services:
+    accounts = bootstrap.bind_accounts(config_of(world))
+    database = process.database(world.clock)
+    service = JobService(
+        accounts, JobStore(database),
+        shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=log_of(world),
+    )  # fmt: skip
+    return Services(service, AccountService(accounts, database, world.clock))
 
 
 # --- daemons ----------------------------------------------------------------------------------------------------------
-
-
-class _Power:
-    """What a process lives on; when it is cut, its database connections die with it."""
-
-    def __init__(self) -> None:
-        self.connections: list[sqlite3.Connection] = []
-        self.on = True
-
-    async def connect(self, path: Path) -> aiosqlite.Connection:
-        """A connection that works only while the power is on."""
-        connection = await connect_inline(path, alive=lambda: self.on)
-        connection.isolation_level = None
-        self.connections.append(connection._conn)
-        return connection
-
-
-@contextmanager
-def _power() -> Iterator[_Power]:
-    power = _Power()
-    try:
-        yield power
-    finally:
-        power.on = False
-        for connection in power.connections:
-            connection.close()
 
 
 def log_of(world: World) -> EventLog:
@@ -188,47 +190,33 @@ def log_of(world: World) -> EventLog:
     return configure("json", "info", [CANARY], clock=world.clock, stream=world.output, strict=True)
 
 
-def _open(world: World, power: _Power) -> tuple[Database, JobService]:
-    config = config_of(world)
-    accounts = bootstrap.bind_accounts(config)
-    database = Database.open(
-        config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
-    )
-    service = JobService(
-        accounts, JobStore(database),
-        shards=dict.fromkeys(accounts, 1), clock=world.clock, rand=world.rand, log=log_of(world),
-    )  # fmt: skip
-    return database, service
-
-
 async def one_daemon(world: World, lasts_s: float, *, is_cut: bool, until_done: bool = False) -> None:
     """One life of the daemon: it is cut off or drained after ``lasts_s``."""
     config = config_of(world)
     accounts = bootstrap.bind_accounts(config)
-    with _power() as power:
-        database = Database.open(
-            config.database.url, world.clock, sqlite_connect=lambda: power.connect(world.database_path)
-        )
-        storage = LocalStorage(world.root / "exports", inline)
-        seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, storage)
-        log = log_of(world)
-        daemon = await bootstrap.build_daemon(config, accounts, seams, log)
-        stop = asyncio.Event()
-        life = asyncio.ensure_future(daemon.run(stop))
-        await asyncio.wait([life], timeout=lasts_s)
-        if until_done:
-            await until_done_within(world, JobStore(database), life)
-        if is_cut:
-            world.cuts += 1
-            power.on = False
-            life.cancel()
-            await asyncio.wait([life])
-            if not life.cancelled():
-                life.exception()  # what a process says while its power goes is heard by nobody
-            return
-        stop.set()
-        await life
-        await database.close()
+    process = InlineProcess(world.database_path)
+    database = process.database(world.clock)
+    storage = LocalStorage(world.root / "exports", inline)
+    seams = bootstrap.Seams(world.clock, world.rand, world.wire, database, storage)
+    log = log_of(world)
+    daemon = await bootstrap.build_daemon(config, accounts, seams, log)
+    stop = asyncio.Event()
+    life = asyncio.ensure_future(daemon.run(stop))
+    await asyncio.wait([life], timeout=lasts_s)
+    if until_done:
+        await until_done_within(world, JobStore(database), life)
+    if is_cut:
+        world.cuts += 1
+        process.on = False
+        life.cancel()
+        await asyncio.wait([life])
+        process.cut()
+        if not life.cancelled():
+            life.exception()  # what a process says while its power goes is heard by nobody
+        return
+    stop.set()
+    await life
+    await database.close()
 
 
 async def until_done_within(world: World, jobs: JobStore, life: "asyncio.Future[bool]") -> None:

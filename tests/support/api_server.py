@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.support.log_lines import log_lines
 from tests.support.machine_times import other_times
 from tidewaiter.bootstrap.live_config import LiveConfig, bind
 from tidewaiter.bootstrap.process import health_of
@@ -230,8 +231,7 @@ class ApiServer:
 
     def logged(self, name: str) -> list[dict[str, Any]]:
         """The lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 def new_job(**changes: object) -> dict[str, Any]:

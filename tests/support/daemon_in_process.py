@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -10,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.log_lines import log_lines
 from tidewaiter import bootstrap
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config, load
@@ -101,8 +101,7 @@ class DaemonSetup:
 
     def lines(self, *names: str) -> list[dict[str, object]]:
         """The log lines of these events."""
-        every = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in every if line["event"] in names]
+        return log_lines(self.output, *names)
 
     async def logged(
         self, *names: str, more_than: int = 0, life: "asyncio.Task[int] | None" = None

@@ -10,19 +10,19 @@ def reading_engine(database: Database) -> Engine:
     thread = database._read_thread
     if database._is_for_readers and database._other_threads is not None:
         thread = database._other_threads._threads[0]
-    return database._reader.sync_engine if thread is None else thread._engine
+    return database._reader.sync_engine if thread is None else thread.engine
 
 
 def writing_engine(database: Database) -> Engine:
     """That of functions that write."""
     thread = database._write_thread
-    return database._writer.sync_engine if thread is None else thread._engine
+    return database._writer.sync_engine if thread is None else thread.engine
 
 
 def group_engine(database: Database) -> Engine:
     """That of groups that are one statement."""
     thread = database._write_thread
-    return database._autocommit.sync_engine if thread is None else thread._engine
+    return database._autocommit.sync_engine if thread is None else thread.engine
 
 
 def all_engines(database: Database) -> list[Engine]:

@@ -1,4 +1,4 @@
-"""Ends a process with all that it has started, as the loss of its machine does."""
+"""The processes that a process has started, and their end with it, as the loss of its machine ends them."""
 
 import os
 import signal
@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def kill_session(leader: int) -> None:
-    """Kill a process, those of its session, and their descendants, which may have sessions of their own."""
+def processes_of(leader: int) -> list[int]:
+    """A process, those of its session, and their descendants, which may have sessions of their own."""
     children: dict[int, list[int]] = defaultdict(list)
     found = [leader]
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -21,6 +21,11 @@ def kill_session(leader: int) -> None:
                 found.append(pid)
     for pid in found:
         found += [child for child in children[pid] if child not in found]
-    for pid in found:
+    return found
+
+
+def kill_session(leader: int) -> None:
+    """Kill a process with all of :func:`processes_of`."""
+    for pid in processes_of(leader):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ from random import Random
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.support.log_lines import log_lines
 from tidewaiter import bootstrap
 from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config, load
@@ -153,8 +154,7 @@ class Running:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 CONFIG = """

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from random import Random
 
 from sqlalchemy import text
 
+from tests.support.log_lines import log_lines
 from tests.support.stored_jobs import Stores
 from tests.support.webhook_receiver import SECRET
 from tidewaiter.clock import SystemClock
@@ -123,8 +123,7 @@ class NotificationSetup:
 
     def lines(self, event: str) -> list[dict[str, object]]:
         """The log's lines of one event."""
-        every = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in every if line["event"] == event]
+        return log_lines(self.output, event)
 
 
 def endpoint(name: str, url: str, *, private_ok: bool = True) -> WebhookEndpoint:

@@ -2,10 +2,10 @@
 
 import asyncio
 import io
-import json
 import socket
 from dataclasses import dataclass, field
 
+from tests.support.log_lines import log_lines
 from tests.support.stored_jobs import StandingClock, Stores
 from tidewaiter.database.wake_up_store import WakeUp
 from tidewaiter.domain import outcome as o
@@ -62,5 +62,4 @@ class CallbackSetup:
 
     def logged(self, name: str) -> list[dict[str, object]]:
         """The lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)

@@ -1,7 +1,6 @@
 """An application behind access control."""
 
 import io
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from ipaddress import ip_network
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from tests.support.log_lines import log_lines
 from tests.support.stored_jobs import StandingClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.session_store import SessionStore
@@ -45,8 +45,7 @@ class ProtectedApp:
 
     def logged(self, name: str) -> list[dict[str, object]]:
         """The lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 async def _who(request: web.Request) -> web.Response:

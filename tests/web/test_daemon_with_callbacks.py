@@ -5,7 +5,6 @@ Its schedules are so slow that a job ends within a test only because of a callba
 
 import asyncio
 import io
-import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.support.log_lines import log_lines
 from tests.support.ports import free_port
 from tidewaiter import bootstrap
 from tidewaiter.cli.exit_codes import ExitCode, command_error_of
@@ -123,7 +123,7 @@ class Stage:
 
     def lines(self) -> list[dict[str, object]]:
         """What has been logged."""
-        return [json.loads(line) for line in self.output.getvalue().splitlines()]
+        return log_lines(self.output)
 
 
 Prepare = Callable[..., Awaitable[Stage]]

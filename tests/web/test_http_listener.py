@@ -4,18 +4,24 @@ import asyncio
 import io
 import json
 import socket
+import sqlite3
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.support.log_lines import log_lines
 from tests.support.ports import free_port
 from tidewaiter import bootstrap
+from tidewaiter.clock import SystemClock
 from tidewaiter.config import Config, ConfigError, load
 from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.engine import Database
+from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.log import configure
 
 
@@ -62,8 +68,7 @@ class ConfiguredDaemon:
 
     def lines(self, name: str) -> list[dict[str, object]]:
         """The lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 @pytest.fixture
@@ -115,6 +120,25 @@ async def test_a_listener_that_dies_ends_the_daemon(site: ConfiguredDaemon, monk
     made[0].shutdown(socket.SHUT_RDWR)
     assert await asyncio.wait_for(running, 20) == 1
     assert "ListenerDiedError" in str(site.lines("daemon.failed"))
+    log.close()
+
+
+@pytest.mark.fault(7)
+@pytest.mark.slow
+async def test_a_reader_of_pages_that_dies_ends_the_daemon(site: ConfiguredDaemon) -> None:
+    """What reads the trends ahead cannot add them up: the daemon says so and ends with 1, to be restarted whole."""
+    async with site.daemon():
+        pass  # the database is there from now on
+    this_hour = int(time.time()) // 3600 * 3600
+    database = Database.open(site.config.database.url, SystemClock())
+    await LaneStore(database).ensure({"acme": 1})
+    await database.close()
+    rows = [(3600, this_hour, operation, "landed", 2**63 - 1) for operation in ("one", "other")]
+    with closing(sqlite3.connect(site.config.database.url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.executemany("INSERT INTO trends SELECT ?, ?, min(id), ?, ?, ? FROM lanes", rows)
+    log = configure("json", "debug", (), stream=site.output, strict=True)
+    assert await asyncio.wait_for(bootstrap.serve(site.config, log), 20) == 1
+    assert "integer overflow" in str(site.lines("daemon.failed"))
     log.close()
 
 

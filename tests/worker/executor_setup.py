@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from random import Random
 
 from aiohttp.test_utils import TestServer
 
+from tests.support.log_lines import log_lines
 from tests.support.spec_samples import job_with, provider_of
 from tests.support.stored_jobs import OWNER, StandingClock
 from tests.worker.login_api import Api, spec_with
@@ -72,8 +72,7 @@ class ExecutorSetup:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 def queued() -> Job:

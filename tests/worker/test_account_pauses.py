@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from tests.support.log_lines import log_lines
 from tests.support.stored_jobs import OWNER, StandingClock, Stores
 from tidewaiter.database.account_store import AccountStore, PauseCause
 from tidewaiter.database.engine import Database
@@ -54,7 +55,7 @@ def _hold(stores: Stores, clock: StandingClock) -> Lease:
 
 
 def _told(output: io.StringIO) -> list[tuple[object, ...]]:
-    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    lines = log_lines(output)
     return [(line["event"], line["level"], line.get("by"), line.get("reason")) for line in lines]
 
 

@@ -1,12 +1,12 @@
 """Files that come packed: codings are undone, sizes and digests may be of either form, what breaks off never lands."""
 
 import gzip
-import json
 from pathlib import Path
 
 import pytest
 
 from tests.support.byte_servers import answering
+from tests.support.log_lines import log_lines
 from tests.worker.download_setup import ROWS, chunked, downloading, sha256, whole
 from tests.worker.file_replies import ONCE, SIZE, TWICE, WHOLE
 from tidewaiter.domain import outcome as o
@@ -118,5 +118,5 @@ async def test_a_digest_that_cannot_be_read(tmp_path: Path) -> None:
     """It is reported once, and the file lands without it."""
     async with downloading(tmp_path, answering(WHOLE)) as setup:
         assert await setup.lands(unread="sha256: 'soon' cannot be read") == ROWS
-    (line,) = [json.loads(line) for line in setup.output.getvalue().splitlines()]
+    (line,) = log_lines(setup.output)
     assert (line["event"], line["reason"]) == ("file.digest_unread", "sha256: 'soon' cannot be read")

@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing, suppress
@@ -12,6 +11,7 @@ from random import Random
 
 import pytest
 
+from tests.support.log_lines import log_lines
 from tests.support.postgres import refusing
 from tests.support.stored_jobs import NOW, OWNER, POLICY, StandingClock, Stores, new_job
 from tidewaiter.database.engine import Database
@@ -51,7 +51,7 @@ class CommitterSetup:
 
     def events(self) -> list[str]:
         """The names of the log's lines."""
-        return [json.loads(line)["event"] for line in self.output.getvalue().splitlines()]
+        return [str(line["event"]) for line in log_lines(self.output)]
 
 
 @asynccontextmanager
@@ -130,7 +130,7 @@ async def test_a_job_that_fails_has_the_numbers_of_one_that_lands(stores: Stores
         setup.hand_in(advance(job, o.Refused("no such period"), policy, NOW + 65.0, rand))
         setup.hand_in(advance(late, o.Refused("no such period"), policy, NOW + 65.0, rand))
         await setup.settled()
-        first, second = [json.loads(line) for line in setup.output.getvalue().splitlines()]
+        first, second = log_lines(setup.output)
     assert (first["event"], first["state"], first["status"]) == ("job.failed", "failed", "RUNNING")
     assert (first["queued_s"], first["polling_s"], first["total_s"]) == (5.0, 60.0, 65.0)
     assert "fetching_s" not in first

@@ -4,11 +4,10 @@ import asyncio
 from pathlib import Path
 
 from tests.support.database_counts import counting
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.stored_jobs import new_job
 from tests.support.virtual_time import VirtualClock, virtual_time
 from tidewaiter.database.due_store import DueStore
-from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.domain.job import Track
@@ -31,7 +30,7 @@ def test_lanes_that_wait_are_read_together(sqlite_url: str) -> None:
     with virtual_time() as (loop, clock):
 
         async def story() -> None:
-            database = Database.open(sqlite_url, clock, sqlite_connect=lambda: connect_inline(path))
+            database = InlineProcess(path).database(clock)
             jobs, lanes = JobStore(database), LaneStore(database)
             await lanes.ensure({"acme": _LANES + 1})
             numbers = await lanes.ids("acme")

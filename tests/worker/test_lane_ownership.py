@@ -8,7 +8,7 @@ import pytest
 from tests.alerts.record import Day
 from tests.simulation.world import World, config_of, in_world, log_of
 from tests.support.daemon_in_process import open_daemon_setup
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
 from tests.support.postgres import refusing
 from tests.worker.virtual_lanes import ACCOUNTS, LEASE_S, Site, live, never
 from tidewaiter import bootstrap
@@ -294,14 +294,7 @@ def test_a_wall_clock_that_jumps_costs_no_lane(sqlite_url: str, ahead_s: float) 
 
 def _shared(world: World, day: Day) -> Database:
     """The world's database, as one that several daemons may serve at once."""
-
-    async def connect() -> object:
-        connection = await connect_inline(world.database_path, alive=day.disk.works)
-        connection.isolation_level = None
-        return connection
-
-    url = f"sqlite:///{world.database_path}"
-    database = Database.open(url, world.clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
+    database = InlineProcess(world.database_path, day.disk.works).database(world.clock)
     database.exclusive = False
     return database
 

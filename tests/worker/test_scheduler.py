@@ -2,11 +2,11 @@
 
 import asyncio
 import io
-import json
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.support.log_lines import log_lines
 from tests.support.stored_jobs import NOW, StandingClock
 from tidewaiter.database.engine import Database
 from tidewaiter.database.job_store import JobStore
@@ -69,8 +69,7 @@ class Site:
 
     def lines(self, event: str) -> list[dict[str, object]]:
         """The log's lines of one event."""
-        every = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in every if line["event"] == event]
+        return log_lines(self.output, event)
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 import asyncio
 import io
-import json
 import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from tests.support.log_lines import log_lines
 from tests.support.virtual_time import virtual_time
 from tidewaiter.log import configure
 from tidewaiter.storage.folder import LocalStorage
@@ -44,6 +44,6 @@ def test_14_it_opens_by_itself(tmp_path: Path) -> None:
         log = configure("json", "info", [], clock=clock, stream=output, strict=True)
         assert loop.run_until_complete(story()) == [True, False, True]
         log.close()
-    events = [json.loads(line)["event"] for line in output.getvalue().splitlines()]
+    events = [line["event"] for line in log_lines(output)]
     assert events == ["storage.paused", "storage.paused", "storage.resumed"]
     assert stat.S_ISDIR(root.stat().st_mode)

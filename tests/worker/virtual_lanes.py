@@ -3,7 +3,6 @@
 import asyncio
 import copy
 import io
-import json
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from tests.support.inline_sqlite import connect_inline
+from tests.support.inline_sqlite import InlineProcess
+from tests.support.log_lines import log_lines
 from tests.support.spec_samples import provider_of
 from tests.support.stored_jobs import new_job
 from tests.support.virtual_time import VirtualClock, VirtualLoop, virtual_time
@@ -113,8 +113,7 @@ class Daemon:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        lines = [json.loads(line) for line in self.output.getvalue().splitlines()]
-        return [line for line in lines if line["event"] == name]
+        return log_lines(self.output, name)
 
     @property
     def lane(self) -> Lane:
@@ -255,13 +254,7 @@ def live(url: str, story: Callable[[Site], Awaitable[None]]) -> None:
 
         async def begin() -> None:
             nonlocal site
-
-            async def connect() -> object:
-                connection = await connect_inline(path, alive=works)
-                connection.isolation_level = None
-                return connection
-
-            database = Database.open(url, clock, sqlite_connect=connect)  # type: ignore[arg-type]  # is one
+            database = InlineProcess(path, works).database(clock)
             database.exclusive = False
             site = Site(clock, database)
             await LaneStore(database).ensure(dict.fromkeys(ACCOUNTS, 1))

@@ -211,7 +211,7 @@ async def serve(
                     reports = reporting(environ or {}, status, metrics, stop, clock)
                     async with reports, site as serving, reloader.on_request(reload, stop) as reloads:
                         code = await _take_over(running, reloader, seams, log, stop=stop, status=status, own=own)
-                        has_died = [_has_died(task, log) for task in (serving, reloads)]
+                        has_died = [_has_died(task, log) for task in (*serving, reloads)]
                         return EXIT_FAILED if any(has_died) else code
         finally:
             await database.close()
@@ -263,11 +263,11 @@ async def _take_over(
             return await _serve(running, reloader, seams, log, stop=stop, listening=listening, status=status)
 
 
-def _has_died(serving: asyncio.Task[None] | None, log: EventLog) -> bool:
+def _has_died(task: asyncio.Task[None], log: EventLog) -> bool:
     """Whether a task that should run on has died; if so, it is logged."""
-    if serving is None or not serving.done() or serving.cancelled():
+    if not task.done() or task.cancelled():
         return False
-    error = serving.exception()
+    error = task.exception()
     log.emit("daemon.failed", reason=f"{type(error).__name__}: {error}")
     return True
 

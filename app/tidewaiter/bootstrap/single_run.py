@@ -157,7 +157,7 @@ def _removed_if_it_fails(landing: Path) -> Iterator[None]:
         yield
     except _NotMovedError:
         raise
-    except BaseException:
+    except BaseException:  # Ctrl-C, too
         shutil.rmtree(landing, ignore_errors=True)
         raise
 

@@ -182,8 +182,8 @@ async def web_listener(
     change_feed: ChangeFeed,
     listening: socket.socket | None,
     stop: asyncio.Event,
-) -> AsyncIterator[asyncio.Task[None] | None]:
-    """Serve HTTP while the block runs, where an address is configured. A listener that dies sets ``stop``.
+) -> AsyncIterator[tuple[asyncio.Task[None], ...]]:
+    """Serve HTTP while the block runs, where an address is configured. A task that dies sets ``stop``.
 
     Args:
         running: the configuration; a new one is used as soon as it replaces it.
@@ -196,10 +196,11 @@ async def web_listener(
         stop: asks the process to end.
 
     Yields:
-        The task that serves; in the end its result says whether it died.
+        The task that serves, and the one that reads ahead what pages show; in the end their results say whether they
+        died. None of them without an address.
     """
     if listening is None:
-        yield None
+        yield ()
         return
     access = bind_access(running.bound.config, seams.clock, log, seams.database)
     running.join(Reloadable(access, lambda bound: access_settings(bound.config)))
@@ -235,24 +236,25 @@ async def web_listener(
     routes: list[web.AbstractRouteDef] = [*health.routes(), *guarded_routes(api_routes(context)), *page]
     application = make_application(routes, access, log, error_page=frame.error_page)
     tls = _tls(running)
-    task = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
-    task.add_done_callback(lambda _: stop.set())
+    serving = asyncio.create_task(HttpServer(listening, application, seams.clock, tls).run())
     prepare = partial(_look_first, dashboards)
     status.page_prepared.clear()
     reading = ReadAhead(dashboard, trends, seams.clock, prepare=prepare, prepared=status.page_prepared.set)
-    ahead = asyncio.create_task(reading.run())
+    tasks = (serving, asyncio.create_task(reading.run()))
+    for task in tasks:
+        task.add_done_callback(lambda _: stop.set())
     host, port = listening.getsockname()[:2]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     log.emit("http.started", url=running.bound.config.http.page_url(place))
     try:
-        yield task
+        yield tasks
     finally:
         context.watch.close()
         context.batch_watch.close()
         context.feed.close()
-        task.cancel()
-        ahead.cancel()
-        await asyncio.wait([task, ahead])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         await dashboard.censuses.close()
 
 

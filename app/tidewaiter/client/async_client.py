@@ -211,7 +211,7 @@ class AsyncClient(GroupCalls):
                 async for piece in self.stream(file):
                     await asyncio.to_thread(output.write, piece)
             await asyncio.to_thread(partial.replace, target)
-        except BaseException:
+        except BaseException:  # a caller that is cancelled leaves no part behind either
             partial.unlink(missing_ok=True)
             raise
         return target

@@ -102,7 +102,7 @@ class Client:
         future = asyncio.run_coroutine_threadsafe(_awaited(call), self._loop)
         try:
             return future.result()
-        except BaseException:
+        except BaseException:  # after Ctrl-C the call must not go on in its thread
             future.cancel()
             raise
 

@@ -88,9 +88,9 @@ class DueStore:
             for place, one in enumerate(questions)
         ]
 
-    async def overdue(self, lane: int, now: float, most: int) -> list[Job]:
-        """Jobs of this lane whose next step would ask the provider, and whose deadline has passed; up to ``most``."""
-        asked = {"lane": lane, "now": now, "most": most}
+    async def overdue(self, lanes: Sequence[int], now: float, most: int) -> list[Job]:
+        """Jobs of these lanes whose next step would ask the provider, and whose deadline has passed; up to ``most``."""
+        asked = {"lanes": lanes, "now": now, "most": most}
         found = await self._database.read(lambda connection: connection.execute(_OVERDUE, asked).all())
         return await jobs_of(found)
 
@@ -102,7 +102,7 @@ _NOW: Final = bindparam("now", type_=jobs.c.due_at.type)
 _OVERDUE: Final = (
     select(*JOB_COLUMNS)
     .where(
-        jobs.c.lane == bindparam("lane", type_=BigInteger()),
+        jobs.c.lane.in_(bindparam("lanes", type_=BigInteger(), expanding=True)),
         jobs.c.track == Track.ASK.value,
         jobs.c.due_at.is_not(None),
         jobs.c.deadline_at <= _NOW,

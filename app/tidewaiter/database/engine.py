@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final, TypeVar
 
-from sqlalchemy import Column, Connection, MetaData, Table, Text, event, inspect, select
+from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, event, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from tidewaiter.clock import Clock
@@ -28,7 +28,7 @@ from tidewaiter.database.sqlite_engines import (
 )
 from tidewaiter.database.sqlite_files import OpenedFile
 from tidewaiter.database.sqlite_readers import SqliteReaders
-from tidewaiter.database.sqlite_thread import SqliteThread
+from tidewaiter.database.sqlite_thread import SqliteRunner, SqliteThread
 from tidewaiter.database.write_check import LastWrite, try_to_write
 
 __all__ = ["Database", "HandleTakenError", "SchemaError", "SqliteConnect", "StoreUnavailableError"]
@@ -75,10 +75,10 @@ class Database:
         self._writer = writer
         self._other_reader = other_reader
         self._file: OpenedFile | None = None
-        self._read_thread: SqliteThread | None = None
+        self._read_thread: SqliteRunner | None = None
         self._other_threads: SqliteReaders | None = None
         self._is_for_readers = False
-        self._write_thread: SqliteThread | None = None
+        self._write_thread: SqliteRunner | None = None
         self._last_write = LastWrite()  # shared with every copy
         for engine in (reader, writer, other_reader):
             event.listen(engine.sync_engine, "before_cursor_execute", make_storable, retval=True)
@@ -86,13 +86,22 @@ class Database:
         self._one_writer: AbstractAsyncContextManager[object] = asyncio.Lock() if exclusive else nullcontext()
 
     @classmethod
-    def open(cls, url: str, clock: Clock, *, sqlite_connect: SqliteConnect | None = None) -> "Database":
+    def open(
+        cls,
+        url: str,
+        clock: Clock,
+        *,
+        sqlite_connect: SqliteConnect | None = None,
+        sqlite_runner: Callable[[Engine], SqliteRunner] | None = None,
+    ) -> "Database":
         """Prepare a database for use; nothing is connected yet.
 
         Args:
             url: ``sqlite:///path`` (file and folder are created, for this user alone) or ``postgresql://...``.
             clock: that of this process; the database's clock on SQLite, PostgreSQL has its own.
-            sqlite_connect: opens the connections to the SQLite file in place of ``aiosqlite.connect``.
+            sqlite_connect: opens the connections to the SQLite file in place of ``aiosqlite.connect``. Alone, it opens
+                those of :meth:`read` and :meth:`write`, too.
+            sqlite_runner: runs what :meth:`read` and :meth:`write` are given, in place of a thread for each connection.
 
         Raises:
             ValueError: the URL is not one of a supported database.
@@ -109,10 +118,12 @@ class Database:
         writer = sqlite_writer(address, clock, sqlite_connect)
         database = cls(address.name, reader, writer, other_reader=other_reader, exclusive=True, clock=clock)
         database._file = OpenedFile(address.file)
-        if sqlite_connect is None:
-            database._read_thread = SqliteThread(thread_reader(address, clock))
-            database._other_threads = SqliteReaders(thread_reader(address, clock), _OTHER_READERS)
-            database._write_thread = SqliteThread(thread_writer(address, clock))
+        runner = SqliteThread if sqlite_connect is None and sqlite_runner is None else sqlite_runner
+        if runner is not None:
+            database._read_thread = runner(thread_reader(address, clock))
+            others = thread_reader(address, clock)
+            database._other_threads = SqliteReaders([runner(others) for _ in range(_OTHER_READERS)])
+            database._write_thread = runner(thread_writer(address, clock))
         return database
 
     @property

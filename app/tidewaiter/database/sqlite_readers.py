@@ -1,12 +1,12 @@
 """Some connections to an SQLite file that read, each in a thread of its own; a long list delays few others."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
-from tidewaiter.database.sqlite_thread import SqliteThread
+from tidewaiter.database.sqlite_thread import SqliteRunner
 
 T = TypeVar("T")
 
@@ -15,14 +15,13 @@ class SqliteReaders:
     """Runs functions that read, each with a connection that is free, in the order in which they came.
 
     Args:
-        engine: opens the connections, and closes them for good (no pool).
-        number: how many there are; each is opened by the first function that needs it.
+        threads: one for each connection, which is opened by the first function that needs it.
     """
 
-    def __init__(self, engine: Engine, number: int) -> None:
-        self._threads = [SqliteThread(engine) for _ in range(number)]
-        self._free = list(self._threads)
-        self._places = asyncio.Semaphore(number)
+    def __init__(self, threads: Sequence[SqliteRunner]) -> None:
+        self._threads = threads
+        self._free = list(threads)
+        self._places = asyncio.Semaphore(len(threads))
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` as :meth:`SqliteThread.run` does.

@@ -7,11 +7,26 @@ Here a transaction crosses once, however many statements it has.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 T = TypeVar("T")
+
+
+class SqliteRunner(Protocol):
+    """Runs functions with one connection to an SQLite file; a simulation brings one that needs no thread.
+
+    ``engine`` opens the connection.
+    """
+
+    engine: Engine
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in a transaction; see :meth:`SqliteThread.run`."""
+
+    async def close(self) -> None:
+        """Close the connection, after what was asked before."""
 
 
 class SqliteThread:
@@ -22,7 +37,7 @@ class SqliteThread:
     """
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        self.engine = engine
         self._place = ConnectionInThread(engine)
 
     async def run(self, work: Callable[[Connection], T]) -> T:
@@ -38,7 +53,7 @@ class SqliteThread:
 
     async def close(self) -> None:
         """Close the connection and end the thread, after what was asked before; another opens if a function follows."""
-        place, self._place = self._place, ConnectionInThread(self._engine)
+        place, self._place = self._place, ConnectionInThread(self.engine)
         await asyncio.get_running_loop().run_in_executor(place.executor, place.close)
         place.executor.shutdown(wait=False)
 

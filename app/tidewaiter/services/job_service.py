@@ -375,7 +375,7 @@ class JobService:
         policy = OperationPolicy() if gone else self._operation(job.account, job.operation).policy
         update = advance(job, outcome, policy, self._clock.now(), self._rand)
         if update.entry is not None:
-            detail = "; ".join(filter(None, (update.entry.detail, actor.history_text)))
+            detail = "; ".join(filter(None, ((update.entry.detail or "").removesuffix("."), actor.history_text)))
             update = replace(update, entry=replace(update.entry, detail=detail or None))
         ended: list[EndedBatch] = []
         if not await self.jobs.decide(update, ended):

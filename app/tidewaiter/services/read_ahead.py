@@ -23,7 +23,8 @@ class ReadAhead:
         trends: has the trends.
         clock: the time.
         prepare: does once what the first look would do besides, where there are many jobs.
-        prepared: called when that is done, cannot be done, or takes longer than a second; perhaps more than once.
+        prepared: called when that is done, cannot be done, or takes longer than a second, and at the end; perhaps more
+            than once.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class ReadAhead:
                 await self._clock.sleep(_EVERY_S)
         finally:
             late.cancel()
+            self._prepared()
 
     async def read(self) -> None:
         """Read what has become old; a database that cannot be reached is the next look's to report."""

@@ -6,7 +6,7 @@ Only a due job costs memory; a waiting one is a row. A lane knows when the jobs 
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tidewaiter.clock import Clock
 from tidewaiter.database.due_store import DueAnswer, DueQuestion
@@ -84,6 +84,12 @@ class DueJobs:
         if due_at < self.next_read_at:
             self.next_read_at = due_at
             self._reader.moved(self)
+
+    def forget(self, ended: Collection[int]) -> None:
+        """Jobs that were read ahead end without a step: they are not handed out as they were before."""
+        if any(job.id in ended for job in self._ready):
+            self._ready = deque(job for job in self._ready if job.id not in ended)
+            self._without_files.difference_update(ended)
 
     def reset(self) -> None:
         """Forget what was read, because it has changed in the database, and read again."""

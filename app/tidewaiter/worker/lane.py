@@ -129,26 +129,22 @@ class Lane:
         if job.id in self.under_way:
             self._running_steps.stop(job.id)
             return
-        if self.is_closed:
-            return
-        self._preparing.discard(job.id)
-        self.under_way.begin(job.id)
-        update = advance(job, o.CancelAsked(), self._policy_of(job), self._clock.now(), self._rand)
-        self._committer.record(update, self.lease.epoch, self._settled_between_steps)
+        if not self.is_closed:
+            self._end_between_steps(((job, o.CancelAsked()),))
 
     def expire(self, jobs: Iterable[Job]) -> None:
         """End jobs whose deadline has passed while nothing may be sent to the provider.
 
         Their remote jobs are not cancelled: that would be a request, too. A job that a step works on is left to it.
         """
-        for job in jobs:
-            if self.is_closed or self.budget.paused is not None or not self.under_way.is_current(job):
-                continue
-            self._preparing.discard(job.id)
-            self.under_way.begin(job.id)
-            policy, now = self._policy_of(job), self._clock.now()
-            update = advance(job, expired_while_closed(job, policy, self.budget.closed_reason), policy, now, self._rand)
-            self._committer.record(update, self.lease.epoch, self._settled_between_steps)
+        if self.is_closed or self.budget.paused is not None or not self.budget.is_closed:
+            return
+        reason = self.budget.closed_reason
+        self._end_between_steps(
+            (job, expired_while_closed(job, self._policy_of(job), reason))
+            for job in jobs
+            if self.under_way.is_current(job)
+        )
 
     def apply_pause(self, reason: str | None) -> None:
         """Pause the lane for this reason, or (``None``) end its pause.
@@ -379,6 +375,17 @@ class Lane:
         outcome = o.Retry("another job follows the remote job that was found")
         again = advance(before, outcome, self._policy_of(before), self._clock.now(), self._rand)
         self._committer.record(again, self.lease.epoch, self._settled)
+
+    def _end_between_steps(self, ended: Iterable[tuple[Job, o.Outcome]]) -> None:
+        """End jobs that no step works on. What was read of them before is forgotten: a step would begin with it."""
+        endings = list(ended)
+        for due in self._due.values():
+            due.forget({job.id for job, _ in endings})
+        for job, outcome in endings:
+            self._preparing.discard(job.id)
+            self.under_way.begin(job.id)
+            update = advance(job, outcome, self._policy_of(job), self._clock.now(), self._rand)
+            self._committer.record(update, self.lease.epoch, self._settled_between_steps)
 
     def _settled_between_steps(self, update: JobUpdate, result: CommitResult) -> None:
         """A job ended between two steps: delete the parts of its downloads. In a drain, retention does it."""

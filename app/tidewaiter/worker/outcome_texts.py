@@ -50,5 +50,5 @@ def expired_while_closed(job: Job, policy: OperationPolicy, closed_reason: str |
     if not job.reason and closed_reason is not None:
         reason = f"{reason}: {closed_reason}"
     if job.handle is not None and policy.cancels:
-        reason = f"{reason}; the remote job could not be cancelled"
+        reason = f"{reason}; the remote job was not cancelled"
     return o.DeadlinePassed(reason)

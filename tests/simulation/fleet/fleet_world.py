@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tests.simulation.cuts.export_provider import HOOK, TOKEN, ExportProvider, spec
 from tests.simulation.stub_world import ORIGIN, ReplyData, Sent, StubReply
 from tests.support.inline_sqlite import connect_inline
+from tests.support.log_lines import log_lines
 from tests.support.virtual_time import VirtualClock
 from tidewaiter.clock import Clock
 from tidewaiter.config import Config
@@ -153,7 +154,7 @@ class FleetWorld:
 
     def events(self, name: str) -> list[dict[str, object]]:
         """The log lines of one event."""
-        return [line for line in map(json.loads, self.output.getvalue().splitlines()) if line["event"] == name]
+        return log_lines(self.output, name)
 
 
 class SlowDatabase(Database):

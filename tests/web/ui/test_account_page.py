@@ -56,6 +56,30 @@ async def test_a_used_up_limit_is_a_wait(page_server: UiServer) -> None:
         assert (wait.until, wait.blocked) == (NOW + 60.0, True)
 
 
+async def test_what_a_failing_provider_holds_is_not_due(page_server: UiServer) -> None:
+    """A due job waits while the breaker of its lane is open, or its provider has throttled it; it is not called due."""
+    sample = page_server.sample
+    fails = await sample.add("newsletter", "statistics")
+    slows = await sample.polling("shop", "profiles", None, -5.0)
+    later = await sample.polling("shop", "profiles", None, 600.0)
+    await sample.throttle("newsletter", 5, reason="No connection; next test request at 12:00:00 UTC")
+    sample.clock.at += 10.0
+    await sample.throttle("shop", 5, 90.0, "HTTP 429: Too Many Requests")
+    _, text = await page_server.get("/jobs")
+    rows = {
+        job.id: text.partition(f'data-key="job-{job.id}"')[2].partition("</tr>")[0] for job in (fails, slows, later)
+    }
+    assert 'title="No connection; next test request at 12:00:00 UTC">provider failing</span>' in rows[fails.id]
+    assert ">throttled, <time" in rows[slows.id]
+    assert "</svg>waiting</span> <span" in rows[slows.id]
+    assert "</svg>polling</span>" in rows[later.id], "it would do nothing now anyway"
+    assert ">due<" not in text
+    _, page = await page_server.get(f"/jobs/{slows.id}")
+    assert "</svg>waiting</span> <span" in page.partition("</h1>")[0]
+    _, page = await page_server.get(f"/jobs/{fails.id}")
+    assert "next test request at 12:00:00 UTC.</bdi>" in page, "what follows is another sentence"
+
+
 async def test_when_a_limit_opens() -> None:
     """One period after the oldest of the requests that fill it."""
     limits = Limits(requests=2, period_s=60.0)

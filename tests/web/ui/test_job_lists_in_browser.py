@@ -92,3 +92,14 @@ async def test_a_list_fits_every_screen(browser: Browser, busy: UiServer) -> Non
         wide = await page.locator(".jobs").evaluate("table => table.getBoundingClientRect().width")
         assert wide > 1_700
         assert await page.locator(".jobs tbody tr").first.evaluate("row => row.getBoundingClientRect().height") < 32
+
+
+@pytest.mark.parametrize("width", [1100, 1440])
+async def test_a_usual_reason_is_not_cut(browser: Browser, page_server: UiServer, width: int) -> None:
+    """A reason of some ninety characters stands whole beside parameters that leave room."""
+    reason = "The connection to http://127.0.0.1:8691 broke before its reply: Connection reset by peer."
+    await page_server.sample.failed("shop", "profiles", reason)
+    async with looking(browser, page_server, viewport={"width": width, "height": 900}) as page:
+        await page.goto("/jobs")
+        hidden = "one => [one.scrollWidth - one.clientWidth, one.scrollHeight - one.clientHeight]"
+        assert await page.locator(".jobs .det .why").evaluate(hidden) == [0, 0]

@@ -146,3 +146,17 @@ async def test_a_list_says_which_export_each_job_is(page_server: UiServer) -> No
     assert re.search(r'<td class="det">.*the segment is not there', row)
     _, text = await page_server.get("/")
     assert re.search(r'class="rows landed".*>Parameters</th>.*period=LAST_DAY', text, re.DOTALL)
+
+
+async def test_a_decision_about_a_parked_job_is_one_sentence(page_server: UiServer) -> None:
+    """In the history the reason, which is a sentence with a full stop, is followed by who decided."""
+    sample = page_server.sample
+    job = await sample.add("loyalty", "statistics")
+    lost = "The connection broke before its reply."
+    job = await sample.learn(job, o.Intended("intent"), o.Unknown(lost), o.Undecidable(lost))
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{page_server.origin}/jobs/{job.id}/cancel", headers={"Origin": page_server.origin}) as reply,
+    ):
+        text = await reply.text()
+    assert "it was parked: The connection broke before its reply; by " in text

@@ -38,7 +38,7 @@ async def test_a_field_fits_its_parameter(page_server: UiServer) -> None:
     assert 'type="date" name="p.since"' in field_of(text, "p.since")
     assert 'type="number" name="p.limit"' in field_of(text, "p.limit")
     assert '<option value="true">' in field_of(text, "p.hashed")
-    assert "Empty means <bdi>true</bdi>" in field_of(text, "p.hashed")
+    assert "Not given means <bdi>true</bdi>" in field_of(text, "p.hashed")
     assert "One in a line." in field_of(text, "p.fields")
     assert "Only where <bdi>kind is ACTIVE</bdi>" in field_of(text, "p.region")
     assert "of the profile" in field_of(text, "p.rule"), "the schema"

@@ -105,6 +105,13 @@ class DashboardView:
         lane = next((one for one in self.lanes if one.id == job.lane), None)
         return lane.until if lane is not None and lane.condition is LaneCondition.OPEN else None
 
+    def closed_lane(self, job: Job, now: float) -> LaneView | None:
+        """The lane of a due job if its provider has closed it for a while, or fails; ``None`` if it is not so."""
+        if job.state not in LIVE or job.due_at is None or job.due_at > now:
+            return None
+        closed = LaneCondition.THROTTLED, LaneCondition.BROKEN
+        return next((one for one in self.lanes if one.id == job.lane and one.condition in closed), None)
+
 
 class DashboardReader:
     """Reads the dashboard for a caller.

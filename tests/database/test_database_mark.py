@@ -90,6 +90,35 @@ def test_a_file_without_its_wal_is_refused(served: Path, tmp_path: Path) -> None
         check_mark(_url(tmp_path))
 
 
+@pytest.mark.parametrize("has_jobs", [True, False])
+def test_a_file_beside_the_log_of_another_is_left_as_it_is(tmp_path: Path, *, has_jobs: bool) -> None:
+    """A backup that is put beside the old -wal file is refused before a connection puts that file into it."""
+    file = tmp_path / "jobs.db"
+    migrate.upgrade(_url(tmp_path))
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        # Pages move, so that those of the -wal file do not fit the copy.
+        connection.execute("DROP TABLE job_terms")
+        connection.execute("CREATE TABLE later (text TEXT)")
+        connection.execute("INSERT INTO later VALUES (?)", ("x" * 300_000,))
+        connection.commit()
+        log = file.with_name("jobs.db-wal").read_bytes()
+    if has_jobs:
+        lock = _lock(tmp_path)
+        lock.write(DatabaseMark(1, 7).encode())
+        lock.release()
+    for one in files_of(file):
+        one.unlink(missing_ok=True)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("PRAGMA page_size = 4096; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+    file.with_name("jobs.db-wal").write_bytes(log)
+    before = file.read_bytes()
+    for attempt in (check_mark, migrate.upgrade):
+        with pytest.raises(DatabaseFileError, match=r"-wal file beside it belongs to another .*restore a backup"):
+            attempt(_url(tmp_path))
+    assert file.read_bytes() == before
+
+
 def test_another_file_is_refused(served: Path) -> None:
     """A file with another identity is refused, however many jobs it has; and it takes over no mark."""
     other = served.with_name("other.db")

@@ -61,6 +61,31 @@ async def test_a_long_write_of_this_process(sqlite_url: str) -> None:
     await database.close()
 
 
+@pytest.mark.fault(12)
+@pytest.mark.slow
+async def test_a_write_that_waits_for_another_program_is_no_good_news(sqlite_url: str) -> None:
+    """Once a check has found the file locked, a transaction that waits for the same lock does not hide it."""
+    database = Database.open(sqlite_url, StandingClock())
+
+    async def write() -> None:
+        with pytest.raises(StoreUnavailableError):
+            async with database.writing():
+                pass
+
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert "held by another program" in await _fault(database)
+        waiting = asyncio.create_task(write())
+        await asyncio.sleep(0.1)
+        async with asyncio.timeout(3.0):
+            assert "held by another program" in await _fault(database)
+        assert not waiting.done()
+        await waiting
+        other.execute("ROLLBACK")
+    await database.check_writable()
+    await database.close()
+
+
 async def test_a_read_only_sqlite_file(sqlite_url: str) -> None:
     """It can be read, and that is not enough."""
     path = sqlite_url.removeprefix("sqlite:///")

@@ -13,7 +13,7 @@ from tests.support.doc_pages import PAGES, ROOT, blocks
 
 SOURCES = ROOT / "app/tidewaiter"
 FOLDERS = {folder.name for base in (ROOT, SOURCES) for folder in base.iterdir() if folder.is_dir()}
-MADE_LATER = ("dist/", "config/deploy/compose/secrets/")
+MADE_LATER = ("dist/", ".cache/", "config/deploy/compose/secrets/")
 """Places that a build or an operator makes; no commit has them."""
 
 TRIPS = ROOT / "docs/trips.md"

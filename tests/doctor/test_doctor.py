@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from contextlib import closing
 from email.utils import formatdate
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.support.doctor_run import consulted
 from tidewaiter.clock import SystemClock
 from tidewaiter.database import migrate
 from tidewaiter.database.sealing import new_key
+from tidewaiter.database.sqlite_files import files_of
 from tidewaiter.doctor.findings import CheckStatus
 from tidewaiter.emulators.oneall import OneAllEmulator
 from tidewaiter.emulators.socialgateway import SocialGatewayEmulator, SocialGatewayLogin
@@ -53,6 +55,27 @@ async def test_an_account_that_works(tmp_path: Path) -> None:
     assert statuses == dict.fromkeys(["tls", "login", "clock"], CheckStatus.OK)
     assert found["database", "database"].status is CheckStatus.INFO
     assert names_in(tmp_path) == ["tidewaiter.toml"]
+
+
+async def test_a_backup_beside_the_log_of_another_file(tmp_path: Path) -> None:
+    """The database is not opened, because that would put the old -wal file into the backup."""
+    file = tmp_path / "tidewaiter.db"
+    with closing(database(tmp_path)) as connection:
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute("DROP TABLE job_terms")
+        connection.execute("INSERT INTO lanes (account, shard) VALUES (?, 0)", ("x" * 300_000,))
+        connection.commit()
+        log = file.with_name("tidewaiter.db-wal").read_bytes()
+    for one in files_of(file):
+        one.unlink(missing_ok=True)
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript("PRAGMA page_size = 4096; CREATE TABLE t (x); INSERT INTO t VALUES (1)")
+    file.with_name("tidewaiter.db-wal").write_bytes(log)
+    before = file.read_bytes()
+    found = await consulted(tmp_path, account("http://127.0.0.1:1"), offline=True)
+    assert found["database", "database"].status is CheckStatus.FAILURE
+    assert "-wal file beside it belongs to another file" in found["database", "database"].message
+    assert file.read_bytes() == before
 
 
 async def test_wrong_credentials(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The terms by which jobs are found."""
 
+import unicodedata
+
 from tidewaiter.domain.search_terms import MOST_TERMS, file_term, label_term, parameter_terms, searched_terms
 
 
@@ -24,3 +26,8 @@ def test_the_number_of_terms_is_bounded() -> None:
     """A list of ten thousand ids does not fill the index; a value that nobody would type is left out."""
     assert len(parameter_terms({"ids": list(range(10_000))}, {})) == MOST_TERMS
     assert parameter_terms({"text": "x" * 2000}, {}) == frozenset()
+
+
+def test_a_file_is_found_by_its_name_in_decomposed_letters() -> None:
+    """A name that was copied from a file manager of macOS has its accents apart; landed names have them composed."""
+    assert file_term("отчёт.csv") in searched_terms(unicodedata.normalize("NFD", "отчёт.csv"))

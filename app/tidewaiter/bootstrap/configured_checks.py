@@ -16,9 +16,10 @@ from tidewaiter.config import Config, host_and_port
 from tidewaiter.config.notification_tables import NotificationTable
 from tidewaiter.database.account_store import AccountStore, Pause
 from tidewaiter.database.daemon_lock import DaemonLock
+from tidewaiter.database.database_mark import check_mark
 from tidewaiter.database.database_url import DatabaseAddress
 from tidewaiter.database.engine import Database, StoreUnavailableError
-from tidewaiter.database.errors import SchemaError
+from tidewaiter.database.errors import DatabaseFileError, SchemaError
 from tidewaiter.database.lane_rows import LaneStatus
 from tidewaiter.database.lane_store import LaneStore
 from tidewaiter.database.refresh_token_store import RefreshTokenStore, StoredToken
@@ -127,9 +128,18 @@ async def run_checks(
 
 
 async def _opened(config: Config, address: DatabaseAddress, clock: Clock) -> Database | None:
-    """The database; ``None`` for a file that does not exist yet, because opening would create it."""
+    """The database; ``None`` for a file that does not exist yet, because opening would create it.
+
+    ``None`` also for a file that is not the one that was served last: opening puts a -wal file of another one into it.
+    """
     if address.file is not None and not await asyncio.to_thread(address.file.exists):
         return None
+    try:
+        await asyncio.to_thread(check_mark, config.database.url)
+    except DatabaseFileError:
+        return None  # the check of SQLite says why
+    except StoreUnavailableError:
+        pass  # the check of the database says why
     return Database.open(config.database.url, clock)
 
 
@@ -141,7 +151,8 @@ def _of_this_machine(
     if file is not None and lock is not None:
         checks.append(Check("sqlite", "database", lambda notes: check_sqlite(notes, file, lock)))
     if file is not None and database is None:
-        checks.append(Check("database", "database", lambda notes: check_missing_file(notes, file)))
+        if not file.exists():
+            checks.append(Check("database", "database", lambda notes: check_missing_file(notes, file)))
     elif database is not None and (file is not None or not offline):
         checks.append(Check("database", "database", lambda notes: check_database(notes, database, clock)))
     else:

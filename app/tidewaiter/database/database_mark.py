@@ -24,6 +24,11 @@ _REMEDY: Final = (
     "Put back the file that was served last, together with its -wal file, and start the daemon again. If it is lost, "
     "run `tidewaiter db accept` to go on {how}"
 )
+_DAMAGED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FOREIGN_LOG: Final = (
+    "The database file {file} is damaged, or the -wal file beside it belongs to another file: {error}. If somebody has "
+    "put a file at this path, move {file}-wal and {file}-shm away, and start the daemon again; else restore a backup."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ def mark_in(file: Path) -> DatabaseMark | None:
     """The mark of a database file; ``None`` if there is no file or no table in it. Nothing is created or changed.
 
     Raises:
+        DatabaseFileError: it cannot be read together with the -wal file beside it.
         StoreUnavailableError: the file cannot be read.
     """
     try:
@@ -59,6 +65,9 @@ def mark_in(file: Path) -> DatabaseMark | None:
             identity = connection.execute("PRAGMA user_version").fetchone()[0]
             return DatabaseMark(identity, connection.execute(_HIGHEST_JOB).fetchone()[0])
     except (OSError, sqlite3.Error) as error:
+        log = file.with_name(f"{file.name}-wal")
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED and log.exists():
+            raise DatabaseFileError(_FOREIGN_LOG.format(file=file, error=error)) from error
         failure = unavailable(error)
         if failure is None:
             raise
@@ -68,18 +77,19 @@ def mark_in(file: Path) -> DatabaseMark | None:
 def check_mark(url: str) -> None:
     """Check that an SQLite file is the one that was served last, or a later state of it.
 
-    Until a job was served, nothing is lost with the file, and another one may take its place.
+    Until a job was served, nothing is lost with the file, and another one may take its place. The file is read even
+    then: a connection that may write puts the -wal file of another database into it, and destroys it.
 
     Raises:
-        DatabaseFileError: it is missing or empty, older, or another one; the message says what to do.
+        DatabaseFileError: it is missing or empty, older, another one, or does not fit its -wal file; the message says
+            what to do.
         StoreUnavailableError: the file, or its lock file, cannot be read.
     """
     if (lock := DaemonLock.of(url)) is None or (file := DatabaseAddress.parse(url).file) is None:
         return
-    served = DatabaseMark.parse(lock.read())
+    served, found = DatabaseMark.parse(lock.read()), mark_in(file)
     if served is None or served.jobs == 0:
         return
-    found = mark_in(file)
     if found is None:
         raise DatabaseFileError(
             f"The database file {file} is missing or empty, but jobs up to number {served.jobs} were served from it. "

@@ -40,6 +40,7 @@ _VERSIONS: Final = Table("alembic_version", MetaData(), Column("version_num", Te
 
 _OTHER_READERS: Final = 2
 # Longer than the server's own limits, which end a statement without closing the connection.
+_TURN_S: Final = 1.0
 _ANSWER_S: Final = 20.0
 
 
@@ -217,16 +218,28 @@ class Database:
         """Check that a write would be accepted now, with one that changes nothing.
 
         A transaction of this process is no reason to wait on SQLite: it has a limit of time, and tells how it ended. So
-        the check returns at once while one runs, unless the last one failed.
+        the check returns at once while one runs, unless the last one or the last check failed. Then one that does not
+        end soon has no better news.
 
         Raises:
             StoreUnavailableError: the database is read-only, locked or full, or it cannot be used at all.
         """
         writer = self._one_writer
-        if isinstance(writer, asyncio.Lock) and writer.locked() and self._last_write.failure is None:
-            return
-        async with writer, self._bounded():
-            await try_to_write(self._writer, self._last_write, busy_ms=BUSY_MS)
+        if isinstance(writer, asyncio.Lock) and writer.locked():
+            failure = self._last_write.failure
+            if failure is None:
+                return
+            try:
+                await asyncio.wait_for(writer.acquire(), _TURN_S)
+            except TimeoutError:
+                raise StoreUnavailableError(str(failure), full=failure.full) from failure
+            writer.release()
+        try:
+            async with writer, self._bounded():
+                await try_to_write(self._writer, self._last_write, busy_ms=BUSY_MS)
+        except StoreUnavailableError as error:
+            self._last_write.failed(error)
+            raise
 
     @asynccontextmanager
     async def _bounded(self) -> AsyncIterator[None]:

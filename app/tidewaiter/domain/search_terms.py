@@ -5,6 +5,7 @@ A term is stored as a number, so that a long value costs no more than a short on
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -43,7 +44,8 @@ def file_term(name: str) -> int:
 
 def searched_terms(text: str) -> frozenset[int]:
     """The terms that a person may mean by a text: a file's name; ``name=value`` of a parameter or a label."""
-    meanings = [f"f:{text}"]
+    # The names of landed files are in NFC; a text that was copied from macOS's Finder is not.
+    meanings = [f"f:{unicodedata.normalize('NFC', text)}"]
     if "=" in text:
         meanings += [f"p:{text}", f"l:{text}"]
     return frozenset(map(_number, meanings))

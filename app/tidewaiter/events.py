@@ -76,7 +76,8 @@ _EVENTS = (
         "account": "account name", "provider": "name of the provider", "reason": "file, key and fault",
     }),
     Event("heartbeat", "info", "The status of the daemon, by default once a minute.", {
-        "jobs": "number of jobs by state", "oldest_due_s": "seconds by which the most overdue job is late; downloads under way are not",
+        "jobs": "number of jobs by state",
+        "oldest_due_s": "seconds by which the most overdue job is late; downloads under way are not",
         "loop_lag_s": "longest delay of the event loop since the last heartbeat", "lanes": "lanes owned",
         "in_flight": "steps under way", "polls": "polls since the last heartbeat",
         "landed_bytes": "bytes landed since the last heartbeat", "breakers": "paused accounts, with the reason",

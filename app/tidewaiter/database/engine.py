@@ -39,8 +39,8 @@ T = TypeVar("T")
 _VERSIONS: Final = Table("alembic_version", MetaData(), Column("version_num", Text))
 
 _OTHER_READERS: Final = 2
-# Longer than the server's own limits, which end a statement without closing the connection.
 _TURN_S: Final = 1.0
+# Longer than the server's own limits, which end a statement without closing the connection.
 _ANSWER_S: Final = 20.0
 
 
@@ -230,7 +230,8 @@ class Database:
             if failure is None:
                 return
             try:
-                await asyncio.wait_for(writer.acquire(), _TURN_S)
+                async with asyncio.timeout(_TURN_S):
+                    await writer.acquire()
             except TimeoutError:
                 raise StoreUnavailableError(str(failure), full=failure.full) from failure
             writer.release()

@@ -67,7 +67,8 @@ CHAPTERS: Final = (
         Metric("tidewaiter_database_up", "gauge", "1 if the database answers and accepts writes"),
         Metric("tidewaiter_jobs", "gauge", "Jobs in the database", ("state",)),
         Metric("tidewaiter_jobs_due", "gauge", "Jobs that are due; 10001 in a lane stands for more", _ACCOUNT),
-        Metric("tidewaiter_overdue_seconds", "gauge", "How late the account's most overdue job is, downloads under way left out; 0 if none is",
+        Metric("tidewaiter_overdue_seconds", "gauge",
+               "How late the account's most overdue job is, downloads under way left out; 0 if none is",
                _ACCOUNT),
     )),
     Chapter("Exports", "What a person should know of, read from the database in the same way: take the `max`.", (

@@ -14,6 +14,8 @@ from tidewaiter.domain.http_values import Json
 from tidewaiter.domain.job import State
 from tidewaiter.services import RequestError
 
+pytestmark = pytest.mark.slow
+
 _LOGIN: Final = {"userName": "api", "apiKey": "made-up-key", "password": "made-up-password"}
 _TOKEN: Final = "202060259b0df2b6d5b56a9b50a149e3270816f2"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -158,7 +160,6 @@ async def test_a_change_after_an_expired_token(tmp_path: Path, method: str) -> N
     assert len(gateway.bodies) == 1
 
 
-@pytest.mark.slow
 async def test_a_reading_is_repeated(tmp_path: Path) -> None:
     """A lost reply to GET or HEAD does no harm: it is asked again."""
     gateway = Gateway()

@@ -19,7 +19,9 @@ from tidewaiter.emulators.controls import FaultKind, FaultRule, InjectedFault
 @pytest.mark.invariant(1, 2, 3, 6, 7)
 @pytest.mark.fault(1, 2, 3, 4)
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=[pytest.mark.chaos, pytest.mark.long])])
+@pytest.mark.parametrize(
+    "kills", [pytest.param(3, marks=pytest.mark.slow), pytest.param(20, marks=[pytest.mark.chaos, pytest.mark.long])]
+)
 async def test_kills(kills: int, tmp_path: Path) -> None:
     """Kills at random moments of a run on SQLite, each followed by a restart."""
     rand = Random(20)

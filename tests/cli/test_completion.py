@@ -98,10 +98,10 @@ def offered(line: str) -> list[str]:
         ("tidewaiter accounts pause ne", ["newsletter", "networks"]),
         ("tidewaiter schedules next ", ["nightly-opens"]),
         ("tidewaiter notifications list --endpoint ", ["ops"]),
-        ("tidewaiter config init --provider mi", ["mine"]),
+        pytest.param("tidewaiter config init --provider mi", ["mine"], marks=pytest.mark.slow),
         ("tidewaiter notifications test ", ["ops"]),
-        ("tidewaiter providers show sym", ["symplify"]),
-        ("tidewaiter providers show mi", ["mine"]),
+        pytest.param("tidewaiter providers show sym", ["symplify"], marks=pytest.mark.slow),
+        pytest.param("tidewaiter providers show mi", ["mine"], marks=pytest.mark.slow),
         ("tidewaiter completion ", ["bash", "zsh", "fish"]),
     ],
 )

@@ -21,6 +21,8 @@ from tidewaiter.domain.job import State, Track
 from tidewaiter.domain.notification import DeliveryStatus
 from tidewaiter.domain.search_terms import parameter_terms
 
+pytestmark = pytest.mark.slow
+
 
 async def test_due_and_next_due_use_the_index(stores: Stores) -> None:
     """What is due, and what is due next, is read from the beginning of an index, however many wait."""

@@ -53,6 +53,19 @@ def test_waiting_is_stopped_by_ctrl_c(shell: CommandShell) -> None:
 
 
 @pytest.mark.slow
+def test_ctrl_c_prints_the_job_for_a_program(migrated: None, shell: CommandShell) -> None:
+    """With --json the job is printed whatever the exit code: it goes on, and nobody else tells its number."""
+    with shell.process("submit", *STATISTICS, "--wait", "--json") as process:
+        while not shell.json("jobs", "list")["jobs"]:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        printed, _ = process.communicate(timeout=30)
+        assert process.returncode == ExitCode.INTERRUPTED
+    job = json.loads(printed)
+    assert (job["id"], job["state"], job["artifacts"]) == (1, "queued", [])
+
+
+@pytest.mark.slow
 def test_one_run(emulated: CommandShell, tmp_path: Path) -> None:
     """`run` tells what happens, lands the file in the folder, and leaves no database behind."""
     text = emulated("run", *STATISTICS, "--out", "here").stdout

@@ -99,7 +99,8 @@ def submit(
             show = _show_nothing if as_json else _show_line
             try:
                 ended = await until_ended(service, job, SystemClock(), show, timeout_s=timeout, on_wait=_show_wait)
-            except CommandError:  # the time is over; a program gets the job all the same
+            except (CommandError, asyncio.CancelledError):
+                # The time is over, or somebody has pressed Ctrl-C: a program gets the job all the same.
                 if as_json:
                     now = await service.jobs.get(job.id) or job
                     _show_end(now, await service.jobs.artifacts(job.id), config.storage.place, as_json)

@@ -381,15 +381,16 @@ async def test_server_goes_away_in_a_transaction(postgres: Postgres, clock: Stan
 @pytest.mark.slow
 async def test_silent_network(postgres: Postgres, clock: StandingClock, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that never comes is an outage after a bounded wait; when the network is back, work goes on."""
-    monkeypatch.setattr(engine, "_ANSWER_S", 0.3)
     name = postgres.create()
     async with Line(postgres.socket).open() as line:
         database = Database.open(line.url(name), clock)
         lanes = LaneStore(database)
         await lanes.ensure({"a": 1})
         line.silent = True
-        with pytest.raises(StoreUnavailableError, match="does not answer"):
-            await lanes.all_lanes()
+        with monkeypatch.context() as shorter:
+            shorter.setattr(engine, "_ANSWER_S", 0.3)
+            with pytest.raises(StoreUnavailableError, match="does not answer"):
+                await lanes.all_lanes()
         line.silent = False
         assert len(await lanes.all_lanes()) == 1
         await database.close()

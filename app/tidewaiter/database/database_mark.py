@@ -14,7 +14,7 @@ from typing import Final, Self
 
 from tidewaiter.database.daemon_lock import DaemonLock
 from tidewaiter.database.database_url import DatabaseAddress
-from tidewaiter.database.errors import DatabaseFileError, unavailable
+from tidewaiter.database.errors import DatabaseFileError, StoreUnavailableError, unavailable
 
 _TEXT: Final = re.compile(rb"database ([0-9a-f]{8}), jobs up to (\d{1,19})\n")
 _NO_IDENTITY: Final = 0
@@ -87,7 +87,15 @@ def check_mark(url: str) -> None:
     """
     if (lock := DaemonLock.of(url)) is None or (file := DatabaseAddress.parse(url).file) is None:
         return
-    served, found = DatabaseMark.parse(lock.read()), mark_in(file)
+    served = DatabaseMark.parse(lock.read())
+    try:
+        found = mark_in(file)
+    except DatabaseFileError:
+        raise
+    except StoreUnavailableError:
+        if served is None or served.jobs == 0:
+            return  # whoever opens it says why it cannot be read
+        raise
     if served is None or served.jobs == 0:
         return
     if found is None:

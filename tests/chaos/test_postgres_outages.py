@@ -54,10 +54,10 @@ async def test_killed(tmp_path: Path, postgres: Postgres, postgres_url: str) -> 
         await asyncio.sleep(1.0)
         await run.jobs()
         await asyncio.to_thread(postgres.murder)
+        await run.comes(lambda: daemon.events("store.unavailable"))
         await asyncio.to_thread(postgres.start)
         await run.submit(1)
         assert await _went_on(run, daemon, before) == []
-        assert daemon.events("store.unavailable")
 
 
 @pytest.mark.chaos

@@ -94,7 +94,7 @@ def check_mark(url: str) -> None:
         raise
     except StoreUnavailableError:
         if served is None or served.jobs == 0:
-            return  # whoever opens it says why it cannot be read
+            return  # the code that opens it says why it cannot be read
         raise
     if served is None or served.jobs == 0:
         return

@@ -47,7 +47,7 @@ from tidewaiter.services.job_requests import (
 )
 from tidewaiter.services.lane_choice import LaneChoice
 from tidewaiter.services.schema_gate import SchemaGate
-from tidewaiter.services.wait_reasons import LaneReport, lane_report, limit_opens_at
+from tidewaiter.services.wait_reasons import LaneReport, held_by, lane_report
 
 _AT_ONCE: Final = 100
 
@@ -306,23 +306,18 @@ class JobService:
     async def lane_waits(self, jobs: Iterable[Job]) -> dict[int, LaneReport]:
         """The lanes of these jobs that send no request now, by number, with what holds them.
 
-        An open one has used up its limit, until ``until``. Only lanes with a due job are looked at, all of them in one
-        query.
+        Only lanes with a due job are looked at, all of them in one query.
         """
         now = self._clock.now()
         found: dict[int, LaneReport] = {}
         due = {job.lane for job in jobs if job.state in LIVE and job.due_at is not None and job.due_at <= now}
         pauses = await self._pauses.paused() if due else {}
-        for lane in await self._lanes.all_lanes() if due else ():
+        for lane in [one for one in await self._lanes.all_lanes() if one.id in due] if due else ():
             account = self.accounts.get(lane.account)
-            if lane.id not in due:
-                continue
+            limits = None if account is None else account.limits.share(self._choice.number_of(lane.account))
             report = self._report_of(lane, lane.account, pauses.get(lane.account))
-            if report.is_open and account is not None:
-                limits = account.limits.share(self._choice.number_of(lane.account))
-                report = replace(report, until=limit_opens_at(lane.request_window, limits, now))
-            if not report.is_open or report.until is not None:
-                found[lane.id] = report
+            if (held := held_by(report, lane.request_window, limits, now)) is not None:
+                found[lane.id] = held
         return found
 
     async def job(self, job_id: int) -> Job:

@@ -1,7 +1,7 @@
 """Why a job waits, until when, and what a person can do about it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -127,6 +127,23 @@ def limit_opens_at(request_window: Sequence[float], limits: Limits, now: float) 
     if limits.requests is None or len(recent) < limits.requests:
         return None
     return recent[-limits.requests] + limits.period_s
+
+
+def held_by(
+    report: LaneReport, request_window: Sequence[float], limits: Limits | None, now: float
+) -> LaneReport | None:
+    """What holds the due jobs of a lane; ``None`` if it sends requests.
+
+    Args:
+        report: the condition of the lane. That of an open one gets the end of its used-up limit.
+        request_window: when its last requests were sent.
+        limits: of the lane; ``None`` if they are not known.
+        now: epoch seconds.
+    """
+    if not report.is_open:
+        return report
+    opens_at = None if limits is None else limit_opens_at(request_window, limits, now)
+    return None if opens_at is None else replace(report, until=opens_at)
 
 
 def wait_reason(job: Job, report: LaneReport | None, now: float, *, phase: str | None = None) -> WaitReason | None:

@@ -109,7 +109,7 @@ class StepFolder:
             try:
                 for folders in unsynced:
                     os.fsync(self._targets[folders])
-            except BaseException:
+            except BaseException:  # whatever ended it, the next call must sync them
                 with self._lock:
                     self._unsynced |= unsynced
                 raise
